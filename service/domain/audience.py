@@ -1,0 +1,96 @@
+"""Who is in an alert's audience. The same rule stands in SQL in `service.store.audience`.
+
+A property test holds the two together on real Postgres.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from service.domain import topic as topics
+from service.domain.people import Reader
+from service.domain.subscription import Subscription, Urgency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """Whom an alert is for, judged at one instant: the alert's `started_at`.
+
+    `topics` holds every matching path: those named, all their ancestors and, for the usual
+    audience of a story, the story's own topic. `story_topic` is the topic whose mute beats all.
+    """
+
+    topics: frozenset[str]
+    story_topic: str
+    urgency: Urgency
+    at: datetime
+    everyone: bool = False
+
+    @classmethod
+    def of_story(
+        cls, story_id: int, paths: Iterable[str], urgency: Urgency, at: datetime
+    ) -> "Audience":
+        """Return followers of the story's topics, of all above them and of the story itself."""
+        own = topics.story_topic(story_id)
+        matching = frozenset(topics.with_ancestors(paths)) | {own}
+        return cls(topics=matching, story_topic=own, urgency=urgency, at=at)
+
+    @classmethod
+    def of_topics(
+        cls, story_id: int, paths: Iterable[str], urgency: Urgency, at: datetime
+    ) -> "Audience":
+        """Return followers of the named topics and of all above them."""
+        return cls(
+            topics=frozenset(topics.with_ancestors(paths)),
+            story_topic=topics.story_topic(story_id),
+            urgency=urgency,
+            at=at,
+        )
+
+    @classmethod
+    def of_everyone(cls, story_id: int, urgency: Urgency, at: datetime) -> "Audience":
+        """Return every reader, follower of anything or not."""
+        return cls(
+            topics=frozenset(),
+            story_topic=topics.story_topic(story_id),
+            urgency=urgency,
+            at=at,
+            everyone=True,
+        )
+
+
+def wants(audience: Audience, reader: Reader, subscriptions: Iterable[Subscription]) -> bool:
+    """Whether the reader is in the audience.
+
+    Quiet hours exclude unless the alert is breaking. Any matching subscription suffices, but a
+    mute on a topic beats a follow of its ancestors, and a mute of the story beats all. `everyone`
+    asks for quiet hours only.
+    """
+    if audience.urgency is not Urgency.BREAKING and in_quiet_hours(reader, audience.at):
+        return False
+    if audience.everyone:
+        return True
+    held = list(subscriptions)
+    muted = {s.topic for s in held if s.muted(audience.at)}
+    if audience.story_topic in muted:
+        return False
+    muted &= audience.topics
+    return any(_suffices(audience, subscription, muted) for subscription in held)
+
+
+def _suffices(audience: Audience, subscription: Subscription, muted: set[str]) -> bool:
+    return (
+        subscription.topic in audience.topics
+        and subscription.topic not in muted
+        and subscription.least_urgency.rank <= audience.urgency.rank
+        and not any(topics.is_above(subscription.topic, path) for path in muted)
+    )
+
+
+def in_quiet_hours(reader: Reader, at: datetime) -> bool:
+    """Whether the reader's local wall clock stands within the reader's quiet hours."""
+    if reader.quiet_hours is None:
+        return False
+    local = at.astimezone(ZoneInfo(reader.timezone)).time()
+    return reader.quiet_hours.hold(local)

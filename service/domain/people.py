@@ -1,0 +1,86 @@
+"""The people and machines that call us: readers, staff, API keys."""
+
+from dataclasses import dataclass
+from datetime import datetime, time
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    STORIES_WRITE = "stories:write"
+    ALERTS_WRITE = "alerts:write"
+    ADMIN = "admin"
+
+
+class Role(StrEnum):
+    """What a member of staff is."""
+
+    EDITOR = "editor"
+    ADMIN = "admin"
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """An admin may do everything, an editor what concerns stories and alerts."""
+        if self is Role.ADMIN:
+            return frozenset(Scope)
+        return frozenset({Scope.STORIES_WRITE, Scope.ALERTS_WRITE})
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """Local wall-clock times between which a reader is left alone; equal ends mean never."""
+
+    begin: time
+    end: time
+
+    def hold(self, local: time) -> bool:
+        """Whether `local` falls within; the window may cross midnight."""
+        if self.begin <= self.end:
+            return self.begin <= local < self.end
+        return local >= self.begin or local < self.end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Someone who follows topics. `timezone` is an IANA name known to Python and Postgres."""
+
+    id: int
+    language: str = "en"
+    timezone: str = "UTC"
+    quiet_hours: QuietHours | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staff:
+    """A member of the newsroom who signs in."""
+
+    id: int
+    email: str
+    role: Role
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A machine's credential; `prefix` is the part that may be shown."""
+
+    id: int
+    name: str
+    prefix: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request of the staff side: `name` goes into the audit trail and idempotency.
+
+    `name` is `key:<id>` for an API key and `staff:<id>` for a session; `label` is for people.
+    """
+
+    name: str
+    label: str
+    scopes: frozenset[Scope]

@@ -1,0 +1,98 @@
+"""A story: a piece of news with revisions."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+class StoryState(StrEnum):
+    """`corrected` is a published story whose newest revision says that it corrects."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    CORRECTED = "corrected"
+    RETRACTED = "retracted"
+
+    @property
+    def public(self) -> bool:
+        """Whether readers may see the story."""
+        return self in (StoryState.PUBLISHED, StoryState.CORRECTED)
+
+
+class Outcome(StrEnum):
+    """What an ingested version did to the story."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryText:
+    """What a revision keeps: the words and facts an editor or an agency may change.
+
+    `body` is cleaned HTML; `topics` are paths as given, without their ancestors; `urgency` is the
+    agencies' 1 (flash) to 9.
+    """
+
+    headline: str
+    body: str
+    summary: str = ""
+    topics: tuple[str, ...] = ()
+    language: str = "en"
+    author: str = ""
+    image_url: str | None = None
+    urgency: int | None = None
+    embargo_until: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A story as it stands now: its newest revision and its state."""
+
+    id: int
+    slug: str
+    version: int
+    state: StoryState
+    text: StoryText
+    source_uri: str | None
+    created_at: datetime
+    updated_at: datetime
+    published_at: datetime | None = None
+
+
+def judge_version(
+    current: Story, text: StoryText, state: StoryState, version: int | None
+) -> tuple[Outcome, int]:
+    """Say what an incoming text of a known story does, and the version it becomes.
+
+    Agencies re-deliver: the same version with the same text is unchanged, a lower one is ignored,
+    and so is the same one with other text. Without a version a different text is the next one.
+    """
+    same = text == current.text and state == current.state
+    if version is None:
+        if same:
+            return Outcome.UNCHANGED, current.version
+        return Outcome.UPDATED, current.version + 1
+    if version < current.version:
+        return Outcome.IGNORED, current.version
+    if version == current.version:
+        return (Outcome.UNCHANGED if same else Outcome.IGNORED), current.version
+    return Outcome.UPDATED, version
+
+
+def why_not_pushable(story: Story, at: datetime) -> str | None:
+    """Say in one sentence why no alert of this story may go out at `at`; None when it may."""
+    if story.state is StoryState.DRAFT:
+        return "The story is a draft: publish it first."
+    if story.state is StoryState.RETRACTED:
+        return "The story is retracted."
+    if story.text.expires_at is not None and story.text.expires_at <= at:
+        return f"The story expired at {story.text.expires_at.isoformat()}."
+    if story.text.embargo_until is not None and at < story.text.embargo_until:
+        return f"The story is under embargo until {story.text.embargo_until.isoformat()}."
+    return None

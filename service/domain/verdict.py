@@ -1,0 +1,91 @@
+"""What a provider's answer means to us: one of six verdicts, and nothing else.
+
+The type is closed: `service.domain.delivery.next_step` matches on it and mypy proves the match
+complete, so a seventh meaning cannot be forgotten anywhere.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """Whom a TryLater slows: this device alone, all devices of its origin, or the provider."""
+
+    DEVICE = "device"
+    ORIGIN = "origin"
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A provider whose yes is only a ticket: ask again about `ticket` after `after`."""
+
+    ticket: str
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider took the push; it promises nothing about the device."""
+
+    message_id: str = ""
+    follow_up: FollowUp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TryLater:
+    """Not now. `after` is the provider's own word, None when it gave none.
+
+    `unknown` says that the push may have arrived: the bytes left and no answer came. `reconnect`
+    asks for the next attempt on a new connection. `blameless` attempts are not counted.
+    """
+
+    why: str
+    after: timedelta | None = None
+    unknown: bool = False
+    reconnect: bool = False
+    scope: Scope = Scope.DEVICE
+    blameless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceGone:
+    """The address is dead since `since` (None: since now); forget it unless it is newer.
+
+    `doubtful` evidence may as well be our own mistake (a wrong environment, a wrong topic): it
+    counts only when this provider accepted something in the same alert.
+    """
+
+    why: str
+    since: datetime | None = None
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRefused:
+    """Permanent for this delivery, and says nothing against the device: bury it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRejected:
+    """Our message is at fault: this alert ends on this provider, a person is told."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SenderRejected:
+    """Our credentials or configuration are at fault: hold the provider, tell a person.
+
+    `why` is the sentence that person reads: what is wrong and what to do. `remint` says that a
+    fresh credential may cure it: the first time in a row that is tried instead of a hold.
+    """
+
+    why: str
+    remint: bool = False
+
+
+Verdict = Accepted | TryLater | DeviceGone | DeviceRefused | AlertRejected | SenderRejected

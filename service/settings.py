@@ -1,0 +1,149 @@
+"""Every knob of the service, typed, with its unit and why; read once, frozen.
+
+Each provider's own settings stand in its file under `workers/providers/`. `newszop settings`
+prints all of them.
+"""
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEFAULT_SECRETS = frozenset({"", "secret", "changeme", "change-me", "newszop"})
+SHORTEST_SECRET = 16
+
+
+class SettingsError(Exception):
+    """One line that names the setting at fault and what is wrong with it."""
+
+
+class Settings(BaseSettings):
+    """What the processes are told by their environment or a `.env` file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NEWSZOP_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    database_url: str = Field(
+        validation_alias="DATABASE_URL",
+        description="Where PostgreSQL is, as postgresql://user:password@host:port/name.",
+    )
+    redis_url: str = Field(
+        validation_alias="REDIS_URL",
+        description="Where Redis is, as redis://host:port/0: the broker; may be wiped at any moment.",
+    )
+    secret_key: str = Field(
+        description="Signs receipts and forms; at least 16 characters, the same in all processes."
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8000",
+        description="The site's address as readers see it; alerts link to it.",
+    )
+    site_name: str = Field("Newszop", description="The site's name, on every page.")
+    app_name: str = Field(
+        "Newspoint", description='The name in "Loving ...? Download the app now".'
+    )
+    app_url: str = Field("https://newspoint.app/", description='Where "Download the app" leads.')
+    app_url_ios: str = Field("", description="The App Store page, for visitors on iOS.")
+    app_url_android: str = Field("", description="The Play Store page, for visitors on Android.")
+    providers: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("console",),
+        description="Which providers are used, comma-separated: apns, fcm, webpush, hms, expo, console.",
+    )
+    sender: Literal["curl", "httpx"] = Field(
+        "curl", description="Which HTTP client pushes: libcurl (fast) or httpx (easy to trace)."
+    )
+    ca_file: Path | None = Field(
+        None, description="Certificates trusted for providers beside the usual ones (PEM)."
+    )
+    page_check_url: str = Field(
+        "",
+        description="Origin asked for a story's page before its scheduled alert; default PUBLIC_URL.",
+    )
+    request_timeout_s: float = Field(
+        15.0, gt=0, le=120, description="Seconds a provider may take to answer one push."
+    )
+    lease_s: int = Field(
+        20, ge=2, le=30, description="Seconds a worker keeps a batch without a sign of life."
+    )
+    flush_ms: int = Field(
+        250, ge=20, le=1000, description="Milliseconds between two writes of a batch's states."
+    )
+    shard_devices: int = Field(
+        10_000, ge=100, description="About how many devices one shard of an alert holds."
+    )
+    keep_deliveries_days: int = Field(
+        90, ge=1, description="Days until an alert's deliveries shrink to its totals."
+    )
+    session_hours: int = Field(12, ge=1, description="Hours a member of staff stays signed in.")
+    registrations_per_minute: int = Field(
+        30, ge=1, description="New readers a minute from one address; loopback is not limited."
+    )
+    db_pool: int = Field(8, ge=1, description="Connections to PostgreSQL one process keeps.")
+    demo: bool = Field(False, description="Demo mode: shows /phones and the demo's logins.")
+    standins_url: str = Field("", description="Where the stand-ins' control API is; demo only.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severity that is logged."
+    )
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("public_url", "page_check_url", "standins_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            msg = "must begin with http:// or https://"
+            raise ValueError(msg)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _refuse_default_secrets(self) -> "Settings":
+        weak = self.secret_key.lower() in DEFAULT_SECRETS or len(self.secret_key) < SHORTEST_SECRET
+        if weak:
+            msg = f"NEWSZOP_SECRET_KEY needs at least {SHORTEST_SECRET} characters of its own"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def page_origin(self) -> str:
+        """Where a story's page is asked for before its scheduled alert leaves."""
+        return self.page_check_url or self.public_url
+
+
+def load() -> Settings:
+    """Read the settings; raises `SettingsError` with one line that names the first at fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(explain(Settings, error)) from None
+
+
+def explain(cls: type[BaseSettings], error: ValidationError) -> str:
+    """Return one line for a person: the variable's name and what is wrong."""
+    first = error.errors()[0]
+    name = variable(cls, str(first["loc"][0])) if first["loc"] else ""
+    missing = first["type"] == "missing"
+    what = "is missing" if missing else first["msg"].removeprefix("Value error, ")
+    return f"{name}: {what}" if name else what
+
+
+def variable(cls: type[BaseSettings], name: str) -> str:
+    """Return the environment variable that sets the field `name` (or is its alias)."""
+    field = cls.model_fields.get(name)
+    if field is None:
+        return name
+    if isinstance(field.validation_alias, str):
+        return field.validation_alias
+    return f"{cls.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def new_secret() -> str:
+    """Return a secret fit for NEWSZOP_SECRET_KEY."""
+    return secrets.token_urlsafe(32)

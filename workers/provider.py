@@ -1,0 +1,206 @@
+"""The contract that every provider honours, and `find(name)`.
+
+A provider is a protocol without I/O: it builds requests and reads answers. One file of
+`workers/providers/` is one provider, found by its name; no other file names it.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any, Protocol
+
+from pydantic_settings import BaseSettings
+
+import workers.providers
+from service.domain.alert import Words
+from service.domain.device import Registration
+from service.domain.subscription import Urgency
+from service.domain.verdict import Verdict
+
+Position = int
+"""Where a device stands in its batch: 0 to 999."""
+
+
+class Failure(StrEnum):
+    """Why there is no answer, as far as can be known."""
+
+    NOT_SENT = "not sent"
+    """DNS, connect, TLS, REFUSED_STREAM: the provider has certainly not seen the request."""
+    UNKNOWN = "unknown"
+    """Reset, timeout, GOAWAY in flight, a broken answer: it may have been taken."""
+    FORBIDDEN = "forbidden"
+    """Our own guard refused the address before a connection was made."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request for the devices at `positions` (none for a token or a follow-up).
+
+    `headers` are `"name: value"` lines; requests that share them share the very object, which the
+    gateway uses to do nothing twice. `tag` belongs to whoever sends: it comes back untouched.
+    """
+
+    url: str
+    headers: Sequence[str]
+    body: bytes
+    positions: Sequence[Position] = ()
+    method: str = "POST"
+    tag: Any = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back, raw: header names in lower case, the body cut after 8 KiB.
+
+    `status` is 0 exactly when there was no answer; `failure` and `detail` then say why.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    failure: Failure | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What proves who we are. `by_origin` serves providers that sign for each origin.
+
+    Kept where all processes find it, so plain text only. `fresh_until`: mint anew from then on.
+    """
+
+    value: str
+    minted_at: datetime
+    fresh_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One device of a batch, ready to be pushed to."""
+
+    position: Position
+    delivery_id: str
+    address: str
+    kind: str
+    p256dh: str | None
+    auth: str | None
+    locale: str
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """An alert as providers need it: words by locale, ids, and how it may behave.
+
+    `words` holds "" (the default) and one entry a locale; `language` is the default's.
+    `silent` replaces without a sound: a withdrawal. `icon_url` is the site's own icon.
+    """
+
+    alert_id: str
+    story_id: str
+    words: Mapping[str, Words]
+    language: str
+    url: str
+    image_url: str | None
+    icon_url: str
+    urgency: Urgency
+    collapse_key: str
+    expires_at: datetime
+    silent: bool = False
+
+
+class Pushes(Protocol):
+    """One alert in one provider's form; whatever can be prepared once per alert and locale, is."""
+
+    def requests(
+        self, targets: Sequence[Target], now: datetime
+    ) -> Iterator[Request | tuple[Position, Verdict]]:
+        """Yield a request for one or more targets, or a verdict that needs no sending."""
+        ...
+
+
+class Provider(Protocol):
+    """What a module of `workers/providers/` offers, as its class `Provider(settings)`."""
+
+    name: str
+    window: int
+    """Most requests in flight at once from one process: at or under the server's stream limit."""
+    per_minute: int | None
+    """Most pushes a minute over all workers; None: unlimited until it says otherwise."""
+    ramp_seconds: int
+    """How long the rate takes from nothing to its most."""
+
+    def check(self, registration: Registration) -> Registration:
+        """Return the registration in its one spelling, `kind` filled in; `Invalid` when wrong."""
+        ...
+
+    def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
+        """Mint a credential; yields the requests it needs. Raises `CredentialRefused`."""
+        ...
+
+    def credential_key(self) -> str:
+        """Return a name that changes with the key's file, never the key: where it is shared."""
+        ...
+
+    def pushes(self, message: Message, credential: Credential) -> Pushes:
+        """Prepare the alert for any number of devices."""
+        ...
+
+    def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
+        """Return one verdict per position. Pure and total: never an exception."""
+        ...
+
+    def preview(self, message: Message, locale: str) -> "Preview":
+        """Return what a screen would show and how many bytes of the limit it takes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The words after shortening, and the size of the payload against the provider's limit."""
+
+    title: str
+    body: str
+    bytes_used: int
+    bytes_limit: int
+    shortened: bool
+
+
+class CredentialRefused(Exception):
+    """No credential can be had. `verdict` says whether to wait or to hold the provider."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(repr(verdict))
+        self.verdict = verdict
+
+
+ProviderFactory = Callable[[BaseSettings], Provider]
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the name of every provider in the folder."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(workers.providers.__path__)))
+
+
+def settings_class(name: str) -> type[BaseSettings]:
+    """Return the class of the provider's own settings."""
+    if name not in names():
+        raise LookupError(f"there is no provider {name!r}; there are {', '.join(names())}")
+    module = importlib.import_module(f"workers.providers.{name}")
+    found: type[BaseSettings] = module.Settings
+    return found
+
+
+def find(name: str, settings: BaseSettings | None = None) -> Provider:
+    """Return the provider of that name, configured from the environment unless `settings` are given.
+
+    Raises LookupError for an unknown name and pydantic's ValidationError for a bad setting.
+    """
+    own = settings if settings is not None else settings_class(name)()
+    provider: Provider = importlib.import_module(f"workers.providers.{name}").Provider(own)
+    return provider

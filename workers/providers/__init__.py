@@ -1,0 +1,1 @@
+"""One file, one provider; none knows another and none does I/O."""
