@@ -4,10 +4,18 @@ They are sent after the commit (a task must never look for a row that is not the
 short try: whatever does not arrive is found by the sweep within seconds, because the rows say it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
+from celery import Celery
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from service.store.session import transaction
 
 log = structlog.get_logger()
 
@@ -66,3 +74,43 @@ class Outbox:
                     "message not sent, left to the sweep", task=message.task, error=str(error)
                 )
                 return
+
+
+class CeleryBroker:
+    """Hands messages to Celery by name; knows no task's code."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._app = Celery("newszop", broker=redis_url, set_as_current=False)
+        self._app.conf.update(
+            broker_connection_timeout=1,
+            broker_transport_options={"socket_timeout": 1, "socket_connect_timeout": 1},
+            task_ignore_result=True,
+        )
+
+    def send(self, message: Send) -> None:
+        """Publish within about a second or raise what the transport raises."""
+        self._app.send_task(
+            message.task,
+            args=list(message.args),
+            queue=message.queue,
+            retry=False,
+            ignore_result=True,
+        )
+
+
+@dataclass(slots=True)
+class Work:
+    """One request's or command's transaction, and the messages that follow its commit."""
+
+    session: Session
+    outbox: Outbox
+    now: datetime
+
+
+@contextmanager
+def unit_of_work(engine: Engine, broker: Broker) -> Iterator[Work]:
+    """Open a `Work`; on a good end commit, then send its messages; on a raise roll back."""
+    outbox = Outbox(broker)
+    with transaction(engine) as session:
+        yield Work(session, outbox, datetime.now(UTC))
+    outbox.flush()
