@@ -9,20 +9,43 @@ import redis
 from sqlalchemy import Engine, text
 from sqlmodel import Session, SQLModel
 
+from service.embedded import Embedded, temporary
 from service.store import schema  # noqa: F401 - declares the tables
 from service.store.migrate import migrate
 from service.store.session import open_engine, transaction
 
 
+def worker_number(config: pytest.Config) -> int:
+    """Which of several test processes this is (pytest-xdist); 0 when it is alone."""
+    own = getattr(config, "workerinput", {"workerid": "gw0"})
+    return int(own["workerid"].removeprefix("gw"))
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
+def _embedded() -> Iterator[Embedded | None]:
+    """Servers of this test process's own, unless the environment names both."""
+    if {"NEWSZOP_TEST_POSTGRES", "NEWSZOP_TEST_REDIS"} <= os.environ.keys():
+        yield None
+        return
+    with temporary() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def postgres_server(_embedded: Embedded | None) -> str:
     """URL of a server (no database name) with a superuser; embedded unless one is given."""
-    yield os.environ["NEWSZOP_TEST_POSTGRES"]
+    given = os.environ.get("NEWSZOP_TEST_POSTGRES")
+    return given if given or _embedded is None else _embedded.postgres.server_url
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[str]:
-    yield os.environ["NEWSZOP_TEST_REDIS"]
+def redis_server(_embedded: Embedded | None, request: pytest.FixtureRequest) -> str:
+    """URL of a Redis database of this test process's own; workers count up from a given one."""
+    given = os.environ.get("NEWSZOP_TEST_REDIS")
+    if not given:
+        return _embedded.redis_url if _embedded else ""
+    server, _, number = given.rpartition("/")
+    return f"{server}/{int(number) + worker_number(request.config)}"
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic_settings import BaseSettings
 
@@ -23,6 +23,11 @@ from service.domain.verdict import Verdict
 
 Position = int
 """Where a device stands in its batch: 0 to 999."""
+
+ANSWER_LIMIT = 8 * 1024
+RECEIPT_ROOM = 64
+"""More bytes than a receipt ever takes: what payloads keep free for it."""
+DELIVERY_ID_ROOM = 36
 
 
 class Failure(StrEnum):
@@ -42,6 +47,8 @@ class Request:
 
     `headers` are `"name: value"` lines; requests that share them share the very object, which the
     gateway uses to do nothing twice. `tag` belongs to whoever sends: it comes back untouched.
+    `positions` goes to `read_answer` as the very object: a provider may have put more into it.
+    `answer_limit` is how many bytes of the answer's body are kept.
     """
 
     url: str
@@ -50,13 +57,15 @@ class Request:
     positions: Sequence[Position] = ()
     method: str = "POST"
     tag: Any = None
+    answer_limit: int = ANSWER_LIMIT
 
 
 @dataclass(slots=True)
 class Answer:
-    """What came back, raw: header names in lower case, the body cut after 8 KiB.
+    """What came back, raw: header names in lower case, the body cut at the request's limit.
 
-    `status` is 0 exactly when there was no answer; `failure` and `detail` then say why.
+    `status` is 0 exactly when there was no answer; `failure` and `detail` then say why. `detail`
+    is for people and never holds an address.
     """
 
     status: int
@@ -133,6 +142,12 @@ class Provider(Protocol):
     """Most pushes a minute over all workers; None: unlimited until it says otherwise."""
     ramp_seconds: int
     """How long the rate takes from nothing to its most."""
+    guard: Callable[[str, int], bool] | None
+    """None: the requests go to addresses that we configured, and are connected to unchecked.
+
+    Else the addresses come from strangers: a connection to (host, port) is made only to a public
+    address, unless `guard(host, port)` says that an administrator named this very pair.
+    """
 
     def check(self, registration: Registration) -> Registration:
         """Return the registration in its one spelling, `kind` filled in; `Invalid` when wrong."""
@@ -154,6 +169,14 @@ class Provider(Protocol):
         """Return one verdict per position. Pure and total: never an exception."""
         ...
 
+    def probe(self, credential: Credential, now: datetime) -> Request | None:
+        """Return a request that alerts nobody and shows whether we are let in; None: none is.
+
+        Whatever `read_answer` makes of its answer but SenderRejected, TryLater and AlertRejected
+        means that all is well: the probe's own address is an impossible one.
+        """
+        ...
+
     def preview(self, message: Message, locale: str) -> "Preview":
         """Return what a screen would show and how many bytes of the limit it takes."""
         ...
@@ -168,6 +191,22 @@ class Preview:
     bytes_used: int
     bytes_limit: int
     shortened: bool
+
+
+@runtime_checkable
+class Ticketing(Protocol):
+    """A provider whose yes is only a ticket: what became of the push is asked for later."""
+
+    follow_ups_at_once: int
+    """Most tickets one request may ask about."""
+
+    def follow_ups(self, tickets: Sequence[str], credential: Credential) -> Request:
+        """Return the request that asks what became of the tickets."""
+        ...
+
+    def read_follow_ups(self, answer: Answer, tickets: Sequence[str]) -> Sequence[Verdict]:
+        """Return one verdict per ticket: TryLater means ask again. Pure and total."""
+        ...
 
 
 class CredentialRefused(Exception):
@@ -197,7 +236,7 @@ def settings_class(name: str) -> type[BaseSettings]:
 
 
 def find(name: str, settings: BaseSettings | None = None) -> Provider:
-    """Return the provider of that name, configured from the environment unless `settings` are given.
+    """Return the provider of that name, configured from the environment unless told otherwise.
 
     Raises LookupError for an unknown name and pydantic's ValidationError for a bad setting.
     """

@@ -1,17 +1,24 @@
 """An alert: what we decided to say about a story, once, to an audience."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from service.domain import topic
 from service.domain.delivery import Timing, Totals
+from service.domain.errors import Invalid
+from service.domain.language import parse_language
 from service.domain.subscription import Urgency
 
 DEFAULT_TTL = timedelta(hours=4)
+SHORTEST_TTL = timedelta(seconds=1)
 LONGEST_TTL = timedelta(days=28)
+FARTHEST_SEND = timedelta(days=366)
 MAX_TITLE = 500
 MAX_TEXT = 5000
+MAX_TOPICS = 50
+MAX_LOCALES = 50
 
 
 class Kind(StrEnum):
@@ -77,7 +84,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """An alert as its row says. Words are None while a scheduled alert follows its story."""
+    """An alert as its row says. Words are None while a scheduled alert follows its story.
+
+    With a `source_alert_id` it goes to the devices of that alert that have it, and with
+    `takes_over` to those the source had not reached when this one stopped it.
+    """
 
     id: int
     story_id: int
@@ -93,11 +104,13 @@ class Alert:
     dry_run: bool
     created_at: datetime
     expires_at: datetime
+    ttl: timedelta = DEFAULT_TTL
     send_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     stop_reason: str | None = None
     source_alert_id: int | None = None
+    takes_over: bool = False
     created_by: str = ""
 
     @property
@@ -121,6 +134,64 @@ class Report:
     timing: Timing
     shown: int = 0
     opened: int = 0
+
+
+def check(draft: Draft, now: datetime) -> Draft:
+    """Return the draft as it will be acted on, or raise `Invalid` naming the field at fault.
+
+    A `send_at` that has passed means now, and topics come back in their one spelling.
+    """
+    check_words(Words(draft.title or "-", draft.body or ""))
+    if draft.title is not None and not draft.title.strip():
+        raise Invalid("title", "A title of blanks says nothing: leave it out for the headline.")
+    if not SHORTEST_TTL <= draft.ttl <= LONGEST_TTL:
+        raise Invalid("ttl_seconds", "An alert lives from 1 second to 28 days (2419200 seconds).")
+    if draft.topics is not None and draft.everyone:
+        raise Invalid("topics", "Either topics or everyone: who is everyone follows any topic.")
+    return replace(
+        draft,
+        topics=_spell(draft.topics),
+        send_at=_later(draft.send_at, now),
+        locales=_spell_locales(draft.locales),
+    )
+
+
+def check_words(words: Words, at: str = "") -> None:
+    """Raise `Invalid` for words that are missing or too long; `at` is where they stand, with a dot."""
+    if not words.title.strip():
+        raise Invalid(f"{at}title", "A title is needed.")
+    for name, value, most in (("title", words.title, MAX_TITLE), ("body", words.body, MAX_TEXT)):
+        if len(value) > most:
+            raise Invalid(f"{at}{name}", f"{len(value)} characters are too many: at most {most}.")
+        if "\0" in value:
+            raise Invalid(f"{at}{name}", "A NUL character is not text.")
+
+
+def _spell_locales(locales: Mapping[str, Words]) -> dict[str, Words]:
+    if len(locales) > MAX_LOCALES:
+        raise Invalid("locales", f"At most {MAX_LOCALES} languages.")
+    for tag, words in locales.items():
+        check_words(words, f"locales.{tag[:40]}.")
+    spelt = {parse_language(tag, "locales"): words for tag, words in locales.items()}
+    if len(spelt) < len(locales):
+        raise Invalid("locales", "The same language stands here twice: case makes no difference.")
+    return spelt
+
+
+def _spell(topics: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if topics is None:
+        return None
+    if not 0 < len(topics) <= MAX_TOPICS:
+        raise Invalid("topics", f"Name 1 to {MAX_TOPICS} topics, or leave them out for the story's.")
+    return tuple(dict.fromkeys(topic.parse_path(path) for path in topics))
+
+
+def _later(send_at: datetime | None, now: datetime) -> datetime | None:
+    if send_at is None or send_at <= now:
+        return None
+    if send_at > now + FARTHEST_SEND:
+        raise Invalid("send_at", f"At most {FARTHEST_SEND.days} days ahead.")
+    return send_at
 
 
 def queue_of(urgency: Urgency) -> str:

@@ -1,10 +1,22 @@
 """A device: one place where a reader can be reached."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 MAX_DEVICES_PER_READER = 16
+MAX_TOMBSTONES_PER_READER = 32
 MAX_ADDRESS = 2048
+MAX_APP_VERSION = 64
+
+MOVED = "moved"
+"""Another reader registered the address: it belongs to its last registrant."""
+REPLACED = "replaced"
+"""The same reader's device came back under another address."""
+EVICTED = "evicted"
+"""The reader registered more devices than we keep."""
+REMOVED = "removed"
+"""The reader took the device out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +42,70 @@ class Registration:
     locale: str = ""
     app_version: str = ""
     replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A device that a registration may touch: the reader's own, or whoever has the address.
+
+    A tombstone (`live` is false) still has its address hash only when its provider called it gone.
+    """
+
+    id: int
+    mine: bool
+    live: bool
+    address_hash: bytes
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """What a registration does: which device takes it, and which become tombstones, and why.
+
+    `keep` is None for a new device. `purge` are old tombstones, deleted for good.
+    """
+
+    keep: int | None
+    tombstones: Sequence[tuple[int, str]] = ()
+    purge: Sequence[int] = ()
+
+
+def place(known: Sequence[Known], wanted: bytes, replaced: bytes | None) -> Placement:
+    """Decide where the address hashed as `wanted` belongs, given all the devices concerned.
+
+    It is the reader's device that has it already, else the one whose address it replaces, else
+    the one that its provider called gone under this very address, else a new one. Nobody else
+    keeps it, and what it replaces does not live on beside it.
+    """
+    mine = [device for device in known if device.mine]
+    live = [device for device in mine if device.live]
+    theirs = [d.id for d in known if d.live and not d.mine and d.address_hash == wanted]
+    holder = _with_hash(live, wanted)
+    old = _with_hash(live, replaced)
+    tombstones = [(device, MOVED) for device in theirs]
+    if holder is not None:
+        if old is not None and old.id != holder.id:
+            tombstones.append((old.id, REPLACED))
+        return Placement(keep=holder.id, tombstones=tombstones)
+    if old is not None:
+        return Placement(keep=old.id, tombstones=tombstones)
+    surplus = len(live) + 1 - MAX_DEVICES_PER_READER
+    tombstones += [(d.id, EVICTED) for d in sorted(live, key=_age)[: max(0, surplus)]]
+    dead = [device for device in mine if not device.live]
+    returning = None if theirs else _with_hash(dead, wanted)
+    rest = sorted((d for d in dead if d is not returning), key=_age, reverse=True)
+    return Placement(
+        keep=None if returning is None else returning.id,
+        tombstones=tombstones,
+        purge=[device.id for device in rest[MAX_TOMBSTONES_PER_READER:]],
+    )
+
+
+def _with_hash(devices: Sequence[Known], address_hash: bytes | None) -> Known | None:
+    if not address_hash:
+        return None
+    return next((device for device in devices if device.address_hash == address_hash), None)
+
+
+def _age(device: Known) -> tuple[datetime, int]:
+    return device.registered_at, device.id

@@ -1,28 +1,74 @@
-"""Bring a database to the present schema."""
+"""Bring a database to the present schema, and tell whether it is there.
 
+The steps stand in `migrations/versions`; together they build exactly what `schema` declares.
+"""
+
+from functools import cache
+from pathlib import Path
 from zoneinfo import available_timezones
 
-from sqlalchemy import text
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
 from sqlmodel import SQLModel
 
 from service.store import schema
 from service.store.session import open_engine
 
+FOLDER = Path(__file__).with_name("migrations")
+LOCK = 7239
+"""The advisory lock's number: whoever migrates holds it, whoever comes second waits."""
+
 
 def migrate(url: str) -> None:
-    """Create what is missing; safe to run again and from several processes at once."""
-    engine = open_engine(url, pool_size=1)
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(7239)"))
-        SQLModel.metadata.create_all(connection)
-        connection.execute(
-            text(
-                "INSERT INTO time_zone SELECT name FROM pg_timezone_names "
-                "WHERE name = ANY(:names) ON CONFLICT DO NOTHING"
-            ),
-            {"names": sorted(available_timezones())},
-        )
-    engine.dispose()
+    """Carry out what is missing; safe to run again and from several processes at once."""
+    engine = open_engine(url, pool_size=1, name="newszop migrate")
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            SQLModel.metadata.create_all(connection)
+            command.stamp(_config(connection), "head")
+            fill_time_zones(connection)
+    finally:
+        engine.dispose()
 
 
-__all__ = ["migrate", "schema"]
+def pending(database: Engine | str) -> bool:
+    """Tell whether a migration is still to be carried out; raises when Postgres is away."""
+    engine = open_engine(database, pool_size=1) if isinstance(database, str) else database
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_heads() != newest()
+    finally:
+        if isinstance(database, str):
+            engine.dispose()
+
+
+@cache
+def newest() -> tuple[str, ...]:
+    """Return the revision that a database at the present schema bears."""
+    return tuple(ScriptDirectory(str(FOLDER)).get_heads())
+
+
+def fill_time_zones(connection: Connection) -> None:
+    """Allow the zones that Python and Postgres both know; what a reader has stays."""
+    connection.execute(
+        text(
+            "INSERT INTO time_zone SELECT name FROM pg_timezone_names "
+            "WHERE name = ANY(:names) ON CONFLICT DO NOTHING"
+        ),
+        {"names": sorted(available_timezones() - {"localtime", "Factory"})},
+    )
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+__all__ = ["migrate", "pending", "schema"]

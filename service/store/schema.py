@@ -24,7 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-ID_LIMIT = 2**63
+ID_LIMIT = 2**63 - 1
+"""Every id is below it, so that a range of ids can be written [lo, hi) in a bigint."""
 
 
 def new_id() -> int:
@@ -106,6 +107,12 @@ class ReaderRow(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "reader"
     __table_args__: ClassVar[Any] = (
+        Index(
+            "reader_quiet",
+            "id",
+            postgresql_include=["timezone", "quiet_from", "quiet_to"],
+            postgresql_where=text("quiet_from <> quiet_to"),
+        ),
         CheckConstraint("(quiet_from IS NULL) = (quiet_to IS NULL)", name="reader_quiet_both"),
     )
     id: int = _id()
@@ -129,10 +136,9 @@ class DeviceRow(SQLModel, table=True):
             postgresql_where=text("gone_at IS NULL"),
         ),
         Index(
-            "device_reader",
+            "device_reader",  # of tombstones too: erasing a reader looks for all its devices
             "reader_id",
-            postgresql_include=["id", "provider"],
-            postgresql_where=text("gone_at IS NULL"),
+            postgresql_include=["id", "provider", "gone_at"],
         ),
     )
     id: int = _id()
@@ -240,6 +246,8 @@ class AlertRow(SQLModel, table=True):
     """An alert: the outbox. `totals` is written when it is final; until then batches are counted.
 
     `void` is a first alert that ended with nothing accepted: it frees the story's one place.
+    `takes_over` is a correction that stopped its source in the middle: whom that had not reached
+    is its too. `page_due_at` is when the story's page is asked for again before a scheduled start.
     `topic_ids` and `above` (pairs topic, ancestor, flattened) are the audience frozen at the start.
     """
 
@@ -275,12 +283,17 @@ class AlertRow(SQLModel, table=True):
     collapse_key: str = Field(sa_column=Column(Text, nullable=False))
     dry_run: bool = Field(default=False, nullable=False)
     source_alert_id: int | None = _ref("alert.id", nullable=True)
+    takes_over: bool = Field(default=False, nullable=False)
     created_by: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = _moment(now=True)
     send_at: datetime | None = _moment(nullable=True)
     started_at: datetime | None = _moment(nullable=True)
     expires_at: datetime = _moment()
+    ttl_s: int = Field(
+        default=14_400, sa_column=Column(Integer, nullable=False, server_default="14400")
+    )
     finished_at: datetime | None = _moment(nullable=True)
+    page_due_at: datetime | None = _moment(nullable=True)
     stop_reason: str | None = Field(default=None, sa_column=Column(Text))
     settled: bool = Field(default=False, nullable=False)
     rejected_by: list[str] = Field(
@@ -319,6 +332,14 @@ class BatchRow(SQLModel, table=True):
             "shard_n",
             "n",
             postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index(
+            "batch_fresh",
+            "alert_id",
+            "provider",
+            "shard_n",
+            "n",
+            postgresql_where=text("started_at IS NULL AND finished_at IS NULL"),
         ),
         {"postgresql_with": {"fillfactor": "60"}},
     )
@@ -372,7 +393,7 @@ class DeadLetterRow(SQLModel, table=True):
 
 
 class ReceiptRow(SQLModel, table=True):
-    """What the devices of a batch said themselves: one byte a position, bit 0 shown, bit 1 opened."""
+    """What the devices of a batch said: two bitmaps of equal length, shown and then opened."""
 
     __tablename__: ClassVar[str] = "receipt"
     alert_id: int = _ref("alert.id", primary_key=True)

@@ -1,0 +1,110 @@
+"""A reader's devices: registered and renewed by `PUT`, listed without their addresses."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from service import readership
+from service.api.dependencies import (
+    Closed,
+    Cursor,
+    Id,
+    Limit,
+    Line,
+    Listing,
+    Moment,
+    WorkDep,
+    page,
+)
+from service.auth import CurrentReader
+from service.domain.device import Registration
+from service.store import devices
+
+router = APIRouter(prefix="/api/me/devices", tags=["readers"])
+
+Address = Annotated[Line, Field(min_length=1)]
+
+
+class Keys(Closed):
+    """What a browser's `PushSubscription` says under `keys`."""
+
+    p256dh: Line
+    auth: Line
+
+
+class DeviceBody(Closed):
+    """A device making itself known, or known again."""
+
+    provider: Line = Field(examples=["fcm"])
+    address: Address = Field(description="A token, an installation's id, or an endpoint's URL.")
+    keys: Keys | None = Field(None, description="Of browsers only.")
+    replaces: Line | None = Field(None, description="The address this device had before.")
+    locale: Line = Field("", examples=["pt-BR"])
+    app_version: Line = Field("", examples=["5.12.0"])
+
+    def read(self) -> Registration:
+        """Return it as the domain knows it."""
+        return Registration(
+            provider=self.provider,
+            address=self.address,
+            p256dh=self.keys.p256dh if self.keys else None,
+            auth=self.keys.auth if self.keys else None,
+            replaces=self.replaces,
+            locale=self.locale,
+            app_version=self.app_version,
+        )
+
+
+class DeviceId(BaseModel):
+    """What a registration answers."""
+
+    id: Id
+
+
+class DeviceShown(BaseModel):
+    """A device, as its reader may see it: never the address."""
+
+    id: Id
+    provider: str
+    locale: str
+    app_version: str
+    registered_at: Moment
+
+
+@router.put("", responses={200: {"description": "Known before"}, 201: {"description": "New"}})
+def register(
+    work: WorkDep, reader: CurrentReader, body: DeviceBody, response: Response
+) -> DeviceId:
+    """Register a device, or renew it: the address belongs to its last registrant.
+
+    At most 16 are kept; the 17th evicts the oldest registration.
+    """
+    device, is_new = readership.register_device(work, reader, body.read())
+    response.status_code = 201 if is_new else 200
+    return DeviceId(id=device.id)
+
+
+@router.get("")
+def listed(
+    work: WorkDep, reader: CurrentReader, cursor: Cursor = None, limit: Limit = 50
+) -> Listing[DeviceShown]:
+    """List the reader's devices, the last registered first."""
+    found = devices.page(work.session, reader.id, cursor, limit)
+    shown = [
+        DeviceShown(
+            id=device.id,
+            provider=device.provider,
+            locale=device.locale,
+            app_version=device.app_version,
+            registered_at=device.registered_at,
+        )
+        for device in found.items
+    ]
+    return page(shown, found.next)
+
+
+@router.delete("/{device_id}", status_code=204)
+def remove(work: WorkDep, reader: CurrentReader, device_id: Id) -> None:
+    """Take a device out; nothing is pushed to it any more."""
+    readership.remove_device(work, reader, device_id)

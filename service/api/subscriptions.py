@@ -1,0 +1,75 @@
+"""The topics a reader follows: `sport/tennis`, or `story/<id>` for one story."""
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from service import readership
+from service.api.dependencies import Closed, Cursor, Limit, Listing, Moment, WorkDep, page
+from service.auth import CurrentReader
+from service.domain.subscription import Subscription, Urgency
+from service.store import subscriptions
+
+router = APIRouter(prefix="/api/me/subscriptions", tags=["readers"])
+
+
+class Terms(Closed):
+    """On which terms a topic is followed; what is left out is the default, not what was before."""
+
+    least_urgency: Urgency = Urgency.QUIET
+    muted_until: Moment | None = None
+
+
+class SubscriptionShown(BaseModel):
+    """A topic followed, and on which terms."""
+
+    topic: str
+    least_urgency: Urgency
+    muted_until: Moment | None
+
+
+@router.get("")
+def listed(
+    work: WorkDep, reader: CurrentReader, cursor: Cursor = None, limit: Limit = 50
+) -> Listing[SubscriptionShown]:
+    """List what the reader follows, in the order of the topics' paths."""
+    found = subscriptions.page(work.session, reader.id, cursor, limit)
+    return page([_shown(subscription) for subscription in found.items], found.next)
+
+
+@router.get("/{topic:path}")
+def show(work: WorkDep, reader: CurrentReader, topic: str) -> SubscriptionShown:
+    """Show one subscription; 404 when the reader does not follow the topic."""
+    return _shown(readership.subscription_to(work, reader, topic))
+
+
+@router.put(
+    "/{topic:path}", responses={200: {"description": "Known before"}, 201: {"description": "New"}}
+)
+def follow(
+    work: WorkDep,
+    reader: CurrentReader,
+    topic: str,
+    response: Response,
+    body: Terms | None = None,
+) -> SubscriptionShown:
+    """Follow a topic, and with it all below it, or follow it on other terms."""
+    terms = body or Terms()
+    subscription, is_new = readership.follow(
+        work, reader, topic, terms.least_urgency, terms.muted_until
+    )
+    response.status_code = 201 if is_new else 200
+    return _shown(subscription)
+
+
+@router.delete("/{topic:path}", status_code=204)
+def unfollow(work: WorkDep, reader: CurrentReader, topic: str) -> None:
+    """Stop following a topic; 404 only when there is no such topic."""
+    readership.unfollow(work, reader, topic)
+
+
+def _shown(subscription: Subscription) -> SubscriptionShown:
+    return SubscriptionShown(
+        topic=subscription.topic,
+        least_urgency=subscription.least_urgency,
+        muted_until=subscription.muted_until,
+    )

@@ -1,0 +1,106 @@
+"""The composition root: settings -> engine, broker, Redis -> routers -> error table.
+
+Endpoints are plain functions and run in a pool of threads as large as the pool of connections:
+a request that has a thread finds a connection, and a request that has none waits outside.
+"""
+
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import anyio.to_thread
+import redis
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.middleware import Middleware
+
+from service import settings as settings_module
+from service.api import problems
+from service.api.metrics import CountRequests, Requests
+from service.auth import KnownKeys
+from service.outbox import CeleryBroker
+from service.settings import Settings
+from service.store.session import open_engine
+from service.throttle import Throttle
+
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+REDIS_TIMEOUT_S = 1.0
+ABOUT = """\
+A story comes in, an editor sends its alert, every follower's device has it.
+
+Machines send `Authorization: Bearer nzp_...`; readers send the token of `POST /api/readers`.
+Every id is a string, every time RFC 3339 with its offset, every list `{"items", "next"}`, every
+refusal RFC 9457 `application/problem+json`.
+"""
+_ROUTERS = (
+    "health",
+    "stories",
+    "topics",
+    "alerts",
+    "receipts",
+    "readers",
+    "devices",
+    "subscriptions",
+    "admin",
+    "dead_letters",
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application. Nothing connects before the first request."""
+    registry = CollectorRegistry()
+    app = FastAPI(
+        title=f"{settings.site_name} Push",
+        description=ABOUT,
+        version=version("newszop"),
+        redoc_url=None,
+        max_body_size=MAX_REQUEST_BYTES,
+        responses=problems.DOCUMENTED,
+        lifespan=_lifespan,
+        middleware=[Middleware(CountRequests, requests=Requests(registry))],
+    )
+    app.state.settings = settings
+    app.state.engine = open_engine(settings.database_url, pool_size=settings.db_pool)
+    app.state.broker = CeleryBroker(settings.redis_url)
+    app.state.redis = redis.Redis.from_url(
+        settings.redis_url,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        decode_responses=True,
+    )
+    app.state.registry = registry
+    app.state.known_keys = KnownKeys()
+    app.state.throttle = Throttle(settings.redis_url)
+    problems.install(app)
+    _include_all(app)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """Build the application from the environment, as `granian --factory` asks for it."""
+    return create_app(settings_module.load())
+
+
+def _include_all(app: FastAPI) -> None:
+    for name in _ROUTERS:
+        try:
+            module = importlib.import_module(f"service.api.{name}")
+        except ModuleNotFoundError:
+            continue
+        app.include_router(module.router)
+    try:
+        web = importlib.import_module("service.web")
+    except ModuleNotFoundError:
+        return
+    if hasattr(web, "mount"):
+        web.mount(app)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    pool = 2 * app.state.settings.db_pool
+    anyio.to_thread.current_default_thread_limiter().total_tokens = pool
+    yield
+    app.state.engine.dispose()
+    app.state.redis.close()

@@ -1,0 +1,42 @@
+"""The command `newszop`: everything a person or a machine starts from a shell."""
+
+import sys
+
+import typer
+
+from service.commands import alert, key, readers, running, staff, story
+from service.commands.settings import print_settings
+from service.commands.telling import Failed
+
+app = typer.Typer(
+    name="newszop",
+    help="A push service for newsrooms: a story comes in, Send Push, every device has it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    running.demo,
+    running.serve,
+    running.work,
+    running.sweep,
+    running.migrate,
+    running.doctor,
+    running.standins,
+):
+    app.command()(command)
+app.command("settings")(print_settings)
+app.add_typer(staff.app, name="staff")
+app.add_typer(key.app, name="key")
+app.add_typer(readers.app, name="readers")
+app.add_typer(story.app, name="story")
+app.add_typer(alert.app, name="alert")
+
+
+def main() -> None:
+    """Run a command; what went wrong for a known reason is one line and exit code 1."""
+    try:
+        app()
+    except Failed as failed:
+        sys.stderr.write(f"newszop: {failed}\n")
+        sys.exit(1)

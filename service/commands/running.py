@@ -1,0 +1,125 @@
+"""The commands that run the system's programs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from service import programs
+from service.children import Child, ChildFailed
+from service.commands import edge
+from service.commands.telling import Failed, say
+from service.demo import Demo, DemoFailed, Wishes
+from service.demo_settings import given
+from service.embedded import AlreadyRunning
+from service.programs import Program
+from service.store import migrate as migrations
+from service.supervision import Stop, Supervisor, stop_all, stoppable
+
+Folder = Annotated[Path, typer.Option("--data", envvar="DATA", help="Where its files are kept.")]
+DEFAULT_FOLDER = Path(".newszop")
+DRAIN_S = 10.0
+"""Seconds the workers have to write down what they were doing."""
+
+
+def demo(
+    port: Annotated[int, typer.Option(envvar="PORT", help="Port of the site; 0: a free one.")] = 8000,
+    folder: Folder = DEFAULT_FOLDER,
+    readers: Annotated[
+        int, typer.Option(envvar="READERS", min=0, help="Readers made at the first start.")
+    ] = 1000,
+) -> None:
+    """Run the whole system here, with its own PostgreSQL, Redis and stand-ins, until Ctrl-C."""
+    with until_stopped():
+        try:
+            Demo(Wishes(port, folder, readers), given(), say).run()
+        except AlreadyRunning as running:
+            raise Failed(f"DATA: {running}") from None
+        except DemoFailed as failed:
+            raise Failed(str(failed)) from None
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
+) -> None:
+    """Serve the site and the API."""
+    edge.checked_settings()
+    become(programs.service(host, port, workers=workers))
+
+
+def work(
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that push; one per processor.")
+    ] = None,
+    urgent_processes: Annotated[
+        int, typer.Option(min=1, help="Processes kept free for breaking alerts.")
+    ] = 1,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Run the workers: one for breaking alerts only, one for everything."""
+    edge.checked_settings()
+    environment = programs.environment(os.environ)
+    children = [
+        Child(program.name, program.command, folder / "logs" / f"{program.name}.log",
+              environment=environment)
+        for program in programs.workers(processes or os.cpu_count() or 1, urgent_processes)
+    ]
+    supervisor = Supervisor(say)
+    with until_stopped():
+        try:
+            for child in children:
+                child.start()
+                supervisor.watch(child, child.start)
+            say(f"Pushing. Logs are in {folder / 'logs'}.")
+            supervisor.forever()
+        finally:
+            stop_all(children, DRAIN_S)
+
+
+def sweep(folder: Folder = DEFAULT_FOLDER) -> None:
+    """Send `sweep` every second, which finds what was lost, due or overdue. Run it once."""
+    edge.settings()
+    (folder / "beat").mkdir(parents=True, exist_ok=True)
+    become(programs.beat(folder.absolute() / "beat"))
+
+
+def migrate() -> None:
+    """Bring the database to the present schema; harmless when it is there."""
+    with edge.store():
+        migrations.migrate(edge.settings().database_url)
+    say("The database has the present schema.")
+
+
+def doctor() -> None:
+    """Look at every part that is configured and say what is wrong with it."""
+    become(programs.doctor())
+
+
+def standins(
+    port: Annotated[int, typer.Option(help="Port of the control API; 0: a free one.")] = 0,
+    folder: Annotated[Path | None, typer.Option("--data", help="Where its keys are kept.")] = None,
+) -> None:
+    """Stand in for Apple, Google, Mozilla and Huawei; prints one JSON line about itself."""
+    become(programs.standins(port, folder))
+
+
+@contextmanager
+def until_stopped() -> Iterator[None]:
+    """Run the block until SIGINT or SIGTERM, which is a good end."""
+    with stoppable():
+        try:
+            yield
+        except Stop:
+            say("Stopped.")
+        except ChildFailed as failed:
+            raise Failed(str(failed)) from None
+
+
+def become(program: Program) -> NoReturn:
+    """Turn into the program: it keeps our process id and gets our signals."""
+    os.execve(program.command[0], program.command, programs.environment(os.environ))  # noqa: S606

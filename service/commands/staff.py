@@ -1,0 +1,78 @@
+"""Members of the newsroom: who may sign in."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from sqlmodel import Session
+
+from service.commands import edge
+from service.commands.telling import Failed, print_table, say
+from service.domain.people import Role, Staff
+from service.store import audit, people
+
+app = typer.Typer(help="Members of the newsroom: who may sign in.", no_args_is_help=True)
+Email = Annotated[str, typer.Argument(help="E-mail address they sign in with.")]
+Ask = Annotated[bool, typer.Option("--ask", help="Ask for the password; otherwise one is made.")]
+
+
+@app.command()
+def add(
+    email: Email,
+    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.EDITOR,
+    ask: Ask = False,
+) -> None:
+    """Add somebody and print their password, once."""
+    password = _password(ask=ask)
+    with edge.one_transaction() as session:
+        person = people.add_staff(session, email, password, role)
+        audit.write(session, edge.WHO, "add", f"staff:{person.id}", role=role)
+    say(f"{person.email} is {role}." + ("" if ask else f" Password: {password}"))
+
+
+@app.command("list")
+def list_() -> None:
+    """List everybody."""
+    with edge.one_transaction() as session:
+        rows = [
+            (person.email, person.role, "disabled" if person.disabled else "active")
+            for person in people.list_staff(session)
+        ]
+    print_table(("E-mail", "Role", "State"), rows)
+
+
+@app.command()
+def disable(email: Email) -> None:
+    """Shut somebody out at once; what they did keeps their name."""
+    with edge.one_transaction() as session:
+        person = _find(session, email)
+        people.disable(session, person.id, datetime.now(UTC))
+        audit.write(session, edge.WHO, "disable", f"staff:{person.id}")
+    say(f"{person.email} can no longer sign in.")
+
+
+@app.command()
+def reset(email: Email, ask: Ask = False) -> None:
+    """Give somebody a new password and sign them out everywhere; a disabled one may sign in again."""
+    password = _password(ask=ask)
+    with edge.one_transaction() as session:
+        person = _find(session, email)
+        people.set_password(session, person.id, password)
+        people.enable(session, person.id)
+        audit.write(session, edge.WHO, "reset", f"staff:{person.id}")
+    say(f"{person.email} has a new password." + ("" if ask else f" Password: {password}"))
+
+
+def _password(*, ask: bool) -> str:
+    if not ask:
+        return secrets.token_urlsafe(12)
+    entered: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return entered
+
+
+def _find(session: Session, email: str) -> Staff:
+    person = people.find_staff(session, email)
+    if person is None:
+        raise Failed(f"{email} is no member of staff")
+    return person

@@ -1,0 +1,95 @@
+"""What a new demo begins with: a few stories, who may sign in, and the keys of machines.
+
+Everything is looked at before it is made, so a second start changes nothing; a login that no
+longer works (the database was thrown away) is made anew.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from service.domain.people import Role, Scope
+from service.store import people
+from service.store.session import transaction
+
+PEOPLE = {"admin": Role.ADMIN, "editor": Role.EDITOR}
+SCOPES: dict[str, frozenset[Scope]] = {
+    "admin": Role.ADMIN.scopes,
+    "editor": Role.EDITOR.scopes,
+    "ingester": frozenset({Scope.STORIES_WRITE}),
+}
+STORIES = Path(__file__).with_name("demo_stories.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """`demo.json`: where the demo is and who may do what there."""
+
+    path: Path
+
+    def read(self) -> dict[str, Any]:
+        """Return what a former start wrote; empty without one."""
+        if not self.path.exists():
+            return {}
+        known: dict[str, Any] = json.loads(self.path.read_text())
+        return known
+
+    def write(self, content: dict[str, Any]) -> None:
+        """Write it for its owner's eyes only, whole or not at all."""
+        part = self.path.with_suffix(".part")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(content, file, indent=2)
+            file.write("\n")
+        part.replace(self.path)
+
+
+def ensure_people(engine: Engine, known: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return a login and a key for each role, those of `known` where they still work."""
+    now = datetime.now(UTC)
+    with transaction(engine) as session:
+        return {
+            name: _login(session, name, known.get(name, {}), now) | _key(session, name, known)
+            for name in SCOPES
+        }
+
+
+def _login(session: Session, name: str, known: dict[str, str], now: datetime) -> dict[str, str]:
+    if name not in PEOPLE:
+        return {}
+    email = f"{name}@newszop.example"
+    password = known.get("password") or secrets.token_urlsafe(9)
+    if people.authenticate(session, email, password, now) is None:
+        person = people.find_staff(session, email)
+        if person is None:
+            people.add_staff(session, email, password, PEOPLE[name])
+        else:
+            people.set_password(session, person.id, password)
+    return {"email": email, "password": password}
+
+
+def _key(session: Session, name: str, known: dict[str, Any]) -> dict[str, str]:
+    secret = known.get(name, {}).get("key", "")
+    if not secret or people.key_of(session, secret) is None:
+        _, secret = people.add_key(session, f"demo {name}", SCOPES[name])
+    return {"key": secret}
+
+
+def stories() -> Iterable[dict[str, Any]]:
+    """Return the demo's stories, as the ingestion API takes them."""
+    found: list[dict[str, Any]] = json.loads(STORIES.read_text())
+    return found
+
+
+def ensure_stories(post: Callable[[dict[str, Any]], None]) -> None:
+    """Ingest every story; their `source_uri` makes a second time harmless."""
+    for story in stories():
+        post(story)

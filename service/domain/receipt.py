@@ -1,0 +1,56 @@
+"""A receipt: the signed token in a push by which its device says that it was shown or opened.
+
+The token is a delivery's place in the ledger and a keyed digest of it, 35 characters. Every push
+carries one, so making one must cost next to nothing.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import struct
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from service.domain.errors import Forbidden
+
+if TYPE_CHECKING:
+    from hashlib import blake2b
+
+_PLACE = struct.Struct(">QIHH")
+_DIGEST_BYTES = 10
+_LENGTH = (_PLACE.size + _DIGEST_BYTES) * 8 // 6 + 1
+_PURPOSE = b"push receipt"
+
+
+@lru_cache(maxsize=8)
+def _signer(secret: bytes) -> "blake2b":
+    key = hashlib.blake2b(secret, person=_PURPOSE, digest_size=64).digest()
+    return hashlib.blake2b(key=key, person=_PURPOSE, digest_size=_DIGEST_BYTES)
+
+
+def sign(secret: bytes, alert_id: int, shard_n: int, n: int, position: int) -> str:
+    """Return the token of the delivery at this place."""
+    place = _PLACE.pack(alert_id, shard_n, n, position)
+    signer = _signer(secret).copy()
+    signer.update(place)
+    return base64.urlsafe_b64encode(place + signer.digest())[:_LENGTH].decode()
+
+
+def read(secret: bytes, token: str) -> tuple[int, int, int, int]:
+    """Return (alert id, shard, batch, position) of a token that we signed; `Forbidden` otherwise."""
+    try:
+        raw = base64.b64decode((token + "=").encode("ascii"), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise _forged() from None
+    place = raw[: _PLACE.size]
+    signer = _signer(secret).copy()
+    signer.update(place)
+    if not hmac.compare_digest(raw[_PLACE.size :], signer.digest()):
+        raise _forged()
+    alert_id, shard_n, n, position = _PLACE.unpack(place)
+    return alert_id, shard_n, n, position
+
+
+def _forged() -> Forbidden:
+    return Forbidden("This receipt is not one of ours.")

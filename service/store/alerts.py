@@ -1,0 +1,303 @@
+"""Alerts, the outbox: what was decided to say, and what people did to it since.
+
+A chain is one alert without a `source_alert_id`, its root, and the corrections and withdrawals of
+it. They all name the root, never one another: everybody who holds any version of the text stands
+in the root's batches, while a correction that was stopped halfway covers only some of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, insert, select, text, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, SQLModel
+
+from service.domain.alert import Alert, AlertState, Kind, Report, Words
+from service.domain.delivery import Totals, timing
+from service.domain.errors import AlreadyAlerted
+from service.domain.subscription import Urgency
+from service.store import ledger, paging, receipts
+from service.store.schema import AlertRow
+
+ONE_FIRST = "alert_one_first"
+RUNNING = (AlertState.PLANNING.value, AlertState.SENDING.value)
+"""The states in which pushes may be leaving."""
+
+_ALERT = SQLModel.metadata.tables[AlertRow.__tablename__]
+_A = _ALERT.c
+_NEWEST = (_A.created_at.desc(), _A.id.desc())
+
+
+def add(session: Session, alert: Alert) -> None:
+    """Keep a new alert; `AlreadyAlerted` when it is a second first one of its story.
+
+    The database decides which of two simultaneous ones comes second.
+    """
+    try:
+        with session.begin_nested():
+            session.execute(insert(_ALERT).values(_values(alert)))
+    except IntegrityError as error:
+        if ONE_FIRST not in str(error.orig):
+            raise
+        first = first_of(session, alert.story_id)
+        raise AlreadyAlerted(first.id if first else alert.id) from None
+
+
+def get(session: Session, alert_id: int) -> Alert | None:
+    """Return the alert as its row says."""
+    return _one(session, select(_ALERT).where(_A.id == alert_id))
+
+
+def lock(session: Session, alert_ids: Sequence[int]) -> list[Alert]:
+    """Return the alerts as they stand; nobody else changes them before this transaction ends."""
+    wanted = select(_ALERT).where(_A.id.in_(alert_ids)).order_by(_A.id).with_for_update()
+    return _all(session, wanted)
+
+
+def page(session: Session, cursor: str | None, limit: int) -> paging.Page[Report]:
+    """Return the newest alerts, each with what became of it."""
+    wanted = select(_ALERT).order_by(*_NEWEST).limit(limit + 1)
+    after = paging.read_moment(cursor)
+    if after is not None:
+        wanted = wanted.where(tuple_(_A.created_at, _A.id) < tuple_(*after))
+    found = paging.cut(
+        _all(session, wanted), limit, lambda alert: paging.after_moment(alert.created_at, alert.id)
+    )
+    return paging.Page(_reports(session, found.items), found.next)
+
+
+def running(session: Session, limit: int = 100) -> list[Report]:
+    """Return the alerts whose pushes may be leaving now, the newest first."""
+    wanted = select(_ALERT).where(_A.state.in_(RUNNING)).order_by(*_NEWEST).limit(limit)
+    return _reports(session, _all(session, wanted))
+
+
+def of_story(session: Session, story_id: int, limit: int = 50) -> list[Alert]:
+    """Return the story's newest alerts."""
+    wanted = select(_ALERT).where(_A.story_id == story_id).order_by(*_NEWEST).limit(limit)
+    return _all(session, wanted)
+
+
+def first_of(session: Session, story_id: int) -> Alert | None:
+    """Return the alert that holds the story's one place."""
+    holds = and_(_A.kind == Kind.FIRST.value, ~_A.dry_run, ~_A.void)
+    return _one(session, select(_ALERT).where(_A.story_id == story_id, holds))
+
+
+def root_of_story(session: Session, story_id: int) -> Alert | None:
+    """Return what a correction of the story corrects: its first alert.
+
+    Where that is void, it is the newest alert that an update sent to an audience of its own.
+    """
+    own = and_(_A.kind == Kind.UPDATE.value, _A.source_alert_id.is_(None), ~_A.dry_run)
+    newest = select(_ALERT).where(_A.story_id == story_id, own).order_by(*_NEWEST).limit(1)
+    return first_of(session, story_id) or _one(session, newest)
+
+
+def chain(session: Session, root_id: int) -> list[Alert]:
+    """Return a root and what corrected or withdrew it, dry runs left out, the oldest first."""
+    members = (_A.id == root_id) | (and_(_A.source_alert_id == root_id, ~_A.dry_run))
+    return _all(session, select(_ALERT).where(members).order_by(_A.created_at, _A.id))
+
+
+def stoppable(session: Session, story_id: int) -> list[int]:
+    """Return the story's alerts that are scheduled or running, but for withdrawals."""
+    states = (AlertState.SCHEDULED.value, *RUNNING)
+    return _ids(
+        session, _A.story_id == story_id, _A.state.in_(states), _A.kind != Kind.WITHDRAWAL.value
+    )
+
+
+def stop(session: Session, alert: Alert, reason: str, now: datetime) -> None:
+    """Write that a locked alert is stopped; holders of its batches see it at their next write.
+
+    A scheduled one ends here and leaves its story's place.
+    """
+    values: dict[str, Any] = {"state": AlertState.STOPPED.value, "stop_reason": reason}
+    if alert.state is AlertState.SCHEDULED:
+        values |= {"finished_at": now, "settled": True, "void": alert.kind is Kind.FIRST}
+    _change(session, alert.id, values)
+
+
+def overtake(session: Session, alert: Alert, now: datetime) -> None:
+    """Stop what this correction or withdrawal replaces, at the moment it starts.
+
+    A correction takes over whom the stopped root had not reached yet; it also stops what else of
+    the story is still leaving, or the older text could arrive after the newer one. A dry run
+    stops nothing.
+    """
+    if alert.source_alert_id is None:
+        return
+    corrects = alert.kind is Kind.UPDATE
+    mine = _A.source_alert_id == alert.source_alert_id
+    replaced = [_A.kind != Kind.WITHDRAWAL.value, mine] if corrects else [mine]
+    of_chain = (_A.id == alert.source_alert_id) | and_(*replaced)
+    wider = of_chain | and_(_A.story_id == alert.story_id, _A.kind != Kind.WITHDRAWAL.value)
+    running_now = lock(
+        session,
+        _ids(
+            session,
+            wider if corrects else of_chain,
+            _A.state.in_(RUNNING),
+            ~_A.dry_run,
+            _A.id != alert.id,
+        ),
+    )
+    verb = "corrected" if corrects else "withdrawn"
+    for overtaken in running_now:
+        if overtaken.state.running and not alert.dry_run:
+            stop(session, overtaken, f"{verb} by {alert.id}", now)
+    if corrects:
+        inherited = any(member.takes_over for member in chain(session, alert.source_alert_id))
+        midway = any(other.id == alert.source_alert_id for other in running_now)
+        _change(session, alert.id, {"takes_over": inherited or midway})
+
+
+def reopen(session: Session, alert: Alert, expires_at: datetime, providers: Sequence[str]) -> None:
+    """Return a locked alert to sending, also through the providers that had rejected it."""
+    others = text("ARRAY(SELECT unnest(rejected_by) EXCEPT SELECT unnest(CAST(:p AS text[])))")
+    values = {
+        "state": AlertState.SENDING.value,
+        "expires_at": expires_at,
+        "finished_at": None,
+        "settled": False,
+        "rejected_by": others.bindparams(p=list(providers)),
+    }
+    _change(session, alert.id, values)
+
+
+def free_story_if_nothing_accepted(session: Session, alert_id: int) -> bool:
+    """Give up the story's place when a whole chain was stopped or expired with nothing accepted.
+
+    `alert_id` is any member of the chain; call it when that one's totals have settled.
+    """
+    alert = get(session, alert_id)
+    root = get(session, alert.source_alert_id) if alert and alert.source_alert_id else alert
+    if root is None or root.kind is not Kind.FIRST or root.state is AlertState.FINISHED:
+        return False
+    members = chain(session, root.id)
+    if not all(member.state.final for member in members):
+        return False
+    sums = ledger.totals(session, [member.id for member in members])
+    every = [totals for by_provider in sums.values() for totals in by_provider.values()]
+    if any(totals.accepted or totals.open for totals in every):
+        return False
+    _change(session, root.id, {"void": True})
+    return True
+
+
+def report(session: Session, alert_id: int) -> Report | None:
+    """Return an alert with what became of it so far."""
+    alert = get(session, alert_id)
+    return None if alert is None else _reports(session, [alert])[0]
+
+
+def _reports(session: Session, found: Sequence[Alert]) -> list[Report]:
+    ids = [alert.id for alert in found]
+    totals = ledger.totals(session, ids)
+    steps = ledger.steps(session, ids)
+    marks = receipts.counts(session, ids)
+    return [
+        Report(
+            alert=alert,
+            totals=sum(totals.get(alert.id, {}).values(), Totals()),
+            by_provider=totals.get(alert.id, {}),
+            timing=timing(steps.get(alert.id, [])),
+            shown=marks.get(alert.id, receipts.NOTHING).shown,
+            opened=marks.get(alert.id, receipts.NOTHING).opened,
+        )
+        for alert in _worded(session, found)
+    ]
+
+
+def _worded(session: Session, found: Sequence[Alert]) -> list[Alert]:
+    """Give those that still follow their story the words they would leave with now."""
+    following = [alert.story_id for alert in found if alert.title is None or alert.body is None]
+    if not following:
+        return list(found)
+    rows = session.execute(
+        text("SELECT id, headline, summary FROM story WHERE id = ANY(:ids)"), {"ids": following}
+    )
+    words = {row.id: Words(row.headline, row.summary) for row in rows}
+    return [
+        replace(
+            alert,
+            title=words[alert.story_id].title if alert.title is None else alert.title,
+            body=words[alert.story_id].body if alert.body is None else alert.body,
+        )
+        if alert.story_id in words
+        else alert
+        for alert in found
+    ]
+
+
+def _all(session: Session, wanted: Select[Any]) -> list[Alert]:
+    return [_alert(row) for row in session.execute(wanted)]
+
+
+def _one(session: Session, wanted: Select[Any]) -> Alert | None:
+    row = session.execute(wanted).one_or_none()
+    return None if row is None else _alert(row)
+
+
+def _ids(session: Session, *conditions: ColumnElement[bool]) -> list[int]:
+    return list(session.execute(select(_A.id).where(*conditions)).scalars())
+
+
+def _change(session: Session, alert_id: int, values: Mapping[str, Any]) -> None:
+    session.execute(update(_ALERT).where(_A.id == alert_id).values(values))
+
+
+def _alert(row: Row[Any]) -> Alert:
+    return Alert(
+        id=row.id,
+        story_id=row.story_id,
+        kind=Kind(row.kind),
+        state=AlertState(row.state),
+        title=row.title,
+        body=row.body,
+        locales={tag: Words(said["title"], said["body"]) for tag, said in row.locales.items()},
+        urgency=Urgency.of_rank(row.urgency),
+        topics=None if row.topics is None else tuple(row.topics),
+        everyone=row.everyone,
+        collapse_key=row.collapse_key,
+        dry_run=row.dry_run,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        ttl=timedelta(seconds=row.ttl_s),
+        send_at=row.send_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        stop_reason=row.stop_reason,
+        source_alert_id=row.source_alert_id,
+        takes_over=row.takes_over,
+        created_by=row.created_by,
+    )
+
+
+def _values(alert: Alert) -> dict[str, Any]:
+    return {
+        "id": alert.id,
+        "story_id": alert.story_id,
+        "kind": alert.kind.value,
+        "state": alert.state.value,
+        "title": alert.title,
+        "body": alert.body,
+        "locales": {
+            tag: {"title": words.title, "body": words.body} for tag, words in alert.locales.items()
+        },
+        "urgency": alert.urgency.rank,
+        "topics": None if alert.topics is None else list(alert.topics),
+        "everyone": alert.everyone,
+        "collapse_key": alert.collapse_key,
+        "dry_run": alert.dry_run,
+        "source_alert_id": alert.source_alert_id,
+        "takes_over": alert.takes_over,
+        "created_by": alert.created_by,
+        "created_at": alert.created_at,
+        "send_at": alert.send_at,
+        "expires_at": alert.expires_at,
+        "ttl_s": int(alert.ttl.total_seconds()),
+    }

@@ -1,0 +1,160 @@
+"""The audience rule of `service.domain.audience` once more, in SQL, for any range of readers.
+
+Everything here is judged at the one instant that is frozen with the alert, so a shard that is
+fanned out again hours later holds the same readers.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from service.domain.audience import Audience
+from service.domain.subscription import Urgency
+from service.domain.topic import lineage, story_topic
+from service.store.schema import ID_LIMIT
+
+EXACT_UP_TO = 200_000
+SAMPLE = 64
+"""An estimate counts one part in so many of the id space: ids are random, so it is fair."""
+
+_MARGIN = 1.25
+
+_ZONES = """
+zone AS MATERIALIZED (
+    SELECT name, (CAST(:at AS timestamptz) AT TIME ZONE name)::time AS local FROM time_zone
+), quiet AS (
+    SELECT reader.id FROM reader JOIN zone ON zone.name = reader.timezone
+    WHERE reader.id >= :lo AND reader.id < :hi AND quiet_from <> quiet_to
+    AND CASE WHEN quiet_from <= quiet_to THEN local >= quiet_from AND local < quiet_to
+        ELSE local >= quiet_from OR local < quiet_to END
+), """
+_NOT_QUIET = " AND NOT EXISTS (SELECT 1 FROM quiet WHERE quiet.id = {reader})"
+
+_MUTED = """
+muted AS (
+    SELECT reader_id, topic_id FROM subscription
+    WHERE reader_id >= :lo AND reader_id < :hi AND muted_until > :at
+    AND (topic_id = ANY(:topic_ids) OR topic_id = :story_topic)
+), above AS (
+    SELECT * FROM unnest(CAST(:below AS bigint[]), CAST(:above AS bigint[])) AS t(below, above)
+), """
+
+_FOLLOWERS = """
+follower AS (
+    SELECT DISTINCT s.reader_id AS id FROM subscription s
+    WHERE s.topic_id = ANY(:topic_ids) AND s.reader_id >= :lo AND s.reader_id < :hi
+    AND s.least_urgency <= :urgency AND (s.muted_until IS NULL OR s.muted_until <= :at)
+    AND NOT EXISTS (
+        SELECT 1 FROM muted m WHERE m.reader_id = s.reader_id AND (
+            m.topic_id = :story_topic
+            OR EXISTS (SELECT 1 FROM above WHERE below = m.topic_id AND above = s.topic_id)))
+)"""
+
+_EVERYONE = """
+follower AS (SELECT reader.id FROM reader WHERE reader.id >= :lo AND reader.id < :hi)"""
+
+_DEVICES = """
+device_in AS (
+    SELECT device.id, device.provider FROM follower
+    JOIN device ON device.reader_id = follower.id
+    WHERE device.gone_at IS NULL AND device.provider = ANY(:providers)
+    AND device.reader_id >= :lo AND device.reader_id < :hi{not_quiet}
+)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """An audience in numbers: topic ids, and pairs (topic, a topic above it) flattened."""
+
+    topic_ids: Sequence[int]
+    above: Sequence[int]
+    story_id: int
+    urgency: Urgency
+    everyone: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How many devices an audience has; `exact` when each was counted."""
+
+    devices: int
+    by_provider: dict[str, int]
+    exact: bool
+
+
+def freeze(session: Session, story_id: int, audience: Audience) -> Frozen:
+    """Turn an audience's paths into ids; paths nobody could follow have none and fall away."""
+    paths = sorted(audience.topics - {story_topic(story_id)})
+    rows = session.execute(
+        text("SELECT path, id FROM topic WHERE path = ANY(:paths)"), {"paths": paths}
+    ).tuples()
+    ids = {str(path): int(topic_id) for path, topic_id in rows}
+    own = [story_id] if audience.story_topic in audience.topics else []
+    return Frozen(
+        topic_ids=[*ids.values(), *own],
+        above=list(_pairs(ids)),
+        story_id=story_id,
+        urgency=audience.urgency,
+        everyone=audience.everyone,
+        at=audience.at,
+    )
+
+
+def _pairs(ids: dict[str, int]) -> Iterable[int]:
+    for path, topic_id in ids.items():
+        for ancestor in lineage(path)[1:]:
+            if ancestor in ids:
+                yield from (topic_id, ids[ancestor])
+
+
+def devices_sql(frozen: Frozen) -> str:
+    """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with."""
+    breaking = frozen.urgency is Urgency.BREAKING
+    quiet = "" if breaking else _ZONES
+    not_quiet = "" if breaking else _NOT_QUIET.format(reader="device.reader_id")
+    followers = _EVERYONE if frozen.everyone else _MUTED + _FOLLOWERS
+    return f"WITH {quiet}{followers}, {_DEVICES.format(not_quiet=not_quiet)}"
+
+
+def parameters(frozen: Frozen, lo: int, hi: int, providers: Sequence[str]) -> dict[str, Any]:
+    """Return the values that `devices_sql` needs for the readers [lo, hi)."""
+    return {
+        "topic_ids": list(frozen.topic_ids),
+        "below": list(frozen.above[::2]),
+        "above": list(frozen.above[1::2]),
+        "story_topic": frozen.story_id,
+        "urgency": frozen.urgency.rank,
+        "at": frozen.at,
+        "lo": lo,
+        "hi": hi,
+        "providers": list(providers),
+    }
+
+
+def estimate(session: Session, frozen: Frozen, providers: Sequence[str]) -> Estimate:
+    """Count the audience: exactly up to 200,000 devices, beyond that from one id in 64."""
+    sampled = _count(session, frozen, ID_LIMIT // SAMPLE, providers)
+    if sum(sampled.values()) * SAMPLE > EXACT_UP_TO * _MARGIN:
+        scaled = {name: n * SAMPLE for name, n in sampled.items()}
+        return Estimate(sum(scaled.values()), scaled, exact=False)
+    counted = _count(session, frozen, ID_LIMIT, providers)
+    return Estimate(sum(counted.values()), counted, exact=True)
+
+
+def rough_size(session: Session, frozen: Frozen, providers: Sequence[str]) -> int:
+    """Return about how many devices there are, from one id in 256: enough to size shards."""
+    parts = SAMPLE * 4
+    return sum(_count(session, frozen, ID_LIMIT // parts, providers).values()) * parts
+
+
+def _count(session: Session, frozen: Frozen, hi: int, providers: Sequence[str]) -> dict[str, int]:
+    rows = session.execute(
+        text(devices_sql(frozen) + " SELECT provider, count(*) FROM device_in GROUP BY provider"),
+        parameters(frozen, 0, hi, providers),
+    ).tuples()
+    return {str(provider): int(n) for provider, n in rows}

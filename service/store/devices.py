@@ -1,0 +1,234 @@
+"""The table `device`: where readers can be reached. Addresses come in and never come out in words.
+
+Whatever changes several devices locks them in the order of their ids first, so that no two
+transactions wait for each other.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlmodel import Session
+
+from service.domain.device import REMOVED, Device, Known, Placement, Registration, place
+from service.domain.errors import NotFound
+from service.store.paging import Page, after_moment, cut, read_moment
+from service.store.schema import new_id
+
+_SHOWN = "id, provider, locale, app_version, registered_at"
+
+_RENEW = text(f"""
+    UPDATE device SET registered_at = :at, kind = :kind, p256dh = :p256dh, auth = :auth,
+        locale = :locale, app_version = :app_version, suspect_at = NULL
+    WHERE address_hash = :address_hash AND gone_at IS NULL AND reader_id = :reader_id
+    RETURNING {_SHOWN}""")
+
+_LOCK_ADDRESSES = text(
+    "SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"
+)
+_LOCK_READER = text("SELECT id FROM reader WHERE id = :reader_id FOR NO KEY UPDATE")
+
+_CONCERNED = text("""
+    SELECT id, reader_id = :reader_id AS mine, gone_at IS NULL AS live, address_hash, registered_at
+    FROM device
+    WHERE reader_id = :reader_id OR (address_hash = ANY(:hashes) AND gone_at IS NULL)
+    ORDER BY id FOR UPDATE""")
+
+_TOMBSTONES = text("""
+    UPDATE device SET gone_at = :at, gone_why = dead.why, address = '', address_hash = '',
+        p256dh = NULL, auth = NULL
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:whys AS text[])) AS dead(id, why)
+    WHERE device.id = dead.id""")
+
+_PURGE = text("DELETE FROM device WHERE id = ANY(:ids)")
+
+_TAKE = text(f"""
+    UPDATE device SET registered_at = :at, provider = :provider, kind = :kind, address = :address,
+        address_hash = :address_hash, p256dh = :p256dh, auth = :auth, locale = :locale,
+        app_version = :app_version, suspect_at = NULL, gone_at = NULL, gone_why = NULL
+    WHERE id = :id RETURNING {_SHOWN}""")
+
+_ADD = text(f"""
+    INSERT INTO device (id, reader_id, provider, kind, address, address_hash, p256dh, auth,
+        locale, app_version, registered_at)
+    VALUES (:id, :reader_id, :provider, :kind, :address, :address_hash, :p256dh, :auth,
+        :locale, :app_version, :at)
+    RETURNING {_SHOWN}""")
+
+_LIVE = text(f"""
+    SELECT {_SHOWN} FROM device WHERE reader_id = :reader_id AND gone_at IS NULL
+    ORDER BY registered_at DESC, id DESC""")
+
+_REMOVE = text("""
+    UPDATE device SET gone_at = :at, gone_why = :why, address = '', address_hash = '',
+        p256dh = NULL, auth = NULL
+    WHERE id = :id AND reader_id = :reader_id AND gone_at IS NULL
+    RETURNING id""")
+
+_FORGET = text("""
+    WITH dead AS (
+        SELECT device.id FROM device
+        JOIN unnest(CAST(:ids AS bigint[]), CAST(:sinces AS timestamptz[])) AS judged(id, since)
+            ON judged.id = device.id
+        WHERE gone_at IS NULL AND registered_at <= coalesce(judged.since, now())
+        ORDER BY device.id FOR UPDATE OF device)
+    UPDATE device SET gone_at = now(), gone_why = :why, address = '', p256dh = NULL, auth = NULL
+    FROM dead WHERE device.id = dead.id RETURNING device.id""")
+
+_SUSPECT = text("""
+    WITH doubted AS (
+        SELECT id FROM device
+        WHERE id = ANY(:ids) AND gone_at IS NULL AND suspect_at IS NULL
+        ORDER BY id FOR UPDATE)
+    UPDATE device SET suspect_at = now() FROM doubted WHERE device.id = doubted.id""")
+
+_EXPORT = text("""
+    SELECT id, provider, kind, address, p256dh, auth, locale, app_version, registered_at,
+        gone_at, gone_why
+    FROM device WHERE reader_id = :reader_id ORDER BY registered_at, id""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """All that is kept of one device, for the reader who asks for it: never logged."""
+
+    id: int
+    provider: str
+    kind: str
+    address: str
+    p256dh: str | None
+    auth: str | None
+    locale: str
+    app_version: str
+    registered_at: datetime
+    gone_at: datetime | None
+    gone_why: str | None
+
+
+def address_hash(provider: str, address: str) -> bytes:
+    """Return the digest by which an address is found."""
+    return hashlib.sha256(f"{provider}\0{address}".encode()).digest()
+
+
+def register(
+    session: Session, reader_id: int, registration: Registration, at: datetime
+) -> tuple[Device, bool]:
+    """Give the address to this reader, its last registrant; say whether the device is new.
+
+    A device that only renews itself, as most do at every start of an app, costs one statement.
+    Anything else is decided by `place` with the addresses and the reader locked.
+    """
+    values = _values(reader_id, registration, at)
+    if registration.replaces is None:
+        renewed = session.execute(_RENEW, values).one_or_none()
+        if renewed is not None:
+            return _device(renewed), False
+    wanted = values["address_hash"]
+    replaced = None
+    if registration.replaces is not None:
+        replaced = address_hash(registration.provider, registration.replaces)
+    known = _lock_concerned(session, reader_id, [h for h in (wanted, replaced) if h])
+    placement = place(known, wanted, replaced)
+    _make_room(session, placement, at)
+    if placement.keep is None:
+        return _device(session.execute(_ADD, {**values, "id": new_id()}).one()), True
+    return _device(session.execute(_TAKE, {**values, "id": placement.keep}).one()), False
+
+
+def live(session: Session, reader_id: int) -> list[Device]:
+    """Return the reader's devices, the last registered first; there are never many."""
+    return [_device(row) for row in session.execute(_LIVE, {"reader_id": reader_id})]
+
+
+def page(session: Session, reader_id: int, cursor: str | None, limit: int) -> Page[Device]:
+    """Return some of the reader's devices, the last registered first."""
+    after = read_moment(cursor)
+    found = live(session, reader_id)
+    if after is not None:
+        found = [device for device in found if (device.registered_at, device.id) < after]
+    return cut(found, limit, lambda device: after_moment(device.registered_at, device.id))
+
+
+def remove(session: Session, reader_id: int, device_id: int, at: datetime) -> bool:
+    """Make the reader's device a tombstone; False when the reader has no such device."""
+    values = {"id": device_id, "reader_id": reader_id, "at": at, "why": REMOVED}
+    return session.execute(_REMOVE, values).one_or_none() is not None
+
+
+def forget(session: Session, judged: Sequence[tuple[int, datetime | None]], why: str) -> list[int]:
+    """Make tombstones of the devices that are dead since the moment beside their id.
+
+    None is the start of this transaction. A device that registered after that moment is alive
+    and stays; the ids of those that were forgotten are returned.
+    """
+    if not judged:
+        return []
+    values = {
+        "ids": [device_id for device_id, _ in judged],
+        "sinces": [since for _, since in judged],
+        "why": why,
+    }
+    return [int(device_id) for device_id in session.execute(_FORGET, values).scalars()]
+
+
+def suspect(session: Session, device_ids: Iterable[int]) -> None:
+    """Mark devices that doubtful evidence speaks against, until they register again."""
+    ids = list(device_ids)
+    if ids:
+        session.execute(_SUSPECT, {"ids": ids})
+
+
+def export(session: Session, reader_id: int) -> list[Held]:
+    """Return all that is kept of the reader's devices, tombstones included."""
+    rows = session.execute(_EXPORT, {"reader_id": reader_id}).mappings()
+    return [Held(**row) for row in rows]
+
+
+def lock_addresses(session: Session, hashes: Iterable[bytes]) -> None:
+    """Wait until no other transaction gives away any of these addresses; held to the end."""
+    keys = sorted({int.from_bytes(digest[:8], signed=True) for digest in hashes})
+    session.execute(_LOCK_ADDRESSES, {"keys": keys})
+
+
+def _lock_concerned(session: Session, reader_id: int, hashes: list[bytes]) -> list[Known]:
+    lock_addresses(session, hashes)
+    if session.execute(_LOCK_READER, {"reader_id": reader_id}).one_or_none() is None:
+        raise NotFound("There is no such reader any more.")
+    rows = session.execute(_CONCERNED, {"reader_id": reader_id, "hashes": hashes})
+    return [Known(**row) for row in rows.mappings()]
+
+
+def _make_room(session: Session, placement: Placement, at: datetime) -> None:
+    if placement.tombstones:
+        ids, whys = zip(*placement.tombstones, strict=True)
+        session.execute(_TOMBSTONES, {"ids": list(ids), "whys": list(whys), "at": at})
+    if placement.purge:
+        session.execute(_PURGE, {"ids": list(placement.purge)})
+
+
+def _values(reader_id: int, registration: Registration, at: datetime) -> dict[str, Any]:
+    return {
+        "reader_id": reader_id,
+        "provider": registration.provider,
+        "kind": registration.kind,
+        "address": registration.address,
+        "address_hash": address_hash(registration.provider, registration.address),
+        "p256dh": registration.p256dh,
+        "auth": registration.auth,
+        "locale": registration.locale,
+        "app_version": registration.app_version,
+        "at": at,
+    }
+
+
+def _device(row: Row[Any]) -> Device:
+    return Device(
+        id=row.id,
+        provider=row.provider,
+        locale=row.locale,
+        app_version=row.app_version,
+        registered_at=row.registered_at,
+    )

@@ -1,0 +1,92 @@
+"""The table `reader`: those who follow topics, and the time zones they may live in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlmodel import Session
+
+from service.domain.people import QuietHours, Reader
+
+_COLUMNS = "id, language, timezone, quiet_from, quiet_to"
+
+_BY_TOKEN = text(f"SELECT {_COLUMNS} FROM reader WHERE token_hash = :token_hash")
+
+_ADD = text("""
+    INSERT INTO reader (id, token_hash, language, timezone, quiet_from, quiet_to)
+    VALUES (:id, :token_hash, :language, :timezone, :quiet_from, :quiet_to)""")
+
+_CHANGE = text("""
+    UPDATE reader SET language = :language, timezone = :timezone, quiet_from = :quiet_from,
+        quiet_to = :quiet_to
+    WHERE id = :id RETURNING id""")
+
+_LOCK = text(f"SELECT {_COLUMNS} FROM reader WHERE id = :id FOR NO KEY UPDATE")
+_LOCK_DEVICES = text("SELECT id FROM device WHERE reader_id = :id ORDER BY id FOR UPDATE")
+_ERASE = text("DELETE FROM reader WHERE id = :id RETURNING id")
+_CREATED_AT = text("SELECT created_at FROM reader WHERE id = :id")
+_TIME_ZONE = text("SELECT EXISTS (SELECT 1 FROM time_zone WHERE name = :name)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """All that is kept of a reader's own row, but for the token's hash."""
+
+    reader: Reader
+    created_at: datetime
+
+
+def by_token(session: Session, token_hash: bytes) -> Reader | None:
+    """Return the reader whose token has this hash."""
+    row = session.execute(_BY_TOKEN, {"token_hash": token_hash}).one_or_none()
+    return _reader(row) if row is not None else None
+
+
+def lock(session: Session, reader_id: int) -> Reader | None:
+    """Return the reader as it stands; nobody else changes it before this transaction ends."""
+    row = session.execute(_LOCK, {"id": reader_id}).one_or_none()
+    return _reader(row) if row is not None else None
+
+
+def add(session: Session, reader: Reader, token_hash: bytes) -> None:
+    """Keep a new reader."""
+    session.execute(_ADD, {**_values(reader), "token_hash": token_hash})
+
+
+def change(session: Session, reader: Reader) -> bool:
+    """Keep what the reader wants from now on; False when it was erased meanwhile."""
+    return session.execute(_CHANGE, _values(reader)).one_or_none() is not None
+
+
+def erase(session: Session, reader_id: int) -> bool:
+    """Delete the reader with all devices and subscriptions; False when there is none."""
+    session.execute(_LOCK_DEVICES, {"id": reader_id})
+    return session.execute(_ERASE, {"id": reader_id}).one_or_none() is not None
+
+
+def export(session: Session, reader: Reader) -> Held | None:
+    """Return all that is kept of the reader's own row; None when it was erased meanwhile."""
+    created_at = session.execute(_CREATED_AT, {"id": reader.id}).scalar_one_or_none()
+    return Held(reader=reader, created_at=created_at) if created_at is not None else None
+
+
+def has_time_zone(session: Session, name: str) -> bool:
+    """Whether Python and Postgres both know the time zone."""
+    return bool(session.execute(_TIME_ZONE, {"name": name}).scalar_one())
+
+
+def _values(reader: Reader) -> dict[str, Any]:
+    quiet = reader.quiet_hours
+    return {
+        "id": reader.id,
+        "language": reader.language,
+        "timezone": reader.timezone,
+        "quiet_from": quiet.begin if quiet else None,
+        "quiet_to": quiet.end if quiet else None,
+    }
+
+
+def _reader(row: Row[Any]) -> Reader:
+    quiet = None if row.quiet_from is None else QuietHours(row.quiet_from, row.quiet_to)
+    return Reader(id=row.id, language=row.language, timezone=row.timezone, quiet_hours=quiet)

@@ -1,0 +1,41 @@
+"""How often one address may do what costs us: counted in Redis, in memory while Redis is away."""
+
+import time
+
+import redis
+import structlog
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import FixedWindowRateLimiter
+
+log = structlog.get_logger()
+
+
+class Throttle:
+    """Counts by the minute. Without Redis each process counts for itself: looser, never open."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._shared = FixedWindowRateLimiter(
+            RedisStorage(
+                redis_url, key_prefix="throttle", socket_timeout=1, socket_connect_timeout=1
+            )
+        )
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+
+    def hit(self, what: str, who: str, per_minute: int) -> int | None:
+        """Count one try; return the seconds to wait when there were too many, else None."""
+        limit = RateLimitItemPerMinute(per_minute)
+        try:
+            return self._hit(self._shared, limit, what, who)
+        except redis.RedisError as error:
+            log.warning("throttle counts in memory", error=type(error).__name__)
+            return self._hit(self._own, limit, what, who)
+
+    @staticmethod
+    def _hit(
+        limiter: FixedWindowRateLimiter, limit: RateLimitItemPerMinute, what: str, who: str
+    ) -> int | None:
+        if limiter.hit(limit, what, who):
+            return None
+        reset = limiter.get_window_stats(limit, what, who).reset_time
+        return max(1, round(reset - time.time()))

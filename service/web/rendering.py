@@ -1,0 +1,134 @@
+"""From a template to an answer: the environment, its filters, and the headers every page carries.
+
+Pages hold no inline script and no inline style, so the policy below can forbid both. Only two
+values are ever marked safe: a story's body, which was cleaned when it entered, and JSON-LD, which
+is escaped here.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from service.domain.people import Role, Staff
+from service.domain.subscription import Urgency
+from service.settings import Settings
+from service.web import guards, wording
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' https: data:",
+        "connect-src 'self'",
+        "font-src 'self'",
+        "manifest-src 'self'",
+        "worker-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+PRIVATE = "private, no-store"
+
+
+@cache
+def static_build() -> str:
+    """Return a name that changes with any file under static/, so that each may be kept for ever."""
+    digest = hashlib.blake2b(digest_size=6)
+    for file in sorted(STATIC.rglob("*")):
+        if file.is_file():
+            digest.update(file.relative_to(STATIC).as_posix().encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def static_url(path: str) -> str:
+    """Return the address of a file under static/."""
+    return f"/static/{static_build()}/{path}"
+
+
+def json_ld(value: Mapping[str, Any]) -> Markup:
+    """Return JSON that no text inside a story can break out of."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return Markup(text)  # noqa: S704 - every character that HTML reads was just escaped
+
+
+class Renderer:
+    """Turns a template and its context into an answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.env = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.env.filters.update(wording.FILTERS)
+        self.env.globals.update(
+            settings=settings,
+            static=static_url,
+            json_ld=json_ld,
+            query=lambda **kept: urlencode({k: v for k, v in kept.items() if v}),
+            urgencies=tuple(reversed(Urgency)),
+            roles=tuple(Role),
+        )
+
+    def text(self, template: str, **context: Any) -> str:
+        """Return a template's text: feeds, fragments."""
+        return self.env.get_template(template).render(now=datetime.now(UTC), **context)
+
+    def page(self, request: Request, template: str, **context: Any) -> str:
+        """Return a whole page as the visitor of `request` may see it."""
+        staff: Staff | None = getattr(request.state, "staff", None)
+        context.setdefault("staff", staff)
+        context.setdefault("csrf", guards.csrf_of(request) if staff else "")
+        context.setdefault("path", request.url.path)
+        context.setdefault("sections", ())
+        context.setdefault("said", guards.said(request))
+        return self.text(template, **context)
+
+
+def renderer(request: Request) -> Renderer:
+    """Return the application's renderer."""
+    found: Renderer = request.app.state.renderer
+    return found
+
+
+def render(
+    request: Request, template: str, *, status: int = 200, cache: str = PRIVATE, **context: Any
+) -> HTMLResponse:
+    """Answer with a page; it is nobody else's unless `cache` says so."""
+    html = renderer(request).page(request, template, **context)
+    return HTMLResponse(html, status, {"Cache-Control": cache, **SECURITY_HEADERS})
+
+
+def error_page(request: Request, status: int, title: str, detail: str) -> Response:
+    """Answer a person's request that was refused or failed, in words."""
+    return render(
+        request, "error.html", status=status, page_title=title, detail=detail, code=status
+    )

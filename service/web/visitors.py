@@ -1,0 +1,140 @@
+"""Who is looking: staff by the cookie of their session, a reader by a cookie of its own.
+
+The reader's cookie is sent to addresses under /me alone. So the pages that a breaking alert sends
+everyone to carry no cookie, are the same for everyone, and any cache may hold them.
+"""
+
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Depends, Request, Response
+
+from service import readership
+from service.api.dependencies import WorkDep, limit_registrations
+from service.auth import STAFF_COOKIE, caller_of_staff, hash_token, staff_from_cookie
+from service.domain.errors import Forbidden
+from service.domain.people import Caller, Reader, Role, Staff
+from service.outbox import Work
+from service.settings import Settings
+from service.store import readers
+from service.web import guards
+
+READER_COOKIE = "newszop_reader"
+READER_PATH = "/me"
+READER_LASTS = timedelta(days=400)
+
+
+class SignInFirst(Exception):
+    """Nobody is signed in, and this page is for staff."""
+
+    def login_url(self, request: Request) -> str:
+        """Return the login's address, which leads back to the page that was asked for."""
+        here = request.url.path
+        if request.method not in ("GET", "HEAD"):
+            return "/login"
+        if request.url.query:
+            here += f"?{request.url.query}"
+        return "/login?" + urlencode({"next": here})
+
+
+def staff_or_none(request: Request, work: WorkDep) -> Staff | None:
+    """Return who is signed in, and tell the page's layout."""
+    token = request.cookies.get(STAFF_COOKIE)
+    staff = staff_from_cookie(work.session, token, work.now) if token else None
+    request.state.staff = staff
+    return staff
+
+
+StaffOrNone = Annotated[Staff | None, Depends(staff_or_none)]
+
+
+def _editor(staff: StaffOrNone) -> Staff:
+    if staff is None:
+        raise SignInFirst
+    return staff
+
+
+Editor = Annotated[Staff, Depends(_editor)]
+
+
+def _admin(staff: Editor) -> Staff:
+    if staff.role is not Role.ADMIN:
+        raise Forbidden("The control room is for admins. Ask one to do this for you.")
+    return staff
+
+
+Admin = Annotated[Staff, Depends(_admin)]
+
+
+async def _form_token(request: Request) -> str:
+    sent = (await request.form()).get(guards.CSRF_FIELD, "")
+    return sent if isinstance(sent, str) else ""
+
+
+_FormToken = Annotated[str, Depends(_form_token)]
+
+
+def _editor_acting(request: Request, staff: Editor, token: _FormToken) -> Caller:
+    guards.check_csrf(request, token)
+    return caller_of_staff(staff)
+
+
+def _admin_acting(request: Request, staff: Admin, token: _FormToken) -> Caller:
+    guards.check_csrf(request, token)
+    return caller_of_staff(staff)
+
+
+EditorActing = Annotated[Caller, Depends(_editor_acting)]
+"""An editor who sends one of our forms; nobody else gets past it."""
+AdminActing = Annotated[Caller, Depends(_admin_acting)]
+"""An admin who sends one of our forms."""
+
+FromOurPages = Depends(guards.check_origin)
+"""Refuses requests of other sites: what guards readers' forms."""
+
+
+def reader_or_none(request: Request, work: WorkDep) -> Reader | None:
+    """Return the reader whose browser this is."""
+    token = request.cookies.get(READER_COOKIE)
+    return readers.by_token(work.session, hash_token(token)) if token else None
+
+
+ReaderOrNone = Annotated[Reader | None, Depends(reader_or_none)]
+
+
+def ensure_reader(
+    request: Request,
+    work: Work,
+    known: Reader | None,
+    language: str = "en",
+    timezone: str = "UTC",
+) -> tuple[Reader, str | None]:
+    """Return the browser's reader, made now if there was none; then with its token."""
+    if known is not None:
+        return known, None
+    limit_registrations(request, request.app.state.settings)
+    return readership.register_reader(work, language, timezone)
+
+
+def remember(request: Request, response: Response, token: str | None) -> None:
+    """Put a new reader's token into the cookie."""
+    if token is None:
+        return
+    response.set_cookie(
+        READER_COOKIE,
+        token,
+        max_age=int(READER_LASTS.total_seconds()),
+        path=READER_PATH,
+        httponly=True,
+        samesite="lax",
+        secure=secure(request),
+    )
+
+
+def secure(request: Request) -> bool:
+    """Whether cookies travel over TLS alone."""
+    settings: Settings = request.app.state.settings
+    return settings.public_url.startswith("https://")
+
+

@@ -1,0 +1,206 @@
+"""How pages say things: numbers, times, states, languages. Every filter of the templates."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from html import unescape
+from typing import Any
+
+from service.domain.alert import AlertState, Kind
+from service.domain.story import StoryState
+from service.domain.subscription import Urgency
+
+_MINUTE = 60
+_HOUR = 3600
+_DAY = 86_400
+_SECOND_MS = 1000
+_MINUTE_MS = 60_000
+_TAG = re.compile(r"<[^>]*>")
+_RIGHT_TO_LEFT = frozenset(
+    {"ar", "arc", "ckb", "dv", "fa", "he", "ks", "ku", "nqo", "ps", "sd", "ug", "ur", "yi"}
+)
+
+PROVIDERS: Mapping[str, str] = {
+    "apns": "iPhone and iPad",
+    "fcm": "Android",
+    "webpush": "Browsers",
+    "hms": "Huawei",
+    "expo": "Expo apps",
+    "console": "Console",
+}
+STORY_STATES: Mapping[StoryState, tuple[str, str]] = {
+    StoryState.DRAFT: ("Draft", "wait"),
+    StoryState.PUBLISHED: ("Published", "good"),
+    StoryState.CORRECTED: ("Corrected", "good"),
+    StoryState.RETRACTED: ("Retracted", "bad"),
+}
+ALERT_STATES: Mapping[AlertState, tuple[str, str]] = {
+    AlertState.SCHEDULED: ("Scheduled", "wait"),
+    AlertState.PLANNING: ("Starting", "loud"),
+    AlertState.SENDING: ("Sending", "loud"),
+    AlertState.FINISHED: ("Finished", "good"),
+    AlertState.STOPPED: ("Stopped", "bad"),
+    AlertState.EXPIRED: ("Expired", "bad"),
+}
+URGENCIES: Mapping[Urgency, tuple[str, str]] = {
+    Urgency.BREAKING: (
+        "Breaking",
+        "Sounds at once and passes quiet hours. For news that people must know now.",
+    ),
+    Urgency.NORMAL: ("Normal", "Shows like any message; nobody in quiet hours gets it."),
+    Urgency.QUIET: ("Quiet", "Waits in the list without a sound. For what can be read later."),
+}
+KINDS: Mapping[Kind, str] = {
+    Kind.FIRST: "Alert",
+    Kind.UPDATE: "Correction",
+    Kind.WITHDRAWAL: "Withdrawal",
+}
+LANGUAGES: Mapping[str, str] = {
+    "ar": "العربية",
+    "bn": "বাংলা",
+    "de": "Deutsch",
+    "en": "English",
+    "es": "Español",
+    "fa": "فارسی",
+    "fr": "Français",
+    "gu": "ગુજરાતી",
+    "he": "עברית",
+    "hi": "हिन्दी",
+    "it": "Italiano",
+    "ja": "日本語",
+    "mr": "मराठी",
+    "pa": "ਪੰਜਾਬੀ",
+    "pt": "Português",
+    "ru": "Русский",
+    "ta": "தமிழ்",
+    "te": "తెలుగు",
+    "tr": "Türkçe",
+    "uk": "Українська",
+    "ur": "اردو",
+    "zh": "中文",
+}
+
+
+def number(value: int) -> str:
+    """Return 12345 as 12,345."""
+    return f"{value:,}"
+
+
+def day(moment: datetime) -> str:
+    """Return the date in words, in UTC."""
+    at = moment.astimezone(UTC)
+    return f"{at.day} {at:%B %Y}"
+
+
+def moment(value: datetime) -> str:
+    """Return date and time in words, in UTC; the page's script puts local time in its place."""
+    at = value.astimezone(UTC)
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def iso(value: datetime) -> str:
+    """Return RFC 3339 to the second."""
+    return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def rfc822(value: datetime) -> str:
+    """Return the time as RSS wants it."""
+    return value.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
+
+
+def field_time(value: datetime | None) -> str:
+    """Return what `<input type="datetime-local">` holds, in UTC."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if value else ""
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its two largest fitting words."""
+    whole = max(int(seconds), 0)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min"
+    if whole < _DAY:
+        minutes = whole % _HOUR // _MINUTE
+        return f"{whole // _HOUR} h {minutes} min" if minutes else f"{whole // _HOUR} h"
+    days = whole // _DAY
+    return f"{days} day" if days == 1 else f"{days} days"
+
+
+def ago(value: datetime, now: datetime) -> str:
+    """Return how long ago `value` was, or when it will be."""
+    seconds = (now - value).total_seconds()
+    return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
+
+
+def milliseconds(value: int | None) -> str:
+    """Return a latency as people read it."""
+    if value is None:
+        return "-"
+    if value < _SECOND_MS:
+        return f"{value} ms"
+    if value < _MINUTE_MS:
+        return f"{value / _SECOND_MS:.1f} s"
+    return span(value / _SECOND_MS)
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share; never 100 % while something is missing, never 0 % while something is there."""
+    if not whole:
+        return "0 %"
+    share = 100 * part / whole
+    if 0 < share < 1:
+        return "< 1 %"
+    if part < whole:
+        share = min(share, 99)
+    return f"{share:.0f} %"
+
+
+def direction(language: str) -> str:
+    """Return `rtl` for languages written from right to left."""
+    return "rtl" if language.lower().replace("_", "-").split("-")[0] in _RIGHT_TO_LEFT else "ltr"
+
+
+def language_name(language: str) -> str:
+    """Return a language's own name, or its tag when we do not know it."""
+    return LANGUAGES.get(language.split("-")[0].lower(), language)
+
+
+def provider_name(name: str) -> str:
+    """Return whom a provider reaches."""
+    return PROVIDERS.get(name, name)
+
+
+def plain(html: str) -> str:
+    """Return the text of cleaned HTML on one line."""
+    return " ".join(unescape(_TAG.sub(" ", html)).split())
+
+
+def cut(text: str, length: int) -> str:
+    """Return `text` cut at a word within `length` characters."""
+    if len(text) <= length:
+        return text
+    return text[: length - 1].rsplit(" ", 1)[0].rstrip(" ,;:.") + "…"
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "number": number,
+    "day": day,
+    "moment": moment,
+    "iso": iso,
+    "rfc822": rfc822,
+    "field_time": field_time,
+    "ago": ago,
+    "span": span,
+    "ms": milliseconds,
+    "percent": percent,
+    "direction": direction,
+    "language_name": language_name,
+    "provider_name": provider_name,
+    "plain": plain,
+    "cut": cut,
+    "story_state": lambda state: STORY_STATES[state],
+    "alert_state": lambda state: ALERT_STATES[state],
+    "urgency_words": lambda urgency: URGENCIES[urgency],
+    "kind_name": lambda kind: KINDS[kind],
+}

@@ -1,0 +1,86 @@
+"""The application on a real PostgreSQL and a real Redis, and who may call it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+
+from service.app import create_app
+from service.domain.people import Role, Scope, Staff
+from service.settings import Settings
+from service.store import people
+from service.store.session import transaction
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+def settings(engine: Engine, database_url: str, redis_url: str) -> Settings:
+    return Settings(
+        _env_file=None,
+        database_url=database_url,
+        redis_url=redis_url,
+        secret_key="a secret that only tests know",
+        public_url="https://news.example",
+        providers=("apns", "fcm", "webpush"),
+        db_pool=4,
+    )
+
+
+@pytest.fixture
+def app(settings: Settings) -> FastAPI:
+    return create_app(settings)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    """A caller from this machine; a fault of ours is an answer, as it is outside."""
+    with TestClient(app, raise_server_exceptions=False, client=("127.0.0.1", 50_000)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_key(engine: Engine) -> Callable[..., str]:
+    def make(*scopes: Scope, name: str = "a key") -> str:
+        with transaction(engine) as session:
+            return people.add_key(session, name, scopes)[1]
+
+    return make
+
+
+@pytest.fixture
+def admin_key(make_key: Callable[..., str]) -> str:
+    return make_key(*Scope, name="admin")
+
+
+@pytest.fixture
+def editor_key(make_key: Callable[..., str]) -> str:
+    return make_key(Scope.STORIES_WRITE, Scope.ALERTS_WRITE, name="editor")
+
+
+@pytest.fixture
+def ingester_key(make_key: Callable[..., str]) -> str:
+    return make_key(Scope.STORIES_WRITE, name="ingester")
+
+
+@pytest.fixture
+def as_admin(admin_key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {admin_key}"}
+
+
+@pytest.fixture
+def as_editor(editor_key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {editor_key}"}
+
+
+@pytest.fixture
+def as_ingester(ingester_key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {ingester_key}"}
+
+
+@pytest.fixture
+def editor(engine: Engine) -> Staff:
+    with transaction(engine) as session:
+        return people.add_staff(session, "editor@news.example", PASSWORD, Role.EDITOR)

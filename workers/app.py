@@ -1,0 +1,133 @@
+"""The Celery application: tasks by the stages' names, queues, beat's one entry, start and stop.
+
+Celery carries ids only. A message is acknowledged before its task runs and never comes back by
+itself: what is lost is found by the sweep, in seconds, not after a visibility timeout.
+"""
+
+import os
+import threading
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+from kombu import Queue
+
+from service.logs import configure_logging
+from service.settings import load
+from workers import deliver as deliver_stage
+from workers import fan_out as fan_out_stage
+from workers import heartbeat
+from workers import plan as plan_stage
+from workers import sweep as sweep_stage
+from workers.process import STOPPING, Process, open_process
+
+log = structlog.get_logger()
+
+QUEUES = ("urgent", "normal")
+SWEEP_EVERY_S = 1.0
+
+app = Celery("newszop")
+app.conf.update(
+    broker_url=os.environ.get("REDIS_URL", ""),
+    broker_connection_timeout=2,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "queue_order_strategy": "priority",
+        "socket_timeout": 5,
+        "socket_connect_timeout": 1,
+        "socket_keepalive": True,
+        "retry_on_timeout": True,
+        "health_check_interval": 10,
+    },
+    task_queues=[Queue(name) for name in QUEUES],
+    task_default_queue="normal",
+    task_create_missing_queues=False,
+    task_ignore_result=True,
+    task_acks_late=False,
+    task_serializer="json",
+    accept_content=["json"],
+    worker_prefetch_multiplier=1,
+    worker_disable_prefetch=True,
+    worker_send_task_events=False,
+    worker_hijack_root_logger=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_heartbeat=5,
+    timezone="UTC",
+    beat_schedule={
+        "sweep": {
+            "task": "sweep",
+            "schedule": SWEEP_EVERY_S,
+            "options": {"queue": "urgent", "expires": 1, "retry": False},
+        }
+    },
+)
+
+
+class Held:
+    """The one `Process` of this worker process; opened after the fork, closed at its end."""
+
+    process: Process | None = None
+
+    @classmethod
+    def get(cls) -> Process:
+        """Open it at the first task: a child inherits no connection of its parent's."""
+        if cls.process is None:
+            cls.process = open_process()
+        return cls.process
+
+    @classmethod
+    def close(cls) -> None:
+        """Let go of it."""
+        if cls.process is not None:
+            cls.process.close()
+            cls.process = None
+
+
+@app.task(name="plan_alert")
+def plan_alert(alert_id: int) -> None:
+    """Cut an alert into shards."""
+    plan_stage.plan_alert(Held.get(), alert_id)
+
+
+@app.task(name="fan_out_shard")
+def fan_out_shard(alert_id: int, n: int) -> None:
+    """Pack one shard into batches."""
+    fan_out_stage.fan_out_shard(Held.get(), alert_id, n)
+
+
+@app.task(name="deliver")
+def deliver(alert_id: int) -> None:
+    """Send an alert's open batches."""
+    deliver_stage.deliver(Held.get(), alert_id)
+
+
+@app.task(name="sweep")
+def sweep() -> None:
+    """Find what was lost, due or overdue."""
+    sweep_stage.sweep(Held.get())
+
+
+@signals.setup_logging.connect
+def _logging(**_: Any) -> None:
+    configure_logging(load().log_level)
+
+
+@signals.worker_shutting_down.connect
+def _shutting_down(**_: Any) -> None:
+    """Tell the running streams: they write what they know, give it back and end in seconds."""
+    STOPPING.set()
+
+
+@signals.worker_process_shutdown.connect
+def _process_shutdown(**_: Any) -> None:
+    Held.close()
+
+
+@signals.worker_ready.connect
+def _ready(sender: Any = None, **_: Any) -> None:
+    """Show the queue console a sign of life, from the worker's main process."""
+    queues = sorted(sender.app.amqp.queues.consume_from)
+    threading.Thread(
+        target=heartbeat.beat_for_ever, args=(load(), str(sender.hostname), queues), daemon=True
+    ).start()

@@ -1,0 +1,162 @@
+"""What an answer leads to besides the delivery's own next state: for lanes, devices, providers."""
+
+from datetime import timedelta
+
+import structlog
+
+from service.domain.delivery import Effect, State
+from service.domain.verdict import (
+    Accepted,
+    AlertRejected,
+    DeviceGone,
+    Scope,
+    SenderRejected,
+    TryLater,
+    Verdict,
+)
+from service.store import batches, holds
+from service.store.session import transaction
+from workers.lane import Lane
+from workers.lease import Lease
+from workers.provider import Answer, Position, Request
+from workers.targets import quote
+from workers.turn import Turn
+
+log = structlog.get_logger()
+
+DOUBTS_THAT_HOLD = 20
+PROJECT_PAUSE = timedelta(seconds=60)
+ORIGIN_PAUSE = timedelta(seconds=30)
+BY_WORKER = "worker"
+
+
+def read(turn: Turn, request: Request, answer: Answer, at_ms: int) -> None:
+    """Settle the positions that a request carried."""
+    lane: Lane
+    lease: Lease
+    lane, lease, generation = request.tag
+    lease.flying.difference_update(request.positions)
+    verdicts = lane.provider.read_answer(answer, request.positions)
+    for position, verdict in zip(request.positions, verdicts, strict=True):
+        if type(verdict) is Accepted:
+            lease.accept(position, at_ms)
+            lane.accepted += 1
+            if lane.probing:
+                _release(turn, lane)
+        else:
+            old = generation != lane.generation
+            follow(turn, lane, lease, position, verdict, request, answer, stale=old)
+
+
+def follow(
+    turn: Turn,
+    lane: Lane,
+    lease: Lease,
+    position: Position,
+    verdict: Verdict,
+    request: Request | None = None,
+    answer: Answer | None = None,
+    *,
+    stale: bool = False,
+) -> None:
+    """Settle one position by a verdict, and do what else the verdict asks for.
+
+    `stale` answers speak of a credential that was replaced meanwhile: they hold nobody.
+    """
+    if isinstance(verdict, Accepted):
+        lease.accept(position, turn.clock.ms_since(turn.out.due_at))
+        lane.accepted += 1
+        return
+    effect = lease.settle(position, verdict, quote(answer) if answer else "")
+    if isinstance(verdict, TryLater):
+        _slow_down(turn, lane, verdict, request)
+    elif isinstance(verdict, SenderRejected) and not stale and not lane.held:
+        _sender_rejected(turn, lane, verdict)
+    elif isinstance(verdict, AlertRejected):
+        _end_provider(lane, verdict.why)
+    elif isinstance(verdict, DeviceGone) and effect is Effect.DOUBT_DEVICE:
+        _doubt(turn, lane, verdict.why)
+
+
+def _slow_down(turn: Turn, lane: Lane, verdict: TryLater, request: Request | None) -> None:
+    if verdict.reconnect:
+        turn.process.gateway.refresh(lane.name)
+    if verdict.scope is Scope.PROVIDER:
+        seconds = (verdict.after or PROJECT_PAUSE).total_seconds()
+        turn.process.rates.slow(lane.name, seconds)
+        lane.pause(seconds)
+    elif verdict.scope is Scope.ORIGIN and request is not None:
+        lane.pause_origin(request.url, (verdict.after or ORIGIN_PAUSE).total_seconds())
+
+
+def _sender_rejected(turn: Turn, lane: Lane, verdict: SenderRejected) -> None:
+    if verdict.remint and turn.process.credentials.reject(lane.provider, turn.clock.now()):
+        lane.pushes = None
+        lane.generation += 1
+        lane.stop_sending()
+        return
+    hold(turn, lane, verdict.why)
+
+
+def hold(turn: Turn, lane: Lane, why: str) -> None:
+    """Stop using the provider, for every alert, until a person or a probe clears it."""
+    lane.hold()
+    with transaction(turn.process.engine) as session:
+        holds.hold(session, lane.name, why, BY_WORKER)
+    log.error("provider held", provider=lane.name, reason=why)
+
+
+def _release(turn: Turn, lane: Lane) -> None:
+    """End a hold: the probe was accepted."""
+    lane.probing = False
+    with transaction(turn.process.engine) as session:
+        holds.release(session, lane.name)
+    log.info("provider released by a probe", provider=lane.name)
+
+
+def no_credential(turn: Turn, lane: Lane, verdict: Verdict) -> None:
+    """Wait or hold, when not even a credential could be had; nobody's attempt is burnt."""
+    match verdict:
+        case TryLater(after=after):
+            lane.pause((after or timedelta(seconds=5)).total_seconds())
+            lane.stop_sending()
+        case SenderRejected(why=why):
+            hold(turn, lane, why)
+        case _:
+            hold(turn, lane, "No credential could be had; run `newszop doctor`.")
+
+
+def _end_provider(lane: Lane, why: str) -> None:
+    """End the alert on this provider: what was tried is buried, the rest is cancelled."""
+    lane.ended = True
+    lane.rejected_why = why
+    lane.stop_sending()
+    for lease in lane.leases.values():
+        lease.put_rest(State.CANCELLED)
+
+
+def _doubt(turn: Turn, lane: Lane, why: str) -> None:
+    """Twenty doubtful addresses and not one acceptance look like a mistake of ours."""
+    lane.doubts += 1
+    if lane.doubts < DOUBTS_THAT_HOLD or lane.accepted or lane.held:
+        return
+    with transaction(turn.process.engine) as session:
+        if batches.accepted_by(session, turn.alert_id, lane.name):
+            return
+    sentence = (
+        f"{lane.name} answered {why} for {lane.doubts} devices and accepted none: check that its "
+        "credentials, its topic or project and its environment (production or sandbox) are those "
+        "of the app, then release it."
+    )
+    hold(turn, lane, sentence)
+    for lease in lane.leases.values():
+        lease.spare_doubtful(sentence)
+
+
+def give_up_waiting(turn: Turn, why: str) -> None:
+    """Take what is in flight as unknown: it may have arrived, and nobody waits any longer."""
+    turn.process.gateway.abandon()
+    for _, lease in turn.leases():
+        for position in sorted(lease.flying):
+            lease.settle(position, TryLater(why, unknown=True))
+        lease.flying.clear()

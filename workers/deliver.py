@@ -1,0 +1,58 @@
+"""Batches -> requests -> verdicts -> settled: one turn of one process at one alert."""
+
+import structlog
+
+from service import outbox
+from service.domain.alert import queue_of
+from service.store import holds, lifecycle, shards
+from service.store.session import transaction
+from workers import message, stream
+from workers.clock import Clock
+from workers.lane import Lane
+from workers.process import Process
+from workers.turn import Turn
+
+log = structlog.get_logger()
+
+
+def deliver(process: Process, alert_id: int) -> None:
+    """Send what is open of an alert. A message that finds nothing to do returns at once."""
+    turn = _begin(process, alert_id)
+    if turn is None:
+        return
+    try:
+        end = stream.run(turn)
+    finally:
+        # Nothing may be left in the air: the next turn would hear answers it never asked for.
+        process.gateway.abandon()
+    log.info("turn ended", alert=alert_id, why=end.value)
+    with outbox.unit_of_work(process.engine, process.broker) as work:
+        if end is stream.End.YIELDED:
+            work.outbox.add(outbox.deliver(alert_id, queue_of(turn.out.urgency)))
+        else:
+            lifecycle.finish_if_done(work.session, alert_id)
+
+
+def _begin(process: Process, alert_id: int) -> Turn | None:
+    with transaction(process.engine) as session:
+        out = message.outgoing(session, process.settings, alert_id)
+        running = shards.running(session, alert_id)
+        if out is None or running is None:
+            return None
+        held = holds.held(session)
+        lanes = {
+            name: Lane(provider, held=name in held, ended=name in out.rejected_by)
+            for name, provider in process.providers.items()
+        }
+        for lane in lanes.values():
+            if lane.held and holds.take_probe(session, lane.name):
+                lane.held, lane.probing = False, True
+        packing = running if shards.open_ones(session, alert_id, 1) else None
+    return Turn(
+        process=process,
+        alert_id=alert_id,
+        out=out,
+        clock=Clock.of(process.engine),
+        lanes=lanes,
+        packing=packing,
+    )

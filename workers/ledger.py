@@ -1,0 +1,115 @@
+"""Writing what we know: a flush every 250 ms, and batches given back when their last answer came.
+
+Only the holder of a lease writes; a batch the write does not find was taken over, and is dropped.
+"""
+
+import time
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from service.store import batches, dead_letters, devices
+from service.store.session import transaction
+from workers.lane import Lane
+from workers.lease import Lease
+from workers.turn import Turn
+
+log = structlog.get_logger()
+
+
+def due(turn: Turn) -> bool:
+    """Whether it is time to write, be there something new or not: a write renews the leases."""
+    return time.monotonic() - turn.tried_at >= turn.process.settings.flush_ms / 1000
+
+
+def flush(turn: Turn) -> bool:
+    """Write every batch in our hands and give back those that are through.
+
+    False: the database took nothing for so long that the leases have run out; what we hold is
+    somebody else's by now.
+    """
+    turn.tried_at = time.monotonic()
+    held = turn.leases()
+    back = {id(lease) for lane, lease in held if lane.idle(lease)}
+    try:
+        with transaction(turn.process.engine) as session:
+            for lane, lease in held:
+                if id(lease) in back:
+                    _judge(session, turn, lane, lease)
+            written = _write(session, turn, held, back)
+    except SQLAlchemyError as error:
+        log.warning("ledger not written", alert=turn.alert_id, error=type(error).__name__)
+        return time.monotonic() - turn.written_at < turn.process.settings.lease_s
+    turn.written_at = time.monotonic()
+    turn.state = written.state
+    turn.breaking_waits = written.breaking_waits
+    for lane, lease in held:
+        lease.written()
+        if lease.key not in written.ours:
+            _drop(turn, lane, lease)
+        elif id(lease) in back:
+            del lane.leases[lease.key]
+    return True
+
+
+def _write(
+    session: Session, turn: Turn, held: list[tuple[Lane, Lease]], back: set[int]
+) -> batches.Written:
+    writes = [
+        lease.write(give_back=id(lease) in back, not_before_s=lane.pause_left())
+        for lane, lease in held
+    ]
+    written = batches.write(session, turn.alert_id, writes, lease_s=turn.process.settings.lease_s)
+    for lane, lease in held:
+        if lease.key in written.ours:
+            _write_exceptions(session, turn, lane, lease)
+    for lane in turn.lanes.values():
+        if lane.ended:
+            _note_rejection(session, turn, lane)
+    return written
+
+
+def _judge(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
+    """Doubtful evidence counts only beside an acceptance of the same provider and alert."""
+    if not lease.doubtful:
+        return
+    believed = lane.accepted > 0 or batches.accepted_by(session, turn.alert_id, lane.name)
+    suspects = lease.judge_doubtful(believed=believed)
+    if suspects:
+        devices.suspect(session, suspects)
+
+
+def _write_exceptions(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
+    """Forget gone devices and keep dead letters, in the transaction of the states."""
+    if lease.gone:
+        devices.forget(session, lease.gone, f"{lane.name} said it is gone")
+    shard_n, n = lease.key
+    for letter in lease.dead_letters():
+        dead_letters.bury(
+            session,
+            turn.alert_id,
+            shard_n,
+            n,
+            lane.name,
+            letter.reason,
+            letter.answer,
+            letter.positions,
+        )
+
+
+def _note_rejection(session: Session, turn: Turn, lane: Lane) -> None:
+    session.execute(
+        text(
+            "UPDATE alert SET rejected_by = array_append(rejected_by, :p) "
+            "WHERE id = :a AND NOT :p = ANY(rejected_by)"
+        ),
+        {"a": turn.alert_id, "p": lane.name},
+    )
+
+
+def _drop(turn: Turn, lane: Lane, lease: Lease) -> None:
+    """Let go of a batch whose lease somebody else has now; its answers will find nobody."""
+    log.warning("batch taken over by another worker", alert=turn.alert_id, batch=lease.key)
+    lane.forget(lease)

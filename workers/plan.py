@@ -1,0 +1,64 @@
+"""THE PUSH IS PLANNED HERE: an alert is cut into shards, ranges of the reader-id space."""
+
+from sqlmodel import Session
+
+from service import outbox
+from service.domain.alert import queue_of
+from service.domain.audience import Audience
+from service.store import audience, lifecycle, shards
+from workers.process import Process
+
+MESSAGES_AHEAD = 64
+"""Shards beyond these are asked for by the streams that run dry, and by the sweep."""
+
+
+def plan_alert(process: Process, alert_id: int) -> None:
+    """Freeze an alert's words and audience, cut its shards, pack the first and ask for the rest.
+
+    The first shard is small: its devices are on their way while the others are being packed.
+    """
+    with outbox.unit_of_work(process.engine, process.broker) as work:
+        alert = lifecycle.unplanned(work.session, alert_id)
+        if alert is None or lifecycle.chain_is_settling(work.session, alert):
+            return
+        if alert.expires_at <= alert.now:
+            lifecycle.expire_unplanned(work.session, alert_id)
+            return
+        count = _cut(process, work.session, alert)
+        if count == 0:
+            lifecycle.finish_if_done(work.session, alert_id)
+            return
+        _pack_first(process, work.session, alert_id)
+        queue = queue_of(alert.urgency)
+        work.outbox.add(outbox.deliver(alert_id, queue))
+        for n in range(1, min(count, MESSAGES_AHEAD)):
+            work.outbox.add(outbox.fan_out_shard(alert_id, n, queue))
+
+
+def _cut(process: Process, session: Session, alert: lifecycle.Unplanned) -> int:
+    """Write the alert's shards; returns how many."""
+    if alert.source_alert_id is not None:
+        lifecycle.freeze(session, alert, [], [])
+        ranges = shards.ranges_of(session, alert.source_alert_id)
+    else:
+        frozen = audience.freeze(session, alert.story_id, audience_of(alert))
+        lifecycle.freeze(session, alert, frozen.topic_ids, frozen.above)
+        size = audience.rough_size(session, frozen, process.names)
+        ranges = shards.cut(size, process.settings.shard_devices)
+    if ranges:
+        shards.add(session, alert.id, ranges)
+    return len(ranges)
+
+
+def audience_of(alert: lifecycle.Unplanned) -> Audience:
+    """Return whom the alert is for, judged now."""
+    if alert.everyone:
+        return Audience.of_everyone(alert.story_id, alert.urgency, alert.now)
+    of = Audience.of_topics if alert.named else Audience.of_story
+    return of(alert.story_id, alert.topics, alert.urgency, alert.now)
+
+
+def _pack_first(process: Process, session: Session, alert_id: int) -> None:
+    running = shards.running(session, alert_id)
+    if running is not None:
+        shards.fan_out(session, running, process.names, 0)

@@ -1,0 +1,426 @@
+"""Firebase Cloud Messaging, HTTP v1: one device a request, OAuth by a service account.
+
+https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages
+"""
+
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self
+from urllib.parse import urlencode
+
+import jwt
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.domain.alert import Words
+from service.domain.device import Registration
+from service.domain.errors import Invalid
+from service.domain.subscription import Urgency
+from service.domain.verdict import (
+    Accepted,
+    AlertRejected,
+    DeviceGone,
+    DeviceRefused,
+    Scope,
+    SenderRejected,
+    TryLater,
+    Verdict,
+)
+from workers.forms import Origin, collapse_form, image_of, json_bytes, json_inside, seconds_left
+from workers.provider import (
+    DELIVERY_ID_ROOM,
+    RECEIPT_ROOM,
+    Answer,
+    Credential,
+    CredentialRefused,
+    Message,
+    Position,
+    Preview,
+    Request,
+    Target,
+)
+from workers.reading import (
+    Setback,
+    as_word,
+    is_success,
+    parse_object,
+    read_status,
+    retry_after,
+)
+from workers.signing import KeyFile
+from workers.wording import ByLocale, choose, fit, words_in
+
+LIMIT = 4096
+ADDRESS_ROOM = 300
+LONGEST_COLLAPSE_KEY = 64
+AUDIENCE = "https://oauth2.googleapis.com/token"
+"""Google's own library signs for this audience wherever the token is asked for."""
+SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+ASSERTION_LIFE = timedelta(hours=1)
+SKEW = timedelta(seconds=30)
+EARLY = timedelta(minutes=5)
+FIRST_WAIT = timedelta(seconds=10)
+QUOTA_WAIT = timedelta(minutes=1)
+IMPOSSIBLE_ADDRESS = "newszop:an-address-that-cannot-exist"
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+:[A-Za-z0-9_.:-]{8,}|[A-Za-z0-9_.-]{64,}")
+_FID = re.compile(r"[A-Za-z0-9_-]{20,24}")
+_LONGEST_TOKEN = 1024
+
+
+class Account(NamedTuple):
+    """What a service account's JSON says of it."""
+
+    project_id: str
+    client_email: str
+    private_key: str
+    private_key_id: str
+    token_uri: str
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Read the JSON; raises ValueError with what is wrong with it."""
+        told = parse_object(content)
+        missing = [name for name in cls._fields if not isinstance(told.get(name), str)]
+        if missing:
+            raise ValueError(f"is no service account's JSON: it lacks {', '.join(missing)}")
+        account = cls(*(told[name] for name in cls._fields))
+        try:
+            account.assertion(datetime.fromtimestamp(0).astimezone())
+        except (ValueError, TypeError, jwt.PyJWTError):
+            raise ValueError("holds a service account whose private_key is no RSA key") from None
+        return account
+
+    def assertion(self, now: datetime) -> str:
+        """Return the signed claim that is exchanged for an access token."""
+        begin = now - SKEW
+        claims = {
+            "iss": self.client_email,
+            "scope": SCOPE,
+            "aud": AUDIENCE,
+            "iat": int(begin.timestamp()),
+            "exp": int((begin + ASSERTION_LIFE).timestamp()),
+        }
+        return jwt.encode(claims, self.private_key, "RS256", {"kid": self.private_key_id})
+
+
+def _holds_account(path: Path) -> Path:
+    try:
+        Account.parse(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"names a file that cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise ValueError(f"names a file that {error}") from None
+    return path
+
+
+class Settings(BaseSettings):
+    """What reaching Google takes."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FCM_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    url: Origin = Field("https://fcm.googleapis.com", description="Google's server.")
+    credentials_file: Annotated[Path, AfterValidator(_holds_account)] = Field(
+        description="The service account's JSON, from the Firebase console; its token_uri is used."
+    )
+    per_minute: int = Field(
+        600_000, ge=1, description="Pushes a minute that the project may send, over all workers."
+    )
+    ramp_seconds: int = Field(
+        60, ge=0, description="Seconds in which the rate grows from nothing to its most."
+    )
+
+
+_LATER = TryLater("", after=FIRST_WAIT)
+_QUOTA = TryLater("", after=QUOTA_WAIT, scope=Scope.PROVIDER, blameless=True)
+_NOT_A_TOKEN = DeviceGone("not a valid address", doubtful=True)
+_TOKEN_REFUSED = SenderRejected(
+    "Google does not accept our access token: check that the service account in "
+    "FCM_CREDENTIALS_FILE still exists and is enabled",
+    remint=True,
+)
+
+REASONS: Mapping[tuple[int, str], Setback] = {
+    (404, "UNREGISTERED"): DeviceGone("the app is gone from the device"),
+    (404, "NOT_FOUND"): DeviceGone("no such address", doubtful=True),
+    (400, "INVALID_ARGUMENT"): DeviceRefused("Google finds something wrong with this push"),
+    (400, "UNSPECIFIED_ERROR"): DeviceRefused("Google gives no reason"),
+    (500, "UNSPECIFIED_ERROR"): DeviceRefused("Google gives no reason"),
+    (401, "THIRD_PARTY_AUTH_ERROR"): DeviceRefused(
+        "Firebase cannot reach Apple or the browser for us: upload the APNs key or the web push "
+        "key in the Firebase console"
+    ),
+    (401, "UNAUTHENTICATED"): _TOKEN_REFUSED,
+    (401, ""): _TOKEN_REFUSED,
+    (403, "SENDER_ID_MISMATCH"): DeviceGone("an address of another project", doubtful=True),
+    (403, "PERMISSION_DENIED"): SenderRejected(
+        "Google does not permit us to push: give the service account the role Firebase Cloud "
+        "Messaging API Admin and enable the Firebase Cloud Messaging API in the project"
+    ),
+    (429, "QUOTA_EXCEEDED"): _QUOTA,
+    (429, "RESOURCE_EXHAUSTED"): _QUOTA,
+    (429, ""): _QUOTA,
+    (500, "INTERNAL"): _LATER,
+    (503, "UNAVAILABLE"): _LATER,
+}
+"""What each documented error means; an INVALID_ARGUMENT is looked at more closely."""
+
+
+class Provider:
+    """Builds requests for Google and reads its answers."""
+
+    name = "fcm"
+    window = 900
+    guard = None
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.per_minute: int | None = settings.per_minute
+        self.ramp_seconds = settings.ramp_seconds
+        self._file = KeyFile(settings.credentials_file, "FCM_CREDENTIALS_FILE")
+        self._account = self._read_account()
+
+    def check(self, registration: Registration) -> Registration:
+        """Tell a Firebase Installation ID from a registration token: they are sent differently."""
+        address = registration.address.strip()
+        if _FID.fullmatch(address):
+            kind = "fid"
+        elif _TOKEN.fullmatch(address) and len(address) <= _LONGEST_TOKEN:
+            kind = "token"
+        else:
+            raise Invalid(
+                "address",
+                "An FCM address is a Firebase Installation ID (about 22 characters) or a "
+                "registration token (longer, with a colon).",
+            )
+        return replace(registration, address=address, kind=kind, p256dh=None, auth=None)
+
+    def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
+        """Exchange a claim signed by the service account for an access token."""
+        account = self._account = self._read_account()
+        form = {"grant_type": GRANT, "assertion": account.assertion(now)}
+        answer = yield Request(
+            account.token_uri,
+            ("content-type: application/x-www-form-urlencoded",),
+            urlencode(form).encode(),
+        )
+        told = parse_object(answer.body)
+        token, life = told.get("access_token"), told.get("expires_in", 3600)
+        if is_success(answer.status) and isinstance(token, str) and token.isprintable() and token:
+            seconds = life if isinstance(life, int) and 0 < life <= 86_400 else 3600  # noqa: PLR2004
+            fresh = max(timedelta(seconds=seconds) - EARLY, timedelta(seconds=seconds / 2))
+            return Credential(token, minted_at=now, fresh_until=now + fresh)
+        raise CredentialRefused(_read_token_refusal(answer, as_word(told.get("error"))))
+
+    def credential_key(self) -> str:
+        """Return a name that changes with the service account."""
+        return f"fcm:{self._file.fingerprint()}"
+
+    def pushes(self, message: Message, credential: Credential) -> "Pushes":
+        """Prepare the alert: all that devices share is encoded once."""
+        return Pushes(self._send_url(), message, credential)
+
+    def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
+        """Read the answer for one device. A yes is not parsed: its `name` is of no use to us."""
+        if is_success(answer.status):
+            return _ACCEPTED if len(positions) == 1 else _ACCEPTED * len(positions)
+        return [_read(answer)] * len(positions)
+
+    def probe(self, credential: Credential, now: datetime) -> Request:
+        """Have a message checked for an address that cannot exist."""
+        del now
+        body = {"validate_only": True, "message": {"token": IMPOSSIBLE_ADDRESS}}
+        return Request(self._send_url(), _headers(credential), json_bytes(body))
+
+    def preview(self, message: Message, locale: str) -> Preview:
+        """Return the words as they fit, and the payload's size."""
+        words, _ = words_in(choose(locale, message), message)
+        fitted, shortened = _fit(words, message)
+        used = len(_head(fitted, message)) + _frame(message) - ADDRESS_ROOM
+        return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
+
+    def _send_url(self) -> str:
+        return f"{self.settings.url}/v1/projects/{self._account.project_id}/messages:send"
+
+    def _read_account(self) -> Account:
+        try:
+            return Account.parse(self._file.read())
+        except ValueError as error:
+            raise self._file.refused(str(error)) from None
+
+
+_ACCEPTED: Sequence[Verdict] = (Accepted(),)
+
+
+def _headers(credential: Credential) -> Sequence[str]:
+    return (f"authorization: Bearer {credential.value}", "content-type: application/json")
+
+
+def _read_token_refusal(answer: Answer, error: str) -> Verdict:
+    found = read_status(answer, "Google's token server")
+    if isinstance(found, TryLater) or answer.status == 0:
+        return found
+    return SenderRejected(
+        f"Google gives us no access token ({error or answer.status}): check that the service "
+        "account in FCM_CREDENTIALS_FILE and its key still exist, and this machine's clock."
+    )
+
+
+class _Error(NamedTuple):
+    """What Google's JSON says of an error. `plain` lacks the detail that is FCM's own."""
+
+    code: str
+    plain: bool
+    text: str
+    fields: Sequence[str]
+    one_device: bool
+
+
+def _read(answer: Answer) -> Verdict:
+    if answer.status == 0:
+        return read_status(answer, "Google")
+    error = _parse_error(answer.body)
+    verdict = REASONS.get((answer.status, error.code))
+    if error.code == "INVALID_ARGUMENT" and verdict:
+        verdict = _read_invalid(error)
+    if verdict is None or (error.code == "NOT_FOUND" and "Requested entity" not in error.text):
+        verdict = read_status(answer, "Google")
+    why = f"{error.code}: {verdict.why}" if error.code else verdict.why
+    if not isinstance(verdict, TryLater):
+        return replace(verdict, why=why)
+    wait = retry_after(answer, verdict.after or FIRST_WAIT)
+    scope = Scope.DEVICE if error.one_device else verdict.scope
+    told = f"Google answered {answer.status} {error.code}"
+    return replace(verdict, why=told, after=wait, scope=scope)
+
+
+def _read_invalid(error: _Error) -> Setback:
+    """Tell a bad address, in its new and its old form, from a message that is at fault."""
+    if "registration token is not a valid" in error.text:
+        return _NOT_A_TOKEN
+    if any(field in {"message.token", "message.fid"} for field in error.fields):
+        return _NOT_A_TOKEN
+    if error.fields and error.plain:
+        return AlertRejected("Google cannot read our message, a fault of this program")
+    return REASONS[400, "INVALID_ARGUMENT"]
+
+
+def _parse_error(body: bytes) -> _Error:
+    error = parse_object(body).get("error")
+    if not isinstance(error, dict):
+        return _Error("", plain=True, text="", fields=(), one_device=False)
+    given = error.get("details")
+    details = [d for d in given if isinstance(d, dict)] if isinstance(given, list) else []
+    own = [as_word(d.get("errorCode")) for d in details if d.get("errorCode")]
+    return _Error(
+        code=own[0] if own else as_word(error.get("status")),
+        plain=not own,
+        text=str(error.get("message", "")),
+        fields=[str(v.get("field", "")) for v in _listed(details, "fieldViolations")],
+        one_device=any(re.search("device|topic", str(v)) for v in _listed(details, "violations")),
+    )
+
+
+def _listed(details: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
+    """Return the objects in the lists called `name` of all details."""
+    lists = [found for d in details if isinstance(found := d.get(name), list)]
+    return [item for found in lists for item in found if isinstance(item, dict)]
+
+
+class Pushes:
+    """One alert in Google's form: a head by language, the ids in the middle, a tail for all."""
+
+    def __init__(self, url: str, message: Message, credential: Credential) -> None:
+        self._url = url
+        self._message = message
+        self._headers = _headers(credential)
+        self._heads = ByLocale(message, lambda words, _: _head(_fit(words, message)[0], message))
+
+    def requests(
+        self, targets: Sequence[Target], now: datetime
+    ) -> Iterator[Request | tuple[Position, Verdict]]:
+        """Yield one request for each target; the TTL is what is left at `now`."""
+        url, headers, heads = self._url, self._headers, self._heads
+        tail = _tail(self._message, seconds_left(self._message, now))
+        for target in targets:
+            kind = "fid" if target.kind == "fid" else "token"
+            own = (
+                f'{target.delivery_id}","receipt":"{target.receipt}"}},'
+                f'"{kind}":"{json_inside(target.address)}",'
+            )
+            yield Request(
+                url, headers, heads[target.locale] + own.encode() + tail, (target.position,)
+            )
+
+
+def _fit(words: Words, message: Message) -> tuple[Words, bool]:
+    return fit(words, LIMIT - _frame(message) - len(_head(Words("", ""), message)))
+
+
+def _frame(message: Message) -> int:
+    """Return the most bytes that follow the head."""
+    own = len('","receipt":""},"token":"",') + DELIVERY_ID_ROOM + RECEIPT_ROOM + ADDRESS_ROOM
+    return own + len(_tail(message, 28 * 86_400))
+
+
+def _head(words: Words, message: Message) -> bytes:
+    """Return the message up to the delivery's id; what Google reserves is not among our keys."""
+    image = image_of(message)
+    shown = {"title": words.title, "body": words.body} | ({"image": image} if image else {})
+    data = {
+        "alert_id": message.alert_id,
+        "story_id": message.story_id,
+        "url": message.url,
+        "delivery_id": "",
+    }
+    return json_bytes({"message": {"notification": shown, "data": data}}).removesuffix(b'"}}}')
+
+
+def _tail(message: Message, seconds: int) -> bytes:
+    """Return the rest: how Android, Apple and browsers are to treat the push."""
+    quiet = message.silent or message.urgency is Urgency.QUIET
+    key = collapse_form(message.collapse_key, LONGEST_COLLAPSE_KEY)
+    android = {
+        "priority": "NORMAL" if quiet else "HIGH",
+        "ttl": f"{seconds}s",
+        "collapse_key": key,
+        "notification": {
+            "tag": key,
+            "channel_id": "quiet" if message.silent else message.urgency.value,
+        },
+    }
+    rest = {"android": android, "apns": _apple(message, key), "webpush": _browser(message, seconds)}
+    return json_bytes(rest)[1:] + b"}}"
+
+
+def _apple(message: Message, key: str) -> Mapping[str, object]:
+    quiet = message.silent or message.urgency is Urgency.QUIET
+    level = "time-sensitive" if message.urgency is Urgency.BREAKING else "active"
+    aps: dict[str, object] = {
+        "interruption-level": "passive" if quiet else level,
+        "thread-id": message.collapse_key,
+    }
+    aps |= {} if quiet else {"sound": "default"}
+    aps |= {"mutable-content": 1} if image_of(message) else {}
+    headers = {
+        "apns-priority": "5" if quiet else "10",
+        "apns-expiration": str(int(message.expires_at.timestamp())),
+        "apns-collapse-id": key,
+    }
+    return {"headers": headers, "payload": {"aps": aps}}
+
+
+def _browser(message: Message, seconds: int) -> Mapping[str, object]:
+    quiet = message.silent or message.urgency is Urgency.QUIET
+    urgency = "high" if message.urgency is Urgency.BREAKING else "normal"
+    headers = {
+        "TTL": str(seconds),
+        "Urgency": "low" if quiet else urgency,
+        "Topic": collapse_form(message.collapse_key, 32, "-_"),
+    }
+    return {"headers": headers, "notification": {"icon": message.icon_url, "tag": headers["Topic"]}}

@@ -1,0 +1,96 @@
+"""What every stand-in has in common: it judges a request, then lets the weather have its say."""
+
+import time
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from workers.standins.exchange import Answer, Fate, Refused, Request
+from workers.standins.pushes import Push, Pushes
+from workers.standins.weather import Kind, Sky, Stroke
+
+FATES = {
+    Kind.RESET: Fate.RESET,
+    Kind.LOST: Fate.RESET,
+    Kind.REFUSED_STREAM: Fate.REFUSED_STREAM,
+    Kind.DISCONNECT: Fate.DISCONNECT,
+    Kind.HANG: Fate.HANG,
+}
+STATUSES = {Kind.TOO_MANY: 429, Kind.FAILED: 500, Kind.AWAY: 503}
+SUCCESS = range(200, 300)
+
+
+Words = dict[str, Any]
+
+
+class Standin(ABC):
+    """One provider's side. A subclass knows its rules; servers only ever call `answer`."""
+
+    name: ClassVar[str]
+
+    def __init__(self, pushes: Pushes, sky: Sky) -> None:
+        self.pushes = pushes
+        self.sky = sky
+
+    def answer(self, request: Request) -> Answer:
+        """Return what the provider would."""
+        try:
+            return self.judge(request)
+        except Refused as refused:
+            return refused.answer
+
+    @abstractmethod
+    def judge(self, request: Request) -> Answer:
+        """Return the provider's answer to a request; `Refused` is an answer too."""
+
+    @abstractmethod
+    def blow(self, kind: Kind, address: str) -> Answer:
+        """Return the answer that the provider documents for this kind of trouble."""
+
+    @abstractmethod
+    def excuse(self, status: int) -> bytes:
+        """Return the body that goes with a scripted status that brought none."""
+
+    @abstractmethod
+    def read(self, payload: bytes) -> tuple[Words, Words]:
+        """Return the words of a kept payload and its data part."""
+
+    def take(self, push: Push, taken: Answer) -> Answer:
+        """Keep the push and return `taken`, unless the weather has another answer."""
+        if self.sky.clear:
+            self.pushes.keep(push)
+            return taken
+        stroke = self.sky.stroke(self.name, push.address)
+        answer = taken if stroke is None else self.struck(stroke, push.address, taken)
+        if answer is taken or answer.status in SUCCESS or was_lost(stroke):
+            self.pushes.keep(push)
+        answer.delay = self.sky.latency(self.name, push.address)
+        return answer
+
+    def struck(self, stroke: Stroke, address: str, taken: Answer) -> Answer:
+        """Return what a request gets that was hit; `taken` itself if it was only brushed."""
+        if stroke.kind is not None:
+            if stroke.kind in FATES:
+                return Answer(0, fate=FATES[stroke.kind])
+            return self.blow(stroke.kind, address)
+        if stroke.status in SUCCESS and stroke.body is None:
+            return taken
+        body = self.excuse(stroke.status) if stroke.body is None else stroke.body
+        headers = [("content-type", "application/json")]
+        if stroke.retry_after is not None:
+            headers.append(("retry-after", str(stroke.retry_after)))
+        return Answer(stroke.status, headers, body)
+
+
+def was_lost(stroke: Stroke | None) -> bool:
+    """Say whether the push was taken though its answer never comes."""
+    return stroke is not None and stroke.kind is Kind.LOST
+
+
+def text_of(value: Any) -> str:
+    """Return a field of a push's data part as text; what is not text is no id of ours."""
+    return value if isinstance(value, str) else ""
+
+
+def now() -> float:
+    """Return the time in seconds; one name, so that tests can move it."""
+    return time.time()

@@ -1,0 +1,112 @@
+"""One alert's open batches as one continuous stream of requests.
+
+Batches are claimed, loaded and built while earlier ones are in flight, and each is settled as its
+last answer arrives. Nothing here decides what an answer means (the provider does) or what follows
+from it (`next_step` does).
+"""
+
+import time
+from enum import Enum
+
+from service.domain.alert import AlertState
+from service.domain.delivery import State
+from service.domain.subscription import Urgency
+from workers import consequences, ledger, supply
+from workers.turn import Turn
+
+TURN_S = 10.0
+LAST_ANSWERS_S = 4.0
+"""How long a stream that must end waits for what is in flight."""
+
+
+IDLE_S = 0.005
+
+
+class End(Enum):
+    """Why a stream ended."""
+
+    DRY = "nothing left to claim"
+    OVER = "the alert has ended"
+    YIELDED = "the turn was given up"
+    LOST = "the database would not take what we know"
+
+
+def run(turn: Turn) -> End:
+    """Send until nothing is left, the turn is over or the alert has ended."""
+    end: End | None = None
+    while end is None:
+        supply.top_up(turn)
+        supply.feed(turn)
+        _hear(turn)
+        if _write_is_due(turn) and not ledger.flush(turn):
+            return End.LOST
+        end = _reason_to_end(turn)
+    for lane in turn.lanes.values():
+        lane.stop_sending()
+    return end if _wind_up(turn, end) else End.LOST
+
+
+def _wind_up(turn: Turn, end: End) -> bool:
+    """Hear the last answers, for some seconds, and give everything back; False when it is lost."""
+    until = time.monotonic() + LAST_ANSWERS_S
+    while turn.leases():
+        if time.monotonic() > until:
+            consequences.give_up_waiting(turn, end.value)
+        _settle_rest(turn)
+        if not ledger.flush(turn):
+            return False
+        _hear(turn)
+    return True
+
+
+def _reason_to_end(turn: Turn) -> End | None:
+    if turn.state not in (AlertState.PLANNING, AlertState.SENDING):
+        return End.OVER
+    if turn.clock.now() >= turn.out.expires_at:
+        return End.OVER
+    if turn.process.stopping.is_set():
+        return End.YIELDED
+    spent = time.monotonic() - turn.begun > TURN_S
+    if turn.out.urgency is not Urgency.BREAKING and (spent or turn.breaking_waits):
+        return End.YIELDED
+    return End.DRY if not turn.leases() and _dry(turn) else None
+
+
+def _settle_rest(turn: Turn) -> None:
+    """Of an alert that is over, settle what never left: cancelled, or expired past the deadline."""
+    if turn.state not in (AlertState.PLANNING, AlertState.SENDING):
+        state = State.CANCELLED
+    elif turn.clock.now() >= turn.out.expires_at:
+        state = State.EXPIRED
+    else:
+        return
+    for _, lease in turn.leases():
+        lease.put_rest(state)
+
+
+def _hear(turn: Turn) -> None:
+    """Wait for answers, but not past the next write, and read them."""
+    gateway = turn.process.gateway
+    until_write = turn.tried_at + turn.process.settings.flush_ms / 1000 - time.monotonic()
+    if gateway.in_flight() == 0:
+        if turn.leases():
+            time.sleep(max(min(until_write, IDLE_S), 0.0))
+        return
+    answers = gateway.poll(max(until_write, 0.001))
+    at_ms = turn.clock.ms_since(turn.out.due_at)
+    for request, answer in answers:
+        consequences.read(turn, request, answer, at_ms)
+
+
+def _write_is_due(turn: Turn) -> bool:
+    """Whether the timer says so, or everything we hold is answered and nothing is to wait for."""
+    held = turn.leases()
+    return ledger.due(turn) or (bool(held) and all(lane.idle(lease) for lane, lease in held))
+
+
+def _dry(turn: Turn) -> bool:
+    """Whether nothing is to come: every shard packed and no open lane with a batch to claim."""
+    if turn.packing is not None:
+        time.sleep(IDLE_S)
+        return False
+    return all(not lane.open or lane.look_again_at > 0 for lane in turn.lanes.values())

@@ -1,0 +1,162 @@
+"""What was lost, due or overdue: found in the rows, once a second, and set going again.
+
+Every stage may die at any point; its rows say how far it came. The sweep never does a stage's
+work, it sends the stage's message again - but for ends that need nobody: expiry and cancelling.
+"""
+
+from collections.abc import Callable
+
+import httpx
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from service import outbox
+from service.domain.delivery import State
+from service.domain.story import StoryState
+from service.store import batches, lifecycle, lost, shards
+from service.store.session import transaction
+from workers.process import Process
+
+log = structlog.get_logger()
+
+PATIENCE_S = 2.0
+"""How long a message may take before its work counts as lost."""
+PAGE_AGAIN_S = 5.0
+PAGE_TIMEOUT_S = 2.0
+CLOSE_BATCHES = 500
+SHARDS_A_PASS = 16
+LONGEST_QUEUE = 200
+"""A queue with more messages than this is not short of messages: nothing is sent again."""
+QUEUES = ("urgent", "normal")
+
+
+def sweep(process: Process) -> None:
+    """Make one pass. Each search has a transaction of its own: one that fails spoils no other."""
+    with transaction(process.engine) as guard:
+        if not lost.only_one(guard):
+            return
+        for search in (_start_due, _expire, _cancel_stopped, _cancel_rejected, _finish, _resend):
+            try:
+                search(process)
+            except SQLAlchemyError as error:
+                log.warning("sweep", search=search.__name__, error=type(error).__name__)
+
+
+def _start_due(process: Process) -> None:
+    """Start scheduled alerts whose time has come, if their story is live and its page answers."""
+    with transaction(process.engine) as session:
+        found = lost.due(session)
+    for due in found:
+        reason = _why_not(due)
+        live = reason is None and _page_answers(process, due.slug)
+        with outbox.unit_of_work(process.engine, process.broker) as work:
+            if reason is not None:
+                lost.stop_scheduled(work.session, due.alert_id, reason)
+            elif not live:
+                lost.ask_page_later(work.session, due.alert_id, PAGE_AGAIN_S)
+            elif lost.start(work.session, due.alert_id):
+                work.outbox.add(outbox.plan_alert(due.alert_id, due.queue))
+
+
+def _why_not(due: lost.Due) -> str | None:
+    """Say why a due alert must not start at all; None when it may."""
+    if due.story_state is StoryState.DRAFT:
+        return "When its time came the story was a draft."
+    if due.story_state is StoryState.RETRACTED:
+        return "When its time came the story was retracted."
+    if due.story_expires_at is not None and due.story_expires_at <= due.now:
+        return "When its time came the story had expired."
+    if due.embargo_until is not None and due.now < due.embargo_until:
+        return "When its time came the story was under embargo."
+    return None
+
+
+def _page_answers(process: Process, slug: str) -> bool:
+    """Whether readers who tap the alert would find the story: its page answers 200."""
+    try:
+        page = httpx.get(
+            f"{process.settings.page_origin}/stories/{slug}",
+            timeout=PAGE_TIMEOUT_S,
+            follow_redirects=False,
+            trust_env=False,
+        )
+    except httpx.HTTPError:
+        return False
+    return page.status_code == httpx.codes.OK
+
+
+def _expire(process: Process) -> None:
+    """End alerts past their deadline: what is open expires, what is leased its holder ends."""
+    for found in _search(process, lost.overdue):
+        with transaction(process.engine) as session:
+            lifecycle.expire_unplanned(session, found.alert_id)
+            _drain(session, process, found.alert_id, State.EXPIRED)
+        _finish_one(process, found.alert_id)
+
+
+def _cancel_stopped(process: Process) -> None:
+    """Account for the rest of stopped alerts: pack what is unpacked, cancel what is open."""
+    for found in _search(process, lost.stopped):
+        with transaction(process.engine) as session:
+            lifecycle.settle_unstarted(session, found.alert_id)
+            _drain(session, process, found.alert_id, State.CANCELLED)
+        settled = _finish_one(process, found.alert_id)
+        if settled:
+            _plan_dependents(process, found.alert_id)
+
+
+def _drain(session: Session, process: Process, alert_id: int, to: State) -> None:
+    running = shards.running(session, alert_id)
+    if running is not None:
+        for n in shards.open_ones(session, alert_id, SHARDS_A_PASS):
+            shards.fan_out(session, running, process.names, n)
+    while batches.close_open(session, alert_id, to, most=CLOSE_BATCHES) == CLOSE_BATCHES:
+        pass
+
+
+def _cancel_rejected(process: Process) -> None:
+    with transaction(process.engine) as session:
+        for found, names in lost.rejected(session):
+            for name in names:
+                batches.close_open(
+                    session, found.alert_id, State.CANCELLED, provider=name, most=CLOSE_BATCHES
+                )
+
+
+def _finish(process: Process) -> None:
+    for found in _search(process, lost.done):
+        _finish_one(process, found.alert_id)
+
+
+def _finish_one(process: Process, alert_id: int) -> bool:
+    with transaction(process.engine) as session:
+        return lifecycle.finish_if_done(session, alert_id)
+
+
+def _plan_dependents(process: Process, alert_id: int) -> None:
+    """Let go the corrections that waited until their source had settled."""
+    with outbox.unit_of_work(process.engine, process.broker) as work:
+        for found in lost.waiting_for(work.session, alert_id):
+            work.outbox.add(outbox.plan_alert(found.alert_id, found.queue))
+
+
+def _resend(process: Process) -> None:
+    """Send the messages of alerts that nobody is at work on."""
+    full = {queue for queue in QUEUES if process.waiting(queue) > LONGEST_QUEUE}
+    with outbox.unit_of_work(process.engine, process.broker) as work:
+        for found in lost.unplanned(work.session, PATIENCE_S):
+            if found.queue not in full:
+                work.outbox.add(outbox.plan_alert(found.alert_id, found.queue))
+        for found in lost.unpacked(work.session, PATIENCE_S):
+            for n in shards.open_ones(work.session, found.alert_id, SHARDS_A_PASS):
+                if found.queue not in full:
+                    work.outbox.add(outbox.fan_out_shard(found.alert_id, n, found.queue))
+        for found in lost.undelivered(work.session, process.names):
+            if found.queue not in full:
+                work.outbox.add(outbox.deliver(found.alert_id, found.queue))
+
+
+def _search(process: Process, search: Callable[[Session], list[lost.Found]]) -> list[lost.Found]:
+    with transaction(process.engine) as session:
+        return search(session)

@@ -1,0 +1,33 @@
+"""One turn of one process at one alert: what its parts share."""
+
+import time
+from dataclasses import dataclass, field
+
+from service.domain.alert import AlertState
+from service.store.shards import Running
+from workers.clock import Clock
+from workers.lane import Lane
+from workers.lease import Lease
+from workers.message import Outgoing
+from workers.process import Process
+
+
+@dataclass(slots=True)
+class Turn:
+    """`state` is the alert's, as of the last write; `packing` is set while shards are open."""
+
+    process: Process
+    alert_id: int
+    out: Outgoing
+    clock: Clock
+    lanes: dict[str, Lane]
+    packing: Running | None
+    state: AlertState = AlertState.SENDING
+    breaking_waits: bool = False
+    begun: float = field(default_factory=time.monotonic)
+    written_at: float = field(default_factory=time.monotonic)
+    tried_at: float = field(default_factory=time.monotonic)
+
+    def leases(self) -> list[tuple[Lane, Lease]]:
+        """Return every batch in our hands, with its lane."""
+        return [(lane, lease) for lane in self.lanes.values() for lease in lane.leases.values()]

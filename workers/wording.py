@@ -1,0 +1,143 @@
+"""The words of an alert as one device reads them: its language, its direction, its room.
+
+An alert is never refused for its length. It is shortened between graphemes, what a reader sees as
+one character: a Devanagari cluster, a flag or a family stays whole or goes whole.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import TypeVar
+
+import regex
+
+from service.domain.alert import Words
+from workers.provider import Message
+
+ELLIPSIS = "…"
+RIGHT_TO_LEFT_MARK = "\u200f"
+
+# fmt: off
+_RIGHT_TO_LEFT = frozenset((
+    "ae", "ar", "arc", "arz", "azb", "bal", "bcc", "bgn", "bqi", "ckb", "dv", "fa", "glk", "he",
+    "iw", "ji", "khw", "ks", "lrc", "mzn", "nqo", "ota", "pnb", "prs", "ps", "rhg", "sd", "skr",
+    "syc", "syr", "ug", "ur", "yi",
+))
+# fmt: on
+_SCRIPTS = {"arab", "hebr", "thaa", "syrc", "nkoo", "adlm", "rohg", "mand", "samr", "aran"}
+_SCRIPT_CHARS = 4
+
+Form = TypeVar("Form")
+
+
+class ByLocale(dict[str, Form]):
+    """What `make` gives for a message's words and their language, by a device's locale.
+
+    It is made once per language of the message, however many locales lead to it.
+    """
+
+    def __init__(self, message: Message, make: Callable[[Words, str], Form]) -> None:
+        super().__init__()
+        self._message = message
+        self._make = make
+        self._made: dict[str, Form] = {}
+
+    def __missing__(self, locale: str) -> Form:
+        tag = choose(locale, self._message)
+        if tag not in self._made:
+            self._made[tag] = self._make(*words_in(tag, self._message))
+        self[locale] = form = self._made[tag]
+        return form
+
+
+def choose(locale: str, message: Message) -> str:
+    """Return the tag of the message's words that suit the locale best: RFC 4647 lookup."""
+    known = {message.language.lower(): ""}
+    known |= {tag.lower(): tag for tag in message.words if tag}
+    subtags = re.split(r"[.@]", locale, maxsplit=1)[0].replace("_", "-").lower().split("-")
+    while subtags:
+        found = known.get("-".join(subtags))
+        if found is not None:
+            return found
+        subtags.pop()
+        if subtags and len(subtags[-1]) == 1:
+            subtags.pop()
+    return ""
+
+
+def words_in(tag: str, message: Message) -> tuple[Words, str]:
+    """Return the words under `tag`, marked for their direction, and their language."""
+    words, language = message.words[tag], tag or message.language
+    title, body = _clean(words.title), _clean(words.body)
+    if right_to_left(language):
+        title, body = _marked(title), _marked(body)
+    return Words(title, body), language
+
+
+def right_to_left(language: str) -> bool:
+    """Whether the language is written from right to left; a script in the tag has the last word."""
+    subtags = language.replace("_", "-").lower().split("-")
+    scripts = [part for part in subtags[1:] if len(part) == _SCRIPT_CHARS and part.isalpha()]
+    if scripts:
+        return scripts[0] in _SCRIPTS
+    return subtags[0] in _RIGHT_TO_LEFT
+
+
+def _marked(text: str) -> str:
+    """Begin each line that does not show its direction by itself with a right-to-left mark.
+
+    Screens take a line's direction from its first strong character, which may be a Latin name.
+    A mark is one; an isolate (U+2067) is skipped by that rule, and shortening could unpair it.
+    """
+    return "\n".join(
+        line if not line or _first_strong(line) in {"R", "AL"} else RIGHT_TO_LEFT_MARK + line
+        for line in text.split("\n")
+    )
+
+
+def _first_strong(text: str) -> str:
+    kinds = (unicodedata.bidirectional(char) for char in text)
+    return next((kind for kind in kinds if kind in {"L", "R", "AL"}), "")
+
+
+def _clean(text: str) -> str:
+    """Replace what UTF-8 cannot carry: half of a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def json_size(text: str) -> int:
+    """Return the bytes that `text` takes between the quotes of a JSON string in UTF-8."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
+
+
+def fit(words: Words, room: int) -> tuple[Words, bool]:
+    """Return the words in `room` bytes of JSON, and whether that took shortening.
+
+    The body gives way first, then the title.
+    """
+    if json_size(words.title) + json_size(words.body) <= room:
+        return words, False
+    body = shorten(words.body, room - json_size(words.title))
+    title = shorten(words.title, room - json_size(body))
+    return Words(title, body), True
+
+
+def shorten(text: str, room: int) -> str:
+    """Return the longest beginning of whole graphemes with an ellipsis that fits in `room`."""
+    if json_size(text) <= room:
+        return text
+    spare = room - json_size(ELLIPSIS)
+    kept = _beginning(regex.findall(r"\X", text), spare)
+    if not kept:  # one grapheme larger than the room: a heap of combining marks
+        kept = _beginning(list(text), spare)
+    return kept.rstrip() + ELLIPSIS if kept else ""
+
+
+def _beginning(parts: list[str], room: int) -> str:
+    taken = 0
+    for n, part in enumerate(parts):
+        taken += json_size(part)
+        if taken > room:
+            return "".join(parts[:n])
+    return "".join(parts)
