@@ -5,7 +5,6 @@ message that follows only makes it start sooner than the sweep would.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from service import outbox
 from service.domain.alert import (
@@ -56,8 +55,7 @@ def send_alert(work: Work, story_id: int, draft: Draft, caller: Caller) -> Alert
     stops it. Dry runs take nobody's place.
     """
     draft = check(draft, work.now)
-    alerts.decide_alone(work.session, story_id)
-    story = _story(work, story_id)
+    story = _story(work, story_id, lock=True)
     refusal = why_not_pushable(story, draft.send_at or work.now)
     if refusal is not None:
         raise Conflict(refusal)
@@ -90,7 +88,7 @@ def withdraw(work: Work, alert_id: int, words: Words, caller: Caller) -> Alert:
     """
     check_words(words)
     found = _alert_of(work, alert_id)
-    alerts.decide_alone(work.session, found.story_id)
+    stories.lock(work.session, found.story_id)
     withdrawn = _locked(work, alert_id)
     if withdrawn.dry_run:
         raise Conflict("This was a dry run: it is on no device.")
@@ -152,15 +150,10 @@ def replay(work: Work, which: int | Filter, caller: Caller) -> int:
             raise Conflict(refusal)
         return _replay_alert(work, which, Filter(alert_id=which), caller)
     devices = 0
-    for alert_id in alerts_of(work, which):
+    for alert_id in dead_letters.alerts_with(work.session, which, REPLAY_ALERTS):
         if _why_not_replayable(work, _locked(work, alert_id)) is None:
             devices += _replay_alert(work, alert_id, which, caller)
     return devices
-
-
-def alerts_of(work: Work, which: Filter) -> list[int]:
-    """Return the alerts that a filter's letters belong to, bounded, in locking order."""
-    return dead_letters.alerts_with(work.session, which, REPLAY_ALERTS)
 
 
 def _replay_alert(work: Work, alert_id: int, which: Filter, caller: Caller) -> int:
@@ -207,9 +200,7 @@ def _start(work: Work, alert: Alert) -> None:
     work.outbox.add(outbox.plan_alert(alert.id, alert.queue))
 
 
-def _alert(
-    work: Work, story: Story, draft: Draft, caller: Caller, source: Alert | None
-) -> Alert:
+def _alert(work: Work, story: Story, draft: Draft, caller: Caller, source: Alert | None) -> Alert:
     now = draft.send_at is None
     return Alert(
         id=new_id(),
@@ -277,8 +268,8 @@ def _know(work: Work, draft: Draft) -> None:
         raise Invalid("topics", f"There is no topic {', '.join(unknown[:5])}.")
 
 
-def _story(work: Work, story_id: int) -> Story:
-    story = stories.get(work.session, story_id)
+def _story(work: Work, story_id: int, *, lock: bool = False) -> Story:
+    story = (stories.lock if lock else stories.get)(work.session, story_id)
     if story is None:
         raise NotFound("There is no such story.")
     return story
@@ -298,19 +289,4 @@ def _locked(work: Work, alert_id: int) -> Alert:
 
 
 def _note(work: Work, caller: Caller, verb: str, alert_id: int, **detail: object) -> None:
-    audit.write(
-        work.session, caller.name, verb, f"alert:{alert_id}", by=caller.label, **detail
-    )
-
-
-__all__ = [
-    "Estimate",
-    "Filter",
-    "estimate",
-    "replace",
-    "replay",
-    "send_alert",
-    "stop",
-    "stop_alerts_of",
-    "withdraw",
-]
+    audit.write(work.session, caller.name, verb, f"alert:{alert_id}", by=caller.label, **detail)

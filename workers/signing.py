@@ -7,10 +7,10 @@ other's tokens still shows a provider one token, and not one each.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,38 +27,63 @@ from workers.provider import CredentialRefused
 FINGERPRINT_CHARS = 16
 
 
-class KeyFile:
-    """A file that holds a key, read again when it changes."""
+Key = TypeVar("Key")
 
-    def __init__(self, path: Path, setting: str) -> None:
-        self.path = path
-        self.setting = setting
+
+class KeyFile(Generic[Key]):
+    """A file that holds a key, read again when it changes.
+
+    `parse` makes the key of the file's content, or raises ValueError with what is wrong with it.
+    """
+
+    def __init__(self, path: Path, setting: str, parse: Callable[[bytes], Key]) -> None:
+        self._path = path
+        self._setting = setting
+        self._parse = parse
         self._stamp: tuple[int, int, int] | None = None
         self._content = b""
+        self._parsed = self._read()
+        self._key = parse(self._parsed)
 
-    def read(self) -> bytes:
-        """Return the content as it is now; raises `CredentialRefused` when it cannot be read."""
+    def load(self) -> Key:
+        """Return the key as the file has it now; raises `CredentialRefused` when it has none."""
+        content = self._read()
+        if content is not self._parsed:
+            try:
+                self._key = self._parse(content)
+            except ValueError as error:
+                raise self._refused(str(error)) from None
+            self._parsed = content
+        return self._key
+
+    def latest(self) -> Key:
+        """Return the key as the file has it now, or the last good one."""
         try:
-            stat = self.path.stat()
-            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            if stamp != self._stamp:
-                self._content, self._stamp = self.path.read_bytes(), stamp
-        except OSError as error:
-            raise self.refused(f"cannot be read ({error.strerror})") from None
-        return self._content
+            return self.load()
+        except CredentialRefused:
+            return self._key
 
     def fingerprint(self, *more: str) -> str:
         """Return a short name of this content together with `more`; it tells nothing of the key."""
         try:
-            content = self.read()
+            content = self._read()
         except CredentialRefused:
             content = b""
         digest = hashlib.sha256(b"\0".join([content, *(part.encode() for part in more)]))
         return digest.hexdigest()[:FINGERPRINT_CHARS]
 
-    def refused(self, what: str) -> CredentialRefused:
-        """Return the exception that names the setting behind the file and what is wrong with it."""
-        return CredentialRefused(SenderRejected(f"The file named by {self.setting} {what}."))
+    def _read(self) -> bytes:
+        try:
+            stat = self._path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if stamp != self._stamp:
+                self._content, self._stamp = self._path.read_bytes(), stamp
+        except OSError as error:
+            raise self._refused(f"cannot be read ({error.strerror})") from None
+        return self._content
+
+    def _refused(self, what: str) -> CredentialRefused:
+        return CredentialRefused(SenderRejected(f"The file named by {self._setting} {what}."))
 
 
 def p256_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
@@ -72,18 +97,23 @@ def p256_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _holds_p256_key(path: Path) -> Path:
-    try:
-        p256_key(path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"names a file that cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise ValueError(f"names a file that {error}") from None
-    return path
+def key_path(parse: Callable[[bytes], object]) -> AfterValidator:
+    """Return what refuses a setting that names no file, or one that `parse` refuses."""
+
+    def check(path: Path) -> Path:
+        try:
+            parse(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"names a file that cannot be read ({error.strerror})") from None
+        except ValueError as error:
+            raise ValueError(f"names a file that {error}") from None
+        return path
+
+    return AfterValidator(check)
 
 
-P256KeyPath = Annotated[Path, AfterValidator(_holds_p256_key)]
-"""A setting that names the file of a P-256 private key; refused when it holds none."""
+P256KeyPath = Annotated[Path, key_path(p256_key)]
+"""A setting that names the file of a P-256 private key."""
 
 
 class _SameEachTime(ECAlgorithm):

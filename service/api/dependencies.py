@@ -24,6 +24,7 @@ from service.throttle import Throttle
 
 T = TypeVar("T")
 LARGEST_PAGE = 200
+LOGINS_PER_MINUTE = 30
 _ID_LIMIT = 2**63
 
 
@@ -135,7 +136,13 @@ def limit_registrations(request: Request, settings: SettingsDep) -> None:
         limit(request, "registrations", address, settings.registrations_per_minute)
 
 
+def limit_logins(request: Request) -> None:
+    """Refuse more than thirty attempts a minute to sign in from one address."""
+    limit(request, "logins", caller_address(request), LOGINS_PER_MINUTE)
+
+
 RegistrationsLimited = Depends(limit_registrations)
+LoginsLimited = Depends(limit_logins)
 
 
 def limit(request: Request, what: str, who: str, per_minute: int) -> None:

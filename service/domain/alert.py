@@ -119,6 +119,11 @@ class Alert:
         return self.send_at or self.created_at
 
     @property
+    def root_id(self) -> int:
+        """The alert that this one corrects or withdraws, itself where it is neither."""
+        return self.source_alert_id or self.id
+
+    @property
     def queue(self) -> str:
         """The queue its tasks wait in."""
         return queue_of(self.urgency)
@@ -157,7 +162,7 @@ def check(draft: Draft, now: datetime) -> Draft:
 
 
 def check_words(words: Words, at: str = "") -> None:
-    """Raise `Invalid` for words that are missing or too long; `at` is where they stand, with a dot."""
+    """Raise `Invalid` for words that are missing or too long; `at` is their place, with a dot."""
     if not words.title.strip():
         raise Invalid(f"{at}title", "A title is needed.")
     for name, value, most in (("title", words.title, MAX_TITLE), ("body", words.body, MAX_TEXT)):
@@ -182,7 +187,9 @@ def _spell(topics: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if topics is None:
         return None
     if not 0 < len(topics) <= MAX_TOPICS:
-        raise Invalid("topics", f"Name 1 to {MAX_TOPICS} topics, or leave them out for the story's.")
+        raise Invalid(
+            "topics", f"Name 1 to {MAX_TOPICS} topics, or leave them out for the story's."
+        )
     return tuple(dict.fromkeys(topic.parse_path(path) for path in topics))
 
 

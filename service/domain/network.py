@@ -31,7 +31,7 @@ _NOT_PUBLIC_4 = tuple(
         "224.0.0.0/3",  # multicast, reserved, broadcast
     )
 )
-_GLOBAL_UNICAST_6 = IPv6Network("2000::/3")
+GLOBAL_UNICAST_6 = IPv6Network("2000::/3")
 _NOT_PUBLIC_6 = tuple(
     IPv6Network(block)
     for block in (
@@ -81,7 +81,7 @@ def _public(address: Address) -> bool:
         return not any(address in block for block in _NOT_PUBLIC_4)
     if address in _NAT64 or address in _MAPPED:
         return _public(IPv4Address(int(address) & _LOW_32_BITS))
-    return address in _GLOBAL_UNICAST_6 and not any(address in block for block in _NOT_PUBLIC_6)
+    return address in GLOBAL_UNICAST_6 and not any(address in block for block in _NOT_PUBLIC_6)
 
 
 def _numbers_and_dots(text: str) -> IPv4Address | None:

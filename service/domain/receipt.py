@@ -38,7 +38,7 @@ def sign(secret: bytes, alert_id: int, shard_n: int, n: int, position: int) -> s
 
 
 def read(secret: bytes, token: str) -> tuple[int, int, int, int]:
-    """Return (alert id, shard, batch, position) of a token that we signed; `Forbidden` otherwise."""
+    """Return (alert id, shard, batch, position) of a token of ours; `Forbidden` otherwise."""
     try:
         raw = base64.b64decode((token + "=").encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from service.domain.errors import Conflict
+
 MAX_BODY_BYTES = 1024 * 1024
 
 
@@ -83,6 +85,40 @@ def judge_version(
     if version == current.version:
         return (Outcome.UNCHANGED if same else Outcome.IGNORED), current.version
     return Outcome.UPDATED, version
+
+
+def state_after(current: Story, text: StoryText, wanted: StoryState, version: int | None) -> StoryState:
+    """Say which state a story takes when it comes in again as `wanted`.
+
+    A correction stays marked as one. A retraction outlives re-delivery: only another text or an
+    explicit version brings the story back. What readers have seen never becomes a draft again.
+    """
+    if current.state is StoryState.CORRECTED and wanted is StoryState.PUBLISHED:
+        return StoryState.CORRECTED
+    if current.state is StoryState.RETRACTED and version is None and text == current.text:
+        return StoryState.RETRACTED
+    if wanted is StoryState.DRAFT and current.state is not StoryState.DRAFT:
+        raise Conflict(f"The story is {current.state}: retract it instead of making it a draft.")
+    return wanted
+
+
+def published_when(
+    current: Story | None, text: StoryText, state: StoryState, now: datetime
+) -> datetime | None:
+    """Return when a story saved at `now` became or becomes public for the first time.
+
+    Under embargo that is when the embargo lifts, and it moves with the embargo until then.
+    """
+    since = current.published_at if current is not None else None
+    if not state.public or (since is not None and since <= now):
+        return since
+    return max(now, text.embargo_until or now)
+
+
+def readable(story: Story, at: datetime) -> bool:
+    """Whether readers may see the story at `at`. Expiry ends its alerts, not its page."""
+    embargo = story.text.embargo_until
+    return story.state.public and (embargo is None or embargo <= at)
 
 
 def why_not_pushable(story: Story, at: datetime) -> str | None:

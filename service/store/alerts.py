@@ -122,37 +122,29 @@ def stop(session: Session, alert: Alert, reason: str, now: datetime) -> None:
 
 
 def overtake(session: Session, alert: Alert, now: datetime) -> None:
-    """Stop what this correction or withdrawal replaces, at the moment it starts.
+    """Stop what this correction or withdrawal replaces: to be called when it starts.
 
-    A correction takes over whom the stopped root had not reached yet; it also stops what else of
-    the story is still leaving, or the older text could arrive after the newer one. A dry run
-    stops nothing.
+    A dry run stops nothing. A withdrawal stops its chain. A correction stops whatever of its
+    story is still leaving, or an older text could arrive after the newer one, and takes over
+    whom its root had not reached.
     """
-    if alert.source_alert_id is None:
+    root_id = alert.source_alert_id
+    if root_id is None:
         return
     corrects = alert.kind is Kind.UPDATE
-    mine = _A.source_alert_id == alert.source_alert_id
-    replaced = [_A.kind != Kind.WITHDRAWAL.value, mine] if corrects else [mine]
-    of_chain = (_A.id == alert.source_alert_id) | and_(*replaced)
-    wider = of_chain | and_(_A.story_id == alert.story_id, _A.kind != Kind.WITHDRAWAL.value)
-    running_now = lock(
-        session,
-        _ids(
-            session,
-            wider if corrects else of_chain,
-            _A.state.in_(RUNNING),
-            ~_A.dry_run,
-            _A.id != alert.id,
-        ),
-    )
-    verb = "corrected" if corrects else "withdrawn"
-    for overtaken in running_now:
-        if overtaken.state.running and not alert.dry_run:
-            stop(session, overtaken, f"{verb} by {alert.id}", now)
+    of_chain = (_A.id == root_id) | (_A.source_alert_id == root_id)
+    of_story = and_(_A.story_id == alert.story_id, _A.kind != Kind.WITHDRAWAL.value)
+    leaving = and_(_A.state.in_(RUNNING), ~_A.dry_run, _A.id != alert.id)
+    found = lock(session, _ids(session, leaving, of_story if corrects else of_chain))
+    stopped = [other for other in found if other.state.running]
+    if not alert.dry_run:
+        verb = "corrected" if corrects else "withdrawn"
+        for other in stopped:
+            stop(session, other, f"{verb} by {alert.id}", now)
     if corrects:
-        inherited = any(member.takes_over for member in chain(session, alert.source_alert_id))
-        midway = any(other.id == alert.source_alert_id for other in running_now)
-        _change(session, alert.id, {"takes_over": inherited or midway})
+        midway = any(other.id == root_id for other in stopped)
+        inherited = any(member.takes_over for member in chain(session, root_id))
+        _change(session, alert.id, {"takes_over": midway or inherited})
 
 
 def reopen(session: Session, alert: Alert, expires_at: datetime, providers: Sequence[str]) -> None:

@@ -92,7 +92,7 @@ def freeze(session: Session, story_id: int, audience: Audience) -> Frozen:
     paths = sorted(audience.topics - {story_topic(story_id)})
     rows = session.execute(
         text("SELECT path, id FROM topic WHERE path = ANY(:paths)"), {"paths": paths}
-    ).tuples()
+    )
     ids = {str(path): int(topic_id) for path, topic_id in rows}
     own = [story_id] if audience.story_topic in audience.topics else []
     return Frozen(
@@ -156,5 +156,5 @@ def _count(session: Session, frozen: Frozen, hi: int, providers: Sequence[str]) 
     rows = session.execute(
         text(devices_sql(frozen) + " SELECT provider, count(*) FROM device_in GROUP BY provider"),
         parameters(frozen, 0, hi, providers),
-    ).tuples()
+    )
     return {str(provider): int(n) for provider, n in rows}

@@ -120,7 +120,7 @@ def _waits(session: Session, alert_id: int, shard_n: int, n: int) -> dict[int, f
             "WHERE alert_id = :a AND shard_n = :shard_n AND n = :n AND due_at > now()"
         ),
         {"a": alert_id, "shard_n": shard_n, "n": n},
-    ).tuples()
+    )
     return {int(position): float(seconds) for position, seconds in rows}
 
 
@@ -140,7 +140,7 @@ def load(session: Session, device_ids: Sequence[int], positions: Sequence[int]) 
         ),
         {"ids": [device_ids[position] for position in positions], "positions": list(positions)},
     )
-    return list(rows.tuples())
+    return [tuple(row) for row in rows]
 
 
 _WRITE = """

@@ -224,9 +224,7 @@ def _free(session: Session, alert_id: int, places: Sequence[Place]) -> dict[Plac
 
 
 def _unbury(states: bytes, positions: set[int]) -> tuple[bytes, int]:
-    """Give the buried ones of these positions all their attempts again; what may have arrived
-    stays noted.
-    """
+    """Give the buried ones all their attempts again; that one may have arrived stays noted."""
     changed = bytearray(states)
     count = 0
     for position in positions:
@@ -260,8 +258,6 @@ def _write(session: Session, alert_id: int, written: Mapping[Place, bytes]) -> N
 
 def _stamp(session: Session, letter_ids: Sequence[int], by: str) -> None:
     session.execute(
-        text(
-            "UPDATE dead_letter SET replayed_at = now(), replayed_by = :by WHERE id = ANY(:ids)"
-        ),
+        text("UPDATE dead_letter SET replayed_at = now(), replayed_by = :by WHERE id = ANY(:ids)"),
         {"ids": list(letter_ids), "by": by},
     )

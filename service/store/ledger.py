@@ -1,13 +1,13 @@
 """What the batches of an alert add up to, and what they say of one device: read, never written."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from service.domain.alert import Alert, Kind
+from service.domain.alert import Alert
 from service.domain.delivery import STATES, Delivery, State, Totals
 
 
@@ -67,7 +67,9 @@ def steps(session: Session, alert_ids: Sequence[int]) -> dict[int, list[tuple[in
     return dict(found)
 
 
-def holders(session: Session, members: Sequence[Alert], *, takes_over: bool) -> Mapping[str, int]:
+def holders(
+    session: Session, members: Sequence[Alert], providers: Sequence[str], *, takes_over: bool
+) -> dict[str, int]:
     """Count whom a correction of this chain would go to, by provider.
 
     That is who has or may have any version; with `takes_over` also whom the root did not reach.
@@ -78,11 +80,13 @@ def holders(session: Session, members: Sequence[Alert], *, takes_over: bool) -> 
             "SELECT b.provider, count(DISTINCT d.id) FROM batch b "
             "CROSS JOIN LATERAL unnest(b.device_ids) WITH ORDINALITY AS d(id, o) "
             "CROSS JOIN LATERAL (SELECT get_byte(b.states, (d.o - 1)::int) AS byte) s "
-            "WHERE b.alert_id = ANY(:ids) AND (s.byte & 7 = :accepted OR s.byte & 8 <> 0 "
+            "WHERE b.alert_id = ANY(:ids) AND b.provider = ANY(:providers) "
+            "AND (s.byte & 7 = :accepted OR s.byte & 8 <> 0 "
             "OR (b.alert_id = :root AND s.byte & 7 = ANY(:wanted))) GROUP BY b.provider"
         ),
         {
             "ids": [member.id for member in members],
+            "providers": list(providers),
             "root": root,
             "accepted": int(State.ACCEPTED),
             "wanted": [int(s) for s in (State.PENDING, State.RETRYING, State.CANCELLED)]
@@ -170,6 +174,3 @@ def _reason(session: Session, alert: Alert, device_id: int, found: Found) -> str
             ).scalar_one_or_none()
         case State.PENDING | State.ACCEPTED:
             return None
-
-
-__all__ = ["Fate", "Found", "Kind", "fate_of", "find", "holders", "steps", "totals"]

@@ -40,7 +40,7 @@ def _found(session: Session, condition: str, **values: object) -> list[Found]:
             "ORDER BY a.urgency DESC, a.created_at LIMIT :look"
         ),
         {"look": LOOK, **values},
-    ).tuples()
+    )
     return [Found(alert_id, queue_of(Urgency.of_rank(rank))) for alert_id, rank in rows]
 
 
@@ -107,7 +107,7 @@ def rejected(session: Session) -> list[tuple[Found, list[str]]]:
             "AND b.provider = ANY(a.rejected_by)) LIMIT :look"
         ),
         {"look": LOOK},
-    ).tuples()
+    )
     return [(Found(i, queue_of(Urgency.of_rank(rank))), names) for i, rank, names in rows]
 
 

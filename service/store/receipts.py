@@ -1,6 +1,4 @@
-"""What devices said themselves: two bitmaps a batch, those that showed the push, then those that
-opened it.
-"""
+"""What devices said themselves: two bitmaps a batch, who showed the push, then who opened it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

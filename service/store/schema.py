@@ -447,3 +447,23 @@ class WorkerRow(SQLModel, table=True):
     name: str = Field(sa_column=Column(Text, primary_key=True))
     queues: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     last_seen: datetime = _moment(now=True)
+
+
+class AutosaveRow(SQLModel, table=True):
+    """What a member of staff has typed and not saved yet; story 0 is one that has no row yet."""
+
+    __tablename__: ClassVar[str] = "autosave"
+    staff_id: int = _ref("staff.id", primary_key=True)
+    story_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    content: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    saved_at: datetime = _moment(now=True)
+
+
+class SecondLookRow(SQLModel, table=True):
+    """A breaking alert that waits for another editor's confirmation; one a story at a time."""
+
+    __tablename__: ClassVar[str] = "second_look"
+    story_id: int = _ref("story.id", primary_key=True)
+    draft: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    asked_by: int = _ref("staff.id")
+    asked_at: datetime = _moment(now=True)

@@ -2,7 +2,7 @@
 
 The id space is cut into slices that are made and copied one by one, by several processes. A slice
 is one transaction and follows from the seed and its number alone, so a run that was stopped is
-finished by the next one with the same seed, and one that was finished changes nothing. Rows are
+finished by the next one with the same seed, and one that was finished changes nothing. Rows come
 sorted by key, which spares the indexes most of their work.
 """
 
@@ -12,37 +12,45 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
 from itertools import accumulate
 
 import psycopg
 
 from service.domain.topic import STORY_PREFIX, label_from, with_ancestors
 from service.store.schema import ID_LIMIT, new_id
-from service.store.specimens import Browser, Slice, Tastes, make
+from service.store.specimens import DRAW, LIVES, Browser, Rows, Slice, Tastes, first_id, make
 
 SLICE_READERS = 5_000
 MOST_PROCESSES = 4
 DEFAULT_PROVIDERS: Mapping[str, float] = {"fcm": 5, "apns": 3, "webpush": 2}
 TOPICS = tuple(
     """world world/asia world/europe world/africa world/americas politics politics/elections
-    business business/markets business/companies business/economy technology technology/ai
-    technology/phones science science/space science/climate health health/medicine sport
-    sport/cricket sport/football sport/tennis sport/hockey entertainment entertainment/film
-    entertainment/music entertainment/television travel food weather education law cities
-    cities/delhi cities/mumbai cities/london cities/berlin opinion""".split()
+    business business/markets business/companies technology technology/ai technology/phones
+    science science/space science/climate health sport sport/cricket sport/football sport/tennis
+    entertainment entertainment/film entertainment/music travel food weather education law
+    cities cities/delhi cities/mumbai cities/london cities/berlin opinion""".split()
 )
 """What is followed where there is no topic yet."""
 
 Browsers = Callable[[int], Sequence[Browser]]
 """Gives so many Web Push subscriptions that something can decrypt for."""
 
+_COPY = {
+    "reader": "COPY reader (id, token_hash, language, timezone, quiet_from, quiet_to) FROM STDIN",
+    "device": "COPY device (id, reader_id, provider, kind, address, address_hash, p256dh, auth,"
+    " locale, app_version) FROM STDIN",
+    "subscription": "COPY subscription (reader_id, topic_id, least_urgency, muted_until)"
+    " FROM STDIN",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """What the made-up readers are like. `topics` are weights by path: None takes all there are,
-    the first by path the most loved, the n-th an n-th as much.
+    """What made-up readers are like: weights of providers and topics, and shares of habits.
 
-    `browsers` gives the addresses of Web Push devices; without it there are none.
+    `topics` None takes all there are, the first by path the most loved and the n-th an n-th as
+    much. `browsers` gives the addresses of Web Push devices; without it there are none.
     """
 
     devices_per_reader: float = 1.0
@@ -50,19 +58,19 @@ class Mix:
     providers: Mapping[str, float] = field(default_factory=lambda: DEFAULT_PROVIDERS)
     topics: Mapping[str, float] | None = None
     browsers: Browsers | None = None
+    quiet: float = 0.2
+    muted: float = 0.02
+    choosy: float = 0.15
 
     def shares(self) -> dict[str, float]:
         """Return the part of the devices that each provider has."""
         kept = {
             name: weight
             for name, weight in self.providers.items()
-            if weight > 0 and (name != WEB_PUSH or self.browsers is not None)
+            if weight > 0 and (name in DRAW or self.browsers is not None)
         }
         total = sum(kept.values())
         return {name: weight / total for name, weight in kept.items()}
-
-
-WEB_PUSH = "webpush"
 
 
 def seed(
@@ -74,17 +82,119 @@ def seed(
     processes: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Add `readers` made-up readers and return how many were added now.
+    """Add `readers` made-up readers; return how many were added now.
 
-    `progress` is told how many readers are done. The same seed and number of readers give the
-    same readers, whose slices are left alone where they are there already.
+    `progress` is told how many readers are done. The same seed and number of readers make the
+    same readers again: slices that are there already are left alone.
     """
     wanted = mix or Mix()
     tastes = _prepare(url, wanted)
-    slices = _slices(readers, seed, wanted)
     done = added = 0
-    for asked, made in _run(url, tastes, slices, processes or _processes(readers)):
+    if processes is None:
+        processes = min(MOST_PROCESSES, os.cpu_count() or 1, -(-readers // SLICE_READERS))
+    for asked, made in _fill(url, tastes, _slices(readers, seed, wanted), processes):
         done += asked
         added += made
         progress(done)
     return added
+
+
+def _prepare(url: str, mix: Mix) -> Tastes:
+    with psycopg.connect(url) as connection:
+        weights = _topic_weights(connection, mix.topics)
+        zones = {name for (name,) in connection.execute("SELECT name FROM time_zone")}
+    return Tastes(
+        topic_ids=list(weights),
+        topic_sums=list(accumulate(weights.values())),
+        topics_per_reader=mix.topics_per_reader,
+        lives=[life for life in LIVES if life.timezone in zones],
+        quiet=mix.quiet,
+        muted=mix.muted,
+        choosy=mix.choosy,
+        today=datetime.combine(datetime.now(UTC).date(), time(), UTC),
+    )
+
+
+def _topic_weights(
+    connection: psycopg.Connection, topics: Mapping[str, float] | None
+) -> dict[int, float]:
+    if topics is None:
+        known = [path for path in _topic_ids(connection) if not path.startswith(STORY_PREFIX)]
+        topics = {path: 1 / n for n, path in enumerate(known or TOPICS, 1)}
+    paths = with_ancestors(topics)
+    connection.cursor().executemany(
+        "INSERT INTO topic (id, path, label) VALUES (%s, %s, %s) ON CONFLICT (path) DO NOTHING",
+        [(new_id(), path, label_from(path)) for path in paths],
+    )
+    ids = _topic_ids(connection)
+    return {ids[path]: weight for path, weight in topics.items() if weight > 0}
+
+
+def _topic_ids(connection: psycopg.Connection) -> dict[str, int]:
+    rows = connection.execute('SELECT path, id FROM topic ORDER BY path COLLATE "C"')
+    return dict(rows.fetchall())
+
+
+def _slices(readers: int, seed: int, mix: Mix) -> Iterator[Slice]:
+    n = max(1, -(-readers // SLICE_READERS))
+    width = ID_LIMIT // n
+    shares = mix.shares()
+    for number in range(n):
+        size = readers * (number + 1) // n - readers * number // n
+        counts = _split(round(size * mix.devices_per_reader), shares)
+        wanted = sum(count for name, count in counts.items() if name not in DRAW)
+        yield Slice(
+            seed=f"{seed} {readers}",
+            lo=number * width,
+            hi=(number + 1) * width,
+            readers=size,
+            devices=counts,
+            browsers=mix.browsers(wanted) if mix.browsers and wanted else (),
+        )
+
+
+def _split(n: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Cut `n` by shares into whole numbers whose sum is `n`."""
+    sums = [round(n * share) for share in accumulate(shares.values())]
+    return {name: to - begin for name, begin, to in zip(shares, [0, *sums], sums, strict=False)}
+
+
+def _fill(
+    url: str, tastes: Tastes, slices: Iterator[Slice], processes: int
+) -> Iterator[tuple[int, int]]:
+    if processes <= 1:
+        for part in slices:
+            yield part.readers, _copy(url, tastes, part)
+        return
+    with ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    ) as pool:
+        running: dict[Future[int], int] = {}
+        for part in slices:
+            running[pool.submit(_copy, url, tastes, part)] = part.readers
+            if len(running) > processes:
+                yield from _finished(running)
+        while running:
+            yield from _finished(running)
+
+
+def _finished(running: dict[Future[int], int]) -> Iterator[tuple[int, int]]:
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    for future in done:
+        yield running.pop(future), future.result()
+
+
+def _copy(url: str, tastes: Tastes, part: Slice) -> int:
+    """Copy a slice in one transaction; returns how many readers were added."""
+    with psycopg.connect(url, options="-c synchronous_commit=off -c timezone=UTC") as connection:
+        there = connection.execute("SELECT 1 FROM reader WHERE id = %s", [first_id(part)])
+        if part.readers == 0 or there.fetchone() is not None:
+            return 0
+        rows: Rows = make(part, tastes)
+        for table, lines in rows._asdict().items():
+            with connection.cursor().copy(_COPY[table]) as copy:
+                copy.write(lines)
+    return part.readers

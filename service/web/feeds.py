@@ -1,5 +1,6 @@
 """Feeds for programs that read: RSS 2.0, JSON Feed 1.1 and the news sitemap."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -45,8 +46,6 @@ async def rss(request: Request, topic: _Topic = None) -> Response:
 @router.api_route("/feed.json", methods=_METHODS)
 async def json_feed(request: Request, topic: _Topic = None) -> Response:
     """Return the newest stories as JSON Feed."""
-    import json
-
     def make(session: Session) -> Text:
         found, about = _newest(session, topic)
         labels = reading.labels(session, found)
@@ -79,12 +78,12 @@ async def sitemap(request: Request) -> Response:
 
 def _newest(session: Session, path: str | None) -> tuple[list[Story], Topic | None]:
     if path is None:
-        return stories.newest(session, None, None, ITEMS).items, None
+        return stories.newest(session, limit=ITEMS, body=True).items, None
     wanted = topic_paths.parse_path(path, "topic")
     known = topics.by_paths(session, [wanted])
     if wanted not in known:
         raise NotFound("There is no such topic.")
-    return stories.newest(session, wanted, None, ITEMS).items, known[wanted]
+    return stories.newest(session, wanted, limit=ITEMS, body=True).items, known[wanted]
 
 
 def _feed(

@@ -16,7 +16,7 @@ from service.settings import Settings
 STAFF_COOKIE = "newszop_staff"
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
-_SAID_COOKIE = "newszop_said"
+SAID_COOKIE = "newszop_said"
 
 
 def csrf_of(request: Request) -> str:
@@ -58,13 +58,19 @@ def local_path(wanted: str | None, default: str) -> str:
     return default if parts.scheme or parts.netloc else wanted
 
 
-def say(response: Response, sentence: str, *, secure: bool) -> None:
+def say(request: Request, response: Response, sentence: str) -> None:
     """Have the next page say one sentence: what the form before it did."""
+    settings: Settings = request.app.state.settings
     response.set_cookie(
-        _SAID_COOKIE, quote(sentence), max_age=20, httponly=True, samesite="lax", secure=secure
+        SAID_COOKIE,
+        quote(sentence),
+        max_age=20,
+        httponly=True,
+        samesite="lax",
+        secure=settings.public_url.startswith("https://"),
     )
 
 
 def said(request: Request) -> str:
     """Return the sentence that the page before left for this one."""
-    return unquote(request.cookies.get(_SAID_COOKIE, ""))[:300]
+    return unquote(request.cookies.get(SAID_COOKIE, ""))[:300]

@@ -1,6 +1,6 @@
 """The pages that everyone may see: the front, a topic, a story."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,11 +15,11 @@ from service.domain import topic as topic_paths
 from service.domain.errors import NotFound, Refusal
 from service.domain.story import Story, StoryState
 from service.settings import Settings
-from service.store import stories, topics
+from service.store import desk, stories, topics
 from service.store.session import transaction
 from service.web import reading
 from service.web.hot import HotPages, Text
-from service.web.rendering import error_page, render, renderer
+from service.web.rendering import query_string, render, renderer
 from service.web.wording import cut, iso, plain
 
 router = APIRouter()
@@ -37,7 +37,7 @@ async def front(request: Request, before: Annotated[str | None, Query(max_length
         return {
             "stories": found.items,
             "labels": reading.labels(session, found.items),
-            "next": _query(before=found.next),
+            "next": query_string(before=found.next),
             "older": before is not None,
         }
 
@@ -57,10 +57,10 @@ async def topic(request: Request, path: str, before: Annotated[str | None, Query
         return {
             "topic": known[wanted],
             "above": [known[one] for one in reversed(topic_paths.lineage(wanted)[1:]) if one in known],
-            "below": reading.below(session, wanted),
+            "below": desk.below(session, wanted, 50),
             "stories": found.items,
             "labels": reading.labels(session, found.items),
-            "next": _query(before=found.next),
+            "next": query_string(before=found.next),
         }
 
     return await _public(request, "topic.html", make)
@@ -175,12 +175,3 @@ def _for_staff(request: Request, template: str, make: Make) -> Response:
 def _around(session: Session, request: Request) -> dict[str, Any]:
     return {"sections": reading.sections(session), "vapid_key": platforms.vapid_public_key() or ""}
 
-
-def _query(**kept: str | None) -> str:
-    from urllib.parse import urlencode
-
-    present = {name: value for name, value in kept.items() if value}
-    return urlencode(present) if present else ""
-
-
-__all__: Sequence[str] = ("error_page", "router")

@@ -4,8 +4,6 @@ These addresses alone receive the reader's cookie. Every form works without a sc
 the same forms and ask for JSON.
 """
 
-import json
-from collections.abc import Sequence
 from datetime import time, timedelta
 from typing import Annotated, Any
 
@@ -13,6 +11,7 @@ from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from service import platforms, readership
+from service.api import readers
 from service.api.dependencies import Id, WorkDep
 from service.domain.errors import Invalid, Unauthenticated
 from service.domain.people import QuietHours, Reader
@@ -72,7 +71,9 @@ def _me(
             "more_follows": held.next is not None,
             "labels": reading.labels_of(work.session, [one.topic for one in held.items]),
             "devices": own,
-            "alerts": desk.sent_to(work.session, reader.id, [d.id for d in own], SHOWN_ALERTS),
+            "alerts": desk.sent_to(
+                work.session, reader.id, [d.id for d in own], work.now, SHOWN_ALERTS
+            ),
             "quiet": reader.quiet_hours,
             "wished": wished or {"timezone": reader.timezone, "language": reader.language},
             "faults": faults or {},
@@ -191,15 +192,11 @@ def remove_device(
 @router.get("/export")
 def export(work: WorkDep, reader: ReaderOrNone) -> Response:
     """Return all that is kept of me, as a file."""
-    held = readership.export(work, _known(reader))
-    return _json(
-        {
-            "reader": _plain(held.reader),
-            "devices": [_plain(device) for device in held.devices],
-            "subscriptions": [_plain(one) for one in held.subscriptions],
-        },
-        headers={"Content-Disposition": 'attachment; filename="newszop-me.json"'},
-    )
+    answer = Response(media_type="application/json", headers={"Cache-Control": PRIVATE})
+    answer.headers["Content-Disposition"] = 'attachment; filename="newszop-me.json"'
+    answer.body = readers.export(work, _known(reader), answer).model_dump_json(indent=2).encode()
+    answer.headers["Content-Length"] = str(len(answer.body))
+    return answer
 
 
 @router.post("/forget", dependencies=[FromOurPages])
@@ -228,8 +225,8 @@ def _done(request: Request, sentence: str, back: str | None) -> Response:
     return answer
 
 
-def _json(body: Any, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse(body, headers={"Cache-Control": PRIVATE, **(headers or {})})
+def _json(body: Any) -> Response:
+    return JSONResponse(body, headers={"Cache-Control": PRIVATE})
 
 
 def _quiet_hours(begin: str, end: str) -> QuietHours | None:
@@ -240,12 +237,3 @@ def _quiet_hours(begin: str, end: str) -> QuietHours | None:
     except ValueError:
         raise Invalid("quiet_hours", "Give both times, as in 22:00 and 07:00.") from None
 
-
-def _plain(value: Any) -> Any:
-    """Return what is kept as JSON can say it: ids as strings, times as text."""
-    from dataclasses import asdict
-
-    return json.loads(json.dumps(asdict(value), default=str))
-
-
-__all__: Sequence[str] = ("router",)

@@ -68,6 +68,11 @@ def static_url(path: str) -> str:
     return f"/static/{static_build()}/{path}"
 
 
+def query_string(**parts: str | None) -> str:
+    """Return a query of those parts that are given, without its question mark."""
+    return urlencode({name: value for name, value in parts.items() if value})
+
+
 def json_ld(value: Mapping[str, Any]) -> Markup:
     """Return JSON that no text inside a story can break out of."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -93,7 +98,7 @@ class Renderer:
             settings=settings,
             static=static_url,
             json_ld=json_ld,
-            query=lambda **kept: urlencode({k: v for k, v in kept.items() if v}),
+            query=query_string,
             urgencies=tuple(reversed(Urgency)),
             roles=tuple(Role),
         )
@@ -124,7 +129,10 @@ def render(
 ) -> HTMLResponse:
     """Answer with a page; it is nobody else's unless `cache` says so."""
     html = renderer(request).page(request, template, **context)
-    return HTMLResponse(html, status, {"Cache-Control": cache, **SECURITY_HEADERS})
+    answer = HTMLResponse(html, status, {"Cache-Control": cache, **SECURITY_HEADERS})
+    if cache == PRIVATE and guards.SAID_COOKIE in request.cookies:
+        answer.delete_cookie(guards.SAID_COOKIE)
+    return answer
 
 
 def error_page(request: Request, status: int, title: str, detail: str) -> Response:

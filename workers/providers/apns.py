@@ -145,7 +145,7 @@ class Provider:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._key = KeyFile(settings.key_file, "APNS_KEY_FILE")
+        self._key = KeyFile(settings.key_file, "APNS_KEY_FILE", p256_key)
 
     def check(self, registration: Registration) -> Registration:
         """Take a device token: hexadecimal, in lower case from here on."""
@@ -157,10 +157,7 @@ class Provider:
     def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
         """Sign a token; no request is needed."""
         yield from ()
-        try:
-            key = p256_key(self._key.read())
-        except ValueError as error:
-            raise self._key.refused(str(error)) from None
+        key = self._key.load()
         begin = period_start(now, TOKEN_PERIOD)
         claims = {"iss": self.settings.team_id, "iat": int(begin.timestamp())}
         token = es256_token(key, claims, {"kid": self.settings.key_id})

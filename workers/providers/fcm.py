@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlencode
 
 import jwt
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain.alert import Words
@@ -50,7 +50,7 @@ from workers.reading import (
     read_status,
     retry_after,
 )
-from workers.signing import KeyFile
+from workers.signing import KeyFile, key_path
 from workers.wording import ByLocale, choose, fit, words_in
 
 LIMIT = 4096
@@ -107,16 +107,6 @@ class Account(NamedTuple):
         return jwt.encode(claims, self.private_key, "RS256", {"kid": self.private_key_id})
 
 
-def _holds_account(path: Path) -> Path:
-    try:
-        Account.parse(path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"names a file that cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise ValueError(f"names a file that {error}") from None
-    return path
-
-
 class Settings(BaseSettings):
     """What reaching Google takes."""
 
@@ -125,7 +115,7 @@ class Settings(BaseSettings):
     )
 
     url: Origin = Field("https://fcm.googleapis.com", description="Google's server.")
-    credentials_file: Annotated[Path, AfterValidator(_holds_account)] = Field(
+    credentials_file: Annotated[Path, key_path(Account.parse)] = Field(
         description="The service account's JSON, from the Firebase console; its token_uri is used."
     )
     per_minute: int = Field(
@@ -182,8 +172,7 @@ class Provider:
         self.settings = settings
         self.per_minute: int | None = settings.per_minute
         self.ramp_seconds = settings.ramp_seconds
-        self._file = KeyFile(settings.credentials_file, "FCM_CREDENTIALS_FILE")
-        self._account = self._read_account()
+        self._file = KeyFile(settings.credentials_file, "FCM_CREDENTIALS_FILE", Account.parse)
 
     def check(self, registration: Registration) -> Registration:
         """Tell a Firebase Installation ID from a registration token: they are sent differently."""
@@ -202,7 +191,7 @@ class Provider:
 
     def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
         """Exchange a claim signed by the service account for an access token."""
-        account = self._account = self._read_account()
+        account = self._file.load()
         form = {"grant_type": GRANT, "assertion": account.assertion(now)}
         answer = yield Request(
             account.token_uri,
@@ -245,16 +234,10 @@ class Provider:
         return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
 
     def _send_url(self) -> str:
-        return f"{self.settings.url}/v1/projects/{self._account.project_id}/messages:send"
-
-    def _read_account(self) -> Account:
-        try:
-            return Account.parse(self._file.read())
-        except ValueError as error:
-            raise self._file.refused(str(error)) from None
+        return f"{self.settings.url}/v1/projects/{self._file.latest().project_id}/messages:send"
 
 
-_ACCEPTED: Sequence[Verdict] = (Accepted(),)
+_ACCEPTED: tuple[Verdict, ...] = (Accepted(),)
 
 
 def _headers(credential: Credential) -> Sequence[str]:

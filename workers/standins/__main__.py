@@ -30,6 +30,8 @@ def main() -> None:
         folder = asked.data or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         parent = os.getppid() if asked.with_parent else None
         asyncio.run(_serve(folder.resolve(), asked.port, parent))
+    # granian's threads outlive its embedded servers, and abort in an interpreter that is ending
+    os._exit(0)
 
 
 async def _serve(folder: Path, port: int, parent: int | None) -> None:

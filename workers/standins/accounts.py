@@ -87,11 +87,11 @@ class Accounts:
             "WEBPUSH_VAPID_KEY_FILE": str(self.folder / "webpush_vapid.pem"),
             "WEBPUSH_SUBJECT": "mailto:push@newspoint.example.com",
             "WEBPUSH_ALLOWED_HOSTS": urlsplit(origins["webpush"]).netloc,
-            "HMS_URL": origins.get("hms", ""),
-            "HMS_TOKEN_URL": origins.get("hms", ""),
+            "HMS_URL": origins["hms"],
+            "HMS_TOKEN_URL": origins["hms"],
             "HMS_APP_ID": HMS_APP_ID,
             "HMS_APP_SECRET": self.secrets.hms_app_secret,
-            "EXPO_URL": origins.get("expo", ""),
+            "EXPO_URL": origins["expo"],
             "EXPO_ACCESS_TOKEN": self.secrets.expo_access_token,
         }
 

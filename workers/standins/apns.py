@@ -50,9 +50,7 @@ class Apns(Standin):
 
     name = "apns"
 
-    def __init__(
-        self, pushes: Pushes, sky: Sky, gate: "ProviderTokens", topic: str
-    ) -> None:
+    def __init__(self, pushes: Pushes, sky: Sky, gate: "ProviderTokens", topic: str) -> None:
         super().__init__(pushes, sky)
         self._gate = gate
         self._topic = topic
@@ -127,7 +125,11 @@ class Apns(Standin):
 
     def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
         """Apple's trouble: a reason, and with 410 the time of it."""
-        reasons = {Kind.GONE: "Unregistered", Kind.REFUSED: "DeviceTokenNotForTopic"}
+        reasons = {
+            Kind.GONE: "Unregistered",
+            Kind.GONE_LATER: "Unregistered",
+            Kind.REFUSED: "DeviceTokenNotForTopic",
+        }
         return refusal(reasons.get(kind) or EXCUSES[STATUSES[kind]], str(uuid.uuid4()))
 
     def excuse(self, status: int) -> bytes:

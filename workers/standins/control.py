@@ -118,7 +118,9 @@ class Control:
         service = self._stage.webpush
         opening = '{"items":['
         for start in range(0, count, SUBSCRIPTIONS_AT_ONCE):
-            made = [service.subscribe(key) for _ in range(min(SUBSCRIPTIONS_AT_ONCE, count - start))]
+            made = [
+                service.subscribe(key) for _ in range(min(SUBSCRIPTIONS_AT_ONCE, count - start))
+            ]
             yield opening + ",".join(json.dumps(each) for each in made)
             opening = ","
         yield "]}"

@@ -102,7 +102,9 @@ class Fcm(Standin):
         """Google's trouble; with 429 the time to wait."""
         if kind is Kind.TOO_MANY:
             return error(429, headers=[("retry-after", "1")])
-        return error({Kind.GONE: 404, Kind.REFUSED: 403}.get(kind) or STATUSES[kind])
+        return error(
+            {Kind.GONE: 404, Kind.GONE_LATER: 404, Kind.REFUSED: 403}.get(kind) or STATUSES[kind]
+        )
 
     def excuse(self, status: int) -> bytes:
         """Return the error that goes with the status."""
@@ -197,7 +199,9 @@ def _check_values(message: dict[str, Any], body: bytes) -> None:
     for where, data in (("message", message.get("data")), ("message.android", android.get("data"))):
         for key in data or ():
             if RESERVED.fullmatch(key):
-                raise _refuse(f"{where}.data", f"Invalid data payload key: {key}", code="INVALID_ARGUMENT")
+                raise _refuse(
+                    f"{where}.data", f"Invalid data payload key: {key}", code="INVALID_ARGUMENT"
+                )
     ttl = android.get("ttl")
     if ttl is not None and not 0 <= float(ttl[:-1]) <= LONGEST_TTL:
         unfit = "TTL must be between 0 and 2419200 seconds."

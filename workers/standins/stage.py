@@ -11,10 +11,12 @@ from workers.standins import accounts, certificates
 from workers.standins.accounts import Accounts
 from workers.standins.apns import Apns, ProviderTokens
 from workers.standins.door import Door
+from workers.standins.expo import Expo
 from workers.standins.fair import HOST
 from workers.standins.fcm import Fcm
 from workers.standins.files import write_private
 from workers.standins.grants import AccessTokens, JwtGrants
+from workers.standins.hms import Hms
 from workers.standins.pushes import Pushes
 from workers.standins.standin import Standin
 from workers.standins.traffic import Traffic
@@ -42,6 +44,13 @@ class Stage:
             Apns(*both, self._apple_tokens, accounts.APNS_TOPIC),
             Fcm(*both, accounts.FCM_PROJECT, self._grants, google_tokens),
             self.webpush,
+            Hms(
+                *both,
+                accounts.HMS_APP_ID,
+                owned.hms_app_secret,
+                AccessTokens(self.accounts.seed("hms"), "DQ"),
+            ),
+            Expo(*both, owned.expo_access_token, self.accounts.seed("expo")),
         ]
         self.standins: Mapping[str, Standin] = {standin.name: standin for standin in made}
         self._doors: dict[str, Door] = {}

@@ -1,12 +1,12 @@
 """What every stand-in has in common: it judges a request, then lets the weather have its say."""
 
-import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from workers.standins.exchange import Answer, Fate, Refused, Request
 from workers.standins.pushes import Push, Pushes
-from workers.standins.weather import Kind, Sky, Stroke
+from workers.standins.weather import OF_DEVICES, Kind, Sky, Stroke
 
 FATES = {
     Kind.RESET: Fate.RESET,
@@ -61,10 +61,28 @@ class Standin(ABC):
             return taken
         stroke = self.sky.stroke(self.name, push.address)
         answer = taken if stroke is None else self.struck(stroke, push.address, taken)
-        if answer is taken or answer.status in SUCCESS or was_lost(stroke):
+        if self.is_taken(answer, taken, stroke):
             self.pushes.keep(push)
         answer.delay = self.sky.latency(self.name, push.address)
         return answer
+
+    @staticmethod
+    def is_taken(answer: Answer, taken: Answer, stroke: Stroke | None) -> bool:
+        """Say whether the push was taken, be it that its answer is another or never comes."""
+        lost = stroke is not None and stroke.kind is Kind.LOST
+        return lost or answer is taken or answer.status in SUCCESS
+
+    def sift(self, addresses: Sequence[str]) -> tuple[Stroke | None, dict[str, Kind]]:
+        """Return what hits a request for many devices as a whole, and what hits some of them."""
+        if self.sky.clear:
+            return None, {}
+        stroke = self.sky.stroke(self.name, addresses[0])
+        rest = ((each, self.sky.stroke_of_device(self.name, each)) for each in addresses[1:])
+        hit = {address: kind for address, kind in rest if kind is not None}
+        if stroke is not None and stroke.kind in OF_DEVICES:
+            hit[addresses[0]] = stroke.kind
+            stroke = None
+        return stroke, hit
 
     def struck(self, stroke: Stroke, address: str, taken: Answer) -> Answer:
         """Return what a request gets that was hit; `taken` itself if it was only brushed."""
@@ -81,16 +99,6 @@ class Standin(ABC):
         return Answer(stroke.status, headers, body)
 
 
-def was_lost(stroke: Stroke | None) -> bool:
-    """Say whether the push was taken though its answer never comes."""
-    return stroke is not None and stroke.kind is Kind.LOST
-
-
 def text_of(value: Any) -> str:
     """Return a field of a push's data part as text; what is not text is no id of ours."""
     return value if isinstance(value, str) else ""
-
-
-def now() -> float:
-    """Return the time in seconds; one name, so that tests can move it."""
-    return time.time()

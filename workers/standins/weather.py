@@ -25,6 +25,8 @@ class Kind(StrEnum):
     AWAY = "503"
     GONE = "gone"
     """The device's address is dead."""
+    GONE_LATER = "gone_later"
+    """The same, known only to a receipt where the provider has receipts."""
     REFUSED = "refused"
     """This push is not taken, and the device is not said to be dead."""
     RESET = "reset"
@@ -39,7 +41,7 @@ class Kind(StrEnum):
 
 
 OF_CONNECTIONS = {Kind.RESET, Kind.LOST, Kind.REFUSED_STREAM, Kind.DISCONNECT}
-OF_DEVICES = {Kind.GONE, Kind.REFUSED}
+OF_DEVICES = {Kind.GONE, Kind.GONE_LATER, Kind.REFUSED}
 
 
 class BadWeather(ValueError):

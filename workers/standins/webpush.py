@@ -89,7 +89,7 @@ class WebPush(Standin):
 
     def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
         """The push service's trouble; with 429 the time to wait."""
-        if kind is Kind.GONE:
+        if kind in (Kind.GONE, Kind.GONE_LATER):
             return _refusal(410, "The subscription has ended.", 106)
         if kind is Kind.REFUSED:
             return _refusal(400, "The subscription's keys are not good.", 110)

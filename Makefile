@@ -1,0 +1,70 @@
+# Everything a person or CI starts. `make help` lists it.
+
+PORT ?= 8000
+DATA ?= .newszop
+READERS ?= 1000
+SEED ?= 7
+MINUTES ?= 5
+export PORT DATA READERS
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench chaos lock clean
+
+help: ## List what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+run: $(VENV)/installed ## Run the whole system here; PORT=8000 DATA=.newszop READERS=1000
+	@exec $(BIN)/newszop demo
+
+test: $(VENV)/installed-tests ## Run all tests on real PostgreSQL and Redis
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/installed-tests ## Format, lint, types, import contracts; no test
+	@$(BIN)/ruff format --check --quiet . || { echo 'run: ruff format .'; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/installed-bench ## Measure, beside a peer or a limit in the same run
+	@for each in tests/bench/bench_*.py; do $(BIN)/python $$each || exit 1; done
+
+chaos: $(VENV)/installed-tests ## Break parts while alerts run and count what is lost; SEED=7 MINUTES=5
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
+
+lock: $(VENV)/installed-tests ## Pin the newest dependencies (needs uv)
+	@echo 'setuptools>=77' | uv pip compile $(LOCK) pyproject.toml - -o requirements.lock
+	@uv pip compile $(LOCK) -c requirements.lock tests/requirements.in -o tests/requirements.lock
+	@uv pip compile $(LOCK) -c requirements.lock tests/bench/requirements.in -o tests/bench/requirements.lock
+
+clean: ## Remove what was installed, and the demo's data
+	@if [ -f $(DATA)/postgres.at ]; then case "$$(cat $(DATA)/postgres.at)" in \
+		/var/tmp/newszop-*) rm -rf "$$(cat $(DATA)/postgres.at)";; esac; fi
+	rm -rf $(VENV) $(DATA) *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo 'newszop needs Python 3.11 or newer.'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) > /dev/null 2>&1 || { rm -rf $(VENV); \
+		echo '$(PYTHON) cannot make a virtual environment; install it, as with: apt-get install python3-venv'; exit 1; }
+
+$(VENV)/installed: requirements.lock pyproject.toml | $(BIN)/python
+	@echo 'Installing ...'
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/installed-tests: tests/requirements.lock $(VENV)/installed
+	@$(PIP) install --require-hashes -r tests/requirements.lock
+	@touch $@
+
+$(VENV)/installed-bench: tests/bench/requirements.lock $(VENV)/installed-tests
+	@$(PIP) install --require-hashes -r tests/bench/requirements.lock
+	@touch $@

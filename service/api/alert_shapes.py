@@ -1,0 +1,211 @@
+"""The bodies that alerts come in, and the shape in which they are told of."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
+
+from service.api.dependencies import Closed, Id, Line, Moment
+from service.domain.alert import (
+    DEFAULT_TTL,
+    LONGEST_TTL,
+    MAX_LOCALES,
+    MAX_TEXT,
+    MAX_TITLE,
+    MAX_TOPICS,
+    Alert,
+    AlertState,
+    Draft,
+    Kind,
+    Report,
+    Words,
+)
+from service.domain.delivery import Totals
+from service.domain.subscription import Urgency
+
+Title = Annotated[str, Field(max_length=MAX_TITLE)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+_SECONDS = int(LONGEST_TTL.total_seconds())
+
+
+class WordsBody(Closed):
+    """What an alert says in one language."""
+
+    title: Title
+    body: Text
+
+    def read(self) -> Words:
+        """Return it as the domain knows it."""
+        return Words(self.title, self.body)
+
+
+class AlertBody(Closed):
+    """What an editor asks for; what is left out is as the story says."""
+
+    title: Title | None = Field(None, description="Left out: the story's headline.")
+    body: Text | None = Field(None, description="Left out: the story's summary.")
+    urgency: Urgency = Field(Urgency.NORMAL, description="Breaking disturbs quiet hours.")
+    topics: Annotated[list[Line], Field(max_length=MAX_TOPICS)] | None = Field(
+        None, description="Left out: the story's topics and the story itself."
+    )
+    everyone: bool = Field(False, description="Every reader; not together with topics.")
+    ttl_seconds: int = Field(
+        int(DEFAULT_TTL.total_seconds()), ge=1, le=_SECONDS, description="Worth showing so long."
+    )
+    send_at: Moment | None = Field(None, description="Left out, or in the past: now.")
+    dry_run: bool = Field(False, description="Goes the whole way but for the sending.")
+    update: bool = Field(
+        False,
+        description="Alone: corrects the first alert on the devices that have it. With topics or "
+        "everyone: another audience, replacing the earlier text where it stands.",
+    )
+    locales: dict[str, WordsBody] = Field({}, max_length=MAX_LOCALES)
+
+    def read(self) -> Draft:
+        """Return it as the domain knows it."""
+        return Draft(
+            title=self.title,
+            body=self.body,
+            urgency=self.urgency,
+            topics=None if self.topics is None else tuple(self.topics),
+            everyone=self.everyone,
+            ttl=timedelta(seconds=self.ttl_seconds),
+            send_at=self.send_at,
+            dry_run=self.dry_run,
+            update=self.update,
+            locales={tag: words.read() for tag, words in self.locales.items()},
+        )
+
+
+class EstimateShown(BaseModel):
+    """How many devices would be reached; not `exact` where a sample was counted."""
+
+    devices: int
+    by_provider: dict[str, int]
+    exact: bool
+
+
+class Accepted(BaseModel):
+    """The answer to an alert that was accepted: from now on it is ours to bring out."""
+
+    id: Id
+    state: AlertState
+    story_id: Id
+    url: str
+
+
+class TotalsShown(BaseModel):
+    """How many deliveries stand where; planned is always the sum of the other seven."""
+
+    planned: int
+    pending: int
+    retrying: int
+    accepted: int
+    gone: int
+    expired: int
+    buried: int
+    cancelled: int
+
+
+class TimingShown(BaseModel):
+    """Milliseconds from when the alert was due until so many were accepted."""
+
+    first_ms: int | None
+    p50_ms: int | None
+    p90_ms: int | None
+    last_ms: int | None
+
+
+class ReceiptsShown(BaseModel):
+    """How many devices said so themselves."""
+
+    shown: int
+    opened: int
+
+
+class AlertShown(BaseModel):
+    """An alert with what became of it."""
+
+    id: Id
+    story_id: Id
+    kind: Kind
+    state: AlertState
+    title: str | None
+    body: str | None
+    urgency: Urgency
+    created_at: Moment
+    send_at: Moment | None
+    started_at: Moment | None
+    finished_at: Moment | None
+    expires_at: Moment
+    totals: TotalsShown
+    by_provider: dict[str, TotalsShown]
+    timing: TimingShown
+    receipts: ReceiptsShown
+    dry_run: bool
+    created_by: str
+    url: str
+    source_alert_id: Id | None = None
+    stop_reason: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, shown: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        members: dict[str, Any] = shown(self)
+        for optional in ("source_alert_id", "stop_reason"):
+            if members[optional] is None:
+                del members[optional]
+        return members
+
+
+class FateShown(BaseModel):
+    """What happened to one device."""
+
+    state: str
+    provider: str
+    reason: str | None = None
+    attempts: int
+    may_have_arrived: bool
+
+
+def url(site: str, alert_id: int) -> str:
+    """Return the address of an alert's page; `site` is the setting PUBLIC_URL."""
+    return f"{site}/desk/alerts/{alert_id}"
+
+
+def accepted(alert: Alert, site: str) -> Accepted:
+    """Return what is answered to whoever sent it."""
+    return Accepted(
+        id=alert.id, state=alert.state, story_id=alert.story_id, url=url(site, alert.id)
+    )
+
+
+def shown(report: Report, site: str) -> AlertShown:
+    """Return an alert as every call and every event tells of it."""
+    alert = report.alert
+    return AlertShown(
+        id=alert.id,
+        story_id=alert.story_id,
+        kind=alert.kind,
+        state=alert.state,
+        title=alert.title,
+        body=alert.body,
+        urgency=alert.urgency,
+        created_at=alert.created_at,
+        send_at=alert.send_at,
+        started_at=alert.started_at,
+        finished_at=alert.finished_at,
+        expires_at=alert.expires_at,
+        totals=_totals(report.totals),
+        by_provider={name: _totals(totals) for name, totals in report.by_provider.items()},
+        timing=TimingShown.model_validate(report.timing, from_attributes=True),
+        receipts=ReceiptsShown(shown=report.shown, opened=report.opened),
+        dry_run=alert.dry_run,
+        created_by=alert.created_by,
+        url=url(site, alert.id),
+        source_alert_id=alert.source_alert_id,
+        stop_reason=alert.stop_reason,
+    )
+
+
+def _totals(totals: Totals) -> TotalsShown:
+    return TotalsShown.model_validate(totals.as_dict())

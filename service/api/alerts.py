@@ -1,0 +1,198 @@
+"""AN ALERT IS SENT HERE: Send Push, its report and its events, stop, replay, withdraw."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel
+
+from service import alerting
+from service.api import events
+from service.api.alert_shapes import (
+    Accepted,
+    AlertBody,
+    AlertShown,
+    EstimateShown,
+    FateShown,
+    WordsBody,
+    accepted,
+    shown,
+)
+from service.api.dependencies import (
+    Cursor,
+    Id,
+    Limit,
+    Listing,
+    SettingsDep,
+    WorkDep,
+    page,
+)
+from service.auth import require
+from service.domain.alert import Report
+from service.domain.errors import NotFound
+from service.domain.people import Caller, Scope
+from service.outbox import Work
+from service.store import alerts, idempotency, ledger
+
+router = APIRouter(prefix="/api", tags=["alerts"])
+
+Editor = Annotated[Caller, require(Scope.ALERTS_WRITE)]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="The same key again gets the first answer again, for 48 hours, and does "
+        "nothing; with another body it is refused.",
+    ),
+]
+
+
+@router.post("/stories/{story_id}/alerts/estimate")
+def estimate(
+    work: WorkDep, settings: SettingsDep, _: Editor, story_id: Id, body: AlertBody | None = None
+) -> EstimateShown:
+    """Say how many devices this alert would reach, exactly up to 200,000."""
+    draft = (body or AlertBody()).read()
+    found = alerting.estimate(work, story_id, draft, settings.providers)
+    return EstimateShown(
+        devices=found.devices, by_provider=dict(found.by_provider), exact=found.exact
+    )
+
+
+@router.post("/stories/{story_id}/alerts", status_code=202, response_model=Accepted)
+def send(
+    work: WorkDep,
+    settings: SettingsDep,
+    caller: Editor,
+    story_id: Id,
+    body: AlertBody | None = None,
+    key: Key = None,
+) -> Response:
+    """Send Push: accepted means that it reaches its audience or is accounted for by name."""
+    asked = body or AlertBody()
+
+    def act() -> Accepted:
+        alert = alerting.send_alert(work, story_id, asked.read(), caller)
+        return accepted(alert, settings.public_url)
+
+    return _once(work, caller, f"POST /api/stories/{story_id}/alerts", key, asked, act)
+
+
+@router.get("/alerts")
+def listed(
+    work: WorkDep, settings: SettingsDep, _: Editor, cursor: Cursor = None, limit: Limit = 50
+) -> Listing[AlertShown]:
+    """List all alerts, the newest first."""
+    found = alerts.page(work.session, cursor, limit)
+    return page([shown(report, settings.public_url) for report in found.items], found.next)
+
+
+@router.get("/alerts/{alert_id}")
+def show(work: WorkDep, settings: SettingsDep, _: Editor, alert_id: Id) -> AlertShown:
+    """Report on one alert: planned is at every moment the sum of the other seven."""
+    return shown(_report(work, alert_id), settings.public_url)
+
+
+@router.get("/alerts/{alert_id}/events", response_class=StreamingResponse)
+async def watch(request: Request, settings: SettingsDep, _: Editor, alert_id: Id) -> Response:
+    """Stream `event: totals` with the report, at every change and at least every second."""
+    kept: events.Readings | None = getattr(request.app.state, "readings", None)
+    if kept is None:
+        kept = events.readings(request.app.state.engine, settings.public_url)
+        request.app.state.readings = kept
+    with kept.watching(alert_id):
+        await kept.latest(alert_id)  # a refusal must come before the stream has begun
+    return StreamingResponse(
+        events.totals(kept, alert_id, request.is_disconnected),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@router.get("/alerts/{alert_id}/devices/{device_id}", response_model_exclude_none=True)
+def device(work: WorkDep, _: Editor, alert_id: Id, device_id: Id) -> FateShown:
+    """Say what happened to one device."""
+    alert = alerts.get(work.session, alert_id)
+    if alert is None:
+        raise NotFound("There is no such alert.")
+    fate = ledger.fate_of(work.session, alert, device_id)
+    if fate is None:
+        raise NotFound("This device is not in the alert's audience.")
+    return FateShown(
+        state=fate.state.name.lower(),
+        provider=fate.provider,
+        reason=fate.reason,
+        attempts=fate.attempts,
+        may_have_arrived=fate.unknown,
+    )
+
+
+@router.post("/alerts/{alert_id}/stop")
+def stop(work: WorkDep, settings: SettingsDep, caller: Editor, alert_id: Id) -> AlertShown:
+    """Stop an alert at once; what has not left yet is cancelled by name within a second or so."""
+    alerting.stop(work, alert_id, caller)
+    return shown(_report(work, alert_id), settings.public_url)
+
+
+@router.post("/alerts/{alert_id}/replay")
+def replay(work: WorkDep, caller: Editor, alert_id: Id) -> "Replayed":
+    """Push what was buried again, under the same delivery ids."""
+    return Replayed(devices=alerting.replay(work, alert_id, caller))
+
+
+@router.post("/alerts/{alert_id}/withdraw", status_code=202, response_model=Accepted)
+def withdraw(
+    work: WorkDep,
+    settings: SettingsDep,
+    caller: Editor,
+    alert_id: Id,
+    body: WordsBody,
+    key: Key = None,
+) -> Response:
+    """Stop an alert and replace it, without a sound, on the devices that have it."""
+
+    def act() -> Accepted:
+        alert = alerting.withdraw(work, alert_id, body.read(), caller)
+        return accepted(alert, settings.public_url)
+
+    return _once(work, caller, f"POST /api/alerts/{alert_id}/withdraw", key, body, act)
+
+
+class Replayed(BaseModel):
+    """How many devices are pushed to again."""
+
+    devices: int
+
+
+def _report(work: Work, alert_id: int) -> Report:
+    report = alerts.report(work.session, alert_id)
+    if report is None:
+        raise NotFound("There is no such alert.")
+    return report
+
+
+def _once(
+    work: Work,
+    caller: Caller,
+    endpoint: str,
+    key: str | None,
+    body: BaseModel,
+    act: Callable[[], Accepted],
+) -> Response:
+    """Act, or return the first answer to this key. Simultaneous twins wait for one another."""
+    if key is None:
+        return JSONResponse(act().model_dump(mode="json"), 202)
+    asked = json.dumps(body.model_dump(mode="json", exclude_unset=True), sort_keys=True)
+    body_hash = hashlib.sha256(asked.encode()).digest()
+    known = idempotency.find(work.session, caller.name, endpoint, key, body_hash)
+    if known is not None:
+        status, answer = known
+        return JSONResponse(answer, status)
+    answer = act().model_dump(mode="json")
+    idempotency.keep(work.session, caller.name, endpoint, key, body_hash, 202, answer)
+    return JSONResponse(answer, 202)

@@ -1,0 +1,52 @@
+"""`newszop settings`: every knob there is, the providers' own included."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from service import platforms
+from service.commands.telling import print_table
+from service.settings import Settings, variable
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One setting as a person sees it; `default` is None where one must be given."""
+
+    name: str
+    default: str | None
+    description: str
+
+    @property
+    def shown(self) -> str:
+        """The default in words."""
+        return "(must be set)" if self.default is None else self.default
+
+
+def knobs() -> list[Knob]:
+    """Return every setting: the service's, then each provider's."""
+    classes = [Settings, *platforms.settings_classes().values()]
+    return [knob for cls in classes for knob in _knobs_of(cls)]
+
+
+def print_settings() -> None:
+    """Print every setting with its default and what it is for."""
+    rows = [(knob.name, knob.shown, knob.description) for knob in knobs()]
+    print_table(("Setting", "Default", "What it is for"), rows)
+
+
+def _knobs_of(cls: type[BaseSettings]) -> Iterator[Knob]:
+    for name, field in cls.model_fields.items():
+        default = None if field.is_required() else _text(field.get_default(call_default_factory=True))
+        yield Knob(variable(cls, name), default, field.description or "")
+
+
+def _text(value: Any) -> str:
+    if value is None or value is PydanticUndefined:
+        return ""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ",".join(str(part) for part in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

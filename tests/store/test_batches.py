@@ -1,0 +1,175 @@
+"""The ledger's rules on a real PostgreSQL: leases, fencing, retries, ends."""
+
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from service.domain.alert import AlertState
+from service.domain.delivery import State
+from service.store import batches, lifecycle
+from service.store.batches import Fate, Write
+from service.store.session import transaction
+from tests import builders as a
+
+LEASE = {"lease_s": 20.0}
+
+
+@pytest.fixture
+def alert(engine):
+    """A running alert with two batches of three devices."""
+    with transaction(engine) as session:
+        row = a.an_alert(session, a.a_story(session), state="sending", started_at=a.NOON)
+        for n in range(2):
+            session.execute(
+                text(
+                    "INSERT INTO batch (alert_id, shard_n, n, provider, device_ids, states, counts)"
+                    " VALUES (:a, 0, :n, 'fcm', '{1,2,3}', :states, '{3,0,0,0,0,0,0}')"
+                ),
+                {"a": row.id, "n": n, "states": bytes(3)},
+            )
+        return row.id
+
+
+def claim(engine, alert_id, **given):
+    with transaction(engine) as session:
+        return batches.claim(session, alert_id, "fcm", **(LEASE | given))
+
+
+def write(engine, alert_id, claimed, states, fate=Fate.KEEP, **given):
+    wanted = Write(claimed.shard_n, claimed.n, claimed.token, bytes(states), fate, **given)
+    with transaction(engine) as session:
+        return batches.write(session, alert_id, [wanted], **LEASE)
+
+
+def row(engine, n=0):
+    with transaction(engine) as session:
+        return session.execute(text("SELECT * FROM batch WHERE n = :n"), {"n": n}).one()
+
+
+def end_lease(engine):
+    with transaction(engine) as session:
+        session.execute(text("UPDATE batch SET claimable_at = now() WHERE lease_token IS NOT NULL"))
+
+
+def test_a_claimed_batch_is_nobody_elses_until_its_lease_ends(engine, alert):
+    first, second = claim(engine, alert)[0], claim(engine, alert)[0]
+    assert (first.n, second.n) == (0, 1)
+    assert claim(engine, alert) == []
+    end_lease(engine)
+    assert claim(engine, alert)[0].n == 0
+
+
+def test_a_holder_whose_lease_was_taken_over_writes_nothing(engine, alert):
+    late = claim(engine, alert)[0]
+    claim(engine, alert)
+    end_lease(engine)
+    heir = claim(engine, alert)[0]
+    assert heir.n == late.n
+    write(engine, alert, heir, [2, 2, 2])
+    assert write(engine, alert, late, [0, 0, 0]).ours == frozenset()
+    assert bytes(row(engine).states) == bytes([2, 2, 2])
+
+
+def test_counts_are_derived_from_the_states_at_every_write(engine, alert):
+    held = claim(engine, alert)[0]
+    written = write(engine, alert, held, [2 | 16, 3, 1 | 8], steps=(40, 1))
+    assert written.ours == {(0, 0)}
+    assert row(engine).counts == [0, 1, 1, 1, 0, 0, 0]
+    assert row(engine).progress == [40, 1]
+
+
+def test_a_keep_renews_the_lease_and_a_release_gives_it_back(engine, alert):
+    held = claim(engine, alert, lease_s=0.0)[0]
+    write(engine, alert, held, [0, 0, 0])
+    assert claim(engine, alert)[0].n == 1
+    write(engine, alert, held, [0, 0, 0], Fate.RELEASE)
+    assert claim(engine, alert)[0].n == 0
+
+
+def test_a_released_batch_is_not_claimable_before_its_earliest_retry(engine, alert):
+    held = claim(engine, alert)[0]
+    waits = [(1, 30.0, "HTTP 503"), (2, 60.0, "HTTP 429")]
+    write(engine, alert, held, [2, 1, 1], Fate.RELEASE, due_s=30.0, waits=waits)
+    claim(engine, alert)
+    assert claim(engine, alert) == []
+    with transaction(engine) as session:
+        session.execute(text("UPDATE batch SET claimable_at = now() WHERE n = 0"))
+        session.execute(text("UPDATE retry SET due_at = now() WHERE position = 1"))
+    again = claim(engine, alert)[0]
+    assert list(again.waits) == [2]
+    assert 50 < again.waits[2] <= 60
+
+
+def test_fresh_batches_are_claimed_before_retries(engine, alert):
+    held = claim(engine, alert)[0]
+    write(engine, alert, held, [1, 1, 1], Fate.RELEASE, due_s=0.0)
+    assert claim(engine, alert)[0].n == 1
+
+
+def test_nothing_of_a_stopped_alert_is_claimed_and_its_holder_learns_it(engine, alert):
+    held = claim(engine, alert)[0]
+    with transaction(engine) as session:
+        session.execute(text("UPDATE alert SET state = 'stopped'"))
+    assert claim(engine, alert) == []
+    assert write(engine, alert, held, [2, 0, 0]).state is AlertState.STOPPED
+
+
+def test_closing_leaves_leased_batches_to_their_holder(engine, alert):
+    held = claim(engine, alert)[0]
+    with transaction(engine) as session:
+        assert batches.close_open(session, alert, State.CANCELLED) == 1
+    assert row(engine, 1).counts == [0, 0, 0, 0, 0, 0, 3]
+    assert row(engine, held.n).finished_at is None
+
+
+def test_closing_keeps_what_was_said_already(engine, alert):
+    held = claim(engine, alert)[0]
+    write(engine, alert, held, [2, 1 | 8, 0], Fate.RELEASE)
+    with transaction(engine) as session:
+        batches.close_open(session, alert, State.EXPIRED)
+    assert bytes(row(engine).states) == bytes([2, 4 | 8, 4])
+
+
+def test_an_alert_is_finished_when_its_last_batch_is(engine, alert):
+    held = [claim(engine, alert)[0], claim(engine, alert)[0]]
+    write(engine, alert, held[0], [2, 2, 2], Fate.DONE)
+    with transaction(engine) as session:
+        assert not lifecycle.finish_if_done(session, alert)
+    write(engine, alert, held[1], [2, 3, 5], Fate.DONE)
+    with transaction(engine) as session:
+        assert lifecycle.finish_if_done(session, alert)
+        state = session.execute(text("SELECT state FROM alert")).scalar_one()
+    assert state == "finished"
+
+
+def test_two_workers_that_settle_the_last_two_batches_at_once_end_the_alert(engine, alert):
+    for _ in range(20):
+        with transaction(engine) as session:
+            session.execute(
+                text("UPDATE batch SET finished_at = NULL, lease_token = NULL, claimable_at=now()")
+            )
+            session.execute(text("UPDATE alert SET state='sending', settled=false"))
+        held = [claim(engine, alert)[0], claim(engine, alert)[0]]
+        barrier = threading.Barrier(2)
+
+        def settle(claimed, barrier=barrier):
+            barrier.wait()
+            write(engine, alert, claimed, [2, 2, 2], Fate.DONE)
+            with transaction(engine) as session:
+                lifecycle.finish_if_done(session, alert)
+
+        both = [threading.Thread(target=settle, args=(claimed,)) for claimed in held]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        with transaction(engine) as session:
+            assert session.execute(text("SELECT state FROM alert")).scalar_one() == "finished"
+
+
+def test_an_alert_whose_deadline_passed_before_any_push_was_tried_is_expired(engine, alert):
+    with transaction(engine) as session:
+        batches.close_open(session, alert, State.EXPIRED)
+        assert lifecycle.finish_if_done(session, alert)
+        assert session.execute(text("SELECT state FROM alert")).scalar_one() == "expired"

@@ -1,0 +1,167 @@
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from service.domain.audience import Audience
+from service.domain.subscription import Urgency
+from service.store import audience, batches, shards
+from service.store.schema import ID_LIMIT
+from tests import builders as a
+
+PROVIDERS = ["apns", "fcm", "webpush"]
+
+
+def planned(session, alert, story, ranges=((0, ID_LIMIT),)):
+    """Plan an alert of `story` by hand."""
+    now = datetime.now(UTC)
+    frozen = audience.freeze(
+        session, story.id, Audience.of_story(story.id, story.topics, Urgency.NORMAL, now)
+    )
+    session.execute(
+        text("UPDATE alert SET started_at = :at, topic_ids = :t, above = :up WHERE id = :a"),
+        {"at": now, "t": frozen.topic_ids, "up": frozen.above, "a": alert.id},
+    )
+    shards.add(session, alert.id, list(ranges))
+    return shards.running(session, alert.id)
+
+
+def devices_in(session, alert):
+    rows = session.execute(
+        text("SELECT unnest(device_ids) FROM batch WHERE alert_id = :a"), {"a": alert.id}
+    )
+    return sorted(rows.scalars())
+
+
+@pytest.mark.parametrize("devices", [0, 1, 499, 501, 9_999, 10_501, 200_000, 12_345_678])
+def test_shards_cover_the_id_space_without_gaps_or_overlaps(devices):
+    ranges = shards.cut(devices, 10_000)
+    assert ranges[0][0] == 0
+    assert ranges[-1][1] == ID_LIMIT
+    assert all(left[1] == right[0] for left, right in zip(ranges, ranges[1:], strict=False))
+    assert all(lo < hi for lo, hi in ranges)
+
+
+def test_the_first_shard_is_small_so_that_the_first_push_leaves_early():
+    lo, hi = shards.cut(200_000, 10_000)[0]
+    assert (hi - lo) * 200_000 // ID_LIMIT in range(490, 511)
+
+
+def test_a_device_is_packed_once_however_many_topics_match(session):
+    topics = [a.a_topic(session, path) for path in ("sport", "sport/tennis", "world")]
+    reader = a.a_reader(session)
+    device = a.a_device(session, reader)
+    for topic in topics:
+        a.a_follow(session, reader, topic)
+    story = a.a_story(session, topics=["sport/tennis", "world"])
+    alert = a.an_alert(session, story)
+    assert shards.fan_out(session, planned(session, alert, story), PROVIDERS)
+    assert devices_in(session, alert) == [device.id]
+
+
+def test_a_shard_is_packed_once_however_often_it_is_asked_for(session):
+    topic = a.a_topic(session)
+    reader = a.a_reader(session)
+    device = a.a_device(session, reader)
+    a.a_follow(session, reader, topic)
+    story = a.a_story(session)
+    alert = a.an_alert(session, story)
+    running = planned(session, alert, story)
+    assert shards.fan_out(session, running, PROVIDERS, 0)
+    assert not shards.fan_out(session, running, PROVIDERS, 0)
+    assert devices_in(session, alert) == [device.id]
+
+
+def test_batches_hold_a_thousand_devices_of_one_provider_each(session):
+    topic = a.a_topic(session)
+    story = a.a_story(session)
+    alert = a.an_alert(session, story)
+    reader = a.a_reader(session)
+    a.a_follow(session, reader, topic)
+    for n in range(2101):
+        a.a_device(session, reader, provider="apns" if n < 2100 else "fcm")
+    shards.fan_out(session, planned(session, alert, story), PROVIDERS)
+    rows = session.execute(
+        text(
+            "SELECT provider, cardinality(device_ids), octet_length(states), counts[1], n "
+            "FROM batch WHERE alert_id = :a ORDER BY n"
+        ),
+        {"a": alert.id},
+    )
+    assert [tuple(row) for row in rows] == [
+        ("apns", 1000, 1000, 1000, 0),
+        ("apns", 1000, 1000, 1000, 1),
+        ("apns", 100, 100, 100, 2),
+        ("fcm", 1, 1, 1, 3),
+    ]
+
+
+def test_a_tombstone_and_an_unconfigured_provider_are_in_no_batch(session):
+    topic = a.a_topic(session)
+    reader = a.a_reader(session)
+    a.a_follow(session, reader, topic)
+    a.a_device(session, reader, gone_at=a.NOON)
+    a.a_device(session, reader, provider="hms")
+    story = a.a_story(session)
+    alert = a.an_alert(session, story)
+    shards.fan_out(session, planned(session, alert, story), PROVIDERS)
+    assert devices_in(session, alert) == []
+
+
+def test_the_rest_of_a_stopped_alert_is_accounted_for_as_cancelled(session):
+    topic = a.a_topic(session)
+    reader = a.a_reader(session)
+    device = a.a_device(session, reader)
+    a.a_follow(session, reader, topic)
+    story = a.a_story(session)
+    alert = a.an_alert(session, story)
+    planned(session, alert, story)
+    session.execute(text("UPDATE alert SET state = 'stopped'"))
+    shards.fan_out(session, shards.running(session, alert.id), PROVIDERS)
+    row = session.execute(text("SELECT device_ids, counts, finished_at FROM batch")).one()
+    assert row.device_ids == [device.id]
+    assert row.counts == [0, 0, 0, 0, 0, 0, 1]
+    assert row.finished_at is not None
+
+
+@pytest.mark.parametrize(("takes_over", "expected"), [(False, [2, 4]), (True, [0, 1, 2, 4, 6])])
+def test_a_correction_goes_to_those_who_have_the_first_or_may_have_it(
+    session, takes_over, expected
+):
+    story = a.a_story(session)
+    source = a.an_alert(session, story, state="stopped")
+    ids = list(range(100, 107))
+    # pending, retrying, accepted, gone, expired but unknown, buried, cancelled
+    states = bytes([0, 1, 2, 3, 4 | 8, 5, 6])
+    session.execute(
+        text(
+            "INSERT INTO batch (alert_id, shard_n, n, provider, device_ids, states, counts) "
+            "VALUES (:a, 0, 0, 'fcm', :ids, :states, '{1,1,1,1,1,1,1}')"
+        ),
+        {"a": source.id, "ids": ids, "states": states},
+    )
+    correction = a.an_alert(
+        session,
+        story,
+        kind="update",
+        source_alert_id=source.id,
+        takes_over=takes_over,
+        started_at=a.NOON,
+    )
+    shards.add(session, correction.id, [(0, 1)])
+    shards.fan_out(session, shards.running(session, correction.id), PROVIDERS)
+    assert devices_in(session, correction) == [ids[n] for n in expected]
+
+
+def test_batches_of_another_provider_are_not_claimed(session):
+    story = a.a_story(session)
+    alert = a.an_alert(session, story, state="sending")
+    session.execute(
+        text(
+            "INSERT INTO batch (alert_id, shard_n, n, provider, device_ids, states, counts) "
+            "VALUES (:a, 0, 0, 'fcm', '{1}', '\\x00', '{1,0,0,0,0,0,0}')"
+        ),
+        {"a": alert.id},
+    )
+    assert batches.claim(session, alert.id, "apns", lease_s=20) == []
+    assert len(batches.claim(session, alert.id, "fcm", lease_s=20)) == 1

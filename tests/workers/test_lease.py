@@ -1,0 +1,147 @@
+"""A batch in our hands: what answers do to it and what it asks to be written."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service.domain.delivery import Delivery, Effect, State, next_step
+from service.domain.verdict import (
+    Accepted,
+    AlertRejected,
+    DeviceGone,
+    DeviceRefused,
+    SenderRejected,
+    TryLater,
+)
+from service.store.batches import Claimed, Fate
+from workers.lease import AFTER_ACCEPTED, Lease
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def a_lease(states=bytes(4), waits=None, deadline=NOW + timedelta(hours=1)):
+    ids = list(range(101, 101 + len(states)))
+    claimed = Claimed(0, 7, "fcm", 99, ids, bytes(states), waits or {})
+    return Lease(claimed, deadline, lambda: NOW)
+
+
+def states(lease):
+    return [Delivery.unpack(byte).state for byte in lease.states]
+
+
+def test_the_table_of_a_yes_says_what_next_step_says():
+    for byte in range(256):
+        if byte & 7 < len(State):
+            step = next_step(
+                Delivery.unpack(byte), Accepted(), now=NOW, deadline=NOW, jitter=0
+            )
+            assert AFTER_ACCEPTED[byte] == step.delivery.pack()
+
+
+def test_only_positions_that_are_open_and_due_are_sent():
+    lease = a_lease(bytes([0, 1, 1, 2]), waits={2: 30.0})
+    assert lease.to_send() == [0, 1]
+
+
+def test_a_try_later_waits_as_long_as_the_provider_says():
+    lease = a_lease()
+    lease.settle(1, TryLater("HTTP 429", after=timedelta(seconds=40)))
+    for position in (0, 2, 3):
+        lease.accept(position, 10)
+    wanted = lease.write(give_back=True)
+    assert wanted.fate is Fate.RELEASE
+    [(position, seconds, why)] = wanted.waits
+    assert (position, why) == (1, "HTTP 429")
+    assert 40 <= seconds <= 50
+    assert wanted.due_s == seconds
+
+
+def test_a_wait_past_the_deadline_expires_the_delivery():
+    lease = a_lease(bytes(1), deadline=NOW + timedelta(seconds=30))
+    lease.settle(0, TryLater("HTTP 429", after=timedelta(seconds=31)))
+    assert states(lease) == [State.EXPIRED]
+
+
+def test_a_batch_with_something_unsent_is_released_to_be_claimed_at_once():
+    lease = a_lease()
+    lease.settle(1, TryLater("HTTP 503", after=timedelta(seconds=40)))
+    assert lease.write(give_back=True).due_s == 0.0
+
+
+def test_a_batch_is_done_when_every_position_is_final():
+    lease = a_lease()
+    for position in range(4):
+        lease.accept(position, 26 * position)
+    wanted = lease.write(give_back=True)
+    assert wanted.fate is Fate.DONE
+    assert wanted.steps == (0, 1, 25, 1, 50, 1, 75, 1)
+
+
+def test_what_was_written_is_not_written_again():
+    lease = a_lease()
+    lease.accept(0, 10)
+    lease.settle(1, DeviceRefused("too old"), "400 no")
+    lease.settle(2, DeviceGone("Unregistered"))
+    lease.written()
+    assert lease.write(give_back=False).steps == ()
+    assert lease.dead_letters() == []
+    assert lease.gone == []
+
+
+def test_dead_letters_of_one_reason_and_answer_are_one_row():
+    lease = a_lease()
+    for position in (0, 2):
+        assert lease.settle(position, DeviceRefused("too old"), "400 no") is Effect.BURY
+    lease.settle(3, AlertRejected("too big"), "413")
+    assert [(b.reason, b.positions) for b in lease.dead_letters()] == [
+        ("too old", [0, 2]),
+        ("too big", [3]),
+    ]
+
+
+def test_a_sender_fault_burns_no_attempt():
+    lease = a_lease()
+    lease.settle(0, SenderRejected("the key was revoked"))
+    assert Delivery.unpack(lease.states[0]) == Delivery(State.RETRYING, False, 0)
+
+
+def test_doubtful_evidence_that_is_believed_forgets_the_device():
+    lease = a_lease()
+    lease.settle(2, DeviceGone("BadDeviceToken", doubtful=True))
+    assert lease.judge_doubtful(believed=True) == []
+    assert lease.gone == [(103, None)]
+    assert states(lease)[2] is State.GONE
+
+
+def test_doubtful_evidence_that_is_not_believed_keeps_the_device_and_can_be_replayed():
+    lease = a_lease()
+    lease.settle(2, DeviceGone("BadDeviceToken", doubtful=True))
+    assert lease.judge_doubtful(believed=False) == [103]
+    assert lease.gone == []
+    assert states(lease)[2] is State.BURIED
+    assert lease.dead_letters()[0].positions == [2]
+
+
+def test_spared_doubts_return_to_retrying_without_a_burnt_attempt():
+    lease = a_lease()
+    lease.settle(2, DeviceGone("BadDeviceToken", doubtful=True))
+    lease.spare_doubtful("wrong environment")
+    assert Delivery.unpack(lease.states[2]) == Delivery(State.RETRYING, False, 0)
+    assert lease.judge_doubtful(believed=True) == []
+
+
+def test_what_is_in_flight_keeps_its_right_to_answer_when_the_rest_is_cancelled():
+    lease = a_lease()
+    lease.flying.add(1)
+    lease.put_rest(State.CANCELLED)
+    assert states(lease) == [State.CANCELLED, State.PENDING, State.CANCELLED, State.CANCELLED]
+    lease.accept(1, 10)
+    assert states(lease)[1] is State.ACCEPTED
+
+
+@pytest.mark.parametrize("state", [State.CANCELLED, State.EXPIRED])
+def test_an_unknown_outcome_stays_on_record_when_the_alert_ends(state):
+    lease = a_lease(bytes(1))
+    lease.settle(0, TryLater("no answer", unknown=True))
+    lease.put_rest(state)
+    assert Delivery.unpack(lease.states[0]) == Delivery(state, True, 1)

@@ -1,0 +1,164 @@
+"""One libcurl handle: a request on its way, then the next one, for the life of the process.
+
+Options that never change are set once; of the others only what differs from the last request. The
+body is handed over by a callback, and there is no way to rewind it: so libcurl, which would send a
+POST again by itself when its connection breaks, cannot. That callback also tells a request that
+has begun to leave from one that still waits inside libcurl, which nothing else does.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pycurl
+
+from workers.provider import Answer, Failure, Request
+from workers.senders.headers import LazyHeaders
+from workers.senders.origin import Origin
+
+CONNECT_TIMEOUT_S = 5.0
+BODY_KEPT = 8 * 1024
+BODY_TAKEN = 64 * 1024
+"""A longer answer is cut off on the wire."""
+FIRST_FINAL_STATUS = 200
+USER_AGENT = "newszop"
+
+_NEVER_SENT = frozenset({pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT})
+_NOT_SENT = frozenset(
+    {
+        pycurl.E_COULDNT_RESOLVE_PROXY,
+        pycurl.E_COULDNT_RESOLVE_HOST,
+        pycurl.E_COULDNT_CONNECT,
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+        pycurl.E_SSL_CERTPROBLEM,
+        pycurl.E_SSL_CIPHER,
+        pycurl.E_SSL_ENGINE_INITFAILED,
+        pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_SSL_CRL_BADFILE,
+        pycurl.E_SSL_ISSUER_ERROR,
+        pycurl.E_SSL_INVALIDCERTSTATUS,
+    }
+)
+_NO_REWIND = "necessary data rewind"
+"""How libcurl's message begins when a retry was its first trouble: it retries a refused stream
+without a word, while a broken connection has left its own message by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What all transfers of a pool obey."""
+
+    ca_path: str
+    timeout_s: float
+    https_only: bool
+    open_socket: Callable[["Transfer", Any], int]
+    close_socket: Callable[[int], int]
+
+
+class Transfer(pycurl.Curl):
+    """A reusable handle; `begin` aims it at a request, `answer` or `failure` reads the result."""
+
+    request: Request
+    origin: Origin
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__()
+        self.body = b""
+        self.given = 0
+        self.refused = False
+        self._url = ""
+        self._headers: Sequence[str] | None = None
+        self._size = -1
+        self._method = ""
+        self._lines: list[bytes] = []
+        self._chunks: list[bytes] = []
+        self._set_once(rules)
+
+    def _set_once(self, rules: Rules) -> None:
+        setopt = self.setopt
+        setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        setopt(pycurl.PIPEWAIT, 1)
+        setopt(pycurl.NOSIGNAL, 1)
+        setopt(pycurl.PROTOCOLS_STR, "https" if rules.https_only else "https,http")
+        setopt(pycurl.PROXY, "")
+        setopt(pycurl.FOLLOWLOCATION, 0)
+        setopt(pycurl.SSL_VERIFYPEER, 1)
+        setopt(pycurl.SSL_VERIFYHOST, 2)
+        setopt(pycurl.CAINFO, rules.ca_path)
+        setopt(pycurl.DNS_CACHE_TIMEOUT, 0)
+        setopt(pycurl.TCP_NODELAY, 1)
+        setopt(pycurl.TCP_KEEPALIVE, 1)
+        setopt(pycurl.CONNECTTIMEOUT_MS, int(min(CONNECT_TIMEOUT_S, rules.timeout_s) * 1000))
+        setopt(pycurl.TIMEOUT_MS, int(rules.timeout_s * 1000))
+        setopt(pycurl.MAXFILESIZE, BODY_TAKEN)
+        setopt(pycurl.USERAGENT, USER_AGENT)
+        setopt(pycurl.HEADERFUNCTION, self._lines.append)
+        setopt(pycurl.WRITEFUNCTION, self._chunks.append)
+        setopt(pycurl.READFUNCTION, self._read)
+        setopt(pycurl.OPENSOCKETFUNCTION, lambda _purpose, where: rules.open_socket(self, where))
+        setopt(pycurl.CLOSESOCKETFUNCTION, rules.close_socket)
+
+    def begin(self, request: Request, origin: Origin) -> None:
+        """Aim the handle at a request. Raises pycurl.error when libcurl cannot take it."""
+        self.request = request
+        self.origin = origin
+        self.given = 0
+        url, headers, body = request.url, request.headers, request.body
+        if url is not self._url:
+            self.setopt(pycurl.URL, url)
+            self._url = url
+        if headers is not self._headers:
+            self.setopt(pycurl.HTTPHEADER, headers)
+            self._headers = headers
+        if request.method is not self._method:
+            self._set_method(request.method)
+        self.body = body
+        if len(body) != self._size:
+            self._size = len(body)
+            self.setopt(pycurl.POSTFIELDSIZE, self._size)
+
+    def _set_method(self, method: str) -> None:
+        self.unsetopt(pycurl.CUSTOMREQUEST)
+        self.setopt(pycurl.HTTPGET if method == "GET" else pycurl.POST, 1)
+        if method not in ("GET", "POST"):
+            self.setopt(pycurl.CUSTOMREQUEST, method)
+        self._method = method
+
+    def _read(self, room: int) -> bytes:
+        start = self.given
+        if not start:
+            self.origin.begun += 1
+        self.given = start + room
+        return self.body[start : start + room]
+
+    def answer(self) -> Answer:
+        """Return what came back, and be ready for the next request."""
+        lines, chunks = self._lines, self._chunks
+        body = b"".join(chunks)[:BODY_KEPT] if chunks else b""
+        answer = Answer(self.getinfo(pycurl.RESPONSE_CODE), LazyHeaders(tuple(lines)), body)
+        self._forget()
+        return answer
+
+    def failure(self, code: int, message: str) -> Answer:
+        """Return why there is no answer; an answer that broke off in its body is still one."""
+        if self.getinfo(pycurl.RESPONSE_CODE) >= FIRST_FINAL_STATUS:
+            return self.answer()
+        detail = " ".join(f"{message or pycurl.easy_strerror(code)} (curl {code})".split())
+        answer = Answer(0, failure=self._why(code, message), detail=detail)
+        self._forget()
+        return answer
+
+    def _why(self, code: int, message: str) -> Failure:
+        if code in _NEVER_SENT or (self.refused and code == pycurl.E_COULDNT_CONNECT):
+            return Failure.FORBIDDEN
+        if code in _NOT_SENT or (self.body and not self.given):
+            return Failure.NOT_SENT
+        if code == pycurl.E_SEND_FAIL_REWIND and message.startswith(_NO_REWIND):
+            return Failure.NOT_SENT
+        return Failure.UNKNOWN
+
+    def _forget(self) -> None:
+        self.refused = False
+        self._lines.clear()
+        self._chunks.clear()
