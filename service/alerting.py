@@ -69,7 +69,6 @@ def send_alert(work: Work, story_id: int, draft: Draft, caller: Caller) -> Alert
         caller.name,
         "send",
         f"alert:{alert.id}",
-        by=caller.label,
         story=str(story_id),
         kind=alert.kind.value,
         urgency=alert.urgency.value,
@@ -289,4 +288,4 @@ def _locked(work: Work, alert_id: int) -> Alert:
 
 
 def _note(work: Work, caller: Caller, verb: str, alert_id: int, **detail: object) -> None:
-    audit.write(work.session, caller.name, verb, f"alert:{alert_id}", by=caller.label, **detail)
+    audit.write(work.session, caller.name, verb, f"alert:{alert_id}", **detail)

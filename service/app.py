@@ -91,7 +91,7 @@ def _include_all(app: FastAPI) -> None:
         app.include_router(module.router)
     try:
         web = importlib.import_module("service.web")
-    except ModuleNotFoundError:
+    except ImportError:
         return
     if hasattr(web, "mount"):
         web.mount(app)

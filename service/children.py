@@ -1,7 +1,7 @@
 """Programs that this process starts, watches, and never leaves running behind it.
 
 Every child leads a process group of its own and is held by the leash: it is told to end when we
-die, also by kill -9. What it prints goes to a log whose size is bounded.
+die, also by kill -9. What it prints goes to a log whose size is bounded, or where ours goes.
 """
 
 import os
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
@@ -30,7 +30,7 @@ class Child:
         self,
         name: str,
         command: Sequence[str],
-        log: Path,
+        log: Path | None = None,
         *,
         environment: Mapping[str, str] | None = None,
         uid: int | None = None,
@@ -51,8 +51,11 @@ class Child:
 
         `stdin` is written and closed; with `stdout=subprocess.PIPE` the caller reads its output.
         """
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        with ExitStack() as stack:
+            log = None
+            if self.log is not None:
+                self.log.parent.mkdir(parents=True, exist_ok=True)
+                log = stack.enter_context(self.log.open("ab"))
             self.process = subprocess.Popen(  # noqa: S603 - the command is ours
                 self._leashed(),
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
@@ -118,11 +121,11 @@ class Child:
 
     def failure(self, why: str) -> ChildFailed:
         """Return the error that tells a person what to look at."""
-        return ChildFailed(f"{self.name} {why}; see {self.log}")
+        return ChildFailed(f"{self.name} {why}" + (f"; see {self.log}" if self.log else ""))
 
     def bound_log(self) -> None:
         """Keep the log within its limit: the child appends, so the file may be cut under it."""
         with suppress(FileNotFoundError):
-            if self.log.stat().st_size > LOG_LIMIT:
+            if self.log is not None and self.log.stat().st_size > LOG_LIMIT:
                 shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
                 os.truncate(self.log, 0)

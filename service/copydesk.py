@@ -26,16 +26,19 @@ DEEPEST_NESTING = 256
 """Nobody writes deeper; parsing costs the square of it, and minutes for a megabyte of <div>."""
 
 _BLOCKS = frozenset(
-    "address aside blockquote dd div dl dt figcaption figure h2 h3 h4 h5 h6 hr li ol p pre section "
-    "table ul".split()
+    {"address", "aside", "blockquote", "dd", "div", "dl", "dt", "figcaption", "figure", "h2", "h3"}
+    | {"h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "section", "table", "ul"}
 )
-_TAGS = _BLOCKS | frozenset(
-    "a abbr b bdi bdo br caption cite code del em i img ins kbd mark q s small span strong sub sup "
-    "tbody td tfoot th thead time tr u wbr".split()
+_TAGS = (
+    _BLOCKS
+    | {"a", "abbr", "b", "bdi", "bdo", "br", "cite", "code", "del", "em", "i", "img", "ins", "kbd"}
+    | {"mark", "q", "s", "small", "span", "strong", "sub", "sup", "time", "u", "wbr"}
+    | {"caption", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
 _CLOSED_BY_THEMSELVES = frozenset(
-    "area base br col embed hr img input link meta param source track wbr "
-    "caption colgroup dd dt li optgroup option p rp rt tbody td tfoot th thead tr".split()
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source"}
+    | {"track", "wbr", "caption", "colgroup", "dd", "dt", "li", "optgroup", "option", "p", "rp"}
+    | {"rt", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
 _CLEANER = nh3.Cleaner(
     tags=set(_TAGS),

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ class Demo:
         engine = open_engine(environment["DATABASE_URL"], pool_size=2, name="newszop demo")
         try:
             logins = demo_data.ensure_people(engine, file.read())
-            demo_data.ensure_readers(engine, self.readers, standins.control, self.say)
+            demo_data.ensure_readers(environment["DATABASE_URL"], self.readers, standins, self.say)
         finally:
             engine.dispose()
         file.write({"url": self.url, "standins_url": standins.control, **logins})
@@ -148,8 +147,8 @@ class Demo:
 
     def _ingest(self, key: str) -> None:
         with httpx.Client(headers={"Authorization": f"Bearer {key}"}, timeout=10) as client:
-            post = partial(client.post, f"{self.url}/api/stories")
-            demo_data.ensure_stories(lambda story: post(json=story).raise_for_status())
+            for story in demo_data.stories():
+                client.post(f"{self.url}/api/stories", json=story).raise_for_status()
 
     def _stop_children(self) -> None:
         stop_all(self.children, STOP_WITHIN_S)
@@ -172,8 +171,8 @@ class Demo:
             ),
             f"  ingester    key {logins['ingester']['key']}",
             "",
-            f"All of this also stands in {self.folder / 'demo.json'}, the logs in"
-            + f" {self.folder / 'logs'}. Ctrl-C stops everything.",
+            f"This also stands in {self.folder / 'demo.json'}; logs are beside it in logs/.",
+            "Ctrl-C stops everything.",
         ]
         self.say("\n".join(lines))
 

@@ -7,18 +7,22 @@ longer works (the database was thrown away) is made anew.
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psycopg
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from service.demo_settings import Standins
 from service.domain.people import Role, Scope
-from service.store import people
+from service.store import people, seeding
 from service.store.session import transaction
+from service.store.specimens import Browser
 
 PEOPLE = {"admin": Role.ADMIN, "editor": Role.EDITOR}
 SCOPES: dict[str, frozenset[Scope]] = {
@@ -26,6 +30,7 @@ SCOPES: dict[str, frozenset[Scope]] = {
     "editor": Role.EDITOR.scopes,
     "ingester": frozenset({Scope.STORIES_WRITE}),
 }
+PROVIDERS = {"fcm": 4, "apns": 3, "webpush": 2, "hms": 1}
 STORIES = Path(__file__).with_name("demo_stories.json")
 
 
@@ -83,13 +88,34 @@ def _key(session: Session, name: str, known: dict[str, Any]) -> dict[str, str]:
     return {"key": secret}
 
 
-def stories() -> Iterable[dict[str, Any]]:
+def ensure_readers(url: str, wanted: int, standins: Standins, say: Callable[[str], None]) -> None:
+    """Make the readers that are missing, on every provider's stand-in and on many topics."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM reader").fetchone()
+    there = row[0] if row else 0
+    if there >= wanted:
+        return
+    say(f"Making {wanted - there:,} readers ...")
+    paths = {path for story in stories() for path in story["topics"]}
+    topics = {path: 1 / n for n, path in enumerate([*sorted(paths), *seeding.TOPICS], 1)}
+    providers = {name: n for name, n in PROVIDERS.items() if name in standins.providers}
+    mix = seeding.Mix(topics=topics, providers=providers, browsers=browsers(standins.control))
+    seeding.seed(url, readers=wanted - there, mix=mix, seed=there)
+
+
+def browsers(control: str) -> Callable[[int], list[Browser]]:
+    """Return what asks the stand-ins for browsers that they can decrypt for."""
+
+    def ask(count: int) -> list[Browser]:
+        body = {"provider": "webpush", "count": count}
+        answer = httpx.post(f"{control}/control/subscriptions", json=body, timeout=60)
+        items = answer.raise_for_status().json()["items"]
+        return [Browser(i["address"], i["keys"]["p256dh"], i["keys"]["auth"]) for i in items]
+
+    return ask
+
+
+def stories() -> list[dict[str, Any]]:
     """Return the demo's stories, as the ingestion API takes them."""
     found: list[dict[str, Any]] = json.loads(STORIES.read_text())
     return found
-
-
-def ensure_stories(post: Callable[[dict[str, Any]], None]) -> None:
-    """Ingest every story; their `source_uri` makes a second time harmless."""
-    for story in stories():
-        post(story)

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from service.children import Child
 from service.embedded import Embedded, kept
 from service.settings import new_secret
@@ -26,12 +24,6 @@ class Standins:
     providers: Mapping[str, str]
     ca_file: str
     credentials: Mapping[str, str]
-
-
-def given() -> dict[str, str]:
-    """Return the settings of the environment and, below them, of a `.env` file."""
-    file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    return file | dict(os.environ)
 
 
 def start(standins: Child) -> None:

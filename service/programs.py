@@ -3,10 +3,13 @@
 The workers' are started by name: nothing here imports them.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from dotenv import dotenv_values
 
 URGENT = ("urgent",)
 BOTH = ("urgent", "normal")
@@ -57,11 +60,17 @@ def doctor() -> Program:
     return Program("doctor", _module("workers.doctor"))
 
 
-def environment(given: Mapping[str, str]) -> dict[str, str]:
+def given() -> dict[str, str]:
+    """Return the environment and, below it, what a `.env` file says."""
+    file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return file | dict(os.environ)
+
+
+def environment(base: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which our modules are found whatever the working folder is."""
     tree = str(Path(__file__).parent.parent)
-    paths = [tree, *filter(None, [given.get("PYTHONPATH")])]
-    return {"PYTHONUNBUFFERED": "1", **given, "PYTHONPATH": ":".join(paths)}
+    paths = [tree, *filter(None, [base.get("PYTHONPATH")])]
+    return {"PYTHONUNBUFFERED": "1", **base, "PYTHONPATH": ":".join(paths)}
 
 
 def _module(name: str, *arguments: str) -> tuple[str, ...]:

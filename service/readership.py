@@ -9,7 +9,7 @@ from typing import TypedDict
 from service import platforms
 from service.domain.device import MAX_APP_VERSION, Device, Registration
 from service.domain.errors import Conflict, Invalid, NotFound
-from service.domain.language import parse_language
+from service.domain.language import parse_language, parse_locale
 from service.domain.people import QuietHours, Reader, hash_token
 from service.domain.subscription import Subscription, Urgency
 from service.domain.topic import STORY_PREFIX, parse_path
@@ -83,10 +83,11 @@ def export(work: Work, reader: Reader) -> Export:
 def register_device(work: Work, reader: Reader, registration: Registration) -> tuple[Device, bool]:
     """Give an address to its last registrant; says whether that made a new device."""
     checked = platforms.check(registration.provider, registration)
-    locale = parse_language(registration.locale, "locale") if registration.locale else ""
+    if registration.p256dh is not None and checked.p256dh is None:
+        raise Invalid("keys", "Only browsers have keys.")
     checked = replace(
         checked,
-        locale=locale,
+        locale=parse_locale(registration.locale),
         app_version=_app_version(registration.app_version),
         replaces=_old_address(checked, registration.replaces),
     )

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
         30, ge=1, description="New readers a minute from one address; loopback is not limited."
     )
     db_pool: int = Field(8, ge=1, description="Connections to PostgreSQL one process keeps.")
+    canary_minutes: int = Field(
+        10, ge=1, description="Minutes without a finished canary alert until that is a warning."
+    )
     demo: bool = Field(False, description="Demo mode: shows /phones and the demo's logins.")
     standins_url: str = Field("", description="Where the stand-ins' control API is; demo only.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -67,7 +67,8 @@ class Supervisor:
             deaths.popleft()
         if len(deaths) > DEATHS:
             raise child.failure(f"ended {len(deaths)} times within a minute")
-        self._say(f"{child.name} ended ({described(code)}); starting it again. See {child.log}")
+        where = f"; see {child.log}" if child.log else ""
+        self._say(f"{child.name} ended ({described(code)}) and is started again{where}")
         self._restart[child]()
 
 

@@ -86,7 +86,7 @@ def session(engine: Engine) -> Iterator[Session]:
 
 
 @pytest.fixture
-def redis_url(redis_server: str) -> Iterator[str]:
+def redis_url(redis_server: str) -> str:
     """A Redis database, empty before the test."""
     redis.Redis.from_url(redis_server).flushdb()
-    yield redis_server
+    return redis_server

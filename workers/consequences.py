@@ -27,7 +27,6 @@ log = structlog.get_logger()
 DOUBTS_THAT_HOLD = 20
 PROJECT_PAUSE = timedelta(seconds=60)
 ORIGIN_PAUSE = timedelta(seconds=30)
-BY_WORKER = "worker"
 
 
 def read(turn: Turn, request: Request, answer: Answer, at_ms: int) -> None:
@@ -102,7 +101,7 @@ def hold(turn: Turn, lane: Lane, why: str) -> None:
     """Stop using the provider, for every alert, until a person or a probe clears it."""
     lane.hold()
     with transaction(turn.process.engine) as session:
-        holds.hold(session, lane.name, why, BY_WORKER)
+        holds.hold(session, lane.name, why, holds.WORKER)
     log.error("provider held", provider=lane.name, reason=why)
 
 

@@ -71,7 +71,9 @@ class Allowed:
         """Return the endpoint in its one spelling; raises `EndpointRefused`."""
         found = _ENDPOINT.fullmatch(endpoint)
         if not found or len(endpoint) > MAX_ADDRESS:
-            raise EndpointRefused(f"An endpoint is an https address of at most {MAX_ADDRESS} characters.")
+            raise EndpointRefused(
+                f"An endpoint is an https address of at most {MAX_ADDRESS} characters."
+            )
         authority = _AUTHORITY.fullmatch(found[1])
         if not authority:
             raise EndpointRefused("An endpoint has a host, perhaps a port, and no user name.")

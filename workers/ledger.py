@@ -7,11 +7,10 @@ import time
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from service.store import batches, dead_letters, devices
-from service.store.session import transaction
+from service.store.session import DATABASE_AWAY, transaction
 from workers.lane import Lane
 from workers.lease import Lease
 from workers.turn import Turn
@@ -39,7 +38,7 @@ def flush(turn: Turn) -> bool:
                 if id(lease) in back:
                     _judge(session, turn, lane, lease)
             written = _write(session, turn, held, back)
-    except SQLAlchemyError as error:
+    except DATABASE_AWAY as error:
         log.warning("ledger not written", alert=turn.alert_id, error=type(error).__name__)
         return time.monotonic() - turn.written_at < turn.process.settings.lease_s
     turn.written_at = time.monotonic()

@@ -4,11 +4,10 @@ import time
 from datetime import timedelta
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from service.domain.verdict import TryLater
 from service.store import batches, shards
-from service.store.session import transaction
+from service.store.session import DATABASE_AWAY, transaction
 from workers import consequences, targets
 from workers.lane import Lane
 from workers.lease import Lease
@@ -28,7 +27,7 @@ def top_up(turn: Turn) -> None:
     try:
         if not _claim_for_hungry(turn) and turn.packing is not None:
             _pack_next(turn)
-    except SQLAlchemyError as error:
+    except DATABASE_AWAY as error:
         # What is in flight must still be heard and written: the next flush decides.
         log.warning("nothing claimed", alert=turn.alert_id, error=type(error).__name__)
         for lane in turn.lanes.values():

@@ -94,6 +94,12 @@ class Accepted(BaseModel):
     url: str
 
 
+class Replayed(Accepted):
+    """An alert of which so many devices are pushed to again."""
+
+    devices: int
+
+
 class TotalsShown(BaseModel):
     """How many deliveries stand where; planned is always the sum of the other seven."""
 

@@ -17,6 +17,7 @@ from service.api.alert_shapes import (
     AlertShown,
     EstimateShown,
     FateShown,
+    Replayed,
     WordsBody,
     accepted,
     shown,
@@ -44,8 +45,6 @@ Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
         description="The same key again gets the first answer again, for 48 hours, and does "
         "nothing; with another body it is refused.",
     ),
@@ -140,9 +139,11 @@ def stop(work: WorkDep, settings: SettingsDep, caller: Editor, alert_id: Id) -> 
 
 
 @router.post("/alerts/{alert_id}/replay")
-def replay(work: WorkDep, caller: Editor, alert_id: Id) -> "Replayed":
+def replay(work: WorkDep, settings: SettingsDep, caller: Editor, alert_id: Id) -> Replayed:
     """Push what was buried again, under the same delivery ids."""
-    return Replayed(devices=alerting.replay(work, alert_id, caller))
+    devices = alerting.replay(work, alert_id, caller)
+    alert = _report(work, alert_id).alert
+    return Replayed(devices=devices, **dict(accepted(alert, settings.public_url)))
 
 
 @router.post("/alerts/{alert_id}/withdraw", status_code=202, response_model=Accepted)
@@ -161,12 +162,6 @@ def withdraw(
         return accepted(alert, settings.public_url)
 
     return _once(work, caller, f"POST /api/alerts/{alert_id}/withdraw", key, body, act)
-
-
-class Replayed(BaseModel):
-    """How many devices are pushed to again."""
-
-    devices: int
 
 
 def _report(work: Work, alert_id: int) -> Report:

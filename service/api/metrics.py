@@ -1,15 +1,25 @@
 """What Prometheus reads: every metric's name stands here and nowhere else."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+import redis
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import operations
+from service.store import gauges, holds
+from service.store.session import transaction
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 UNROUTED = "(no route)"
+OPEN_STATES = ("pending", "leased", "retrying")
 
 
 class Requests:
@@ -60,10 +70,80 @@ class CountRequests:
         await self.app(scope, receive, count_and_send)
 
 
-def gauge(name: str, meaning: str, values: dict[tuple[str, ...], float], *labels: str) -> Collector:
-    """Return a gauge that reads its values when it is scraped."""
+def gauges_now(engine: Engine, client: redis.Redis, providers: Iterable[str]) -> bytes:
+    """Return what is true now, in Prometheus' text form; what is away is left out, and said."""
+    found = CollectorRegistry()
+    lengths = [(q.name, q.messages) for q in operations.queues(client) if q.messages is not None]
+    queues = [((name,), float(n)) for name, n in lengths]
+    found.register(_gauge("newszop_queue_messages", "Messages waiting.", ["queue"], queues))
+    try:
+        with transaction(engine) as session:
+            gauges_of_ledger = list(_ledger(session, providers))
+    except SQLAlchemyError:
+        gauges_of_ledger = []
+    for one in gauges_of_ledger:
+        found.register(one)
+    up = [(("redis",), float(bool(lengths))), (("postgres",), float(bool(gauges_of_ledger)))]
+    found.register(_gauge("newszop_up", "Whether a part answers.", ["part"], up))
+    return generate_latest(found)
+
+
+def _ledger(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
+    waiting, pace, held = gauges.waiting(session), gauges.pace(session), holds.held(session)
+    names = sorted({*providers, *waiting, *pace, *held})
+    yield _gauge(
+        "newszop_deliveries",
+        "Open deliveries; each is pending, leased or retrying.",
+        ["provider", "state"],
+        [((n, state), _open(waiting, n, state)) for n in names for state in OPEN_STATES],
+    )
+    yield _gauge(
+        "newszop_oldest_pending_seconds",
+        "Seconds since the oldest open delivery was due.",
+        ["provider"],
+        [((n,), waiting[n].oldest_seconds if n in waiting else 0.0) for n in names],
+    )
+    yield _gauge(
+        "newszop_accepted_per_second",
+        "Pushes accepted, over the last minute.",
+        ["provider"],
+        [((n,), pace[n].accepted_per_second if n in pace else 0.0) for n in names],
+    )
+    yield _gauge(
+        "newszop_error_share",
+        "Share of the last minute's answered deliveries that are retrying or buried.",
+        ["provider"],
+        [((n,), p.error_share) for n, p in sorted(pace.items()) if p.error_share is not None],
+    )
+    yield _gauge(
+        "newszop_held",
+        "1 while a provider is held.",
+        ["provider"],
+        [((n,), float(n in held)) for n in names],
+    )
+    states = gauges.alerts_by_state(session).items()
+    yield _gauge(
+        "newszop_alerts", "Alerts.", ["state"], [((s.value,), float(n)) for s, n in states]
+    )
+    last = gauges.last_canary(session)
+    age = [] if last is None else [((), (datetime.now(UTC) - last).total_seconds())]
+    yield _gauge(
+        "newszop_canary_age_seconds", "Seconds since the last canary; absent without one.", [], age
+    )
+
+
+def _open(waiting: Mapping[str, gauges.Waiting], name: str, state: str) -> float:
+    return float(getattr(waiting.get(name, gauges.Waiting(name=name)), state))
+
+
+def _gauge(
+    name: str,
+    meaning: str,
+    labels: Sequence[str],
+    values: Iterable[tuple[tuple[str, ...], float]],
+) -> Collector:
     family = GaugeMetricFamily(name, meaning, labels=labels)
-    for key, value in values.items():
+    for key, value in values:
         family.add_metric(key, value)
     return _Once(family)
 

@@ -254,5 +254,3 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(
         MACHINE_PATHS
     )
-
-

@@ -13,7 +13,6 @@ from service.children import Child, ChildFailed
 from service.commands import edge
 from service.commands.telling import Failed, say
 from service.demo import Demo, DemoFailed, Wishes
-from service.demo_settings import given
 from service.embedded import AlreadyRunning
 from service.programs import Program
 from service.store import migrate as migrations
@@ -26,7 +25,9 @@ DRAIN_S = 10.0
 
 
 def demo(
-    port: Annotated[int, typer.Option(envvar="PORT", help="Port of the site; 0: a free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option(envvar="PORT", help="Port of the site; 0: a free one.")
+    ] = 8000,
     folder: Folder = DEFAULT_FOLDER,
     readers: Annotated[
         int, typer.Option(envvar="READERS", min=0, help="Readers made at the first start.")
@@ -35,7 +36,7 @@ def demo(
     """Run the whole system here, with its own PostgreSQL, Redis and stand-ins, until Ctrl-C."""
     with until_stopped():
         try:
-            Demo(Wishes(port, folder, readers), given(), say).run()
+            Demo(Wishes(port, folder, readers), programs.given(), say).run()
         except AlreadyRunning as running:
             raise Failed(f"DATA: {running}") from None
         except DemoFailed as failed:
@@ -59,23 +60,18 @@ def work(
     urgent_processes: Annotated[
         int, typer.Option(min=1, help="Processes kept free for breaking alerts.")
     ] = 1,
-    folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """Run the workers: one for breaking alerts only, one for everything."""
     edge.checked_settings()
-    environment = programs.environment(os.environ)
-    children = [
-        Child(program.name, program.command, folder / "logs" / f"{program.name}.log",
-              environment=environment)
-        for program in programs.workers(processes or os.cpu_count() or 1, urgent_processes)
-    ]
+    environment = programs.environment(programs.given())
+    several = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
+    children = [Child(each.name, each.command, environment=environment) for each in several]
     supervisor = Supervisor(say)
     with until_stopped():
         try:
             for child in children:
                 child.start()
                 supervisor.watch(child, child.start)
-            say(f"Pushing. Logs are in {folder / 'logs'}.")
             supervisor.forever()
         finally:
             stop_all(children, DRAIN_S)
@@ -122,4 +118,4 @@ def until_stopped() -> Iterator[None]:
 
 def become(program: Program) -> NoReturn:
     """Turn into the program: it keeps our process id and gets our signals."""
-    os.execve(program.command[0], program.command, programs.environment(os.environ))  # noqa: S606
+    os.execve(program.command[0], program.command, programs.environment(programs.given()))  # noqa: S606

@@ -40,7 +40,9 @@ def print_settings() -> None:
 
 def _knobs_of(cls: type[BaseSettings]) -> Iterator[Knob]:
     for name, field in cls.model_fields.items():
-        default = None if field.is_required() else _text(field.get_default(call_default_factory=True))
+        default = (
+            None if field.is_required() else _text(field.get_default(call_default_factory=True))
+        )
         yield Knob(variable(cls, name), default, field.description or "")
 
 

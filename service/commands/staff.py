@@ -54,7 +54,7 @@ def disable(email: Email) -> None:
 
 @app.command()
 def reset(email: Email, ask: Ask = False) -> None:
-    """Give somebody a new password and sign them out everywhere; a disabled one may sign in again."""
+    """Give somebody a new password and sign them out everywhere; let a disabled one in."""
     password = _password(ask=ask)
     with edge.one_transaction() as session:
         person = _find(session, email)

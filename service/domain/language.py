@@ -32,6 +32,11 @@ def parse_language(tag: str, field: str = "language") -> str:
     return "-".join([first, *map(_usual_case, rest[:own]), *rest[own:]])
 
 
+def parse_locale(locale: str, field: str = "locale") -> str:
+    """Return a device's locale as a tag: phones may write `pt_BR`, and nothing says nothing."""
+    return parse_language(locale.replace("_", "-"), field) if locale else ""
+
+
 def _usual_case(part: str) -> str:
     if len(part) == _SCRIPT and part.isalpha():
         return part.capitalize()

@@ -87,7 +87,9 @@ def judge_version(
     return Outcome.UPDATED, version
 
 
-def state_after(current: Story, text: StoryText, wanted: StoryState, version: int | None) -> StoryState:
+def state_after(
+    current: Story, text: StoryText, wanted: StoryState, version: int | None
+) -> StoryState:
     """Say which state a story takes when it comes in again as `wanted`.
 
     A correction stays marked as one. A retraction outlives re-delivery: only another text or an

@@ -182,7 +182,7 @@ def write(session: Session, alert_id: int, writes: Sequence[Write], *, lease_s: 
 
 
 def _columns(alert_id: int, writes: Sequence[Write], lease_s: float) -> dict[str, Any]:
-    seconds = {Fate.KEEP: lease_s, Fate.DONE: 0.0}
+    seconds = {Fate.KEEP: float(lease_s), Fate.DONE: 0.0}
     return {
         "a": alert_id,
         "shard_ns": [w.shard_n for w in writes],

@@ -136,6 +136,11 @@ _PER_MINUTE = text("""
     SELECT minutes_ago, provider, sum(accepted)::bigint AS accepted FROM step
     WHERE minutes_ago BETWEEN 0 AND :last GROUP BY 1, 2""")
 
+_NAMES = text("""
+    SELECT 'staff:' || id AS caller, email AS name FROM staff
+        WHERE 'staff:' || id = ANY(:callers)
+    UNION ALL SELECT 'key:' || id, name FROM api_key WHERE 'key:' || id = ANY(:callers)""")
+
 
 def last_alerts(session: Session, story_ids: Sequence[int]) -> dict[int, LastAlert]:
     """Return the newest alert of each story that has one."""
@@ -246,3 +251,9 @@ def accepted_per_minute(session: Session, now: datetime, minutes: int) -> dict[s
         series = found.setdefault(str(provider), [0] * minutes)
         series[minutes - 1 - minutes_ago] = int(accepted)
     return found
+
+
+def names_of(session: Session, callers: set[str]) -> dict[str, str]:
+    """Return what people call those callers: the e-mail of staff, the name of a key."""
+    rows = session.execute(_NAMES, {"callers": sorted(callers)})
+    return {row.caller: row.name for row in rows}

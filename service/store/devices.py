@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -29,7 +30,11 @@ _RENEW = text(f"""
 _LOCK_ADDRESSES = text(
     "SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"
 )
-_LOCK_READER = text("SELECT id FROM reader WHERE id = :reader_id FOR NO KEY UPDATE")
+_LOCK_READER_TOO = text("""
+    WITH held AS MATERIALIZED (
+        SELECT count(pg_advisory_xact_lock(key)) AS n FROM unnest(CAST(:keys AS bigint[])) AS key)
+    SELECT reader.id FROM held JOIN reader ON reader.id = :reader_id AND held.n > 0
+    FOR NO KEY UPDATE OF reader""")
 
 _CONCERNED = text("""
     SELECT id, reader_id = :reader_id AS mine, gone_at IS NULL AS live, address_hash, registered_at
@@ -84,6 +89,10 @@ _SUSPECT = text("""
         WHERE id = ANY(:ids) AND gone_at IS NULL AND suspect_at IS NULL
         ORDER BY id FOR UPDATE)
     UPDATE device SET suspect_at = now() FROM doubted WHERE device.id = doubted.id""")
+
+_HOLDERS = text("""
+    SELECT address_hash, reader_id FROM device
+    WHERE address_hash = ANY(:hashes) AND gone_at IS NULL""")
 
 _EXPORT = text("""
     SELECT id, provider, kind, address, p256dh, auth, locale, app_version, registered_at,
@@ -187,18 +196,49 @@ def export(session: Session, reader_id: int) -> list[Held]:
     return [Held(**row) for row in rows]
 
 
-def lock_addresses(session: Session, hashes: Iterable[bytes]) -> None:
-    """Wait until no other transaction gives away any of these addresses; held to the end."""
-    keys = sorted({int.from_bytes(digest[:8], signed=True) for digest in hashes})
-    session.execute(_LOCK_ADDRESSES, {"keys": keys})
+def lock_holders(session: Session, hashes: Iterable[bytes]) -> dict[bytes, int]:
+    """Return which reader has each address, leaving out those that nobody has.
+
+    It stays so to the end of the transaction: nobody else can register them meanwhile.
+    """
+    wanted = list(hashes)
+    session.execute(_LOCK_ADDRESSES, {"keys": _lock_keys(wanted)})
+    rows = session.execute(_HOLDERS, {"hashes": wanted})
+    return {bytes(row.address_hash): int(row.reader_id) for row in rows}
+
+
+def renew_many(
+    session: Session, registrations: Sequence[tuple[int, Registration]], at: datetime
+) -> None:
+    """Renew devices that these readers have."""
+    values = sorted(
+        (_values(reader_id, one, at) for reader_id, one in registrations),
+        key=itemgetter("reader_id"),
+    )
+    if values:
+        session.execute(_RENEW, values)
+
+
+def add_many(
+    session: Session, registrations: Sequence[tuple[int, Registration]], at: datetime
+) -> None:
+    """Add devices at addresses that nobody has."""
+    values = [{**_values(reader_id, one, at), "id": new_id()} for reader_id, one in registrations]
+    if values:
+        session.execute(_ADD, values)
 
 
 def _lock_concerned(session: Session, reader_id: int, hashes: list[bytes]) -> list[Known]:
-    lock_addresses(session, hashes)
-    if session.execute(_LOCK_READER, {"reader_id": reader_id}).one_or_none() is None:
+    """Lock the addresses, the reader and its devices, in this order everywhere; return the last."""
+    values = {"keys": _lock_keys(hashes), "reader_id": reader_id}
+    if session.execute(_LOCK_READER_TOO, values).one_or_none() is None:
         raise NotFound("There is no such reader any more.")
     rows = session.execute(_CONCERNED, {"reader_id": reader_id, "hashes": hashes})
     return [Known(**row) for row in rows.mappings()]
+
+
+def _lock_keys(hashes: Iterable[bytes]) -> list[int]:
+    return sorted({int.from_bytes(digest[:8], signed=True) for digest in hashes})
 
 
 def _make_room(session: Session, placement: Placement, at: datetime) -> None:

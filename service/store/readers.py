@@ -1,7 +1,9 @@
 """The table `reader`: those who follow topics, and the time zones they may live in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -22,10 +24,16 @@ _CHANGE = text("""
         quiet_to = :quiet_to
     WHERE id = :id RETURNING id""")
 
+_REVISE = text("""
+    UPDATE reader SET language = coalesce(:language, language),
+        timezone = coalesce(:timezone, timezone)
+    WHERE id = :id""")
+
 _LOCK = text(f"SELECT {_COLUMNS} FROM reader WHERE id = :id FOR NO KEY UPDATE")
 _LOCK_DEVICES = text("SELECT id FROM device WHERE reader_id = :id ORDER BY id FOR UPDATE")
 _ERASE = text("DELETE FROM reader WHERE id = :id RETURNING id")
 _CREATED_AT = text("SELECT created_at FROM reader WHERE id = :id")
+_TIME_ZONES = text("SELECT name FROM time_zone")
 _TIME_ZONE = text("SELECT EXISTS (SELECT 1 FROM time_zone WHERE name = :name)")
 
 
@@ -54,6 +62,23 @@ def add(session: Session, reader: Reader, token_hash: bytes) -> None:
     session.execute(_ADD, {**_values(reader), "token_hash": token_hash})
 
 
+def add_many(session: Session, added: Sequence[tuple[Reader, bytes]]) -> None:
+    """Keep new readers, each with the hash of its token."""
+    if added:
+        session.execute(_ADD, [{**_values(one), "token_hash": digest} for one, digest in added])
+
+
+def revise_many(session: Session, revised: Sequence[tuple[int, str | None, str | None]]) -> None:
+    """Change languages and time zones by reader's id; None leaves what is there."""
+    values = [
+        {"id": reader_id, "language": language, "timezone": timezone}
+        for reader_id, language, timezone in sorted(revised, key=itemgetter(0))
+        if language or timezone
+    ]
+    if values:
+        session.execute(_REVISE, values)
+
+
 def change(session: Session, reader: Reader) -> bool:
     """Keep what the reader wants from now on; False when it was erased meanwhile."""
     return session.execute(_CHANGE, _values(reader)).one_or_none() is not None
@@ -74,6 +99,11 @@ def export(session: Session, reader: Reader) -> Held | None:
 def has_time_zone(session: Session, name: str) -> bool:
     """Whether Python and Postgres both know the time zone."""
     return bool(session.execute(_TIME_ZONE, {"name": name}).scalar_one())
+
+
+def time_zones(session: Session) -> frozenset[str]:
+    """Return all time zones that Python and Postgres both know."""
+    return frozenset(session.execute(_TIME_ZONES).scalars())
 
 
 def _values(reader: Reader) -> dict[str, Any]:

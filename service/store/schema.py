@@ -161,6 +161,7 @@ class TopicRow(SQLModel, table=True):
     """A topic; a followed story's own topic has the story's id and the path `story/<id>`."""
 
     __tablename__: ClassVar[str] = "topic"
+    __table_args__: ClassVar[Any] = (Index("topic_tree", text('path COLLATE "C"')),)
     id: int = _id()
     path: str = Field(sa_column=Column(Text, unique=True, nullable=False))
     label: str = Field(sa_column=Column(Text, nullable=False))

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, exc
 from sqlmodel import Session
+
+DATABASE_AWAY = (exc.OperationalError, exc.InternalError, exc.InterfaceError, exc.TimeoutError)
+"""What is raised while Postgres is away, restarts or takes no writes: worth another try."""
 
 CONNECT_TIMEOUT_S = 3
 STATEMENT_TIMEOUT_MS = 15_000
@@ -24,6 +27,7 @@ def open_engine(url: str, *, pool_size: int = 8, name: str = "newszop") -> Engin
         max_overflow=pool_size,
         pool_timeout=5,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error's text must not carry an address or a token
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": name,

@@ -10,7 +10,6 @@ from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate
 from typing import NamedTuple
 
 from service.domain.device import MAX_DEVICES_PER_READER
@@ -136,9 +135,7 @@ def _readers(
         if dice.random() < tastes.quiet:
             begin, end = dice.choice(QUIET_HOURS)
         token = dice.randbytes(32).hex()
-        yield (
-            f"{reader_id}\t\\\\x{token}\t{life.language}\t{life.timezone}\t{begin}\t{end}\n"
-        )
+        yield (f"{reader_id}\t\\\\x{token}\t{life.language}\t{life.timezone}\t{begin}\t{end}\n")
 
 
 def _devices(
@@ -161,7 +158,7 @@ def _devices(
 
 
 def _of_browser(browser: Browser) -> tuple[str, str, str, str]:
-    return browser.address, "", browser.p256dh, browser.auth
+    return browser.address, "endpoint", browser.p256dh, browser.auth
 
 
 def _owners(dice: random.Random, readers: int, devices: int) -> list[int]:
@@ -181,9 +178,9 @@ def _subscriptions(dice: random.Random, ids: Sequence[int], tastes: Tastes) -> I
         wanted = min(most, _how_many(dice, tastes.topics_per_reader))
         followed: set[int] = set()
         while len(followed) < wanted:
-            followed.add(topic_ids[bisect(sums, dice.random() * total, 0, most - 1)])
-        for topic_id in sorted(followed):
-            yield f"{reader_id}\t{topic_id}\t{_terms(dice, tastes)}\n"
+            followed.add(bisect(sums, dice.random() * total, 0, most - 1))
+        for index in sorted(followed):
+            yield f"{reader_id}\t{topic_ids[index]}\t{_terms(dice, tastes)}\n"
 
 
 def _how_many(dice: random.Random, mean: float) -> int:
@@ -230,4 +227,6 @@ DRAW: Mapping[str, Callable[[random.Random], Drawn]] = {
     "hms": _hms,
     "expo": _expo,
 }
-"""How an address looks that nobody has; those of browsers come with keys, from outside."""
+"""How an address looks that nobody has."""
+WITH_KEYS = "webpush"
+"""Whose addresses come with keys, from outside: something must be able to decrypt for them."""

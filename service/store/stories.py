@@ -1,22 +1,25 @@
 """The tables `story` and `revision`: a story as it stands, and every text it ever had."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Text, func, literal_column, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import ARRAY, array, insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import Session, SQLModel
 
 from service.domain.story import Story, StoryState, StoryText
 from service.store import paging
 from service.store.paging import Page
-from service.store.schema import RevisionRow, StoryRow
+from service.store.schema import RevisionRow, StoryRow, TopicRow
+from service.store.topic_tree import at_or_below
 
 _STORY = SQLModel.metadata.tables[StoryRow.__tablename__]
 _S = _STORY.c
-_R = SQLModel.metadata.tables[RevisionRow.__tablename__].c
+_REVISION = SQLModel.metadata.tables[RevisionRow.__tablename__]
+_R = _REVISION.c
+_T = SQLModel.metadata.tables[TopicRow.__tablename__].c
 _COLUMNS = tuple(_S)
 _WITHOUT_BODY = tuple(column for column in _COLUMNS if column.name != "body")
 
@@ -154,10 +157,7 @@ def page(
 def revisions(session: Session, story_id: int, limit: int = 200) -> list[Revision]:
     """Return a story's texts, the newest first."""
     rows = session.execute(
-        select(*_R)
-        .where(_R.story_id == story_id)
-        .order_by(_R.version.desc())
-        .limit(limit)
+        select(*_R).where(_R.story_id == story_id).order_by(_R.version.desc()).limit(limit)
     )
     return [_revision(row) for row in rows]
 
@@ -173,16 +173,18 @@ def _readable() -> tuple[ColumnElement[bool], ...]:
 
     The states stand there as literals, because the partial index serves only those who say so.
     """
-    public = (literal_column(f"'{state}'") for state in StoryState if state.public)
+    public: list[ColumnElement[str]] = [
+        literal_column(f"'{state}'") for state in StoryState if state.public
+    ]
     embargo = _S.embargo_until
-    return (_S.state.in_(list(public)), or_(embargo.is_(None), embargo <= func.now()))
+    return (_S.state.in_(public), or_(embargo.is_(None), embargo <= func.now()))
 
 
 def _about(topic: str | None) -> tuple[ColumnElement[bool], ...]:
     if topic is None:
         return ()
-    below = select(_T.path).where(or_(_T.path == topic, topics.is_below(topic)))
-    return (_S.topics.overlap(func.array(below.scalar_subquery())),)
+    paths = select(_T.path).where(at_or_below(topic)).scalar_subquery()
+    return (_S.topics.overlap(func.array(paths, type_=ARRAY(Text))),)
 
 
 def _cursor_by_publication(story: Story) -> str:
@@ -191,7 +193,7 @@ def _cursor_by_publication(story: Story) -> str:
 
 def _add_revision(session: Session, story: Story, saved_by: str) -> None:
     session.execute(
-        insert(_R.version.table).values(
+        insert(_REVISION).values(
             story_id=story.id,
             version=story.version,
             state=story.state,
@@ -203,8 +205,9 @@ def _add_revision(session: Session, story: Story, saved_by: str) -> None:
 
 
 def _values(story: Story) -> dict[str, Any]:
-    kept = asdict(story)
-    return kept | kept.pop("text") | {"topics": list(story.text.topics), "state": story.state}
+    kept: dict[str, Any] = asdict(story)
+    words: dict[str, Any] = kept.pop("text")
+    return kept | words | {"topics": list(story.text.topics)}
 
 
 def _content(story_text: StoryText) -> dict[str, Any]:
@@ -217,16 +220,14 @@ def _content(story_text: StoryText) -> dict[str, Any]:
 
 def _revision(row: Row[Any]) -> Revision:
     content = dict(row.content)
-    moments = {
-        name: datetime.fromisoformat(content[name])
-        for name in ("embargo_until", "expires_at")
-        if name in content
-    }
-    topics = tuple(content.pop("topics", ()))
+    for name in ("embargo_until", "expires_at"):
+        if name in content:
+            content[name] = datetime.fromisoformat(content[name])
+    content["topics"] = tuple(content.get("topics", ()))
     return Revision(
         version=row.version,
         state=StoryState(row.state),
-        text=replace(StoryText(**content), topics=topics, **moments),
+        text=StoryText(**content),
         saved_by=row.saved_by,
         saved_at=row.saved_at,
     )

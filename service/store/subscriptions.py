@@ -1,5 +1,6 @@
 """The table `subscription`: which topics a reader follows, from which urgency on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,11 @@ _ADD = text("""
     ON CONFLICT (reader_id, topic_id) DO UPDATE
         SET least_urgency = excluded.least_urgency, muted_until = excluded.muted_until
     RETURNING xmax = 0 AS is_new""")
+
+_ADD_MANY = text("""
+    INSERT INTO subscription (reader_id, topic_id)
+    SELECT * FROM unnest(CAST(:reader_ids AS bigint[]), CAST(:topic_ids AS bigint[]))
+    ON CONFLICT DO NOTHING""")
 
 _COUNT = text("SELECT count(*) FROM subscription WHERE reader_id = :reader_id")
 
@@ -82,6 +88,13 @@ def add(session: Session, reader_id: int, topic_id: int, subscription: Subscript
     """Keep a new subscription; False when one came in between: it takes these values."""
     values = _values(reader_id, topic_id, subscription)
     return bool(session.execute(_ADD, values).scalar_one())
+
+
+def add_many(session: Session, pairs: Iterable[tuple[int, int]]) -> None:
+    """Let readers follow topics, by their ids; what they follow already stays as it is."""
+    ordered = sorted(set(pairs))
+    values = {"reader_ids": [r for r, _ in ordered], "topic_ids": [t for _, t in ordered]}
+    session.execute(_ADD_MANY, values)
 
 
 def remove(session: Session, reader_id: int, path: str) -> bool:

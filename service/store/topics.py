@@ -1,10 +1,12 @@
 """The table `topic`: the tree of interests, and every followed story's own topic."""
 
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Row, func, literal_column, not_, or_, select, update
+from sqlalchemy import Row, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, SQLModel
 
@@ -13,14 +15,15 @@ from service.domain.errors import NotFound
 from service.domain.story import readable
 from service.domain.topic import Topic
 from service.store import paging, stories
-from service.store.below import below
 from service.store.schema import SubscriptionRow, TopicRow, new_id
+from service.store.topic_tree import below, in_order
 
 _TOPIC = SQLModel.metadata.tables[TopicRow.__tablename__]
 _T = _TOPIC.c
 _F = SQLModel.metadata.tables[SubscriptionRow.__tablename__].c
-_IN_ORDER = _T.path.collate("C")
-"""Byte order: parents before their children, whatever language the database speaks."""
+DEAR_S = 0.05
+LONGEST_KEPT_S = 60.0
+MOST_COUNTED = 10_000
 
 
 def by_paths(session: Session, paths: Iterable[str]) -> dict[str, Topic]:
@@ -62,15 +65,61 @@ def ensure_story_topic(session: Session, story_id: int) -> int:
 
 
 def page(session: Session, cursor: str | None = None, limit: int = 50) -> paging.Page[Topic]:
-    """Return topics, parents before their children, without stories' own and without counts."""
-    query = (
-        select(_TOPIC)
-        .where(not_(below("story")), _T.path != "story")
-        .order_by(_IN_ORDER)
-        .limit(limit + 1)
-    )
+    """Return topics with their followers, parents before children, without stories' own topics."""
+    query = select(_TOPIC).where(not_(below("story"))).order_by(in_order).limit(limit + 1)
     after = paging.read_text(cursor)
     if after is not None:
-        query = query.where(_IN_ORDER > after)
+        query = query.where(in_order > after)
     found = [_topic(row) for row in session.execute(query)]
-    return paging.cut(found, limit, lambda last: paging.after_text(last.path))
+    listed = paging.cut(found, limit, lambda last: paging.after_text(last.path))
+    return replace(listed, items=with_followers(session, listed.items))
+
+
+def with_followers(session: Session, topics: Sequence[Topic]) -> list[Topic]:
+    """Return the topics with the number of readers who follow each one itself.
+
+    What is cheap to count is counted now; a dear count is kept for twenty times what it cost.
+    """
+    engine = session.get_bind()
+    counted = _counted.setdefault(engine, _Counted())
+    missing = counted.missing([topic.id for topic in topics])
+    if missing:
+        began = time.monotonic()
+        rows = session.execute(
+            select(_F.topic_id, func.count()).where(_F.topic_id.in_(missing)).group_by(_F.topic_id)
+        ).tuples()
+        counted.keep(dict.fromkeys(missing, 0) | dict(rows), time.monotonic() - began)
+    return [replace(topic, followers=counted.numbers.get(topic.id, 0)) for topic in topics]
+
+
+@dataclass(slots=True)
+class _Counted:
+    """The followers last counted, and until when each number is good enough. Bounded."""
+
+    numbers: dict[int, int] = field(default_factory=dict)
+    until: dict[int, float] = field(default_factory=dict)
+
+    def missing(self, topic_ids: Sequence[int]) -> list[int]:
+        """Return what must be counted; whoever asks meanwhile gets the old numbers."""
+        now = time.monotonic()
+        wanted = [topic_id for topic_id in topic_ids if self.until.get(topic_id, 0.0) <= now]
+        for topic_id in wanted:
+            if self.until.get(topic_id, 0.0):
+                self.until[topic_id] = now + DEAR_S
+        return wanted
+
+    def keep(self, numbers: dict[int, int], took: float) -> None:
+        """Take new numbers, good for as long as they were dear."""
+        if len(self.numbers) > MOST_COUNTED:
+            self.numbers.clear()
+            self.until.clear()
+        self.numbers.update(numbers)
+        good = time.monotonic() + min(20 * took, LONGEST_KEPT_S) if took > DEAR_S else 0.0
+        self.until.update(dict.fromkeys(numbers, good))
+
+
+_counted: WeakKeyDictionary[object, _Counted] = WeakKeyDictionary()
+
+
+def _topic(row: Row[Any]) -> Topic:
+    return Topic(id=row.id, path=row.path, label=row.label, parent=paths_of.parent_of(row.path))

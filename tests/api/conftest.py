@@ -84,3 +84,28 @@ def as_ingester(ingester_key: str) -> dict[str, str]:
 def editor(engine: Engine) -> Staff:
     with transaction(engine) as session:
         return people.add_staff(session, "editor@news.example", PASSWORD, Role.EDITOR)
+
+
+@pytest.fixture
+def providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Providers with keys made for the test, as the environment would name them."""
+    for name, value in provider_environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NEWSZOP_PROVIDERS", "apns,fcm,webpush")
+
+
+@pytest.fixture
+def make_reader(client: TestClient) -> Callable[..., dict[str, str]]:
+    """Register a reader; returns the headers that its calls carry."""
+
+    def make(**said: object) -> dict[str, str]:
+        answer = client.post("/api/readers", json=said)
+        assert answer.status_code == 201, answer.text
+        return {"Authorization": f"Bearer {answer.json()['token']}"}
+
+    return make
+
+
+@pytest.fixture
+def as_reader(make_reader: Callable[..., dict[str, str]]) -> dict[str, str]:
+    return make_reader()

@@ -70,7 +70,7 @@ class Provider:
         del answer
         return [Accepted()] * len(positions)
 
-    def probe(self, credential: Credential, now: datetime) -> Request | None:
+    def probe(self, credential: Credential, now: datetime) -> None:
         """Return None: there is nobody to ask."""
         del credential, now
 

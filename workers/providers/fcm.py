@@ -8,10 +8,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
-from urllib.parse import urlencode
+from typing import Annotated
 
-import jwt
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -30,12 +28,13 @@ from service.domain.verdict import (
     Verdict,
 )
 from workers.forms import Origin, collapse_form, image_of, json_bytes, json_inside, seconds_left
+from workers.google import GoogleError, ServiceAccount
+from workers.grant import access_token
 from workers.provider import (
     DELIVERY_ID_ROOM,
     RECEIPT_ROOM,
     Answer,
     Credential,
-    CredentialRefused,
     Message,
     Position,
     Preview,
@@ -44,9 +43,7 @@ from workers.provider import (
 )
 from workers.reading import (
     Setback,
-    as_word,
     is_success,
-    parse_object,
     read_status,
     retry_after,
 )
@@ -56,55 +53,14 @@ from workers.wording import ByLocale, choose, fit, words_in
 LIMIT = 4096
 ADDRESS_ROOM = 300
 LONGEST_COLLAPSE_KEY = 64
-AUDIENCE = "https://oauth2.googleapis.com/token"
-"""Google's own library signs for this audience wherever the token is asked for."""
+LONGEST_TTL_SECONDS = 28 * 86_400
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
-GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-ASSERTION_LIFE = timedelta(hours=1)
-SKEW = timedelta(seconds=30)
-EARLY = timedelta(minutes=5)
 FIRST_WAIT = timedelta(seconds=10)
 QUOTA_WAIT = timedelta(minutes=1)
 IMPOSSIBLE_ADDRESS = "newszop:an-address-that-cannot-exist"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+:[A-Za-z0-9_.:-]{8,}|[A-Za-z0-9_.-]{64,}")
 _FID = re.compile(r"[A-Za-z0-9_-]{20,24}")
 _LONGEST_TOKEN = 1024
-
-
-class Account(NamedTuple):
-    """What a service account's JSON says of it."""
-
-    project_id: str
-    client_email: str
-    private_key: str
-    private_key_id: str
-    token_uri: str
-
-    @classmethod
-    def parse(cls, content: bytes) -> Self:
-        """Read the JSON; raises ValueError with what is wrong with it."""
-        told = parse_object(content)
-        missing = [name for name in cls._fields if not isinstance(told.get(name), str)]
-        if missing:
-            raise ValueError(f"is no service account's JSON: it lacks {', '.join(missing)}")
-        account = cls(*(told[name] for name in cls._fields))
-        try:
-            account.assertion(datetime.fromtimestamp(0).astimezone())
-        except (ValueError, TypeError, jwt.PyJWTError):
-            raise ValueError("holds a service account whose private_key is no RSA key") from None
-        return account
-
-    def assertion(self, now: datetime) -> str:
-        """Return the signed claim that is exchanged for an access token."""
-        begin = now - SKEW
-        claims = {
-            "iss": self.client_email,
-            "scope": SCOPE,
-            "aud": AUDIENCE,
-            "iat": int(begin.timestamp()),
-            "exp": int((begin + ASSERTION_LIFE).timestamp()),
-        }
-        return jwt.encode(claims, self.private_key, "RS256", {"kid": self.private_key_id})
 
 
 class Settings(BaseSettings):
@@ -115,7 +71,7 @@ class Settings(BaseSettings):
     )
 
     url: Origin = Field("https://fcm.googleapis.com", description="Google's server.")
-    credentials_file: Annotated[Path, key_path(Account.parse)] = Field(
+    credentials_file: Annotated[Path, key_path(ServiceAccount.parse)] = Field(
         description="The service account's JSON, from the Firebase console; its token_uri is used."
     )
     per_minute: int = Field(
@@ -172,7 +128,9 @@ class Provider:
         self.settings = settings
         self.per_minute: int | None = settings.per_minute
         self.ramp_seconds = settings.ramp_seconds
-        self._file = KeyFile(settings.credentials_file, "FCM_CREDENTIALS_FILE", Account.parse)
+        self._file = KeyFile(
+            settings.credentials_file, "FCM_CREDENTIALS_FILE", ServiceAccount.parse
+        )
 
     def check(self, registration: Registration) -> Registration:
         """Tell a Firebase Installation ID from a registration token: they are sent differently."""
@@ -192,19 +150,16 @@ class Provider:
     def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
         """Exchange a claim signed by the service account for an access token."""
         account = self._file.load()
-        form = {"grant_type": GRANT, "assertion": account.assertion(now)}
-        answer = yield Request(
-            account.token_uri,
-            ("content-type: application/x-www-form-urlencoded",),
-            urlencode(form).encode(),
+        return (
+            yield from access_token(
+                account.token_uri,
+                account.grant(SCOPE, now),
+                now,
+                server="Google's token server",
+                advice="check that the service account in FCM_CREDENTIALS_FILE and its key still "
+                "exist, and this machine's clock",
+            )
         )
-        told = parse_object(answer.body)
-        token, life = told.get("access_token"), told.get("expires_in", 3600)
-        if is_success(answer.status) and isinstance(token, str) and token.isprintable() and token:
-            seconds = life if isinstance(life, int) and 0 < life <= 86_400 else 3600  # noqa: PLR2004
-            fresh = max(timedelta(seconds=seconds) - EARLY, timedelta(seconds=seconds / 2))
-            return Credential(token, minted_at=now, fresh_until=now + fresh)
-        raise CredentialRefused(_read_token_refusal(answer, as_word(told.get("error"))))
 
     def credential_key(self) -> str:
         """Return a name that changes with the service account."""
@@ -244,30 +199,10 @@ def _headers(credential: Credential) -> Sequence[str]:
     return (f"authorization: Bearer {credential.value}", "content-type: application/json")
 
 
-def _read_token_refusal(answer: Answer, error: str) -> Verdict:
-    found = read_status(answer, "Google's token server")
-    if isinstance(found, TryLater) or answer.status == 0:
-        return found
-    return SenderRejected(
-        f"Google gives us no access token ({error or answer.status}): check that the service "
-        "account in FCM_CREDENTIALS_FILE and its key still exist, and this machine's clock."
-    )
-
-
-class _Error(NamedTuple):
-    """What Google's JSON says of an error. `plain` lacks the detail that is FCM's own."""
-
-    code: str
-    plain: bool
-    text: str
-    fields: Sequence[str]
-    one_device: bool
-
-
 def _read(answer: Answer) -> Verdict:
     if answer.status == 0:
         return read_status(answer, "Google")
-    error = _parse_error(answer.body)
+    error = GoogleError.parse(answer.body)
     verdict = REASONS.get((answer.status, error.code))
     if error.code == "INVALID_ARGUMENT" and verdict:
         verdict = _read_invalid(error)
@@ -277,42 +212,20 @@ def _read(answer: Answer) -> Verdict:
     if not isinstance(verdict, TryLater):
         return replace(verdict, why=why)
     wait = retry_after(answer, verdict.after or FIRST_WAIT)
-    scope = Scope.DEVICE if error.one_device else verdict.scope
+    scope = Scope.DEVICE if error.narrow else verdict.scope
     told = f"Google answered {answer.status} {error.code}"
     return replace(verdict, why=told, after=wait, scope=scope)
 
 
-def _read_invalid(error: _Error) -> Setback:
+def _read_invalid(error: GoogleError) -> Setback:
     """Tell a bad address, in its new and its old form, from a message that is at fault."""
     if "registration token is not a valid" in error.text:
         return _NOT_A_TOKEN
     if any(field in {"message.token", "message.fid"} for field in error.fields):
         return _NOT_A_TOKEN
-    if error.fields and error.plain:
+    if error.fields and not error.own:
         return AlertRejected("Google cannot read our message, a fault of this program")
     return REASONS[400, "INVALID_ARGUMENT"]
-
-
-def _parse_error(body: bytes) -> _Error:
-    error = parse_object(body).get("error")
-    if not isinstance(error, dict):
-        return _Error("", plain=True, text="", fields=(), one_device=False)
-    given = error.get("details")
-    details = [d for d in given if isinstance(d, dict)] if isinstance(given, list) else []
-    own = [as_word(d.get("errorCode")) for d in details if d.get("errorCode")]
-    return _Error(
-        code=own[0] if own else as_word(error.get("status")),
-        plain=not own,
-        text=str(error.get("message", "")),
-        fields=[str(v.get("field", "")) for v in _listed(details, "fieldViolations")],
-        one_device=any(re.search("device|topic", str(v)) for v in _listed(details, "violations")),
-    )
-
-
-def _listed(details: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
-    """Return the objects in the lists called `name` of all details."""
-    lists = [found for d in details if isinstance(found := d.get(name), list)]
-    return [item for found in lists for item in found if isinstance(item, dict)]
 
 
 class Pushes:
@@ -329,7 +242,8 @@ class Pushes:
     ) -> Iterator[Request | tuple[Position, Verdict]]:
         """Yield one request for each target; the TTL is what is left at `now`."""
         url, headers, heads = self._url, self._headers, self._heads
-        tail = _tail(self._message, seconds_left(self._message, now))
+        left = seconds_left(self._message, now)
+        tail = _tail(self._message, min(left, LONGEST_TTL_SECONDS))
         for target in targets:
             kind = "fid" if target.kind == "fid" else "token"
             own = (
@@ -348,7 +262,7 @@ def _fit(words: Words, message: Message) -> tuple[Words, bool]:
 def _frame(message: Message) -> int:
     """Return the most bytes that follow the head."""
     own = len('","receipt":""},"token":"",') + DELIVERY_ID_ROOM + RECEIPT_ROOM + ADDRESS_ROOM
-    return own + len(_tail(message, 28 * 86_400))
+    return own + len(_tail(message, LONGEST_TTL_SECONDS))
 
 
 def _head(words: Words, message: Message) -> bytes:
@@ -365,7 +279,7 @@ def _head(words: Words, message: Message) -> bytes:
 
 
 def _tail(message: Message, seconds: int) -> bytes:
-    """Return the rest: how Android, Apple and browsers are to treat the push."""
+    """Return the rest: how Android and Apple's devices are to treat the push."""
     quiet = message.silent or message.urgency is Urgency.QUIET
     key = collapse_form(message.collapse_key, LONGEST_COLLAPSE_KEY)
     android = {
@@ -377,8 +291,7 @@ def _tail(message: Message, seconds: int) -> bytes:
             "channel_id": "quiet" if message.silent else message.urgency.value,
         },
     }
-    rest = {"android": android, "apns": _apple(message, key), "webpush": _browser(message, seconds)}
-    return json_bytes(rest)[1:] + b"}}"
+    return json_bytes({"android": android, "apns": _apple(message, key)})[1:] + b"}"
 
 
 def _apple(message: Message, key: str) -> Mapping[str, object]:
@@ -396,14 +309,3 @@ def _apple(message: Message, key: str) -> Mapping[str, object]:
         "apns-collapse-id": key,
     }
     return {"headers": headers, "payload": {"aps": aps}}
-
-
-def _browser(message: Message, seconds: int) -> Mapping[str, object]:
-    quiet = message.silent or message.urgency is Urgency.QUIET
-    urgency = "high" if message.urgency is Urgency.BREAKING else "normal"
-    headers = {
-        "TTL": str(seconds),
-        "Urgency": "low" if quiet else urgency,
-        "Topic": collapse_form(message.collapse_key, 32, "-_"),
-    }
-    return {"headers": headers, "notification": {"icon": message.icon_url, "tag": headers["Topic"]}}

@@ -46,7 +46,7 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.reading import is_success, parse_object, read_failure, read_status, retry_after
+from workers.reading import is_success, parse_object, read_failure, retry_after
 from workers.signing import KeyFile, P256KeyPath, es256_token, p256_key, period_start
 from workers.wording import ByLocale, choose, fit, right_to_left, words_in
 
@@ -127,3 +127,228 @@ ERRNOS: Mapping[tuple[int, int], Verdict] = {
     (503, 202): TryLater("", after=timedelta(0)),
 }
 """What Mozilla's own numbers add to the status."""
+
+
+class Provider:
+    """Builds requests for push services and reads their answers."""
+
+    name = "webpush"
+    window = 900
+    per_minute: int | None = None
+    ramp_seconds = 0
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._key = KeyFile(settings.vapid_key_file, "WEBPUSH_VAPID_KEY_FILE", p256_key)
+        self._allowed = Allowed.parse(settings.allowed_hosts)
+
+    @property
+    def public_key(self) -> str:
+        """Our VAPID key as browsers want it: `applicationServerKey`, base64url."""
+        return base64url(point(self._key.latest().public_key()))
+
+    def guard(self, host: str, port: int) -> bool:
+        """Whether an administrator named this very host and port; all else must be public."""
+        return self._allowed.names(host, port)
+
+    def check(self, registration: Registration) -> Registration:
+        """Take an endpoint of a push service we know, with keys that can be encrypted for."""
+        try:
+            endpoint = self._allowed.check(registration.address.strip())
+        except EndpointRefused as error:
+            raise Invalid("address", str(error)) from None
+        key = _decode(registration.p256dh, "keys.p256dh")
+        secret = _decode(registration.auth, "keys.auth")
+        if not is_point(key) or base64url(key) == self.public_key:
+            raise Invalid("keys.p256dh", _KEYS)
+        if len(secret) != SECRET_BYTES:
+            raise Invalid("keys.auth", _KEYS)
+        return replace(
+            registration,
+            address=endpoint,
+            kind="endpoint",
+            p256dh=base64url(key),
+            auth=base64url(secret),
+        )
+
+    def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
+        """Return the period in which tokens are signed, one for each push service as it comes."""
+        yield from ()
+        self._key.load()
+        begin = period_start(now, TOKEN_PERIOD)
+        return Credential(self.public_key, minted_at=begin, fresh_until=begin + TOKEN_PERIOD)
+
+    def credential_key(self) -> str:
+        """Return a name that changes with the key and the subject."""
+        return f"webpush:{self._key.fingerprint(self.settings.subject)}"
+
+    def pushes(self, message: Message, credential: Credential) -> "Pushes":
+        """Prepare the alert: the plaintext of a language is encoded once."""
+        signer = Signer(self._key.latest(), self.settings.subject, credential)
+        return Pushes(message, signer)
+
+    def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
+        """Read the answer for one device."""
+        if is_success(answer.status):
+            return [Accepted(answer.headers.get("location", ""))] * len(positions)
+        verdict = _read(answer)
+        if self._allowed.open and isinstance(verdict, AlertRejected):
+            # Any server may be behind an endpoint now; none of them shall stop an alert for others.
+            verdict = DeviceRefused(verdict.why)
+        return [verdict] * len(positions)
+
+    def probe(self, credential: Credential, now: datetime) -> None:
+        """Return None: there is no push service that every subscription shares."""
+        del credential, now
+
+    def preview(self, message: Message, locale: str) -> Preview:
+        """Return the words as they fit, and the size of what is encrypted."""
+        tag = choose(locale, message)
+        words, language = words_in(tag, message)
+        fitted, shortened = _fit(words, language, message, LIMIT)
+        used = len(_head(fitted, language, message)) + _TAIL_ROOM
+        return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
+
+
+def _decode(key: str | None, field: str) -> bytes:
+    try:
+        return from_base64url(key or "")
+    except ValueError:
+        raise Invalid(field, _KEYS) from None
+
+
+def _read(answer: Answer) -> Verdict:
+    status = answer.status
+    if status == 0:
+        return read_failure(answer)
+    errno = parse_object(answer.body).get("errno")
+    number = errno if isinstance(errno, int) else 0
+    told = f"answer {status}" + (f", errno {number}" if number else "")
+    verdict = ERRNOS.get((status, number)) or STATUSES.get(status) or _by_class(status)
+    if isinstance(verdict, TryLater):
+        wait = retry_after(answer, verdict.after)
+        return replace(verdict, why=f"its push service asks to wait ({told})", after=wait)
+    if isinstance(verdict, Accepted):
+        return verdict
+    return replace(verdict, why=f"{verdict.why} ({told})")
+
+
+def _by_class(status: int) -> Verdict:
+    if 500 <= status < 600 or status in {408, 425}:  # noqa: PLR2004 - what 5xx means
+        return TryLater("")
+    if 300 <= status < 400:  # noqa: PLR2004 - what 3xx means
+        return DeviceRefused("its endpoint has moved; redirects are never followed")
+    return DeviceRefused("its push service gives a reason that we do not know")
+
+
+class Signer:
+    """Signs for each push service once, for as long as the credential lasts."""
+
+    def __init__(
+        self, key: ec.EllipticCurvePrivateKey, subject: str, credential: Credential
+    ) -> None:
+        self._key = key
+        self._public = base64url(point(key.public_key()))
+        self._subject = subject
+        self._expires = int((credential.minted_at + 2 * TOKEN_PERIOD).timestamp())
+
+    def authorization(self, origin: str) -> str:
+        """Return the header's value for the push service at `origin`."""
+        claims = {"aud": origin, "exp": self._expires, "sub": self._subject}
+        return f"vapid t={es256_token(self._key, claims, {})}, k={self._public}"
+
+
+_HIGHEST = {Urgency.BREAKING: "high", Urgency.NORMAL: "normal", Urgency.QUIET: "low"}
+
+
+class Pushes:
+    """One alert for browsers. The headers are shared by all endpoints of one origin."""
+
+    def __init__(self, message: Message, signer: Signer) -> None:
+        self._message = message
+        self._signer = signer
+        self._authorizations: dict[str, str] = {}
+        self._heads = _heads(message, LIMIT)
+        self._short_heads = _heads(message, BRIDGED_LIMIT)
+
+    def requests(
+        self, targets: Sequence[Target], now: datetime
+    ) -> Iterator[Request | tuple[Position, Verdict]]:
+        """Yield one encrypted request for each target; the TTL is what is left at `now`."""
+        shared: dict[str, Sequence[str]] = {}
+        seconds = seconds_left(self._message, now)
+        for target in targets:
+            origin = origin_of(target.address)
+            headers = shared.get(origin)
+            if headers is None:
+                headers = shared[origin] = self._headers(origin, seconds)
+            body = self._body(target, origin)
+            if body is None:
+                yield target.position, DeviceRefused("it has no keys to encrypt for")
+            else:
+                yield Request(target.address, headers, body, (target.position,))
+
+    def _body(self, target: Target, origin: str) -> bytes | None:
+        heads = self._short_heads if origin.endswith(BRIDGED) else self._heads
+        ids = f'{target.delivery_id}","receipt":"{target.receipt}"}}'
+        try:
+            key = from_base64url(target.p256dh or "")
+            secret = from_base64url(target.auth or "")
+            return encrypt(heads[target.locale] + ids.encode(), key, secret)
+        except ValueError:
+            return None
+
+    def _headers(self, origin: str, seconds: int) -> Sequence[str]:
+        if origin not in self._authorizations:
+            self._authorizations[origin] = self._signer.authorization(origin)
+        message = self._message
+        urgency = "low" if message.silent else _HIGHEST[message.urgency]
+        return (
+            f"authorization: {self._authorizations[origin]}",
+            "content-encoding: aes128gcm",
+            "content-type: application/octet-stream",
+            f"ttl: {seconds}",
+            f"urgency: {urgency}",
+            f"topic: {_topic(message)}",
+        )
+
+
+_TAIL_ROOM = DELIVERY_ID_ROOM + RECEIPT_ROOM + len('","receipt":""}')
+
+
+def _heads(message: Message, limit: int) -> ByLocale[bytes]:
+    def make(words: Words, language: str) -> bytes:
+        return _head(_fit(words, language, message, limit)[0], language, message)
+
+    return ByLocale(message, make)
+
+
+def _fit(words: Words, language: str, message: Message, limit: int) -> tuple[Words, bool]:
+    frame = len(_head(Words("", ""), language, message)) + _TAIL_ROOM
+    return fit(words, limit - frame)
+
+
+def _topic(message: Message) -> str:
+    """Return the collapse key in the form that both `Topic` and a screen's `tag` take."""
+    return collapse_form(message.collapse_key, LONGEST_TOPIC, "-_")
+
+
+def _head(words: Words, language: str, message: Message) -> bytes:
+    """Return what the service worker reads, up to the delivery's id."""
+    image = image_of(message)
+    payload = {
+        "title": words.title,
+        "body": words.body,
+        "icon": message.icon_url,
+        **({"image": image} if image else {}),
+        "tag": _topic(message),
+        "url": message.url,
+        "lang": language,
+        "dir": "rtl" if right_to_left(language) else "ltr",
+        **({"silent": True} if message.silent else {}),
+        "urgency": message.urgency.value,
+        "alert_id": message.alert_id,
+        "story_id": message.story_id,
+        "delivery_id": "",
+    }
+    return json_bytes(payload).removesuffix(b'"}')

@@ -80,7 +80,8 @@ class Transfer(pycurl.Curl):
         setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
         setopt(pycurl.PIPEWAIT, 1)
         setopt(pycurl.NOSIGNAL, 1)
-        setopt(pycurl.PROTOCOLS_STR, "https" if rules.https_only else "https,http")
+        plain = 0 if rules.https_only else pycurl.PROTO_HTTP
+        setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS | plain)
         setopt(pycurl.PROXY, "")
         setopt(pycurl.FOLLOWLOCATION, 0)
         setopt(pycurl.SSL_VERIFYPEER, 1)
@@ -137,7 +138,7 @@ class Transfer(pycurl.Curl):
         lines, chunks = self._lines, self._chunks
         body = b"".join(chunks)[:BODY_KEPT] if chunks else b""
         answer = Answer(self.getinfo(pycurl.RESPONSE_CODE), LazyHeaders(tuple(lines)), body)
-        self._forget()
+        self.forget()
         return answer
 
     def failure(self, code: int, message: str) -> Answer:
@@ -146,7 +147,7 @@ class Transfer(pycurl.Curl):
             return self.answer()
         detail = " ".join(f"{message or pycurl.easy_strerror(code)} (curl {code})".split())
         answer = Answer(0, failure=self._why(code, message), detail=detail)
-        self._forget()
+        self.forget()
         return answer
 
     def _why(self, code: int, message: str) -> Failure:
@@ -158,7 +159,8 @@ class Transfer(pycurl.Curl):
             return Failure.NOT_SENT
         return Failure.UNKNOWN
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Drop what came back."""
         self.refused = False
         self._lines.clear()
         self._chunks.clear()

@@ -13,8 +13,10 @@ from workers.provider import Answer, Failure, Request
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
 AHEAD = 32
-"""Most requests handed to the client that it has not begun to send: enough to keep every stream
-busy, and few enough that their timeouts do not run while they wait for one."""
+"""Most requests handed to the client, once it is known to have no free stream, that wait for one:
+enough to keep every stream busy, and few enough that their timeouts hardly run while they wait."""
+FIRST_LIMIT = 100
+"""What nearly every server allows; tried first, then doubled for as long as nothing gets stuck."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,18 +31,26 @@ class Origin:
     """Requests that are with the client and not answered."""
     begun: int = 0
     """Those among them whose body has been read: they have a stream."""
-    ahead: int = 0
-    """Those that had none when the client last had its turn."""
+    limit: int = FIRST_LIMIT
+    """How many may be with the client at once, as far as was learnt."""
     sockets: set[int] = field(default_factory=set)
     waiting: deque[tuple[Request, float]] = field(default_factory=deque)
+    _looked_at: int = -1
 
-    def ready(self) -> bool:
-        """Whether one more request may be handed to the client now."""
-        return self.ahead < AHEAD if self.warm else not self.handed
+    def ready(self, turn: int) -> bool:
+        """Whether one more may be handed over; `turn` counts the times the client had to send."""
+        if not self.warm:
+            return not self.handed
+        if turn != self._looked_at:
+            self._looked_at = turn
+            self._learn()
+        return self.handed < self.limit
 
-    def after_turn(self) -> None:
-        """Take stock after the client has sent what it could."""
-        self.ahead = self.handed - self.begun
+    def _learn(self) -> None:
+        if self.handed > self.begun:
+            self.limit = self.begun + AHEAD
+        else:
+            self.limit = max(self.limit, 2 * self.handed)
 
     def cool(self) -> None:
         """Forget that it was warm: the next connection is a new one."""

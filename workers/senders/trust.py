@@ -30,7 +30,7 @@ class TrustStore:
 
 
 def _join(*files: Path) -> Path:
-    with tempfile.NamedTemporaryFile("wb", prefix="newszop-ca-", suffix=".pem", delete=False) as out:
+    with tempfile.NamedTemporaryFile(prefix="newszop-ca-", suffix=".pem", delete=False) as out:
         for file in files:
             out.write(file.read_bytes().rstrip() + b"\n")
     return Path(out.name)

@@ -49,6 +49,8 @@ class Apns(Standin):
     """api.push.apple.com for one team, one key and one app."""
 
     name = "apns"
+    http1 = False
+    first_streams = 1
 
     def __init__(self, pushes: Pushes, sky: Sky, gate: "ProviderTokens", topic: str) -> None:
         super().__init__(pushes, sky)
@@ -124,7 +126,7 @@ class Apns(Standin):
         return dict(payload)
 
     def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
-        """Apple's trouble: a reason, and with 410 the time of it."""
+        """Return Apple's trouble: a reason, and with 410 the time of it."""
         reasons = {
             Kind.GONE: "Unregistered",
             Kind.GONE_LATER: "Unregistered",

@@ -1,11 +1,19 @@
-"""One stand-in's public origin, served as the weather demands, at the same port for life."""
+"""One stand-in's public origin, at the same port for life, served as the weather demands.
 
+In fair weather granian serves it; when connections are to suffer, the rough server takes its place
+on the same port. Clients see their connections closed once, as when a provider restarts.
+"""
+
+import asyncio
 from pathlib import Path
 
-from workers.standins import fair
+from workers.standins import fair, rough
 from workers.standins.standin import Standin
 from workers.standins.traffic import Traffic
-from workers.standins.weather import Sky
+from workers.standins.weather import Roughness, Sky
+
+TRIES = 100
+BETWEEN_TRIES_S = 0.02
 
 
 class Door:
@@ -19,13 +27,12 @@ class Door:
         self._folder = folder
         self._sky = sky
         self._traffic = traffic
-        self._running: fair.Running | None = None
+        self._running: fair.Running | rough.Running | None = None
+        self._roughness: Roughness | None = None
 
     async def open(self) -> None:
-        """Begin to serve."""
-        target = fair.target_of(self._standin, self._traffic)
-        http1 = self._standin.name != "apns"  # Apple speaks HTTP/2 alone
-        self._running = await fair.serve(target, self.port, self._folder, http1=http1)
+        """Begin to serve, in fair weather."""
+        await self._serve(None)
 
     async def close(self) -> None:
         """Stop serving."""
@@ -34,4 +41,29 @@ class Door:
             self._running = None
 
     async def suit(self) -> None:
-        """Serve as the weather now demands."""
+        """Serve as the weather now demands; nothing changes if it demands nothing new."""
+        name = self._standin.name
+        wanted = self._sky.roughness(name) if self._sky.is_rough(name) else None
+        if wanted != self._roughness:
+            await self.close()
+            await self._serve(wanted)
+
+    async def _serve(self, roughness: Roughness | None) -> None:
+        """Serve; the port may take a moment to be free of the server before."""
+        self._roughness = roughness
+        for attempt in range(TRIES):
+            try:
+                self._running = await self._start(roughness)
+            except OSError:
+                if attempt == TRIES - 1:
+                    raise
+                await asyncio.sleep(BETWEEN_TRIES_S)
+            else:
+                return
+
+    async def _start(self, roughness: Roughness | None) -> fair.Running | rough.Running:
+        standin, folder = self._standin, self._folder
+        if roughness is not None:
+            return await rough.serve(standin, self._traffic, self.port, folder, roughness)
+        target = fair.target_of(standin, self._traffic)
+        return await fair.serve(target, self.port, folder, http1=standin.http1)

@@ -123,7 +123,7 @@ class Expo(Standin):
         return None
 
     def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # devices get tickets
-        """Expo's trouble with a whole request."""
+        """Return Expo's trouble with a whole request."""
         status = STATUSES[kind]
         return Answer(status, [("content-type", "application/json")], self.excuse(status))
 

@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from granian.constants import HTTPModes, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
@@ -19,6 +18,7 @@ HOST = "127.0.0.1"
 STREAMS = 1000
 START_WITHIN = 10.0
 STOP_WITHIN = 5.0
+BETWEEN_LOOKS = 0.005
 LONGEST_HANG = 900.0
 
 Target = Callable[[Any, Any], Awaitable[None]]
@@ -44,19 +44,28 @@ def target_of(standin: Standin, traffic: Traffic) -> Target:
     return target
 
 
-@dataclass(slots=True)
 class Running:
     """A granian server that is up."""
 
-    server: Server
-    task: asyncio.Task[None]
+    _ending: ClassVar[set[asyncio.Task[None]]] = set()
+
+    def __init__(self, server: Server, port: int, task: asyncio.Task[None]) -> None:
+        self._server = server
+        self._port = port
+        self._task = task
 
     async def stop(self) -> None:
-        """Take the listening socket away and tell the connections to go."""
-        self.server.stop()
-        done, _ = await asyncio.wait({self.task}, timeout=STOP_WITHIN)
-        if not done:
-            self.task.cancel()
+        """Take the listening socket away and tell the connections to go.
+
+        Granian ends when its last client has closed, which may be long after: that is not waited
+        for, only that the port is free.
+        """
+        self._ending.add(self._task)
+        self._task.add_done_callback(self._ending.discard)
+        self._server.stop()  # type: ignore[no-untyped-call]
+        async with asyncio.timeout(STOP_WITHIN):
+            while await _answers(self._port):
+                await asyncio.sleep(BETWEEN_LOOKS)
 
 
 async def serve(target: Target, port: int, certificates: Path | None, *, http1: bool) -> Running:
@@ -77,17 +86,24 @@ async def serve(target: Target, port: int, certificates: Path | None, *, http1: 
     )
     task = asyncio.create_task(server.serve())
     await _listening(port, task)
-    return Running(server, task)
+    return Running(server, port, task)
 
 
 async def _listening(port: int, task: asyncio.Task[None]) -> None:
+    """Wait until the port answers; raise OSError if the server ended instead."""
     async with asyncio.timeout(START_WITHIN):
         while not task.done():
-            try:
-                _, writer = await asyncio.open_connection(HOST, port)
-            except OSError:
-                await asyncio.sleep(0.005)
-                continue
-            writer.close()
-            return
-    raise OSError(f"cannot serve on port {port}") from (task.exception() if task.done() else None)
+            if await _answers(port):
+                return
+            await asyncio.sleep(BETWEEN_LOOKS)
+    raise OSError(f"cannot serve on port {port}") from task.exception()
+
+
+async def _answers(port: int) -> bool:
+    """Say whether somebody accepts connections on the port."""
+    try:
+        _, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    writer.close()
+    return True

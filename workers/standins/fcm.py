@@ -99,7 +99,7 @@ class Fcm(Standin):
         return error(403, denied, code=None)
 
     def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
-        """Google's trouble; with 429 the time to wait."""
+        """Return Google's trouble; with 429 the time to wait."""
         if kind is Kind.TOO_MANY:
             return error(429, headers=[("retry-after", "1")])
         return error(

@@ -137,7 +137,7 @@ class Hms(Standin):
         )
 
     def blow(self, kind: Kind, address: str) -> Answer:
-        """Huawei's trouble: flow control is a 503, an inner error a code."""
+        """Return Huawei's trouble: flow control is a 503, an inner error a code."""
         if kind in (Kind.GONE, Kind.GONE_LATER, Kind.REFUSED):
             return _tally([address], [])
         if kind is Kind.FAILED:

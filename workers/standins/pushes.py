@@ -66,7 +66,7 @@ class Pushes:
         self._open: list[Push] = []
         self._segments: list[bytes] = []
         self._compressed = 0
-        self._addresses: "array[int]" = array("q")
+        self._addresses: array[int] = array("q")
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._of_providers: dict[str, Tally] = {}
 
@@ -161,7 +161,7 @@ def _page(tallies: Sequence[Tally], page: slice) -> Sequence[int]:
     """Return the positions of one page over all `tallies`, oldest first."""
     if len(tallies) == 1:
         return tallies[0].positions[page]
-    merged: "array[int]" = array("I")
+    merged: array[int] = array("I")
     for tally in tallies:
         merged.extend(tally.positions[: page.stop])
     return sorted(merged)[page]

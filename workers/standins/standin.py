@@ -26,6 +26,10 @@ class Standin(ABC):
     """One provider's side. A subclass knows its rules; servers only ever call `answer`."""
 
     name: ClassVar[str]
+    http1: ClassVar[bool] = True
+    """Whether HTTP/1.1 is spoken beside HTTP/2."""
+    first_streams: ClassVar[int | None] = None
+    """The most streams on a connection that has not shown a good credential yet."""
 
     def __init__(self, pushes: Pushes, sky: Sky) -> None:
         self.pushes = pushes

@@ -21,7 +21,7 @@ class Traffic:
     def note(self, provider: str, outcome: int | str) -> None:
         """Count one request and its status, or the fate it met instead."""
         self._answers[(provider, outcome)] += 1
-        if outcome.__class__ is int and outcome < 300:  # type: ignore[operator]  # noqa: PLR2004  # success
+        if isinstance(outcome, int) and outcome < 300:  # noqa: PLR2004  # success
             second = int(time.time())
             counted = self._seconds.get(second)
             if counted is None:

@@ -79,7 +79,7 @@ class WebPush(Standin):
         return self.take(push, Answer(201, [("location", location), ("ttl", str(ttl))]))
 
     def _check_binding(self, subscription: Subscription, server_key: bytes) -> None:
-        """A subscription belongs to one key: the one it was made with, else the first to push."""
+        """Hold a subscription to one key: the one it was made with, else the first to push."""
         shown = subscriptions.fingerprint(server_key)
         bound = subscription.bound_to
         if bound == UNBOUND:
@@ -88,7 +88,7 @@ class WebPush(Standin):
             raise Refused(_refusal(403, "The VAPID key is not the one of the subscription."))
 
     def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
-        """The push service's trouble; with 429 the time to wait."""
+        """Return the push service's trouble; with 429 the time to wait."""
         if kind in (Kind.GONE, Kind.GONE_LATER):
             return _refusal(410, "The subscription has ended.", 106)
         if kind is Kind.REFUSED:

@@ -1,0 +1,139 @@
+"""For admins: what waits where, the providers and their holds, the audit trail."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from service import operations
+from service.api.dependencies import (
+    Closed,
+    Cursor,
+    Id,
+    Limit,
+    Listing,
+    Moment,
+    RedisDep,
+    SettingsDep,
+    WorkDep,
+)
+from service.auth import require
+from service.domain.people import Caller, Scope
+from service.store import audit
+
+router = APIRouter(prefix="/api/admin", tags=["admin"])
+Admin = Annotated[Caller, require(Scope.ADMIN)]
+
+
+class _Shown(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class QueueOut(_Shown):
+    """Messages in a queue; null while Redis is away."""
+
+    name: str
+    messages: int | None
+
+
+class WaitingOut(_Shown):
+    """Open deliveries of a provider, each counted once; seconds since the oldest was due."""
+
+    name: str
+    pending: int
+    leased: int
+    retrying: int
+    oldest_seconds: float
+
+
+class WorkerOut(_Shown):
+    """A worker seen within the last minute."""
+
+    name: str
+    queues: list[str]
+    last_seen: Moment
+
+
+class OverviewOut(_Shown):
+    """What waits where, and who is there to take it."""
+
+    queues: list[QueueOut]
+    providers: list[WaitingOut]
+    workers: list[WorkerOut]
+
+
+class ProviderOut(_Shown):
+    """A provider, and how it did in the last minute.
+
+    `error_share` is of the answered deliveries of the batches at work in that minute, those
+    retrying or buried; null when there was none.
+    """
+
+    name: str
+    held: bool
+    reason: str | None
+    since: Moment | None
+    held_by: str | None
+    accepted_per_second: float
+    error_share: float | None
+
+
+class HoldIn(Closed):
+    """Why a provider is not to be used."""
+
+    reason: str
+
+
+class EntryOut(_Shown):
+    """One deed of the audit trail."""
+
+    id: Id
+    at: Moment
+    who: str
+    name: str
+    verb: str
+    what: str
+    detail: dict[str, Any]
+
+
+@router.get("/queues")
+def queues(work: WorkDep, client: RedisDep, settings: SettingsDep, _: Admin) -> OverviewOut:
+    """Count the messages that wait, the deliveries that wait, and the workers."""
+    return OverviewOut.model_validate(operations.overview(work, client, settings))
+
+
+@router.get("/providers")
+def providers(work: WorkDep, settings: SettingsDep, _: Admin) -> Listing[ProviderOut]:
+    """List the providers in use."""
+    found = operations.providers(work, settings)
+    return Listing(items=[ProviderOut.model_validate(one) for one in found], next=None)
+
+
+@router.put("/providers/{name}/hold")
+def hold(
+    name: str, sent: HoldIn, work: WorkDep, settings: SettingsDep, caller: Admin
+) -> ProviderOut:
+    """Stop using a provider: its deliveries wait until it is released, or run out."""
+    operations.hold(work, settings, name, sent.reason, caller)
+    return _provider(work, settings, name)
+
+
+@router.delete("/providers/{name}/hold")
+def release(name: str, work: WorkDep, settings: SettingsDep, caller: Admin) -> ProviderOut:
+    """Use a provider again: what waited goes on at once."""
+    operations.release(work, settings, name, caller)
+    return _provider(work, settings, name)
+
+
+@router.get("/audit")
+def audit_trail(
+    work: WorkDep, _: Admin, cursor: Cursor = None, limit: Limit = 50, what: str | None = None
+) -> Listing[EntryOut]:
+    """List who did what to what, the newest first; `what` is for instance `story:42`."""
+    found = audit.page(work.session, cursor, limit, what=what)
+    return Listing(items=[EntryOut.model_validate(one) for one in found.items], next=found.next)
+
+
+def _provider(work: WorkDep, settings: SettingsDep, name: str) -> ProviderOut:
+    found = {one.name: one for one in operations.providers(work, settings)}
+    return ProviderOut.model_validate(found[name])

@@ -1,0 +1,80 @@
+"""For machines that watch us: alive, ready, and the figures for Prometheus."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import redis
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.api.dependencies import RedisDep, SettingsDep
+from service.api.metrics import gauges_now
+from service.api.problems import KINDS, problem
+from service.domain.errors import Unavailable
+from service.store import gauges, migrate
+from service.store.session import transaction
+
+router = APIRouter(tags=["health"])
+
+
+class Ready(BaseModel):
+    """What this process finds; `warnings` need a person but take no site out of service."""
+
+    status: str
+    missing: list[str] = []
+    warnings: list[str] = []
+
+
+@router.get("/health/live")
+async def live() -> dict[str, str]:
+    """Say that the process answers; asks nobody, and needs no thread to say so."""
+    return {"status": "alive"}
+
+
+@router.get("/health/ready", response_model=Ready)
+def ready(request: Request, client: RedisDep, settings: SettingsDep) -> Any:
+    """Say whether requests can be served: 503 names what is missing."""
+    missing = _missing_in_postgres(settings.database_url)
+    try:
+        client.ping()
+    except redis.RedisError:
+        missing.append("Redis")
+    warnings = [] if missing else _warnings(request.app.state.engine, settings.canary_minutes)
+    if missing:
+        return problem(
+            KINDS[Unavailable],
+            f"Missing: {', '.join(missing)}.",
+            headers={"Retry-After": "2"},
+            missing=missing,
+            warnings=warnings,
+        )
+    return Ready(status="ready", warnings=warnings)
+
+
+def _missing_in_postgres(url: str) -> list[str]:
+    """Ask on a connection of its own: a busy pool is not a missing database."""
+    try:
+        return ["migrations"] if migrate.pending(url) else []
+    except SQLAlchemyError:
+        return ["Postgres"]
+
+
+def _warnings(engine: Engine, minutes: int) -> list[str]:
+    with transaction(engine) as session:
+        last = gauges.last_canary(session)
+    if last is None:
+        return ["canary: none has come through yet"]
+    if datetime.now(UTC) - last > timedelta(minutes=minutes):
+        return [f"canary: the last one came through at {last.isoformat()}"]
+    return []
+
+
+@router.get("/metrics", include_in_schema=False)
+def metrics(request: Request, client: RedisDep, settings: SettingsDep) -> Response:
+    """Return this process's counters and everybody's gauges in Prometheus' text form."""
+    state = request.app.state
+    text = generate_latest(state.registry) + gauges_now(state.engine, client, settings.providers)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

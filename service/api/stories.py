@@ -1,0 +1,207 @@
+"""Stories over JSON. A STORY ENTERS HERE: `POST /api/stories`."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response, status
+from pydantic import BaseModel, Field, StrictInt
+
+from service import newsroom
+from service.api.dependencies import (
+    Closed,
+    Cursor,
+    Id,
+    Limit,
+    Listing,
+    Moment,
+    SettingsDep,
+    WorkDep,
+)
+from service.auth import require
+from service.domain.errors import NotFound
+from service.domain.people import Caller, Scope
+from service.domain.story import Outcome, Story, StoryState, StoryText, readable
+from service.domain.topic import parse_path
+from service.newsroom import Incoming
+from service.store import stories
+
+router = APIRouter(prefix="/api/stories", tags=["stories"])
+Writer = Annotated[Caller, require(Scope.STORIES_WRITE)]
+TopicFilter = Annotated[
+    str | None,
+    Query(max_length=200, description="Only stories of this topic and of all below it."),
+]
+
+
+class StoryIn(Closed):
+    """A story as its sender tells it. Left out and null are the same."""
+
+    headline: str = Field(examples=["Grid holds through the storm"])
+    body: str = Field(description="HTML or plain text, at most 1 MiB; kept as safe HTML.")
+    summary: str | None = None
+    topics: list[str] | None = Field(None, examples=[["weather", "world/ukraine"]])
+    language: str | None = Field(None, description="BCP 47; `en` when left out.")
+    source_uri: str | None = Field(None, description="The sender's own name of the story.")
+    version: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | None = None
+    author: str | None = None
+    image_url: str | None = None
+    urgency: Annotated[StrictInt, Field(ge=1, le=9)] | None = Field(
+        None, description="The agencies' scale: 1 is a flash."
+    )
+    embargo_until: Moment | None = None
+    expires_at: Moment | None = None
+    state: Literal["published", "draft"] = "published"
+
+    def incoming(self) -> Incoming:
+        """Return the story as the newsroom takes it."""
+        text = StoryText(
+            headline=self.headline,
+            body=self.body,
+            summary=self.summary or "",
+            topics=tuple(self.topics or ()),
+            language=self.language or "en",
+            author=self.author or "",
+            image_url=self.image_url,
+            urgency=self.urgency,
+            embargo_until=self.embargo_until,
+            expires_at=self.expires_at,
+        )
+        return Incoming(
+            text=text,
+            state=StoryState(self.state),
+            source_uri=self.source_uri,
+            version=self.version,
+        )
+
+
+class IngestedOut(BaseModel):
+    """What became of an incoming story."""
+
+    id: Id
+    slug: str
+    url: str
+    version: int
+    outcome: Outcome
+
+
+class StoryHead(BaseModel):
+    """A story as lists show it: everything but its body."""
+
+    id: Id
+    slug: str
+    url: str
+    version: int
+    state: StoryState
+    headline: str
+    summary: str
+    topics: list[str]
+    language: str
+    author: str
+    image_url: str | None
+    urgency: int | None
+    published_at: Moment | None
+    updated_at: Moment
+    expires_at: Moment | None
+
+
+class StoryOut(StoryHead):
+    """A story with its body, safe HTML."""
+
+    body: str
+
+
+def _head(story: Story, site: str) -> StoryHead:
+    return StoryHead.model_validate(_members(story, site))
+
+
+def _whole(story: Story, site: str) -> StoryOut:
+    return StoryOut.model_validate(_members(story, site) | {"body": story.text.body})
+
+
+def _members(story: Story, site: str) -> dict[str, object]:
+    text = story.text
+    return {
+        "id": story.id,
+        "slug": story.slug,
+        "url": stories.url(site, story.slug),
+        "version": story.version,
+        "state": story.state,
+        "headline": text.headline,
+        "summary": text.summary,
+        "topics": text.topics,
+        "language": text.language,
+        "author": text.author,
+        "image_url": text.image_url,
+        "urgency": text.urgency,
+        "published_at": story.published_at,
+        "updated_at": story.updated_at,
+        "expires_at": text.expires_at,
+    }
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, responses={200: {"model": IngestedOut}})
+def take_in(
+    sent: StoryIn, work: WorkDep, settings: SettingsDep, caller: Writer, response: Response
+) -> IngestedOut:
+    """Take in a story, 201 when it is new and 200 when it is known.
+
+    A story is known by its `source_uri`. A lower version, or the same one with other text, is
+    ignored; without a version a different text is the next one. Unknown topics are created.
+    """
+    ingested = newsroom.ingest(work, sent.incoming(), caller)
+    if ingested.outcome is not Outcome.CREATED:
+        response.status_code = status.HTTP_200_OK
+    story = ingested.story
+    response.headers["Location"] = f"/api/stories/{story.id}"
+    return IngestedOut(
+        id=story.id,
+        slug=story.slug,
+        url=stories.url(settings.public_url, story.slug),
+        version=story.version,
+        outcome=ingested.outcome,
+    )
+
+
+@router.get("")
+def newest(
+    work: WorkDep,
+    settings: SettingsDep,
+    topic: TopicFilter = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Listing[StoryHead]:
+    """List the published stories, the newest first, without their bodies."""
+    path = None if topic is None else parse_path(topic, "topic")
+    found = stories.newest(work.session, path, cursor, limit)
+    heads = [_head(story, settings.public_url) for story in found.items]
+    return Listing(items=heads, next=found.next)
+
+
+@router.get("/{story_id}")
+def read(story_id: Id, work: WorkDep, settings: SettingsDep) -> StoryOut:
+    """Return one published story."""
+    return _whole(_public(work, story_id), settings.public_url)
+
+
+@router.get("/{story_id}/next")
+def read_next(
+    story_id: Id, work: WorkDep, settings: SettingsDep, topic: TopicFilter = None
+) -> StoryOut:
+    """Return the next older published story, of `topic` if one is named; 404 at the end."""
+    path = None if topic is None else parse_path(topic, "topic")
+    following = stories.next_older(work.session, _public(work, story_id), path)
+    if following is None:
+        raise NotFound("This is the oldest story.")
+    return _whole(following, settings.public_url)
+
+
+@router.post("/{story_id}/retract")
+def retract(story_id: Id, work: WorkDep, settings: SettingsDep, caller: Writer) -> StoryOut:
+    """Take a story back: its page is gone, its scheduled and running alerts stop."""
+    return _whole(newsroom.retract(work, story_id, caller), settings.public_url)
+
+
+def _public(work: WorkDep, story_id: int) -> Story:
+    story = stories.get(work.session, story_id)
+    if story is None or not readable(story, work.now):
+        raise NotFound("There is no such story.")
+    return story

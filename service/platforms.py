@@ -1,0 +1,124 @@
+"""The one door from here to the providers: address checks, previews, settings, the VAPID key.
+
+Nothing behind it does I/O but reading the settings and the key files they name. What is read is
+kept for as long as the environment stays as it is.
+"""
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.domain.device import Registration
+from service.domain.errors import Invalid
+from service.settings import Settings, SettingsError, explain
+from workers import provider as providers
+from workers.provider import CredentialRefused, Message, Preview, Provider
+from workers.providers import webpush
+
+__all__ = [
+    "Message",
+    "Preview",
+    "check",
+    "configured",
+    "previews",
+    "settings_classes",
+    "start_check",
+    "vapid_public_key",
+]
+
+WEB_PUSH = webpush.Provider.name
+
+Found = TypeVar("Found")
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+class _InUse(BaseSettings):
+    """The one setting of the service's own that counts here."""
+
+    model_config = SettingsConfigDict(env_prefix="NEWSZOP_", env_file=".env", extra="ignore")
+
+    providers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        Settings.model_fields["providers"].default
+    )
+
+
+def configured() -> tuple[str, ...]:
+    """Return the names of the providers in use, as NEWSZOP_PROVIDERS has them."""
+    return _configured(_environment("NEWSZOP_"))
+
+
+def check(provider: str, registration: Registration) -> Registration:
+    """Return the registration in its one spelling; raises `Invalid` naming the field at fault."""
+    names = configured()
+    if provider not in names:
+        raise Invalid("provider", f"Use one of the providers in use here: {', '.join(names)}.")
+    return _find(provider).check(registration)
+
+
+def previews(message: Message, locale: str = "") -> dict[str, Preview]:
+    """Return what the screens of each provider in use would show to a device of that locale."""
+    return {name: _find(name).preview(message, locale) for name in configured()}
+
+
+def vapid_public_key() -> str | None:
+    """Return the key that browsers subscribe with, base64url; None without Web Push."""
+    if WEB_PUSH not in configured():
+        return None
+    found = _find(WEB_PUSH)
+    return found.public_key if isinstance(found, webpush.Provider) else None
+
+
+def settings_classes() -> dict[str, type[BaseSettings]]:
+    """Return each provider's own settings by its name, in use or not."""
+    return {name: providers.settings_class(name) for name in providers.names()}
+
+
+def start_check(settings: Settings) -> None:
+    """Raise `SettingsError`, one line, when a provider in use is unknown or wrongly configured."""
+    if not settings.providers:
+        raise SettingsError("NEWSZOP_PROVIDERS: name at least one provider")
+    known = providers.names()
+    for name in settings.providers:
+        if name not in known:
+            wanted = ", ".join(known)
+            raise SettingsError(f"NEWSZOP_PROVIDERS: there is no provider {name!r}; use {wanted}")
+        _find(name)
+
+
+def _find(name: str) -> Provider:
+    cls = providers.settings_class(name)
+    return _read(name, _environment(str(cls.model_config.get("env_prefix", ""))))
+
+
+@lru_cache(maxsize=32)
+def _read(name: str, environment: tuple[tuple[str, str], ...]) -> Provider:
+    del environment  # the cache's key: another environment is read anew
+    return _in_one_line(providers.settings_class(name), lambda: providers.find(name))
+
+
+@lru_cache(maxsize=8)
+def _configured(environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    del environment
+    return _in_one_line(_InUse, lambda: _InUse().providers)
+
+
+def _in_one_line(cls: type[BaseSettings], read: Callable[[], Found]) -> Found:
+    try:
+        return read()
+    except ValidationError as error:
+        raise SettingsError(explain(cls, error)) from None
+    except CredentialRefused as refused:
+        raise SettingsError(getattr(refused.verdict, "why", str(refused))) from None
+
+
+def _environment(prefix: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith(prefix)))

@@ -1,0 +1,58 @@
+"""The table `audit`: who did what to what, and when. Nothing here changes or deletes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String, func, insert, literal, select, tuple_
+from sqlmodel import Session, SQLModel
+
+from service.store import paging
+from service.store.schema import ApiKeyRow, AuditRow, StaffRow, new_id
+
+_AUDIT = SQLModel.metadata.tables[AuditRow.__tablename__]
+_A = _AUDIT.c
+_STAFF = SQLModel.metadata.tables[StaffRow.__tablename__]
+_KEY = SQLModel.metadata.tables[ApiKeyRow.__tablename__]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One deed. `who` is `key:<id>`, `staff:<id>` or a program; `name` is how people call them."""
+
+    id: int
+    at: datetime
+    who: str
+    name: str
+    verb: str
+    what: str
+    detail: Mapping[str, Any]
+
+
+def write(session: Session, who: str, verb: str, what: str, **detail: Any) -> None:
+    """Write a deed down, in the transaction of the deed itself."""
+    session.execute(
+        insert(_AUDIT).values(id=new_id(), who=who, verb=verb, what=what, detail=detail)
+    )
+
+
+def page(
+    session: Session, cursor: str | None = None, limit: int = 50, *, what: str | None = None
+) -> paging.Page[Entry]:
+    """Return deeds, the newest first; `what` narrows to those done to one thing."""
+    name = func.coalesce(_STAFF.c.email, _KEY.c.name, _A.who, type_=String)
+    query = (
+        select(*_A, name.label("name"))
+        .outerjoin(_STAFF, _A.who == literal("staff:").concat(_STAFF.c.id))
+        .outerjoin(_KEY, _A.who == literal("key:").concat(_KEY.c.id))
+        .order_by(_A.at.desc(), _A.id.desc())
+        .limit(limit + 1)
+    )
+    if what is not None:
+        query = query.where(_A.what == what)
+    after = paging.read_moment(cursor)
+    if after is not None:
+        query = query.where(tuple_(_A.at, _A.id) < tuple_(*after))
+    found = [Entry(**row._mapping) for row in session.execute(query)]  # noqa: SLF001 - a row's API
+    return paging.cut(found, limit, lambda last: paging.after_moment(last.at, last.id))

@@ -1,0 +1,49 @@
+"""The table `worker`: each worker's sign of life."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+ALIVE = "60 s"
+FORGOTTEN = "1 day"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """A worker, the queues it takes from, and when it was last seen."""
+
+    name: str
+    queues: tuple[str, ...]
+    last_seen: datetime
+
+
+def beat(session: Session, name: str, queues: Sequence[str]) -> None:
+    """Write that a worker lives, and forget those of yesterday."""
+    session.execute(
+        text(
+            "INSERT INTO worker (name, queues, last_seen) VALUES (:name, :queues, now()) "
+            "ON CONFLICT (name) DO UPDATE SET queues = excluded.queues, last_seen = now()"
+        ),
+        {"name": name, "queues": list(queues)},
+    )
+    session.execute(
+        text("DELETE FROM worker WHERE last_seen < now() - CAST(:forgotten AS interval)"),
+        {"forgotten": FORGOTTEN},
+    )
+
+
+def alive(session: Session) -> list[Heartbeat]:
+    """Return the workers seen within a minute, by name."""
+    rows = session.execute(
+        text(
+            "SELECT name, queues, last_seen FROM worker "
+            "WHERE last_seen > now() - CAST(:alive AS interval) ORDER BY name"
+        ),
+        {"alive": ALIVE},
+    )
+    return [
+        Heartbeat(name=row.name, queues=tuple(row.queues), last_seen=row.last_seen) for row in rows
+    ]

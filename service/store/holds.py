@@ -1,0 +1,95 @@
+"""The table `hold`: providers we have stopped using until a person or a probe clears them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from service.domain.alert import queue_of
+from service.domain.subscription import Urgency
+
+WORKER = "worker"
+"""Who holds when no person does: such a hold is probed, a person's is not."""
+PROBE_EVERY = "30 s"
+MOST_WOKEN = 500
+"""Alerts told at once that a provider is back; the sweep finds the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Why a provider is not used, since when and by whom."""
+
+    reason: str
+    since: datetime
+    held_by: str
+
+
+def held(session: Session) -> dict[str, Hold]:
+    """Return the holds by the provider's name."""
+    rows = session.execute(text("SELECT provider, reason, since, held_by FROM hold"))
+    return {
+        row.provider: Hold(reason=row.reason, since=row.since, held_by=row.held_by) for row in rows
+    }
+
+
+def hold(session: Session, provider: str, reason: str, by: str) -> None:
+    """Stop using a provider. A person's hold is not overwritten by a worker's."""
+    session.execute(
+        text(
+            "INSERT INTO hold (provider, reason, held_by, since, probe_at) "
+            "VALUES (:provider, :reason, :by, now(), "
+            "CASE WHEN :by = :worker THEN now() + CAST(:every AS interval) END) "
+            "ON CONFLICT (provider) DO UPDATE SET reason = excluded.reason, "
+            "held_by = excluded.held_by, probe_at = excluded.probe_at "
+            "WHERE hold.held_by = :worker OR excluded.held_by <> :worker"
+        ),
+        {
+            "provider": provider,
+            "reason": reason,
+            "by": by,
+            "worker": WORKER,
+            "every": PROBE_EVERY,
+        },
+    )
+
+
+def release(session: Session, provider: str) -> bool:
+    """End a hold; false when there was none."""
+    found = session.execute(
+        text("DELETE FROM hold WHERE provider = :provider RETURNING 1"), {"provider": provider}
+    )
+    return found.one_or_none() is not None
+
+
+def take_probe(session: Session, provider: str) -> bool:
+    """Whether the caller is the one who may try the provider now: once in 30 s, one of all."""
+    found = session.execute(
+        text(
+            "UPDATE hold SET probe_at = now() + CAST(:every AS interval) "
+            "WHERE provider = :provider AND probe_at <= now() RETURNING 1"
+        ),
+        {"provider": provider, "every": PROBE_EVERY},
+    )
+    return found.one_or_none() is not None
+
+
+def wake(session: Session, provider: str) -> list[tuple[int, str]]:
+    """Let waiting batches of a provider be claimed now; return their running alerts and queues."""
+    session.execute(
+        text(
+            "UPDATE batch SET claimable_at = now() WHERE finished_at IS NULL "
+            "AND provider = :provider AND lease_token IS NULL AND claimable_at > now()"
+        ),
+        {"provider": provider},
+    )
+    rows = session.execute(
+        text(
+            "SELECT a.id, a.urgency FROM alert a WHERE a.state IN ('planning', 'sending') "
+            "AND EXISTS (SELECT 1 FROM batch b WHERE b.alert_id = a.id "
+            "AND b.finished_at IS NULL AND b.provider = :provider) "
+            "ORDER BY a.urgency DESC, a.created_at LIMIT :most"
+        ),
+        {"provider": provider, "most": MOST_WOKEN},
+    ).tuples()
+    return [(alert_id, queue_of(Urgency.of_rank(rank))) for alert_id, rank in rows]

@@ -1,0 +1,123 @@
+"""The fields of Send Push: read into a draft, and shown again as they were typed."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import Form
+from pydantic import BaseModel
+
+from service.domain.alert import DEFAULT_TTL, MAX_TEXT, MAX_TITLE, Draft, Words
+from service.domain.errors import Invalid
+from service.domain.story import Story
+from service.domain.subscription import Urgency
+
+LOCALE_ROWS = 3
+LIFETIMES = (
+    (30 * 60, "half an hour"),
+    (3600, "an hour"),
+    (4 * 3600, "4 hours"),
+    (12 * 3600, "12 hours"),
+    (24 * 3600, "a day"),
+    (72 * 3600, "3 days"),
+)
+_NO_WISHES = frozenset({"confirm", "counted", "intent", "csrf"})
+_Title = Annotated[str, Form(max_length=MAX_TITLE)]
+_Text = Annotated[str, Form(max_length=MAX_TEXT)]
+
+
+class PushFields(BaseModel):
+    """The form as it comes in."""
+
+    mode: Annotated[str, Form(pattern="^(first|correct|again)$")] = "first"
+    title: _Title = ""
+    body: _Text = ""
+    urgency: Urgency = Urgency.NORMAL
+    audience: Annotated[str, Form(pattern="^(story|topics|everyone)$")] = "story"
+    topic: Annotated[list[str], Form(max_length=50)] = []
+    send_at: Annotated[str, Form(max_length=40)] = ""
+    zone: Annotated[str, Form(max_length=64)] = "UTC"
+    ttl: Annotated[int, Form(ge=1, le=28 * 86_400)] = int(DEFAULT_TTL.total_seconds())
+    dry_run: str = ""
+    confirm: str = ""
+    counted: int | None = None
+    intent: Annotated[str, Form(max_length=100)] = ""
+    locale_tag_1: Annotated[str, Form(max_length=40)] = ""
+    locale_title_1: _Title = ""
+    locale_body_1: _Text = ""
+    locale_tag_2: Annotated[str, Form(max_length=40)] = ""
+    locale_title_2: _Title = ""
+    locale_body_2: _Text = ""
+    locale_tag_3: Annotated[str, Form(max_length=40)] = ""
+    locale_title_3: _Title = ""
+    locale_body_3: _Text = ""
+
+    def locales(self) -> list[tuple[str, str, str]]:
+        """Return the rows of words in other languages."""
+        return [
+            (
+                getattr(self, f"locale_tag_{n}").strip(),
+                getattr(self, f"locale_title_{n}"),
+                getattr(self, f"locale_body_{n}"),
+            )
+            for n in range(1, LOCALE_ROWS + 1)
+        ]
+
+    def read(self) -> Draft:
+        """Return what the editor asks for, or raise `Invalid`."""
+        topics = tuple(self.topic) if self.audience == "topics" else None
+        if self.mode != "correct" and topics == ():
+            raise Invalid("topics", "Choose at least one topic, or another audience.")
+        correct = self.mode == "correct"
+        return Draft(
+            title=self.title.strip() or None,
+            body=self.body.strip() or None,
+            urgency=self.urgency,
+            topics=None if correct else topics,
+            everyone=not correct and self.audience == "everyone",
+            ttl=timedelta(seconds=self.ttl),
+            send_at=self._send_at(),
+            dry_run=bool(self.dry_run),
+            update=self.mode != "first",
+            locales={tag: Words(t, b) for tag, t, b in self.locales() if tag},
+        )
+
+    def _send_at(self) -> datetime | None:
+        if not self.send_at.strip():
+            return None
+        try:
+            local = datetime.fromisoformat(self.send_at.strip())
+            zone = ZoneInfo(self.zone)
+        except (ValueError, OSError, LookupError):
+            raise Invalid("send_at", "Give a date and a time, or leave it empty.") from None
+        return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)
+
+    def wishes(self) -> dict[str, Any]:
+        """Return what is asked for, without what only guards the sending."""
+        return self.model_dump(mode="json", exclude=set(_NO_WISHES))
+
+
+def initial(story: Story, mode: str) -> PushFields:
+    """Return the form as it is first shown: the words of the story."""
+    return PushFields(
+        mode=mode,
+        title=story.text.headline[:MAX_TITLE],
+        body=story.text.summary[:MAX_TEXT],
+        topic=list(story.text.topics),
+    )
+
+
+def shown_of(fields: PushFields) -> dict[str, Any]:
+    """Return the fields as the page shows them."""
+    return {
+        "mode": fields.mode,
+        "title": fields.title,
+        "body": fields.body,
+        "urgency": fields.urgency.value,
+        "audience": fields.audience,
+        "topics": fields.topic,
+        "send_at": fields.send_at,
+        "ttl": fields.ttl,
+        "dry_run": bool(fields.dry_run),
+        "locales": fields.locales(),
+    }

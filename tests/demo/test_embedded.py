@@ -1,0 +1,159 @@
+"""The servers out of wheels: they start, survive what kills them, and end with their starter."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from service.embedded import AlreadyRunning, Embedded, kept, temporary
+from service.embedded_postgres import may_enter
+
+HOLDER = """
+import sys, time
+from service.embedded import Embedded
+servers = Embedded(sys.argv[1], fast=True)
+servers.start()
+print(servers.postgres.child.pid, servers.redis.child.pid, servers.database_url, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with temporary() as running:
+        yield running
+
+
+def tables(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {name for (name,) in rows}
+
+
+def ends(pid: int, within_s: float = 20) -> bool:
+    """Whether the process ends in time; a zombie that nobody has collected has ended."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_what_was_committed_survives_a_kill_on_the_same_port(servers):
+    with psycopg.connect(servers.database_url) as connection:
+        connection.execute("CREATE TABLE committed (n int)")
+    servers.postgres.kill()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(servers.database_url)
+    servers.postgres.start()
+    assert "committed" in tables(servers.database_url)
+
+
+def test_redis_comes_back_empty_on_the_same_port(servers):
+    client = redis.Redis.from_url(servers.redis_url)
+    client.set("lost", 1)
+    servers.redis.kill()
+    servers.redis.start()
+    assert redis.Redis.from_url(servers.redis_url).get("lost") is None
+
+
+def test_nobody_gets_in_without_the_password(servers):
+    port = servers.postgres.port
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/newszop")
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis(port=servers.redis.port).ping()
+
+
+def test_both_listen_on_loopback_only(servers):
+    for port in (servers.postgres.port, servers.redis.port):
+        with socket.socket(socket.AF_INET) as outside:
+            outside.bind(("127.0.0.2", port))  # free, or this raises
+
+
+def test_the_password_is_for_its_owner_only(servers):
+    assert (servers.folder / "servers.password").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_has_one_holder(servers):
+    with pytest.raises(AlreadyRunning, match="running already"):
+        Embedded(servers.folder).start()
+    assert tables(servers.database_url)
+
+
+def test_both_end_with_their_starter_and_start_again(tmp_path):
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        postgres, valkey, url = holder.stdout.readline().split()
+        with psycopg.connect(url) as connection:
+            connection.execute("CREATE TABLE kept (n int)")
+        holder.send_signal(signal.SIGKILL)
+    again = Embedded(tmp_path, fast=True)
+    try:
+        again.start()  # however far the end of the former ones has come
+        assert tables(again.database_url) == {"kept"}
+        assert ends(int(postgres))
+        assert ends(int(valkey))
+    finally:
+        again.discard()
+
+
+def test_a_pid_file_with_anothers_number_does_not_deceive(tmp_path):
+    mine = Embedded(tmp_path, fast=True)
+    try:
+        mine.start()
+        mine.postgres.kill()
+        pid_file = mine.postgres._known_place() / "data" / "postmaster.pid"
+        lines = pid_file.read_text().splitlines()
+        lines[0] = str(os.getpid())  # reused by somebody who is no PostgreSQL
+        pid_file.write_text("\n".join(lines) + "\n")
+        mine.postgres.start()
+        assert tables(mine.database_url) == set()
+    finally:
+        mine.discard()
+
+
+def test_discarding_leaves_nothing_behind(tmp_path):
+    short_lived = Embedded(tmp_path, fast=True)
+    short_lived.start()
+    cluster = short_lived.postgres._known_place()
+    pid = short_lived.postgres.child.pid
+    assert cluster.is_dir()
+    short_lived.discard()
+    assert not cluster.exists()
+    assert ends(pid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start PostgreSQL as somebody else")
+def test_a_folder_closed_to_others_stays_closed(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    servers = Embedded(closed / "data", fast=True)
+    try:
+        servers.start()
+        cluster = servers.postgres._known_place()
+        assert not cluster.is_relative_to(closed)
+        assert cluster.stat().st_mode & 0o077 == 0
+        assert closed.stat().st_mode & 0o777 == 0o700
+        assert not may_enter(65534, closed)
+    finally:
+        servers.discard()
+
+
+def test_a_kept_secret_is_made_once(tmp_path):
+    made = iter(("first", "second"))
+    path = tmp_path / "secret"
+    assert kept(path, lambda: next(made)) == kept(path, lambda: next(made)) == "first"
+    assert path.stat().st_mode & 0o077 == 0

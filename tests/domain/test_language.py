@@ -1,0 +1,30 @@
+import pytest
+
+from service.domain.errors import Invalid
+from service.domain.language import parse_language
+
+
+@pytest.mark.parametrize(
+    ("given", "spelt"),
+    [
+        ("en", "en"),
+        ("PT-br", "pt-BR"),
+        ("zh-hant-tw", "zh-Hant-TW"),
+        ("es-419", "es-419"),
+        ("sl-rozaj-1994", "sl-rozaj-1994"),
+        ("de-CH-1996", "de-CH-1996"),
+        ("en-u-CA-buddhist", "en-u-ca-buddhist"),
+        ("en-x-AA-bbbb", "en-x-aa-bbbb"),
+    ],
+)
+def test_a_tag_has_its_usual_spelling(given, spelt):
+    assert parse_language(given) == spelt
+
+
+@pytest.mark.parametrize(
+    "given", ["", "e", "en_US", "en-", "-en", "en us", "हिन्दी", "en-" + "a" * 9]
+)
+def test_what_is_no_tag_is_refused_by_the_name_of_its_field(given):
+    with pytest.raises(Invalid) as refused:
+        parse_language(given, "locale")
+    assert refused.value.field == "locale"

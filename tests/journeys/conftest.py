@@ -1,0 +1,20 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.journeys.people import People
+from tests.system import System
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    """One running system for all journeys: each brings its own story, topic and readers."""
+    with System() as running:
+        yield running
+
+
+@pytest.fixture
+def people(system: System) -> Iterator[People]:
+    """Readers with devices, made through the API or, many at a time, in the tables."""
+    yield People(system)
+    system.control.delete("/control/weather").raise_for_status()

@@ -1,0 +1,225 @@
+"""The rule of an audience stands twice, in Python and in SQL: here they are held together."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, text
+from sqlmodel import Session, SQLModel
+
+from service.domain.audience import Audience, wants
+from service.domain.people import QuietHours, Reader
+from service.domain.subscription import Subscription, Urgency
+from service.store import audience
+from service.store.schema import ID_LIMIT
+from tests import builders as a
+
+STORY = 42
+PATHS = (
+    "sport",
+    "sport/tennis",
+    "sport/tennis/doubles",
+    "sport/golf",
+    "sports",
+    "world",
+    "world/ukraine",
+    f"story/{STORY}",
+    "story/43",
+)
+NEVER_FOLLOWED = "culture/film"
+TOPIC_IDS = {path: n for n, path in enumerate(PATHS, 1)} | {f"story/{STORY}": STORY, "story/43": 43}
+PROVIDERS = ("apns", "fcm", "webpush")
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "America/New_York",
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+    "Pacific/Kiritimati",
+    "Pacific/Pago_Pago",
+)
+
+# Moments on which a summer time begins or ends, and any others; to the microsecond.
+MOMENTS = st.sampled_from(
+    [
+        datetime(2024, 3, 31, 1, 0, tzinfo=UTC),
+        datetime(2024, 10, 27, 1, 0, tzinfo=UTC),
+        datetime(2024, 11, 3, 6, 30, tzinfo=UTC),
+    ]
+) | st.integers(0, 3 * 365 * 86_400 * 1_000_000).map(
+    lambda n: datetime(2022, 1, 1, tzinfo=UTC) + timedelta(microseconds=n)
+)
+WALL = st.sampled_from([time(0), time(7), time(12), time(22), time(23, 59, 59)]) | st.times()
+PLAIN_PATHS = [path for path in PATHS if not path.startswith("story/")] + [NEVER_FOLLOWED]
+
+
+@st.composite
+def audiences(draw: st.DrawFn) -> Audience:
+    urgency, at = draw(st.sampled_from(Urgency)), draw(MOMENTS)
+    paths = draw(st.lists(st.sampled_from(PLAIN_PATHS), max_size=3, unique=True))
+    match draw(st.sampled_from(["story", "story", "topics", "everyone"])):
+        case "story":
+            return Audience.of_story(STORY, paths, urgency, at)
+        case "topics":
+            return Audience.of_topics(STORY, paths, urgency, at)
+        case _:
+            return Audience.of_everyone(STORY, urgency, at)
+
+
+def readers(at: datetime) -> st.SearchStrategy[Reader]:
+    local = at.time()
+    walls = WALL | st.just(local)
+    hours = st.none() | st.builds(QuietHours, begin=walls, end=walls)
+    return st.builds(Reader, id=st.just(0), timezone=st.sampled_from(ZONES), quiet_hours=hours)
+
+
+def subscriptions(at: datetime) -> st.SearchStrategy[list[Subscription]]:
+    tick = timedelta(microseconds=1)
+    mutes = st.sampled_from([None, None, at, at + tick, at - tick, at + timedelta(days=1)])
+    one = st.builds(
+        Subscription,
+        topic=st.sampled_from(PATHS),
+        least_urgency=st.sampled_from(Urgency),
+        muted_until=mutes,
+    )
+    return st.lists(one, max_size=5, unique_by=lambda subscription: subscription.topic)
+
+
+@st.composite
+def situations(
+    draw: st.DrawFn,
+) -> tuple[Audience, list[tuple[Reader, list[Subscription]]]]:
+    wanted = draw(audiences())
+    people = draw(
+        st.lists(st.tuples(readers(wanted.at), subscriptions(wanted.at)), min_size=1, max_size=8)
+    )
+    return wanted, people
+
+
+def fill(session: Session, people: Sequence[tuple[Reader, list[Subscription]]]) -> None:
+    """Write the readers 1, 2, ... with two devices each, 10 and 11, 20 and 21, ..."""
+    tables = SQLModel.metadata.tables
+    topics = [{"id": TOPIC_IDS[path], "path": path, "label": path} for path in PATHS]
+    session.execute(insert(tables["topic"]), topics)
+    rows, devices, follows = [], [], []
+    for n, (reader, held) in enumerate(people, 1):
+        hours = reader.quiet_hours
+        rows.append(
+            {
+                "id": n,
+                "token_hash": b"%d" % n,
+                "language": "en",
+                "timezone": reader.timezone,
+                "quiet_from": hours and hours.begin,
+                "quiet_to": hours and hours.end,
+            }
+        )
+        for m, provider in enumerate(PROVIDERS[:2]):
+            device = {"id": 10 * n + m, "reader_id": n, "provider": provider, "address": "x"}
+            devices.append(device | {"address_hash": b"%d" % device["id"]})
+        follows += [
+            {
+                "reader_id": n,
+                "topic_id": TOPIC_IDS[subscription.topic],
+                "least_urgency": subscription.least_urgency.rank,
+                "muted_until": subscription.muted_until,
+            }
+            for subscription in held
+        ]
+    session.execute(insert(tables["reader"]), rows)
+    session.execute(insert(tables["device"]), devices)
+    if follows:
+        session.execute(insert(tables["subscription"]), follows)
+
+
+def in_sql(session: Session, wanted: Audience, lo: int = 0, hi: int = ID_LIMIT) -> list[int]:
+    frozen = audience.freeze(session, STORY, wanted)
+    query = audience.devices_sql(frozen) + " SELECT id FROM device_in"
+    return sorted(
+        session.execute(text(query), audience.parameters(frozen, lo, hi, PROVIDERS)).scalars()
+    )
+
+
+@given(situations())
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_sql_and_python_find_the_same_audience(engine, situation):
+    wanted, people = situation
+    expected = [
+        10 * n + m
+        for n, (reader, held) in enumerate(people, 1)
+        for m in range(2)
+        if wants(wanted, reader, held)
+    ]
+    event(f"{len(expected) // 2} of {len(people)}")
+    with Session(engine) as session:
+        fill(session, people)
+        found = in_sql(session, wanted)
+        session.rollback()
+    assert found == expected
+
+
+def everyone_now():
+    return Audience.of_everyone(STORY, Urgency.NORMAL, datetime.now(UTC))
+
+
+def test_a_range_of_readers_holds_those_readers_and_no_others(session):
+    for reader_id in (9, 10, 19, 20):
+        a.a_device(session, a.a_reader(session, id=reader_id), id=reader_id)
+    assert in_sql(session, everyone_now(), 10, 20) == [10, 19]
+
+
+def test_a_tombstone_is_in_no_audience(session):
+    reader = a.a_reader(session)
+    a.a_device(session, reader, gone_at=datetime.now(UTC))
+    living = a.a_device(session, reader)
+    assert in_sql(session, everyone_now()) == [living.id]
+
+
+def test_devices_of_a_provider_that_is_not_configured_are_left_out(session):
+    reader = a.a_reader(session)
+    a.a_device(session, reader, provider="hms")
+    known = a.a_device(session, reader, provider="fcm")
+    assert in_sql(session, everyone_now()) == [known.id]
+
+
+def test_a_topic_that_nobody_has_made_yet_reaches_nobody(session):
+    a.a_follow(session, a.a_reader(session), a.a_topic(session, "world"))
+    wanted = Audience.of_topics(STORY, ["culture"], Urgency.NORMAL, datetime.now(UTC))
+    assert in_sql(session, wanted) == []
+
+
+def test_an_estimate_of_a_small_audience_is_exact(session):
+    for provider in ("apns", "fcm", "fcm"):
+        a.a_device(session, a.a_reader(session), provider=provider)
+    frozen = audience.freeze(session, STORY, everyone_now())
+    found = audience.estimate(session, frozen, PROVIDERS)
+    assert found == audience.Estimate(3, {"apns": 1, "fcm": 2}, exact=True)
+
+
+def test_an_estimate_of_a_large_audience_is_near_and_says_so(session, monkeypatch):
+    monkeypatch.setattr(audience, "EXACT_UP_TO", 1000)
+    session.execute(
+        text(
+            "INSERT INTO reader (id, token_hash, language, timezone) SELECT "
+            "n * 922337203685477, int4send(n), 'en', 'UTC' "
+            "FROM generate_series(1, 10000) n"
+        )
+    )
+    session.execute(
+        text(
+            "INSERT INTO device (id, reader_id, provider, address, address_hash) "
+            "SELECT id, id, 'fcm', 'x', int8send(id) FROM reader"
+        )
+    )
+    found = audience.estimate(session, audience.freeze(session, STORY, everyone_now()), PROVIDERS)
+    assert not found.exact
+    assert found.devices == pytest.approx(10_000, rel=0.05)
+    assert found.by_provider == {"fcm": found.devices}

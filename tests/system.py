@@ -1,0 +1,216 @@
+"""The whole system as real processes, each of which can be killed and started again."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from service import programs
+from service.domain.people import Scope
+from service.embedded import Embedded, free_port
+from service.settings import new_secret
+from service.store import people
+from service.store.migrate import migrate
+from service.store.session import open_engine, transaction
+from workers.standins import process as standins
+
+ROOT = Path(__file__).parent.parent
+STOP_S = 10.0
+PROVIDERS = "apns,fcm,webpush,hms"
+
+
+class System:
+    """Postgres, Redis, stand-ins, service, two workers and beat. A context manager.
+
+    `processes` are those of the worker of both queues; `settings` are added to the environment.
+    """
+
+    def __init__(self, *, processes: int = 2, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="newszop-system-"))
+        self.processes = processes
+        self.extra = settings
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            self._start_parts()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start_parts(self) -> None:
+        self.servers = Embedded(self.folder / "servers", fast=True)
+        self.servers.start()
+        self._stack.callback(self.servers.discard)
+        self.standins = standins.start(self.folder / "standins")
+        self._stack.callback(self.standins.stop)
+        self.control = httpx.Client(base_url=self.standins.control, timeout=60)
+        migrate(self.servers.database_url)
+        self.engine = open_engine(self.servers.database_url)
+        self._stack.callback(self.engine.dispose)
+        self.environment = self._environment()
+        with transaction(self.engine) as session:
+            _, self.key = people.add_key(session, "tests", frozenset(Scope))
+        self.api = httpx.Client(
+            base_url=self.url, timeout=30, headers={"Authorization": f"Bearer {self.key}"}
+        )
+        for name in ("service", "worker-urgent", "worker", "beat"):
+            self.start(name)
+        self.await_true(self._ready, "the service is ready")
+        self.await_true(self._two_workers, "both workers show a sign of life")
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return programs.environment(
+            inherited
+            | self.standins.credentials
+            | {
+                "DATABASE_URL": self.servers.database_url,
+                "REDIS_URL": self.servers.redis_url,
+                "NEWSZOP_SECRET_KEY": new_secret(),
+                "NEWSZOP_PUBLIC_URL": self.url,
+                "NEWSZOP_PROVIDERS": PROVIDERS,
+                "NEWSZOP_CA_FILE": self.standins.ca_file,
+                "NEWSZOP_STANDINS_URL": self.standins.control,
+                "FCM_RAMP_SECONDS": "0",
+            }
+            | self.extra
+        )
+
+    def _programs(self) -> dict[str, programs.Program]:
+        urgent, both = programs.workers(self.processes, 1)
+        return {
+            "service": programs.service("127.0.0.1", self.port),
+            "worker-urgent": urgent,
+            "worker": both,
+            "beat": programs.beat(self.folder),
+        }
+
+    def start(self, name: str) -> None:
+        """Start one of service, worker-urgent, worker and beat."""
+        log = (self.folder / f"{name}.log").open("ab")
+        self.running[name] = subprocess.Popen(
+            self._programs()[name].command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+
+    def kill(self, name: str) -> None:
+        """End a program and its children at once, as a power cut would."""
+        process = self.running.pop(name)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STOP_S)
+
+    def stop(self, name: str) -> float:
+        """Ask a program to end and return how many seconds it took."""
+        process = self.running.pop(name)
+        begin = time.monotonic()
+        process.terminate()
+        process.wait(STOP_S)
+        return time.monotonic() - begin
+
+    def close(self) -> None:
+        """End everything."""
+        for name in list(self.running):
+            self.kill(name)
+        self._stack.close()
+        if sys.exc_info()[0] is None and not os.environ.get("KEEP_SYSTEM"):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self, name: str, characters: int = 4000) -> str:
+        """Return the end of a program's log."""
+        return (self.folder / f"{name}.log").read_text()[-characters:]
+
+    # ---- what people do ------------------------------------------------------------------------
+
+    def ingest(self, **given: Any) -> dict[str, Any]:
+        """Store a story through the API."""
+        story = {"headline": "Rain at last", "body": "<p>It rains.</p>", "summary": "It rains."}
+        return self.answer("POST", "/api/stories", json=story | given)
+
+    def send(self, story: dict[str, Any], **given: Any) -> dict[str, Any]:
+        """Press Send Push."""
+        return self.answer("POST", f"/api/stories/{story['id']}/alerts", json=given)
+
+    def alert(self, alert: dict[str, Any]) -> dict[str, Any]:
+        """Return the alert's report."""
+        return self.answer("GET", f"/api/alerts/{alert['id']}")
+
+    def answer(self, method: str, path: str, **given: Any) -> dict[str, Any]:
+        """Call the API; a refusal is a failed test with its words."""
+        answer = self.api.request(method, path, **given)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return dict(answer.json()) if answer.content else {}
+
+    def finished(self, alert: dict[str, Any], within_s: float = 60.0) -> dict[str, Any]:
+        """Wait until the alert is final and nothing of it is open; return its report."""
+
+        def settled() -> bool:
+            report = self.alert(alert)
+            totals = report["totals"]
+            final = report["state"] in ("finished", "stopped", "expired")
+            return final and not totals["pending"] and not totals["retrying"]
+
+        self.await_true(settled, "the alert is finished", within_s, lambda: str(self.alert(alert)))
+        return self.alert(alert)
+
+    def pushes(self, **filters: Any) -> dict[str, Any]:
+        """Return what the stand-ins received."""
+        return dict(self.control.get("/control/pushes", params=filters).raise_for_status().json())
+
+    def weather(self, **given: Any) -> None:
+        """Tell the stand-ins to misbehave."""
+        self.control.put("/control/weather", json=given).raise_for_status()
+
+    def await_true(
+        self,
+        condition: Callable[[], bool],
+        what: str,
+        within_s: float = 60.0,
+        state: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Wait for a condition; say what never came true."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            if condition():
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"not within {within_s} s: {what}. {state()} (logs: {self.folder})")
+
+    def _ready(self) -> bool:
+        if self.running["service"].poll() is not None:
+            raise AssertionError(f"the service ended: {self.log('service')}")
+        try:
+            return self.api.get("/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def _two_workers(self) -> bool:
+        return len(self.answer("GET", "/api/admin/queues")["workers"]) == 2
