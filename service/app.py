@@ -17,15 +17,18 @@ from starlette.middleware import Middleware
 
 from service import settings as settings_module
 from service.api import problems
+from service.api.limits import LimitBody, ShedLoad
 from service.api.metrics import CountRequests, Requests
 from service.auth import KnownKeys
+from service.logs import configure_logging
 from service.outbox import CeleryBroker
 from service.settings import Settings
 from service.store.session import open_engine
 from service.throttle import Throttle
 
-MAX_REQUEST_BYTES = 4 * 1024 * 1024
 REDIS_TIMEOUT_S = 1.0
+WAITING_PER_THREAD = 25
+"""Requests that may wait for each thread; what more comes is told to try again."""
 ABOUT = """\
 A story comes in, an editor sends its alert, every follower's device has it.
 
@@ -55,10 +58,13 @@ def create_app(settings: Settings) -> FastAPI:
         description=ABOUT,
         version=version("newszop"),
         redoc_url=None,
-        max_body_size=MAX_REQUEST_BYTES,
         responses=problems.DOCUMENTED,
         lifespan=_lifespan,
-        middleware=[Middleware(CountRequests, requests=Requests(registry))],
+        middleware=[
+            Middleware(CountRequests, requests=Requests(registry)),
+            Middleware(ShedLoad, most_waiting=WAITING_PER_THREAD * _threads(settings)),
+            Middleware(LimitBody),
+        ],
     )
     app.state.settings = settings
     app.state.engine = open_engine(settings.database_url, pool_size=settings.db_pool)
@@ -79,7 +85,9 @@ def create_app(settings: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """Build the application from the environment, as `granian --factory` asks for it."""
-    return create_app(settings_module.load())
+    settings = settings_module.load()
+    configure_logging(settings.log_level)
+    return create_app(settings)
 
 
 def _include_all(app: FastAPI) -> None:
@@ -99,8 +107,12 @@ def _include_all(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    pool = 2 * app.state.settings.db_pool
-    anyio.to_thread.current_default_thread_limiter().total_tokens = pool
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _threads(app.state.settings)
     yield
     app.state.engine.dispose()
     app.state.redis.close()
+
+
+def _threads(settings: Settings) -> int:
+    """Return how many connections the engine opens at most: its pool, and as many again."""
+    return 2 * settings.db_pool

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from service import platforms
 from service.children import Child
 from service.embedded import Embedded, kept
 from service.settings import new_secret
@@ -55,7 +56,9 @@ def environment(
         "NEWSZOP_SECRET_KEY": kept(folder / "secret.key", new_secret),
         "NEWSZOP_PUBLIC_URL": url,
         "NEWSZOP_PAGE_CHECK_URL": url,
-        "NEWSZOP_PROVIDERS": ",".join(sorted(standins.providers)),
+        "NEWSZOP_PROVIDERS": ",".join(
+            sorted(standins.providers.keys() & platforms.settings_classes())
+        ),
         "NEWSZOP_DEMO": "true",
         "NEWSZOP_STANDINS_URL": standins.control,
         "FCM_RAMP_SECONDS": "0",

@@ -85,8 +85,14 @@ class Settings(BaseSettings):
     canary_minutes: int = Field(
         10, ge=1, description="Minutes without a finished canary alert until that is a warning."
     )
+    breaking_needs_two: bool = Field(
+        False, description="Whether a breaking alert leaves only when a second editor confirms it."
+    )
     demo: bool = Field(False, description="Demo mode: shows /phones and the demo's logins.")
     standins_url: str = Field("", description="Where the stand-ins' control API is; demo only.")
+    demo_file: Path | None = Field(
+        None, description="The demo's demo.json, whose logins /login shows; demo only."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severity that is logged."
     )

@@ -1,13 +1,25 @@
 """Rows with defaults: a test names what matters to it and nothing else."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session
 
+from service.domain.delivery import Delivery, State, count_states
 from service.domain.topic import label_from
-from service.store.schema import AlertRow, DeviceRow, ReaderRow, StoryRow, SubscriptionRow, TopicRow
+from service.store.schema import (
+    ID_LIMIT,
+    AlertRow,
+    BatchRow,
+    DeviceRow,
+    ReaderRow,
+    ShardRow,
+    StoryRow,
+    SubscriptionRow,
+    TopicRow,
+)
 from service.store.schema import new_id as an_id
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -76,3 +88,29 @@ def an_alert(session: Session, story: StoryRow, **given: Any) -> AlertRow:
         "rejected_by": [],
     } | given
     return _put(session, AlertRow(story_id=story.id, **values))
+
+
+def a_shard(session: Session, alert: AlertRow, **given: Any) -> ShardRow:
+    values = {"n": 0, "lo": 0, "hi": ID_LIMIT, "done": True} | given
+    return _put(session, ShardRow(alert_id=alert.id, **values))
+
+
+def a_batch(
+    session: Session, alert: AlertRow, deliveries: Sequence[State | Delivery], **given: Any
+) -> BatchRow:
+    """A batch of these deliveries, finished when all of them are."""
+    packed = [d if isinstance(d, Delivery) else Delivery(d) for d in deliveries]
+    states = bytes(delivery.pack() for delivery in packed)
+    ended = all(delivery.state.final for delivery in packed)
+    values = {
+        "shard_n": 0,
+        "n": 0,
+        "provider": "apns",
+        "device_ids": [an_id() for _ in deliveries],
+        "states": states,
+        "counts": count_states(states),
+        "progress": [],
+        "claimable_at": NOON,
+        "finished_at": NOON if ended else None,
+    } | given
+    return _put(session, BatchRow(alert_id=alert.id, **values))

@@ -26,7 +26,7 @@ from workers.standins import process as standins
 
 ROOT = Path(__file__).parent.parent
 STOP_S = 10.0
-PROVIDERS = "apns,fcm,webpush,hms"
+PROVIDERS = "apns,fcm,webpush"
 
 
 class System:

@@ -3,15 +3,29 @@
 import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator
 
-from workers.provider import Message
+from workers.provider import Message, Position, Target
 
 LONGEST_IMAGE_URL = 1000
 """An image whose address is longer is left out: it would take the room of the words."""
+
+
+class Addressed(tuple[Position, ...]):  # noqa: SLOT001 - a tuple's slots must be empty
+    """The positions of a request and the address of each, for answers that name addresses."""
+
+    addresses: tuple[str, ...]
+
+    @classmethod
+    def of(cls, targets: Sequence[Target]) -> Self:
+        """Return the positions and addresses of the targets."""
+        made = cls(target.position for target in targets)
+        made.addresses = tuple(target.address for target in targets)
+        return made
 
 
 def json_bytes(value: object) -> bytes:

@@ -4,6 +4,7 @@ Everything here is total: whatever stands in an answer, there is a verdict and n
 """
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -66,6 +67,14 @@ def read_failure(answer: Answer) -> Setback:
     if answer.failure is Failure.NOT_SENT:
         return TryLater(f"not sent: {detail}")
     return TryLater(f"no answer: {detail}", unknown=True)
+
+
+def named(verdict: Setback, code: str) -> Setback:
+    """Return the verdict with the provider's own word for it, behind a sentence or before words."""
+    if isinstance(verdict, SenderRejected | AlertRejected):
+        given = f" ({code})" if code else ""
+        return replace(verdict, why=f"{verdict.why.removesuffix('.')}{given}.")
+    return replace(verdict, why=f"{code}: {verdict.why}" if code else verdict.why)
 
 
 def retry_after(answer: Answer, default: timedelta | None = None) -> timedelta | None:

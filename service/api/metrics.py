@@ -19,6 +19,8 @@ from service.store.session import transaction
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 UNROUTED = "(no route)"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Others share one label: whoever calls must not be able to make new ones without end."""
 OPEN_STATES = ("pending", "leased", "retrying")
 
 
@@ -64,7 +66,8 @@ class CountRequests:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", UNROUTED)
                 took = time.perf_counter() - began
-                self.requests.count(scope["method"], route, message["status"], took)
+                method = scope["method"] if scope["method"] in METHODS else "other"
+                self.requests.count(method, route, message["status"], took)
             await send(message)
 
         await self.app(scope, receive, count_and_send)

@@ -6,6 +6,7 @@ browsers get the site's own error page instead, when the web side has offered on
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -67,6 +68,13 @@ UNEXPECTED = Kind(500, "unexpected", "Something broke", "A fault of ours; it has
 _OF_STATUS = {kind.status: kind for kind in reversed(tuple(KINDS.values()))} | {
     kind.status: kind for kind in (MALFORMED, NO_SUCH_METHOD, UNEXPECTED)
 }
+
+
+_NOTHING_SAID = {
+    404: "There is nothing at this address.",
+    405: "This address exists, but not for this method.",
+}
+"""What the router's own refusals mean, in a sentence."""
 
 
 class FieldError(BaseModel):
@@ -201,8 +209,8 @@ async def _http(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
     kind = _OF_STATUS.get(status) or Kind(status, f"http-{status}", str(status), "")
     detail = str(getattr(error, "detail", "") or kind.title)
-    if status == KINDS[errors.TooLarge].status:
-        detail = "The request has more bytes than we take."
+    if detail == HTTPStatus(status).phrase:
+        detail = _NOTHING_SAID.get(status, detail)
     return _answer(request, kind, detail, headers=getattr(error, "headers", None))
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from service import platforms
-from service.commands.telling import print_table
+from service.commands.telling import print_table, say
 from service.settings import Settings, variable
 
 
@@ -32,10 +33,24 @@ def knobs() -> list[Knob]:
     return [knob for cls in classes for knob in _knobs_of(cls)]
 
 
-def print_settings() -> None:
+def print_settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the README has it.")] = False,
+) -> None:
     """Print every setting with its default and what it is for."""
+    if markdown:
+        say(as_markdown())
+        return
     rows = [(knob.name, knob.shown, knob.description) for knob in knobs()]
     print_table(("Setting", "Default", "What it is for"), rows)
+
+
+def as_markdown() -> str:
+    """Return the table that stands in the README."""
+    lines = ["| setting | default | what it is for |", "|---|---|---|"]
+    for knob in knobs():
+        default = f"`{knob.default}`" if knob.default else knob.shown
+        lines.append(f"| `{knob.name}` | {default} | {knob.description} |".replace("|  |", "| |"))
+    return "\n".join(lines)
 
 
 def _knobs_of(cls: type[BaseSettings]) -> Iterator[Knob]:

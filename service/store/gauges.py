@@ -96,7 +96,7 @@ def pace(session: Session) -> dict[str, Pace]:
 
 def alerts_by_state(session: Session) -> dict[AlertState, int]:
     """Count the alerts in each state."""
-    rows = session.execute(text("SELECT state, count(*) FROM alert GROUP BY state")).tuples()
+    rows = session.execute(text("SELECT state, count(*) FROM alert GROUP BY state"))
     counted = {AlertState(state): int(n) for state, n in rows}
     return {state: counted.get(state, 0) for state in AlertState}
 

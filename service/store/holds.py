@@ -91,5 +91,5 @@ def wake(session: Session, provider: str) -> list[tuple[int, str]]:
             "ORDER BY a.urgency DESC, a.created_at LIMIT :most"
         ),
         {"provider": provider, "most": MOST_WOKEN},
-    ).tuples()
+    )
     return [(alert_id, queue_of(Urgency.of_rank(rank))) for alert_id, rank in rows]

@@ -46,7 +46,7 @@ def totals(session: Session, alert_ids: Sequence[int]) -> dict[int, dict[str, To
         {"ids": list(alert_ids)},
     )
     found: dict[int, dict[str, Totals]] = defaultdict(dict)
-    for alert_id, provider, *counts in rows.tuples():
+    for alert_id, provider, *counts in rows:
         found[alert_id][provider] = Totals(*counts)
     return dict(found)
 
@@ -62,7 +62,7 @@ def steps(session: Session, alert_ids: Sequence[int]) -> dict[int, list[tuple[in
         {"ids": list(alert_ids)},
     )
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for alert_id, at, n in rows.tuples():
+    for alert_id, at, n in rows:
         found[alert_id].append((at, n))
     return dict(found)
 
@@ -94,7 +94,7 @@ def holders(
             else [],
         },
     )
-    return {str(provider): int(n) for provider, n in rows.tuples()}
+    return {str(provider): int(n) for provider, n in rows}
 
 
 def fate_of(session: Session, alert: Alert, device_id: int) -> Fate | None:

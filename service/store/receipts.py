@@ -69,4 +69,4 @@ def counts(session: Session, alert_ids: Sequence[int]) -> dict[int, Counts]:
         ),
         {"ids": list(alert_ids)},
     )
-    return {alert_id: Counts(int(shown), int(opened)) for alert_id, shown, opened in rows.tuples()}
+    return {alert_id: Counts(int(shown), int(opened)) for alert_id, shown, opened in rows}

@@ -172,8 +172,15 @@ def _slices(readers: int, seed: int, mix: Mix) -> Iterator[Slice]:
             hi=(number + 1) * width,
             readers=size,
             devices=counts,
-            browsers=mix.browsers(wanted) if mix.browsers and wanted else (),
+            browsers=_ask(mix.browsers, wanted) if mix.browsers and wanted else (),
         )
+
+
+def _ask(browsers: Browsers, wanted: int) -> Sequence[Browser]:
+    given = browsers(wanted)
+    if len(given) < wanted:
+        raise ValueError(f"{wanted} browsers were asked for and only {len(given)} came")
+    return given
 
 
 def _split(n: int, shares: Mapping[str, float]) -> dict[str, int]:

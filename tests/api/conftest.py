@@ -1,6 +1,7 @@
 """The application on a real PostgreSQL and a real Redis, and who may call it."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from service.domain.people import Role, Scope, Staff
 from service.settings import Settings
 from service.store import people
 from service.store.session import transaction
+from tests.credentials import provider_environment
 
 PASSWORD = "correct horse battery staple"
 

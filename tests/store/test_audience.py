@@ -1,10 +1,12 @@
 """The rule of an audience stands twice, in Python and in SQL: here they are held together."""
 
+import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, text
 from sqlmodel import Session, SQLModel
@@ -144,26 +146,78 @@ def in_sql(session: Session, wanted: Audience, lo: int = 0, hi: int = ID_LIMIT) 
     )
 
 
+def both(
+    session: Session, wanted: Audience, people: Sequence[tuple[Reader, list[Subscription]]]
+) -> tuple[list[int], list[int]]:
+    """Return the readers, counted from 1, whom Python wants and whom SQL finds."""
+    expected = [n for n, (reader, held) in enumerate(people, 1) if wants(wanted, reader, held)]
+    return expected, sorted({device // 10 for device in in_sql(session, wanted)})
+
+
 @given(situations())
 @settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_sql_and_python_find_the_same_audience(engine, situation):
     wanted, people = situation
-    expected = [
-        10 * n + m
-        for n, (reader, held) in enumerate(people, 1)
-        for m in range(2)
-        if wants(wanted, reader, held)
-    ]
-    event(f"{len(expected) // 2} of {len(people)}")
     with Session(engine) as session:
         fill(session, people)
-        found = in_sql(session, wanted)
+        expected, found = both(session, wanted, people)
         session.rollback()
     assert found == expected
+
+
+AT = datetime(2024, 3, 31, 1, 0, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+TERMS = [
+    None,
+    {"least_urgency": Urgency.QUIET},
+    {"least_urgency": Urgency.BREAKING},
+    {"muted_until": AT + TICK},
+    {"muted_until": AT},
+]
+
+
+@pytest.mark.parametrize("urgency", Urgency)
+@pytest.mark.parametrize("how", ["story", "topics", "everyone"])
+def test_they_agree_on_every_combination_of_follows_and_mutes(session, urgency, how):
+    followed = ("sport", "sport/tennis", "sport/golf", f"story/{STORY}")
+    people = [
+        (
+            Reader(id=0),
+            [
+                Subscription(topic=path, **term)
+                for path, term in zip(followed, terms, strict=True)
+                if term is not None
+            ],
+        )
+        for terms in itertools.product(TERMS, repeat=len(followed))
+    ]
+    wanted = {
+        "story": Audience.of_story(STORY, ["sport/tennis"], urgency, AT),
+        "topics": Audience.of_topics(STORY, ["sport/tennis"], urgency, AT),
+        "everyone": Audience.of_everyone(STORY, urgency, AT),
+    }[how]
+    fill(session, people)
+    expected, found = both(session, wanted, people)
+    assert found == expected
+    assert expected
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_they_agree_on_every_edge_of_quiet_hours(session, zone):
+    local = AT.astimezone(ZoneInfo(zone))
+    edges = [(local + step).time() for step in (-TICK, timedelta(0), TICK, timedelta(hours=9))]
+    people = [
+        (Reader(id=0, timezone=zone, quiet_hours=QuietHours(begin, end)), [])
+        for begin, end in itertools.product([*edges, time(0), time.max], repeat=2)
+    ]
+    fill(session, people)
+    expected, found = both(session, Audience.of_everyone(STORY, Urgency.NORMAL, AT), people)
+    assert found == expected
+    assert 0 < len(expected) < len(people)
 
 
 def everyone_now():

@@ -133,6 +133,8 @@ class Connection:
         self.lock = threading.RLock()
         self.streams: dict[int, Stream] = {}
         self.answered_any = False
+        self.highest = 0
+        self.last: int | None = None
         config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
         self.h2 = h2.connection.H2Connection(config)
 
@@ -155,14 +157,18 @@ class Connection:
 
     def take(self, event: h2.events.Event) -> None:
         match event:
+            case h2.events.RequestReceived() if self.last is not None:
+                pass  # what comes after a GOAWAY is not even looked at
             case h2.events.RequestReceived():
+                self.highest = event.stream_id
                 self.streams[event.stream_id] = Stream(dict(event.headers))
                 with self.server.lock:
                     self.server.seen.begun += 1
                     most = max(self.server.seen.most_streams, len(self.streams))
                     self.server.seen.most_streams = most
             case h2.events.DataReceived():
-                self.streams[event.stream_id].body += event.data
+                if event.stream_id in self.streams:
+                    self.streams[event.stream_id].body += event.data
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             case h2.events.StreamEnded():
                 self.ended(event.stream_id)
@@ -170,6 +176,8 @@ class Connection:
                 self.streams.pop(event.stream_id, None)
 
     def ended(self, number: int) -> None:
+        if number not in self.streams:
+            return
         stream = self.streams[number]
         with self.server.lock:
             self.server.seen.requests.append((stream.path, bytes(stream.body)))
@@ -240,7 +248,8 @@ class Connection:
         self.h2.reset_stream(number, code)
 
     def goaway(self, number: int, *, taken: bool) -> None:
-        last = number if taken else number - 2
+        last = max(self.highest, number) if taken else number - 2
+        self.last = last
         frame = struct.pack(">I", 8)[1:] + b"\x07\x00" + struct.pack(">III", 0, max(last, 0), 0)
         self.flush()
         self.sock.sendall(frame)

@@ -43,6 +43,7 @@ from workers.reading import (
     Setback,
     as_word,
     is_success,
+    named,
     parse_object,
     read_status,
     retry_after,
@@ -200,20 +201,13 @@ class Provider:
 def _read(answer: Answer) -> Verdict:
     told = parse_object(answer.body)
     reason = as_word(told.get("reason"))
-    verdict = REASONS.get((answer.status, reason))
-    match verdict:
-        case None:
-            found = read_status(answer, "Apple")
-            return replace(found, why=f"{found.why} ({reason})") if reason else found
-        case TryLater():
-            wait = retry_after(answer, verdict.after)
-            return replace(verdict, why=f"Apple answered {reason}", after=wait)
-        case DeviceGone(doubtful=False):
-            return replace(verdict, why=f"{reason}: {verdict.why}", since=_since(told))
-        case DeviceGone() | DeviceRefused():
-            return replace(verdict, why=f"{reason}: {verdict.why}")
-        case SenderRejected() | AlertRejected():
-            return replace(verdict, why=f"{verdict.why} ({reason}).")
+    verdict = REASONS.get((answer.status, reason)) or read_status(answer, "Apple")
+    if isinstance(verdict, TryLater) and reason:
+        wait = retry_after(answer, verdict.after)
+        return replace(verdict, why=f"Apple answered {reason}", after=wait)
+    if isinstance(verdict, DeviceGone) and not verdict.doubtful:
+        verdict = replace(verdict, since=_since(told))
+    return named(verdict, reason)
 
 
 def _since(told: Mapping[str, Any]) -> datetime | None:

@@ -41,12 +41,7 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.reading import (
-    Setback,
-    is_success,
-    read_status,
-    retry_after,
-)
+from workers.reading import Setback, is_success, named, read_status, retry_after
 from workers.signing import KeyFile, key_path
 from workers.wording import ByLocale, choose, fit, words_in
 
@@ -58,7 +53,7 @@ SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 FIRST_WAIT = timedelta(seconds=10)
 QUOTA_WAIT = timedelta(minutes=1)
 IMPOSSIBLE_ADDRESS = "newszop:an-address-that-cannot-exist"
-_TOKEN = re.compile(r"[A-Za-z0-9_-]+:[A-Za-z0-9_.:-]{8,}|[A-Za-z0-9_.-]{64,}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+:[A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{64,}")
 _FID = re.compile(r"[A-Za-z0-9_-]{20,24}")
 _LONGEST_TOKEN = 1024
 
@@ -208,9 +203,8 @@ def _read(answer: Answer) -> Verdict:
         verdict = _read_invalid(error)
     if verdict is None or (error.code == "NOT_FOUND" and "Requested entity" not in error.text):
         verdict = read_status(answer, "Google")
-    why = f"{error.code}: {verdict.why}" if error.code else verdict.why
     if not isinstance(verdict, TryLater):
-        return replace(verdict, why=why)
+        return named(verdict, error.code)
     wait = retry_after(answer, verdict.after or FIRST_WAIT)
     scope = Scope.DEVICE if error.narrow else verdict.scope
     told = f"Google answered {answer.status} {error.code}"
@@ -223,7 +217,7 @@ def _read_invalid(error: GoogleError) -> Setback:
         return _NOT_A_TOKEN
     if any(field in {"message.token", "message.fid"} for field in error.fields):
         return _NOT_A_TOKEN
-    if error.fields and not error.own:
+    if not error.own and (error.fields or "Invalid JSON" in error.text):
         return AlertRejected("Google cannot read our message, a fault of this program")
     return REASONS[400, "INVALID_ARGUMENT"]
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -47,7 +46,8 @@ from workers.provider import (
     Target,
 )
 from workers.reading import is_success, parse_object, read_failure, retry_after
-from workers.signing import KeyFile, P256KeyPath, es256_token, p256_key, period_start
+from workers.signing import KeyFile, P256KeyPath, p256_key, period_start
+from workers.vapid import TOKEN_PERIOD, Signer, Subject
 from workers.wording import ByLocale, choose, fit, right_to_left, words_in
 
 LIMIT = 4096 - OVERHEAD
@@ -55,9 +55,6 @@ BRIDGED_LIMIT = 2744 - OVERHEAD
 """What Mozilla takes for Firefox on Android, which it reaches through Google."""
 BRIDGED = ".mozilla.com"
 LONGEST_TOPIC = 32
-TOKEN_PERIOD = timedelta(hours=6)
-"""A token is renewed this often and valid twice as long: push services refuse more than a day, and
-Apple asks for at most one renewal an hour."""
 _KEYS = "The browser's keys are the 65 bytes of a P-256 point and 16 secret bytes, in base64url."
 
 
@@ -71,7 +68,7 @@ class Settings(BaseSettings):
     vapid_key_file: P256KeyPath = Field(
         description="The P-256 private key (PEM) that browsers know us by; a new one loses them."
     )
-    subject: str = Field(
+    subject: Subject = Field(
         description="Where push services reach a person: mailto:... or https://..., a real one."
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -91,15 +88,6 @@ class Settings(BaseSettings):
     @classmethod
     def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Allowed.parse(value)
-        return value
-
-    @field_validator("subject")
-    @classmethod
-    def _check_subject(cls, value: str) -> str:
-        scheme, _, rest = value.partition(":")
-        host = rest.rpartition("@")[2] if scheme == "mailto" else rest.removeprefix("//")
-        if scheme not in {"mailto", "https"} or "." not in host or host.endswith(".localhost"):
-            raise ValueError("must be mailto: or https: with a real host, or Apple refuses it")
         return value
 
 
@@ -184,7 +172,7 @@ class Provider:
 
     def pushes(self, message: Message, credential: Credential) -> "Pushes":
         """Prepare the alert: the plaintext of a language is encoded once."""
-        signer = Signer(self._key.latest(), self.settings.subject, credential)
+        signer = Signer(self._key.latest(), self.settings.subject, credential.minted_at)
         return Pushes(message, signer)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
@@ -239,23 +227,6 @@ def _by_class(status: int) -> Verdict:
     if 300 <= status < 400:  # noqa: PLR2004 - what 3xx means
         return DeviceRefused("its endpoint has moved; redirects are never followed")
     return DeviceRefused("its push service gives a reason that we do not know")
-
-
-class Signer:
-    """Signs for each push service once, for as long as the credential lasts."""
-
-    def __init__(
-        self, key: ec.EllipticCurvePrivateKey, subject: str, credential: Credential
-    ) -> None:
-        self._key = key
-        self._public = base64url(point(key.public_key()))
-        self._subject = subject
-        self._expires = int((credential.minted_at + 2 * TOKEN_PERIOD).timestamp())
-
-    def authorization(self, origin: str) -> str:
-        """Return the header's value for the push service at `origin`."""
-        claims = {"aud": origin, "exp": self._expires, "sub": self._subject}
-        return f"vapid t={es256_token(self._key, claims, {})}, k={self._public}"
 
 
 _HIGHEST = {Urgency.BREAKING: "high", Urgency.NORMAL: "normal", Urgency.QUIET: "low"}

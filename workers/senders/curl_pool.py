@@ -4,8 +4,6 @@ Each lane has its own, so that what one lane may reach is never reached over ano
 and so that a lane that wants new connections simply gets a new pool while the old one runs dry.
 """
 
-import selectors
-import socket
 import time
 from contextlib import suppress
 from typing import cast
@@ -14,17 +12,13 @@ import pycurl
 
 from workers.network_guard import Guard, may_connect
 from workers.provider import Answer, Failure, Request
+from workers.senders.borrowed_socket import CAN_CORK, BorrowedSocket
 from workers.senders.curl_transfer import Rules, Transfer
 from workers.senders.origin import Origin
 
 STREAMS_EXPECTED = 100
 """What many servers allow on one connection; a window beyond it may take more connections."""
-OPENING_S = 0.5
-"""How long after its socket was opened a connection is looked after closely."""
-_CORK = getattr(socket, "TCP_CORK", None)
 _REFUSED = -1
-SHORTEST_NAP_S = 0.002
-"""How long to sleep at most while something is awaited that no socket tells of."""
 _NO_WAY = (Failure.NOT_SENT, Failure.FORBIDDEN)
 READ_AT_ONCE = 1_000
 
@@ -32,26 +26,14 @@ READ_AT_ONCE = 1_000
 class Pool:
     """The connections of one lane since its last refresh."""
 
-    def __init__(
-        self,
-        *,
-        ca_path: str,
-        timeout_s: float,
-        guard: Guard | None,
-        selector: selectors.BaseSelector,
-    ) -> None:
+    def __init__(self, *, ca_path: str, timeout_s: float, guard: Guard | None) -> None:
         self.guard = guard
         self.opened_at = time.monotonic()
         self.running: set[Transfer] = set()
         self.turns = 0
-        self._selector = selector
-        self._sockets: dict[int, tuple[socket.socket, Origin]] = {}
-        self._unwatched: set[int] = set()
-        self._opening_until = 0.0
+        self._sockets: list[BorrowedSocket] = []
         self._free: list[Transfer] = []
-        self._rules = Rules(
-            ca_path, timeout_s, guard is not None, self._open_socket, self._close_socket
-        )
+        self._rules = Rules(ca_path, timeout_s, guard is not None, self._open_socket)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
         self._added = False
@@ -60,6 +42,12 @@ class Pool:
         """Let one connection carry the whole window, and more of them when the server says less."""
         self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, max(window, STREAMS_EXPECTED))
         self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, 1 + -(-window // STREAMS_EXPECTED))
+
+    def may_go(self, origin: Origin) -> bool:
+        """Whether one more request for the origin may be handed over now."""
+        if origin.warm and not origin.handed:
+            origin.warm = any(each.quiet() for each in origin.sockets)
+        return origin.ready(self.turns)
 
     def hand(self, request: Request, origin: Origin) -> Answer | None:
         """Give libcurl a request; returns an answer at once if it cannot take it."""
@@ -70,8 +58,6 @@ class Pool:
             transfer.close()
             detail = f"not a request that can be sent: {type(error).__name__}"
             return Answer(0, failure=Failure.FORBIDDEN, detail=detail)
-        if not origin.handed and self._unwatched:
-            self._watch(origin.sockets & self._unwatched)
         self._multi.add_handle(transfer)
         self.running.add(transfer)
         origin.handed += 1
@@ -91,7 +77,7 @@ class Pool:
         finally:
             for each in corked:
                 with suppress(OSError):
-                    each.setsockopt(socket.IPPROTO_TCP, _CORK or 0, 0)
+                    each.cork(0)
         closed: list[tuple[Origin, Answer]] = []
         more = 1
         while more:
@@ -120,65 +106,41 @@ class Pool:
         self._free.append(transfer)
 
     def nap_s(self) -> float | None:
-        """Return for how long libcurl is content to sleep; None when nothing runs."""
-        if not self.running:
-            return None
-        if time.monotonic() < self._opening_until:
-            return SHORTEST_NAP_S
+        """Return for how long libcurl is content to sleep; None if only sockets can wake it."""
         asked = self._multi.timeout()
         return asked / 1000 if asked >= 0 else None
 
-    def quiet(self, fd: int) -> None:
-        """Look away from a socket that has news while nothing is in flight on it.
+    def sockets(self) -> tuple[list[int], list[int]]:
+        """Return the numbers of the sockets that it waits to read from, and to write to."""
+        reading, writing, _ = self._multi.fdset()
+        return reading, writing
 
-        libcurl reads it when the connection is used again. Probably it was closed by the other
-        side, so its origin counts as cold.
-        """
-        known = self._sockets.get(fd)
-        if known is None or known[1].handed:
-            return
-        known[1].cool()
-        self._selector.unregister(fd)
-        self._unwatched.add(fd)
-
-    def _watch(self, fds: set[int]) -> None:
-        for fd in fds:
-            self._selector.register(fd, selectors.EVENT_READ, self)
-        self._unwatched -= fds
-
-    def _cork(self) -> list[socket.socket]:
+    def _cork(self) -> list[BorrowedSocket]:
         """Hold back what is sent until the turn is over: fewer and fuller packets, less work."""
-        if _CORK is None:
+        if not CAN_CORK:
             return []
-        corked = [each for each, _ in self._sockets.values()]
-        for each in corked:
-            each.setsockopt(socket.IPPROTO_TCP, _CORK, 1)
-        return corked
+        self._forget_closed()
+        for each in self._sockets:
+            each.cork(1)
+        return list(self._sockets)
+
+    def _forget_closed(self) -> None:
+        closed = [each for each in self._sockets if not each.here()]
+        for each in closed:
+            each.let_go()
+            self._sockets.remove(each)
 
     def _open_socket(self, transfer: Transfer, where: pycurl.CurlSockAddr) -> int:
         origin = transfer.origin
         if not may_connect(str(where.addr[0]), origin.host, origin.port, self.guard):
             transfer.refused = True
             return _REFUSED
-        opened = socket.socket(where.family, where.socktype, where.protocol)
-        fd = opened.fileno()
-        self._sockets[fd] = (opened, origin)
-        origin.sockets.add(fd)
-        self._watch({fd})
-        self._opening_until = time.monotonic() + OPENING_S
-        return fd
-
-    def _close_socket(self, fd: int) -> int:
-        opened, origin = self._sockets.pop(fd)
-        if fd in self._unwatched:
-            self._unwatched.discard(fd)
-        else:
-            self._selector.unregister(fd)
-        opened.close()
-        origin.sockets.discard(fd)
-        if not origin.sockets:
-            origin.cool()
-        return 0
+        opened = BorrowedSocket(where.family, where.socktype, where.protocol)
+        self._forget_closed()
+        self._sockets.append(opened)
+        origin.sockets = [each for each in origin.sockets if each.here()]
+        origin.sockets.append(opened)
+        return opened.fd
 
     def drop(self) -> list[Request]:
         """Stop every transfer; returns their requests."""
@@ -191,6 +153,9 @@ class Pool:
     def close(self) -> None:
         """Close every connection and handle."""
         self.drop()
+        for each in self._sockets:
+            each.let_go()
+        self._sockets.clear()
         self._multi.close()
         for transfer in self._free:
             transfer.close()

@@ -4,7 +4,7 @@ Why libcurl, why its `perform` and why corked sockets: README, decisions. What i
 itself (send a POST again) is prevented in `curl_transfer`.
 """
 
-import selectors
+import select
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workers.network_guard import Guard
 from workers.provider import Answer, Request
-from workers.senders.curl_pool import SHORTEST_NAP_S, Pool
+from workers.senders.curl_pool import Pool
 from workers.senders.origin import Origin, forbidden, not_sent, origin_of, read_origin
 from workers.senders.streaming import keep_full
 from workers.senders.trust import TrustStore
@@ -50,6 +50,10 @@ class Lane:
         spare = self.window if self.guard is not None else 0
         return max(min(self.window - self.handed, self.window + spare - self.unanswered), 0)
 
+    def may_go(self, origin: Origin) -> bool:
+        """Whether one more request for the origin may be handed to libcurl now."""
+        return self.handed < self.window and self.pool.may_go(origin)
+
     def origin(self, url: str) -> Origin | None:
         """Return the URL's origin; None when it has none that we would connect to."""
         name = origin_of(url)
@@ -82,7 +86,6 @@ class CurlSender:
     def __init__(self, *, ca_file: Path | None, timeout_s: float) -> None:
         self._trust = TrustStore(ca_file)
         self._timeout_s = timeout_s
-        self._selector = selectors.DefaultSelector()
         self._lanes: dict[str, Lane] = {}
         self._at_once: Taken = []
 
@@ -97,12 +100,7 @@ class CurlSender:
         lane.pool.allow(window)
 
     def _new_pool(self, guard: Guard | None) -> Pool:
-        return Pool(
-            ca_path=self._trust.path,
-            timeout_s=self._timeout_s,
-            guard=guard,
-            selector=self._selector,
-        )
+        return Pool(ca_path=self._trust.path, timeout_s=self._timeout_s, guard=guard)
 
     def room(self, lane: str) -> int:
         """Return how many more requests may be submitted now."""
@@ -121,17 +119,10 @@ class CurlSender:
         origin = own.origin(request.url)
         if origin is None:
             self._answer(own, request, forbidden("not an origin this lane may connect to"))
-        elif origin.waiting or not self._may_go(own, origin):
+        elif origin.waiting or not own.may_go(origin):
             self._wait(own, origin, request)
         else:
             self._hand(own, origin, request)
-
-    def _may_go(self, lane: Lane, origin: Origin) -> bool:
-        if lane.handed >= lane.window:
-            return False
-        if origin.warm and not origin.handed:
-            self._notice_news()
-        return origin.ready(lane.pool.turns)
 
     def _hand(self, lane: Lane, origin: Origin, request: Request) -> None:
         impossible = lane.pool.hand(request, origin)
@@ -190,7 +181,7 @@ class CurlSender:
         for origin in list(lane.waiting):
             for request in origin.expired(now):
                 self._answer(lane, request, not_sent("waited too long for a connection"))
-            while origin.waiting and self._may_go(lane, origin):
+            while origin.waiting and lane.may_go(origin):
                 self._hand(lane, origin, origin.waiting.popleft()[0])
             if not origin.waiting:
                 lane.waiting.discard(origin)
@@ -198,20 +189,17 @@ class CurlSender:
     def _nap(self, longest: float) -> None:
         """Sleep until a socket has news, or libcurl or we must look after something."""
         nap = min(longest, LONGEST_NAP_S)
+        wait = select.poll()
         for lane in self._lanes.values():
-            if lane.waiting:
-                nap = min(nap, SHORTEST_NAP_S)
             for pool in lane.pools():
                 asked = pool.nap_s()
-                if asked is not None:
-                    nap = min(nap, asked)
-        self._notice_news(nap)
-
-    def _notice_news(self, timeout: float = 0.0) -> None:
-        """Wait for news on any socket; an idle connection with news is no longer warm."""
-        for key, _ in self._selector.select(timeout):
-            pool: Pool = key.data
-            pool.quiet(key.fd)
+                nap = nap if asked is None else min(nap, asked)
+                reading, writing = pool.sockets()
+                for fd in reading:
+                    wait.register(fd, select.POLLIN | (select.POLLOUT if fd in writing else 0))
+                for fd in writing:
+                    wait.register(fd, select.POLLOUT | (select.POLLIN if fd in reading else 0))
+        wait.poll(nap * 1000)
 
     def refresh(self, lane: str) -> None:
         """Give the lane new connections; not twice within seconds."""
@@ -257,4 +245,3 @@ class CurlSender:
             for pool in lane.running_dry:
                 pool.close()
         self._lanes.clear()
-        self._selector.close()

@@ -8,7 +8,6 @@ has begun to leave from one that still waits inside libcurl, which nothing else 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pycurl
 
@@ -52,8 +51,7 @@ class Rules:
     ca_path: str
     timeout_s: float
     https_only: bool
-    open_socket: Callable[["Transfer", Any], int]
-    close_socket: Callable[[int], int]
+    open_socket: Callable[["Transfer", pycurl.CurlSockAddr], int]
 
 
 class Transfer(pycurl.Curl):
@@ -98,7 +96,6 @@ class Transfer(pycurl.Curl):
         setopt(pycurl.WRITEFUNCTION, self._chunks.append)
         setopt(pycurl.READFUNCTION, self._read)
         setopt(pycurl.OPENSOCKETFUNCTION, lambda _purpose, where: rules.open_socket(self, where))
-        setopt(pycurl.CLOSESOCKETFUNCTION, rules.close_socket)
 
     def begin(self, request: Request, origin: Origin) -> None:
         """Aim the handle at a request. Raises pycurl.error when libcurl cannot take it."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from workers.provider import Answer, Failure, Request
+from workers.senders.borrowed_socket import BorrowedSocket
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
 AHEAD = 32
@@ -33,7 +34,7 @@ class Origin:
     """Those among them whose body has been read: they have a stream."""
     limit: int = FIRST_LIMIT
     """How many may be with the client at once, as far as was learnt."""
-    sockets: set[int] = field(default_factory=set)
+    sockets: list[BorrowedSocket] = field(default_factory=list)
     waiting: deque[tuple[Request, float]] = field(default_factory=deque)
     _looked_at: int = -1
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from workers.standins import fair
 from workers.standins.control import Control
-from workers.standins.stage import Ports, Stage
+from workers.standins.ports import Ports
+from workers.standins.stage import Stage
 
 LOOK_FOR_PARENT_S = 1.0
 

@@ -9,12 +9,13 @@ import re
 import time
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from workers.standins.exchange import Answer, Header, Refused, Request
+from workers.standins.exchange import Answer, Header, Refused, Request, read_json
 from workers.standins.pushes import Push, Pushes
 from workers.standins.standin import STATUSES, Standin, Words, text_of
 from workers.standins.weather import Kind, Sky
@@ -22,11 +23,11 @@ from workers.standins.weather import Kind, Sky
 MOST_BYTES = 4096
 TOKEN_LIFE = 3600
 CLOCK_SKEW = 60
-UPDATE_SPAN = 20 * 60
-MOST_UPDATES = 2
+CHANGES_WITHIN = 20 * 60
+MOST_CHANGES = 2
 LONGEST_STORAGE = 30 * 86_400
 MOST_COLLAPSE_BYTES = 64
-MOST_TOKENS_CACHED = 1000
+MOST_TOKENS_KEPT = 100
 
 DEVICE = re.compile(r"(?:[0-9a-fA-F]{2}){32,100}")
 CANONICAL_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -37,6 +38,8 @@ TOPIC_SUFFIXES = {
     "pushtotalk": ".voip-ptt", "complication": ".complication",
     "fileprovider": ".pushkit.fileprovider",
 }  # fmt: skip
+ANY_PRIORITY = frozenset({"10", "5", "1"})
+PRIORITIES = {"background": frozenset({"5"})}
 TOPIC = re.compile(r"[A-Za-z0-9.-]{1,255}")
 EXCUSES = {
     400: "BadDeviceToken", 403: "InvalidProviderToken", 404: "BadPath", 405: "MethodNotAllowed",
@@ -81,24 +84,16 @@ class Apns(Standin):
 
     def _headers(self, request: Request) -> str | None:
         """Return the reason why the headers will not do."""
+        headers = request.headers
+        kind = headers.get("apns-push-type", "")
+        suffix = TOPIC_SUFFIXES.get(kind)
         if request.doubled:
             return "DuplicateHeaders"
-        headers = request.headers
-        kind = headers.get("apns-push-type")
-        suffix = TOPIC_SUFFIXES.get(kind or "")
         if suffix is None:
             return "InvalidPushType"
-        if (asked := headers.get("apns-id")) is not None and not CANONICAL_ID.fullmatch(asked):
-            return "BadMessageId"
-        priority = headers.get("apns-priority", "10")
-        if priority not in ("10", "5", "1") or (kind == "background" and priority != "5"):
+        if headers.get("apns-priority", "10") not in PRIORITIES.get(kind, ANY_PRIORITY):
             return "BadPriority"
-        if _is_bad_expiration(headers.get("apns-expiration", "0")):
-            return "BadExpirationDate"
-        collapse = headers.get("apns-collapse-id")
-        if collapse is not None and not 0 < len(collapse.encode()) <= MOST_COLLAPSE_BYTES:
-            return "BadCollapseId"
-        return self._bad_topic(headers.get("apns-topic"), suffix)
+        return _bad_form(headers) or self._bad_topic(headers.get("apns-topic"), suffix)
 
     def _bad_topic(self, topic: str | None, suffix: str) -> str | None:
         if topic == self._topic + suffix:
@@ -112,7 +107,7 @@ class Apns(Standin):
         if len(request.body) > MOST_BYTES:
             raise Refused(refusal("PayloadTooLarge", push_id))
         try:
-            payload = json.loads(request.body)
+            payload = read_json(request.body)
         except ValueError:
             raise Refused(refusal("PayloadEmpty", push_id)) from None
         aps = payload.get("aps") if isinstance(payload, dict) else None
@@ -130,7 +125,7 @@ class Apns(Standin):
         reasons = {
             Kind.GONE: "Unregistered",
             Kind.GONE_LATER: "Unregistered",
-            Kind.REFUSED: "DeviceTokenNotForTopic",
+            Kind.REFUSED: "BadDeviceToken",
         }
         return refusal(reasons.get(kind) or EXCUSES[STATUSES[kind]], str(uuid.uuid4()))
 
@@ -140,7 +135,7 @@ class Apns(Standin):
 
     def read(self, payload: bytes) -> tuple[Words, Words]:
         """Return the words and the data part of a payload."""
-        content = json.loads(payload)
+        content = read_json(payload)
         alert = content["aps"].get("alert")
         words = alert if isinstance(alert, dict) else {"body": alert}
         return words, content
@@ -170,6 +165,19 @@ def _route(request: Request) -> str | None:
     return None if request.method == "POST" else "MethodNotAllowed"
 
 
+def _bad_form(headers: Mapping[str, str]) -> str | None:
+    """Return the reason why an optional header is not well-formed."""
+    asked = headers.get("apns-id")
+    if asked is not None and not CANONICAL_ID.fullmatch(asked):
+        return "BadMessageId"
+    if _is_bad_expiration(headers.get("apns-expiration", "0")):
+        return "BadExpirationDate"
+    collapse = headers.get("apns-collapse-id")
+    if collapse is not None and not 0 < len(collapse.encode()) <= MOST_COLLAPSE_BYTES:
+        return "BadCollapseId"
+    return None
+
+
 def _is_bad_expiration(text: str) -> bool:
     if not text.isdecimal() or not text.isascii():
         return True
@@ -184,11 +192,11 @@ class ProviderTokens:
         self._key_id = key_id
         self._team_id = team_id
         self._issued_at: dict[str, float] = {}
-        self._updates: deque[float] = deque(maxlen=MOST_UPDATES + 1)
+        self._changes: deque[float] = deque(maxlen=MOST_CHANGES)
 
     def forgive(self) -> None:
         """Forget how many tokens have been seen lately, and the tokens with them."""
-        self._updates.clear()
+        self._changes.clear()
         self._issued_at.clear()
 
     def refuse(self, authorization: str | None) -> str | None:
@@ -206,13 +214,14 @@ class ProviderTokens:
         return "ExpiredProviderToken" if issued_at < time.time() - TOKEN_LIFE else None
 
     def _admit(self, authorization: str, issued_at: float) -> str | None:
-        """Take a good new token, unless there were too many of late; the first is no update."""
+        """Take a good new token, unless there were too many changes; the first is none."""
         moment = time.time()
-        if len(self._updates) > MOST_UPDATES and self._updates[0] > moment - UPDATE_SPAN:
+        if len(self._changes) == MOST_CHANGES and self._changes[0] > moment - CHANGES_WITHIN:
             return "TooManyProviderTokenUpdates"
-        self._updates.append(moment)
-        if len(self._issued_at) >= MOST_TOKENS_CACHED:
-            self._issued_at.clear()
+        if self._issued_at:
+            self._changes.append(moment)
+        while len(self._issued_at) >= MOST_TOKENS_KEPT:
+            del self._issued_at[next(iter(self._issued_at))]
         self._issued_at[authorization] = issued_at
         return None
 

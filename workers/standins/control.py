@@ -7,10 +7,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from workers.standins import subscriptions
-from workers.standins.exchange import Answer, Refused, answer_json
+from workers.standins.exchange import Answer, Refused, answer_json, read_json
+from workers.standins.forecast import BadWeather
 from workers.standins.pushes import Push
 from workers.standins.stage import Stage
-from workers.standins.weather import PROVIDERS, BadWeather
+from workers.standins.weather import PROVIDERS
 
 PAGE, LARGEST_PAGE = 1000, 10_000
 MOST_SUBSCRIPTIONS = 100_000
@@ -128,7 +129,7 @@ class Control:
 
 def _read_object(body: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(body or b"{}")
+        content = read_json(body or b"{}")
     except ValueError:
         raise Refused(answer_json(400, {"error": "the body is not JSON"})) from None
     if not isinstance(content, dict):

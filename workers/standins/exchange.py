@@ -8,6 +8,7 @@ from typing import Any
 
 Header = tuple[str, str]
 JSON_TYPE: Header = ("content-type", "application/json; charset=UTF-8")
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Fate(StrEnum):
@@ -54,5 +55,12 @@ class Refused(Exception):
 
 def answer_json(status: int, content: Any, *headers: Header) -> Answer:
     """Return an answer whose body is `content` in JSON."""
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-    return Answer(status, [JSON_TYPE, *headers], body)
+    return Answer(status, [JSON_TYPE, *headers], ENCODER.encode(content).encode())
+
+
+def read_json(body: bytes) -> Any:
+    """Read JSON in UTF-8; raises ValueError for everything else, however deeply nested."""
+    try:
+        return json.loads(str(body, "utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

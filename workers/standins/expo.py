@@ -14,7 +14,7 @@ import uuid
 import zlib
 from typing import Any
 
-from workers.standins.exchange import Answer, Refused, Request, answer_json
+from workers.standins.exchange import Answer, Refused, Request, answer_json, read_json
 from workers.standins.pushes import Push, Pushes
 from workers.standins.standin import STATUSES, Standin, Words, text_of
 from workers.standins.weather import Kind, Sky
@@ -133,7 +133,7 @@ class Expo(Standin):
 
     def read(self, payload: bytes) -> tuple[Words, Words]:
         """Return the words and the data of a message."""
-        message = json.loads(payload)
+        message = read_json(payload)
         return message, message.get("data") or {}
 
 
@@ -155,7 +155,7 @@ def _read(request: Request) -> Any:
     try:
         if request.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        return json.loads(body)
+        return read_json(body)
     except (ValueError, OSError, EOFError, zlib.error):
         raise _invalid("The request's body is not JSON.") from None
 
@@ -167,6 +167,15 @@ def _receivers(message: Any) -> list[str]:
     unknown = set(message) - FIELDS
     if unknown:
         raise _invalid(f'"{min(unknown)}" is not allowed.')
+    _check_values(message)
+    to = message["to"]
+    receivers = to if isinstance(to, list) else [to]
+    if not all(isinstance(each, str) and TOKEN.fullmatch(each) for each in receivers):
+        raise _invalid('"to" must be a valid Expo push token.')
+    return receivers
+
+
+def _check_values(message: dict[str, Any]) -> None:
     if not isinstance(message.get("data", {}), dict):
         raise _invalid('"data" must be an object.')
     if message.get("priority", "default") not in PRIORITIES:
@@ -175,9 +184,3 @@ def _receivers(message: Any) -> list[str]:
         value = message.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise _invalid(f'"{name}" must be a whole number.')
-    to = message["to"]
-    receivers = to if isinstance(to, list) else [to]
-    for each in receivers:
-        if not isinstance(each, str) or not TOKEN.fullmatch(each):
-            raise _invalid('"to" must be a valid Expo push token.')
-    return receivers

@@ -11,7 +11,7 @@ import secrets
 import time
 from typing import Any
 
-from workers.standins.exchange import Answer, Header, Refused, Request, answer_json
+from workers.standins.exchange import JSON_TYPE, Answer, Refused, Request, answer_json, read_json
 from workers.standins.fcm_schema import Violation, examine
 from workers.standins.grants import AccessTokens, JwtGrants
 from workers.standins.pushes import Push, Pushes
@@ -66,7 +66,6 @@ class Fcm(Standin):
         message = _examined(content)
         target = _target(message)
         _check_values(message, request.body)
-        answer = self._accepted()
         if content.get("validate_only") or content.get("validateOnly"):
             return self._accepted("fake_message_id")
         push = Push(
@@ -77,11 +76,12 @@ class Fcm(Standin):
             request.body,
             time.time(),
         )
-        return self.take(push, answer)
+        return self.take(push, self._accepted())
 
     def _accepted(self, message_id: str | None = None) -> Answer:
         fresh = message_id or f"0:{time.time_ns() // 1000}%{secrets.token_hex(8)}"
-        return answer_json(200, {"name": f"projects/{self._project}/messages/{fresh}"})
+        name = f'{{"name":"projects/{self._project}/messages/{fresh}"}}'
+        return Answer(200, [JSON_TYPE], name.encode())
 
     def _elsewhere(self, request: Request) -> Answer:
         """Answer what is not a message of this project."""
@@ -99,9 +99,7 @@ class Fcm(Standin):
         return error(403, denied, code=None)
 
     def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
-        """Return Google's trouble; with 429 the time to wait."""
-        if kind is Kind.TOO_MANY:
-            return error(429, headers=[("retry-after", "1")])
+        """Return Google's trouble in Google's words."""
         return error(
             {Kind.GONE: 404, Kind.GONE_LATER: 404, Kind.REFUSED: 403}.get(kind) or STATUSES[kind]
         )
@@ -112,9 +110,9 @@ class Fcm(Standin):
 
     def read(self, payload: bytes) -> tuple[Words, Words]:
         """Return the words and the data part of a send request."""
-        message = json.loads(payload)["message"]
+        message = read_json(payload)["message"]
         data = _data(message)
-        android = message.get("android") or {}
+        android = _android(message)
         words = data | (message.get("notification") or {}) | (android.get("notification") or {})
         return words, data
 
@@ -125,7 +123,6 @@ def error(
     *,
     code: str | None = "",
     violation: tuple[str, str] | None = None,
-    headers: list[Header] | None = None,
 ) -> Answer:
     """Return Google's error: its FcmError has the status' own code unless `code` says otherwise."""
     name, usual, usual_code = ERRORS.get(status, ("UNKNOWN", "Unknown error.", None))
@@ -140,7 +137,7 @@ def error(
     content: dict[str, Any] = {"code": status, "message": message or usual, "status": name}
     if details:
         content["details"] = details
-    return answer_json(status, {"error": content}, *(headers or []))
+    return answer_json(status, {"error": content})
 
 
 def _refuse(field: str, description: str, *, code: str | None = None) -> Refused:
@@ -152,7 +149,7 @@ def _content(request: Request) -> dict[str, Any]:
         unbound = 'Invalid JSON payload received. Unknown name "": Cannot bind query parameter.'
         raise _refuse("", unbound)
     try:
-        content = json.loads(request.body)
+        content = read_json(request.body)
     except ValueError:
         unexpected = "Invalid JSON payload received. Unexpected token."
         raise Refused(error(400, unexpected, code=None)) from None
@@ -180,8 +177,8 @@ def _examined(content: dict[str, Any]) -> dict[str, Any]:
 
 def _target(message: dict[str, Any]) -> str:
     """Return the one target; a topic or condition is one too, but no device."""
-    named = [name for name in TARGETS if name in message]
-    if not any(message[name] for name in named):
+    named = [name for name in TARGETS if message.get(name)]
+    if not named:
         raise _refuse("message", "Recipient of the message is not set.", code="INVALID_ARGUMENT")
     if len(named) > 1:
         twice = f"oneof field 'target' is already set. Cannot set '{named[1]}'"
@@ -195,7 +192,7 @@ def _target(message: dict[str, Any]) -> str:
 
 def _check_values(message: dict[str, Any], body: bytes) -> None:
     """Refuse what the schema allows and the rules do not: keys, TTL and size."""
-    android = message.get("android") or message.get("androidV2") or message.get("android_v2") or {}
+    android = _android(message)
     for where, data in (("message", message.get("data")), ("message.android", android.get("data"))):
         for key in data or ():
             if RESERVED.fullmatch(key):
@@ -208,7 +205,7 @@ def _check_values(message: dict[str, Any], body: bytes) -> None:
         raise _refuse("message.android.ttl", unfit, code="INVALID_ARGUMENT")
     if len(body) > MOST_BYTES and _size(message, android) > MOST_BYTES:
         raise Refused(error(400))
-    payload = message.get("apns", {}).get("payload") if len(body) > MOST_BYTES else None
+    payload = (message.get("apns") or {}).get("payload") if len(body) > MOST_BYTES else None
     if payload and len(json.dumps(payload, ensure_ascii=False).encode()) > MOST_BYTES:
         raise Refused(error(400))
 
@@ -220,14 +217,22 @@ def _size(message: dict[str, Any], android: dict[str, Any]) -> int:
     return sum(len(key.encode()) + len(str(value).encode()) for key, value in pairs)
 
 
+def _android(message: dict[str, Any]) -> dict[str, Any]:
+    """Return what is meant for Android; of the second version what the first has too."""
+    newer = message.get("androidV2") or message.get("android_v2")
+    if not newer:
+        return message.get("android") or {}
+    remote = newer.get("remoteNotification") or newer.get("remote_notification") or {}
+    return {**newer, "notification": remote.get("notification")}
+
+
 def _data(message: dict[str, Any]) -> dict[str, Any]:
-    android = message.get("android") or {}
-    data: dict[str, Any] = android.get("data") or message.get("data") or {}
+    data: dict[str, Any] = _android(message).get("data") or message.get("data") or {}
     return data
 
 
 def _collapse_key(message: dict[str, Any]) -> str:
-    android = message.get("android") or {}
+    android = _android(message)
     key = android.get("collapseKey") or android.get("collapse_key")
     return str(key or (android.get("notification") or {}).get("tag") or "")
 

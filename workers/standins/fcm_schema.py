@@ -40,6 +40,8 @@ def fields(**checks: Check) -> Check:
             known_check = known.get(name)
             if known_check is None:
                 raise Violation("", f'Unknown name "{name}"')
+            if inner is None:
+                continue
             try:
                 known_check(inner)
             except Violation as violation:

@@ -21,6 +21,10 @@ CLOCK_SKEW = 300
 MOST_CACHED = 10_000
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"
+SHORT_LIVED = (
+    "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
+    "Check your iat and exp values in the JWT claim."
+)
 SCOPES = {
     "https://www.googleapis.com/auth/firebase.messaging",
     "https://www.googleapis.com/auth/cloud-platform",
@@ -116,11 +120,7 @@ class JwtGrants:
         if claims["iss"] != self._email:
             return "invalid_grant", "Invalid grant: account not found"
         if not claims.get("exp", 0) - claims["iat"] <= LONGEST_GRANT:
-            return (
-                "invalid_grant",
-                "Invalid JWT: Token must be a short-lived token (60 minutes) and in a "
-                "reasonable timeframe. Check your iat and exp values in the JWT claim.",
-            )
+            return "invalid_grant", SHORT_LIVED
         if not SCOPES & set(str(claims.get("scope", "")).split()):
             return "invalid_scope", "Invalid OAuth scope or ID token audience provided."
         return None

@@ -11,7 +11,7 @@ import time
 from typing import Any
 from urllib.parse import parse_qs
 
-from workers.standins.exchange import Answer, Refused, Request, answer_json
+from workers.standins.exchange import Answer, Refused, Request, answer_json, read_json
 from workers.standins.grants import AccessTokens
 from workers.standins.pushes import Push, Pushes
 from workers.standins.standin import Standin, Words, text_of
@@ -150,10 +150,10 @@ class Hms(Standin):
 
     def read(self, payload: bytes) -> tuple[Words, Words]:
         """Return the words of a message and its data, which Huawei carries as one string."""
-        message = json.loads(payload)
+        message = read_json(payload)
         android = message.get("android") or {}
         try:
-            data = json.loads(android.get("data") or message.get("data") or "{}")
+            data = read_json((android.get("data") or message.get("data") or "{}").encode())
         except ValueError:
             data = {}
         data = data if isinstance(data, dict) else {}
@@ -182,7 +182,7 @@ def _tally(tokens: list[str], taken: list[str]) -> Answer:
 
 def _read(body: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(body)
+        content = read_json(body)
     except ValueError:
         raise Refused(answer_of("80100003")) from None
     if not isinstance(content, dict) or not isinstance(content.get("message"), dict):
@@ -201,7 +201,9 @@ def _check(message: dict[str, Any]) -> list[str]:
         raise Refused(answer_of("80100003"))
     if len(tokens) > MOST_TOKENS:
         raise Refused(answer_of("80300010"))
-    if not isinstance(message.get("data", ""), str):
+    if not isinstance(message.get("data", ""), str) or not isinstance(
+        message.get("notification", {}), dict
+    ):
         raise Refused(answer_of("80100003"))
     _check_android(message.get("android", {}))
     bare = {name: value for name, value in message.items() if name != "token"}
@@ -212,6 +214,8 @@ def _check(message: dict[str, Any]) -> list[str]:
 
 def _check_android(android: Any) -> None:
     if not isinstance(android, dict) or set(android) - ANDROID_FIELDS:
+        raise Refused(answer_of("80100003"))
+    if not isinstance(android.get("data", ""), str):
         raise Refused(answer_of("80100003"))
     if android.get("urgency", "NORMAL") not in ("HIGH", "NORMAL"):
         raise Refused(answer_of("80100001"))

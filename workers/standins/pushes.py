@@ -10,6 +10,7 @@ from typing import NamedTuple
 SEGMENT = 1024
 PLAIN_SEGMENTS = 160
 MOST_REPEATS_NAMED = 1000
+UNSHARED = 2  # the version of marshal that looks for no repetition, and is faster for it
 
 
 class Push(NamedTuple):
@@ -92,7 +93,7 @@ class Pushes:
             self._seal()
 
     def _seal(self) -> None:
-        self._segments.append(marshal.dumps([tuple(push) for push in self._open]))
+        self._segments.append(marshal.dumps([tuple(push) for push in self._open], UNSHARED))
         self._open = []
         if len(self._segments) - self._compressed > PLAIN_SEGMENTS:
             oldest = self._segments[self._compressed]

@@ -1,8 +1,6 @@
 """All stand-ins together, each at an origin of its own, over the same store and the same sky."""
 
 import asyncio
-import json
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,10 @@ from workers.standins.door import Door
 from workers.standins.expo import Expo
 from workers.standins.fair import HOST
 from workers.standins.fcm import Fcm
-from workers.standins.files import write_private
+from workers.standins.forecast import read_front
 from workers.standins.grants import AccessTokens, JwtGrants
 from workers.standins.hms import Hms
+from workers.standins.ports import Ports
 from workers.standins.pushes import Pushes
 from workers.standins.standin import Standin
 from workers.standins.traffic import Traffic
@@ -84,7 +83,7 @@ class Stage:
     async def put_weather(self, asked: Mapping[str, Any]) -> None:
         """Change the weather; raises `BadWeather`. When this returns, it has changed."""
         async with self._changing:
-            self.sky.put(asked)
+            self.sky.put(read_front(asked))
             await self._suit()
 
     async def clear_weather(self) -> None:
@@ -101,40 +100,3 @@ class Stage:
         """Forget every push and every count."""
         self.pushes.forget()
         self.traffic.forget()
-
-
-class Ports:
-    """The ports of one folder's stand-ins, the same from start to start while they are free."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
-        self._held: list[socket.socket] = []
-
-    def choose(self, name: str) -> int:
-        """Return a port to serve `name` at; it is held until `keep`."""
-        for port in (self._known.get(name, 0), 0):
-            held = socket.socket()
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                held.bind((HOST, port))
-            except OSError:
-                held.close()
-                continue
-            self._held.append(held)
-            self._known[name] = int(held.getsockname()[1])
-            break
-        return self._known[name]
-
-    def settle(self, name: str) -> int:
-        """Choose one port and keep it at once."""
-        port = self.choose(name)
-        self.keep()
-        return port
-
-    def keep(self) -> None:
-        """Write the chosen ports down and let go of them."""
-        write_private(self._path, json.dumps(self._known).encode())
-        for held in self._held:
-            held.close()
-        self._held.clear()

@@ -93,14 +93,21 @@ class Standin(ABC):
         if stroke.kind is not None:
             if stroke.kind in FATES:
                 return Answer(0, fate=FATES[stroke.kind])
-            return self.blow(stroke.kind, address)
+            return with_wait(self.blow(stroke.kind, address), stroke)
         if stroke.status in SUCCESS and stroke.body is None:
             return taken
         body = self.excuse(stroke.status) if stroke.body is None else stroke.body
-        headers = [("content-type", "application/json")]
-        if stroke.retry_after is not None:
-            headers.append(("retry-after", str(stroke.retry_after)))
-        return Answer(stroke.status, headers, body)
+        return with_wait(
+            Answer(stroke.status, [("content-type", "application/json")], body), stroke
+        )
+
+
+def with_wait(answer: Answer, stroke: Stroke) -> Answer:
+    """Return the answer with its Retry-After: as told, or a second for a share's 429."""
+    wait = 1 if stroke.retry_after is None and stroke.kind is Kind.TOO_MANY else stroke.retry_after
+    if wait is not None:
+        answer.headers = [*answer.headers, ("retry-after", str(wait))]
+    return answer
 
 
 def text_of(value: Any) -> str:

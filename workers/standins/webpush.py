@@ -4,7 +4,6 @@ Error bodies have the form and the numbers of Mozilla's autopush.
 """
 
 import hmac
-import json
 import re
 import secrets
 import time
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from workers.standins import subscriptions
-from workers.standins.exchange import Answer, Refused, Request, answer_json
+from workers.standins.exchange import Answer, Refused, Request, answer_json, read_json
 from workers.standins.pushes import Push, Pushes
 from workers.standins.standin import STATUSES, Standin, Words, text_of
 from workers.standins.subscriptions import UNBOUND, Subscription
@@ -88,15 +87,12 @@ class WebPush(Standin):
             raise Refused(_refusal(403, "The VAPID key is not the one of the subscription."))
 
     def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
-        """Return the push service's trouble; with 429 the time to wait."""
+        """Return the push service's trouble; one that is refused has moved, to nowhere known."""
         if kind in (Kind.GONE, Kind.GONE_LATER):
             return _refusal(410, "The subscription has ended.", 106)
         if kind is Kind.REFUSED:
-            return _refusal(400, "The subscription's keys are not good.", 110)
-        answer = _refusal(STATUSES[kind], "The service is in trouble.")
-        if kind is Kind.TOO_MANY:
-            answer.headers = [*answer.headers, ("retry-after", "1")]
-        return answer
+            return _refusal(301, "The subscription is served elsewhere.")
+        return _refusal(STATUSES[kind], "The service is in trouble.")
 
     def excuse(self, status: int) -> bytes:
         """Return the error that goes with the status."""
@@ -105,7 +101,7 @@ class WebPush(Standin):
     def read(self, payload: bytes) -> tuple[Words, Words]:
         """Return the words and the data part of a decrypted payload: they stand side by side."""
         try:
-            content = json.loads(payload)
+            content = read_json(payload)
         except ValueError:
             return {"body": payload.decode(errors="replace")}, {}
         return (content, content) if isinstance(content, dict) else ({}, {})
@@ -133,7 +129,7 @@ def _check_headers(request: Request) -> int:
 
 def _alert_id(payload: bytes) -> str:
     try:
-        content = json.loads(payload)
+        content = read_json(payload)
     except ValueError:
         return ""
     return text_of(content.get("alert_id")) if isinstance(content, dict) else ""

@@ -1,0 +1,73 @@
+"""What we take at most: bytes of one request, and requests that wait."""
+
+import anyio.to_thread
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import KINDS, RETRY_AFTER_S, problem
+from service.domain.errors import TooLarge, Unavailable
+
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+REFUSAL = f"A request may have {MAX_REQUEST_BYTES:,} bytes."
+ALWAYS_ANSWERED = "/health/live"
+
+
+class LimitBody:
+    """Refuses a request that says or shows that it is larger than we take, with 413.
+
+    What it says is believed only when it is too much; what comes in is counted.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int = MAX_REQUEST_BYTES) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, counting what is read of it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if _said(scope) > self.limit:
+            answer = problem(KINDS[TooLarge], REFUSAL, headers={"Connection": "close"})
+            await answer(scope, receive, send)
+            return
+        read = 0
+
+        async def receive_and_count() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self.limit:
+                raise HTTPException(KINDS[TooLarge].status, REFUSAL)
+            return message
+
+        await self.app(scope, receive_and_count, send)
+
+
+def _said(scope: Scope) -> int:
+    """Return the length the request claims, 0 when it claims none."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+class ShedLoad:
+    """Answers 503 at once when so many requests wait for a thread that this one would time out."""
+
+    def __init__(self, app: ASGIApp, most_waiting: int) -> None:
+        self.app = app
+        self.most_waiting = most_waiting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it before anything of it is done."""
+        if scope["type"] == "http" and scope["path"] != ALWAYS_ANSWERED:
+            threads = anyio.to_thread.current_default_thread_limiter()
+            if threads.statistics().tasks_waiting > self.most_waiting:
+                headers = {"Retry-After": str(RETRY_AFTER_S)}
+                answer = problem(
+                    KINDS[Unavailable], "More calls than we can serve.", headers=headers
+                )
+                await answer(scope, receive, send)
+                return
+        await self.app(scope, receive, send)

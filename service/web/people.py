@@ -1,0 +1,203 @@
+"""Staff, API keys and topics: what an admin looks after once in a while."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi.responses import RedirectResponse
+
+from service.api.dependencies import Cursor, Id, WorkDep
+from service.domain import topic as topic_paths
+from service.domain.errors import Conflict, Invalid, Refusal
+from service.domain.people import Caller, Role, Scope, Staff
+from service.outbox import Work
+from service.store import audit, people, topics
+from service.web import guards
+from service.web.rendering import PRIVATE, query_string, render
+from service.web.visitors import Admin, AdminActing
+
+router = APIRouter(prefix="/control")
+PER_PAGE = 200
+PersonId = Annotated[Id, Path()]
+_Line = Annotated[str, Form(max_length=400)]
+
+
+def _show(
+    request: Request, work: Work, *, fault: str = "", secret: str = "", email: str = ""
+) -> Response:
+    return render(
+        request,
+        "people.html",
+        status=422 if fault else 200,
+        members=people.list_staff(work.session),
+        keys=people.list_keys(work.session),
+        scopes=tuple(Scope),
+        fault=fault,
+        secret=secret,
+        email=email,
+    )
+
+
+@router.get("/people")
+def show(request: Request, work: WorkDep, _: Admin) -> Response:
+    """Show who may sign in and which keys there are."""
+    return _show(request, work)
+
+
+@router.post("/people")
+def add(
+    request: Request,
+    work: WorkDep,
+    caller: AdminActing,
+    email: _Line,
+    password: Annotated[str, Form(max_length=people.LONGEST_PASSWORD)],
+    role: Annotated[Role, Form()],
+) -> Response:
+    """Add a member of staff."""
+    try:
+        with work.session.begin_nested():
+            added = people.add_staff(work.session, email, password, role)
+    except (Invalid, Conflict) as fault:
+        return _show(request, work, fault=fault.detail, email=email)
+    _note(work, caller, "add", f"staff:{added.id}", email=added.email, role=role.value)
+    return _done(request, f"{added.email} may sign in now.")
+
+
+@router.post("/people/{staff_id}/password")
+def set_password(
+    request: Request,
+    work: WorkDep,
+    caller: AdminActing,
+    staff_id: PersonId,
+    password: Annotated[str, Form(max_length=people.LONGEST_PASSWORD)],
+) -> Response:
+    """Give somebody a new password; it signs them out everywhere."""
+    try:
+        people.set_password(work.session, staff_id, password)
+    except Refusal as fault:
+        return _show(request, work, fault=fault.detail)
+    _note(work, caller, "reset", f"staff:{staff_id}")
+    return _done(request, "The password is changed, and every session of theirs is closed.")
+
+
+@router.post("/people/{staff_id}/disable")
+def disable(
+    request: Request, work: WorkDep, me: Admin, caller: AdminActing, staff_id: PersonId
+) -> Response:
+    """Shut somebody out at once."""
+    _not_myself(me, staff_id)
+    people.disable(work.session, staff_id, work.now)
+    _note(work, caller, "disable", f"staff:{staff_id}")
+    return _done(request, "Disabled, and signed out everywhere.")
+
+
+@router.post("/people/{staff_id}/enable")
+def enable(
+    request: Request, work: WorkDep, caller: AdminActing, staff_id: PersonId
+) -> Response:
+    """Let somebody in again."""
+    people.enable(work.session, staff_id)
+    _note(work, caller, "enable", f"staff:{staff_id}")
+    return _done(request, "They may sign in again.")
+
+
+@router.post("/people/{staff_id}/sign-out")
+def sign_out(
+    request: Request, work: WorkDep, caller: AdminActing, staff_id: PersonId
+) -> Response:
+    """Close all sessions of somebody."""
+    people.close_sessions_of(work.session, staff_id)
+    _note(work, caller, "sign out", f"staff:{staff_id}")
+    return _done(request, "Signed out everywhere.")
+
+
+@router.post("/keys")
+def add_key(
+    request: Request,
+    work: WorkDep,
+    caller: AdminActing,
+    name: _Line,
+    scope: Annotated[list[Scope], Form()] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Make a key, and show it this once."""
+    return _new_key(request, work, caller, name, frozenset(scope))
+
+
+@router.post("/keys/{key_id}/rotate")
+def rotate(request: Request, work: WorkDep, caller: AdminActing, key_id: PersonId) -> Response:
+    """Make a key of the same name and scopes; the old one works until it is revoked."""
+    for key in people.list_keys(work.session):
+        if key.id == key_id:
+            return _new_key(request, work, caller, key.name, key.scopes)
+    return _show(request, work, fault="There is no such key.")
+
+
+def _new_key(
+    request: Request, work: Work, caller: Caller, name: str, scopes: frozenset[Scope]
+) -> Response:
+    try:
+        key, secret = people.add_key(work.session, name, scopes)
+    except Refusal as fault:
+        return _show(request, work, fault=fault.detail)
+    _note(work, caller, "add", f"key:{key.id}", name=key.name, scopes=sorted(scopes))
+    return _show(request, work, secret=secret)
+
+
+@router.post("/keys/{key_id}/revoke")
+def revoke_key(
+    request: Request, work: WorkDep, caller: AdminActing, key_id: PersonId
+) -> Response:
+    """End a key: within two seconds nobody takes it."""
+    people.revoke_key(work.session, key_id, work.now)
+    _note(work, caller, "revoke", f"key:{key_id}")
+    return _done(request, "The key is revoked.")
+
+
+def _not_myself(me: Staff, staff_id: int) -> None:
+    if me.id == staff_id:
+        raise Conflict("Ask another admin to disable you: nobody locks the last door behind them.")
+
+
+def _note(work: Work, caller: Caller, verb: str, what: str, **detail: object) -> None:
+    audit.write(work.session, caller.name, verb, what, by=caller.label, **detail)
+
+
+def _done(request: Request, sentence: str, where: str = "/control/people") -> Response:
+    answer = RedirectResponse(where, 303, headers={"Cache-Control": PRIVATE})
+    guards.say(request, answer, sentence)
+    return answer
+
+
+@router.get("/topics")
+def show_topics(request: Request, work: WorkDep, _: Admin, cursor: Cursor = None) -> Response:
+    """Show the tree of topics."""
+    return _show_topics(request, work, cursor)
+
+
+def _show_topics(
+    request: Request, work: Work, cursor: str | None = None, fault: str = ""
+) -> Response:
+    found = topics.page(work.session, cursor, PER_PAGE)
+    return render(
+        request,
+        "control_topics.html",
+        status=422 if fault else 200,
+        topics=found.items,
+        fault=fault,
+        next=query_string(cursor=found.next) if found.next else "",
+    )
+
+
+@router.post("/topics")
+def add_topic(
+    request: Request, work: WorkDep, caller: AdminActing, path: _Line, label: _Line = ""
+) -> Response:
+    """Add a topic, or give one its label."""
+    try:
+        spelt = topic_paths.parse_path(path, "path")
+        topics.ensure(work.session, [spelt])
+        if label.strip():
+            topics.label(work.session, spelt, " ".join(label.split())[:200])
+    except Invalid as fault:
+        return _show_topics(request, work, fault=fault.detail)
+    _note(work, caller, "name", f"topic:{spelt}", label=label)
+    return _done(request, f"{spelt} is saved.", "/control/topics")

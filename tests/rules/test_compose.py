@@ -1,0 +1,74 @@
+"""docker-compose.yml: read as the engine would, held against the settings and the commands."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+
+from service.cli import app
+from service.commands.settings import knobs
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"] == "newszop"}
+
+
+def parse(command: list[str]) -> str:
+    """Parse a command line as `newszop` would, without running it; returns the command's name."""
+    name, *arguments = command
+    assert name == "newszop"
+    found = typer.main.get_command(app)
+    context = found.make_context("newszop", arguments)
+    child_name, child, rest = found.resolve_command(context, [*arguments])
+    child.make_context(child_name, rest)
+    return child_name
+
+
+def test_each_part_of_the_system_is_one_service():
+    ran = {name: parse(service["command"]) for name, service in OURS.items()}
+    assert ran == {"migrate": "migrate", "api": "serve", "workers": "work", "beat": "sweep"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_only_real_settings_are_set_and_the_needed_ones_are(name):
+    known = {knob.name: knob.default for knob in knobs()}
+    environment = OURS[name]["environment"]
+    assert set(environment) <= set(known)
+    needed = {knob for knob, default in known.items() if default is None}
+    generic = {knob for knob in needed if knob.startswith(("NEWSZOP_", "DATABASE", "REDIS"))}
+    assert generic <= set(environment)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_service_waits_for_what_it_needs(name):
+    for needed, how in OURS[name]["depends_on"].items():
+        if how["condition"] == "service_healthy":
+            assert "healthcheck" in SERVICES[needed]
+        else:
+            assert how["condition"] == "service_completed_successfully"
+            assert needed == "migrate"
+
+
+def test_no_secret_has_a_default():
+    text = (ROOT / "docker-compose.yml").read_text()
+    for name in ("NEWSZOP_SECRET_KEY", "POSTGRES_PASSWORD"):
+        assert set(re.findall(rf"\$\{{{name}(.)", text)) <= {":"}
+        assert f"${{{name}:-" not in text
+
+
+def test_the_site_is_published_on_loopback_only():
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert published == ["127.0.0.1:8000:8000"]
+
+
+def test_the_image_copies_only_what_exists():
+    built = [service["build"] for service in OURS.values() if "build" in service]
+    assert len(built) == 1
+    for line in built[0]["dockerfile_inline"].splitlines():
+        if line.startswith("COPY "):
+            *sources, _ = shlex.split(line.removeprefix("COPY "))
+            assert all((ROOT / source).exists() for source in sources)
