@@ -5,6 +5,7 @@ message that follows only makes it start sooner than the sweep would.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from service import outbox
 from service.domain.alert import (
@@ -43,7 +44,10 @@ def estimate(work: Work, story_id: int, draft: Draft, providers: Sequence[str]) 
     story = _story(work, story_id)
     _know(work, draft)
     if draft.corrects:
-        return _estimate_correction(work, story_id, providers)
+        root = alerts.root_of_story(work.session, story_id)
+        if root is None or not root.unbegun:
+            return _estimate_correction(work, root, providers)
+        draft = replace(draft, topics=root.topics, everyone=root.everyone)
     frozen = audience.freeze(work.session, story_id, _audience(work, story, draft))
     return audience.estimate(work.session, frozen, providers)
 
@@ -61,6 +65,8 @@ def send_alert(work: Work, story_id: int, draft: Draft, caller: Caller) -> Alert
         raise Conflict(refusal)
     _know(work, draft)
     source = _source(work, story_id, draft)
+    if source is not None and source.unbegun and draft.send_at is None:
+        draft, source = _instead_of(work, source, draft), None
     alert = _alert(work, story, draft, caller, source)
     alerts.add(work.session, alert)
     _start(work, alert)
@@ -227,7 +233,7 @@ def _source(work: Work, story_id: int, draft: Draft) -> Alert | None:
     """Return the root of the chain that a correction continues; None for every other draft."""
     if not draft.update:
         return None
-    root = alerts.root_of_story(work.session, story_id)
+    root = alerts.root_of_story(work.session, story_id, lock=True)
     if root is None:
         raise Conflict("This story has no alert yet that could be updated: leave update out.")
     if root.state is AlertState.SCHEDULED and draft.corrects:
@@ -238,14 +244,34 @@ def _source(work: Work, story_id: int, draft: Draft) -> Alert | None:
     return root if draft.corrects else None
 
 
-def _estimate_correction(work: Work, story_id: int, providers: Sequence[str]) -> Estimate:
-    root = alerts.root_of_story(work.session, story_id)
+def _instead_of(work: Work, unbegun: Alert, draft: Draft) -> Draft:
+    """Let a correction take the place of a first alert that nobody has begun to plan.
+
+    Nothing of it is written down yet, so there is no "those who got it": its whole audience is
+    the correction's.
+    """
+    if not draft.dry_run:
+        alerts.give_way(work.session, unbegun, "corrected before it left", work.now)
+    return replace(draft, update=False, topics=unbegun.topics, everyone=unbegun.everyone)
+
+
+def _estimate_correction(work: Work, root: Alert | None, providers: Sequence[str]) -> Estimate:
+    """Count whom the chain has reached; a large one by its sums alone, which is nearly exact."""
     if root is None:
         return Estimate(0, {}, exact=True)
     members = alerts.chain(work.session, root.id)
     midway = root.state.running or any(member.takes_over for member in members)
-    found = ledger.holders(work.session, members, providers, takes_over=midway)
-    return Estimate(sum(found.values()), dict(found), exact=True)
+    sums = ledger.totals(work.session, [root.id]).get(root.id, {})
+    exact = sum(totals.planned for totals in sums.values()) <= audience.EXACT_UP_TO
+    if exact:
+        found = ledger.holders(work.session, members, providers, takes_over=midway)
+    else:
+        found = {
+            name: totals.accepted + midway * (totals.open + totals.cancelled)
+            for name, totals in sums.items()
+            if name in providers
+        }
+    return Estimate(sum(found.values()), found, exact=exact)
 
 
 def _audience(work: Work, story: Story, draft: Draft) -> Audience:

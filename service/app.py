@@ -4,7 +4,6 @@ Endpoints are plain functions and run in a pool of threads as large as the pool 
 a request that has a thread finds a connection, and a request that has none waits outside.
 """
 
-import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -12,11 +11,25 @@ from importlib.metadata import version
 import anyio.to_thread
 import redis
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
 from service import settings as settings_module
-from service.api import problems
+from service import web
+from service.api import (
+    admin,
+    alerts,
+    dead_letters,
+    devices,
+    health,
+    problems,
+    readers,
+    receipts,
+    stories,
+    subscriptions,
+    topics,
+)
 from service.api.limits import LimitBody, ShedLoad
 from service.api.metrics import CountRequests, Requests
 from service.auth import KnownKeys
@@ -37,27 +50,28 @@ Every id is a string, every time RFC 3339 with its offset, every list `{"items",
 refusal RFC 9457 `application/problem+json`.
 """
 _ROUTERS = (
-    "health",
-    "stories",
-    "topics",
-    "alerts",
-    "receipts",
-    "readers",
-    "devices",
-    "subscriptions",
-    "admin",
-    "dead_letters",
+    health.router,
+    stories.router,
+    topics.router,
+    alerts.router,
+    receipts.router,
+    readers.router,
+    devices.router,
+    subscriptions.router,
+    admin.router,
+    dead_letters.router,
 )
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Build the application. Nothing connects before the first request."""
     registry = CollectorRegistry()
-    app = FastAPI(
+    app = FastAPIOffline(
         title=f"{settings.site_name} Push",
         description=ABOUT,
         version=version("newszop"),
         redoc_url=None,
+        static_url="/docs/files",
         responses=problems.DOCUMENTED,
         lifespan=_lifespan,
         middleware=[
@@ -79,7 +93,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.known_keys = KnownKeys()
     app.state.throttle = Throttle(settings.redis_url)
     problems.install(app)
-    _include_all(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    web.mount(app)
     return app
 
 
@@ -88,21 +104,6 @@ def from_environment() -> FastAPI:
     settings = settings_module.load()
     configure_logging(settings.log_level)
     return create_app(settings)
-
-
-def _include_all(app: FastAPI) -> None:
-    for name in _ROUTERS:
-        try:
-            module = importlib.import_module(f"service.api.{name}")
-        except ModuleNotFoundError:
-            continue
-        app.include_router(module.router)
-    try:
-        web = importlib.import_module("service.web")
-    except ImportError:
-        return
-    if hasattr(web, "mount"):
-        web.mount(app)
 
 
 @asynccontextmanager

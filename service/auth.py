@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
+from fastapi.concurrency import run_in_threadpool
 from fastapi.params import Depends as Dependency
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
@@ -49,18 +50,19 @@ class KnownKeys:
     most: int = 1024
     _kept: dict[bytes, tuple[ApiKey, float]] = field(default_factory=dict)
 
+    def recall(self, secret: str) -> ApiKey | None:
+        """Return the key with this secret if it was seen just now; asks nobody."""
+        key, until = self._kept.get(hash_token(secret), (None, 0.0))
+        return key if time.monotonic() < until else None
+
     def find(self, engine: Engine, secret: str) -> ApiKey | None:
-        """Return the key with this secret, from memory or from Postgres."""
-        digest = hash_token(secret)
-        key, until = self._kept.get(digest, (None, 0.0))
-        if time.monotonic() < until:
-            return key
+        """Return the key with this secret from Postgres, and remember it."""
         now = datetime.now(UTC)
         with transaction(engine) as session:
             key = people.key_of(session, secret)
             if key is not None:
                 people.touch_key(session, key, now)
-        self._keep(digest, key)
+        self._keep(hash_token(secret), key)
         return key
 
     def _keep(self, digest: bytes, key: ApiKey | None) -> None:
@@ -90,7 +92,7 @@ def caller_of_key(key: ApiKey) -> Caller:
 def require(scope: Scope) -> Dependency:
     """Return a dependency that gives the `Caller` if the caller has `scope`, or refuses."""
 
-    def allowed(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    async def allowed(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
         if scope not in caller.scopes:
             raise Forbidden(f"This call needs the scope {scope.value}, which {caller.label} lacks.")
         return caller
@@ -99,16 +101,23 @@ def require(scope: Scope) -> Dependency:
     return dependency
 
 
-def _caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller:
-    engine: Engine = request.app.state.engine
+async def _caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller:
+    """Return the caller; a key seen just now costs neither a look-up nor a thread's turn."""
     if bearer is not None:
         known: KnownKeys = request.app.state.known_keys
-        key = known.find(engine, bearer.credentials)
+        key = known.recall(bearer.credentials)
+        if key is None:
+            engine: Engine = request.app.state.engine
+            key = await run_in_threadpool(known.find, engine, bearer.credentials)
         if key is None:
             raise Unauthenticated("This API key is unknown or revoked.")
         return caller_of_key(key)
     if request.method not in ("GET", "HEAD") or cookie is None:
         raise Unauthenticated("Send an API key: Authorization: Bearer nzp_...")
+    return await run_in_threadpool(_signed_in, request.app.state.engine, cookie)
+
+
+def _signed_in(engine: Engine, cookie: str) -> Caller:
     with transaction(engine) as session:
         staff = staff_from_cookie(session, cookie, datetime.now(UTC))
     if staff is None:

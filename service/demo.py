@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,13 @@ class Demo:
     def run(self) -> None:
         """Bring everything up, print where it is, and look after it for ever."""
         began = time.monotonic()
-        refuse_a_taken_port(self.port)
         with ExitStack() as stack:
             self.folder.mkdir(parents=True, exist_ok=True)
             elsewhere = {"DATABASE_URL": "postgres", "REDIS_URL": "redis"}
             without = [server for setting, server in elsewhere.items() if self.given.get(setting)]
             servers = Embedded(self.folder, without=without)
+            servers.hold()
+            refuse_a_taken_port(self.port)
             stack.callback(servers.stop)
             stack.callback(self._stop_children)
             logins, standins = self._bring_up(servers)
@@ -72,50 +74,56 @@ class Demo:
             self.supervisor.forever()
 
     def _bring_up(self, servers: Embedded) -> tuple[dict[str, Any], Standins]:
-        servers.hold()
         self.say("Starting the stand-ins of Apple, Google, Mozilla and Huawei ...")
         standins_child = self._child(programs.standins(0, self.folder / "standins"), self.given)
-        demo_settings.start(standins_child)
+        restart = partial(demo_settings.start, standins_child)
+        restart()
         self.say("Starting PostgreSQL and Redis ...")
         servers.start()
         standins = demo_settings.await_standins(standins_child)
         environment = demo_settings.environment(
             self.given, servers, standins, self.url, self.folder
         )
+        self.say(
+            "Starting the service ..."
+        )  # it takes seconds, and touches nothing before a request
+        service = self._launch(programs.service("127.0.0.1", self.port), environment)
         self.say("Migrating the database ...")
         migrate(environment["DATABASE_URL"])
-        logins = self._fill(environment, standins)
-        self.say("Starting the service, the workers and beat ...")
-        self._start_programs(environment)
-        self._watch_servers(servers)
-        self._await_service()
+        file = demo_data.Logins(self.folder / "demo.json")
+        logins = self._fill(environment, standins, file.read())
+        self.say("Starting the workers and beat ...")
+        self._start_workers(environment)
+        self.supervisor.watch(standins_child, restart)  # at the ports that it had
+        for server in servers.running():
+            self.supervisor.watch(server.child, server.start)
+        self._await_service(service)
         self._ingest(logins["ingester"]["key"])
+        file.write({"url": self.url, "standins_url": standins.control, **logins})
         return logins, standins
 
-    def _fill(self, environment: Mapping[str, str], standins: Standins) -> dict[str, Any]:
-        """Make the logins and the readers that are missing; write `demo.json`."""
-        file = demo_data.Logins(self.folder / "demo.json")
+    def _fill(
+        self, environment: Mapping[str, str], standins: Standins, known: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Make the readers and the logins that are missing; return the logins."""
         engine = open_engine(environment["DATABASE_URL"], pool_size=2, name="newszop demo")
         try:
-            logins = demo_data.ensure_people(engine, file.read())
             demo_data.ensure_readers(environment["DATABASE_URL"], self.readers, standins, self.say)
+            return demo_data.ensure_people(engine, known)
         finally:
             engine.dispose()
-        file.write({"url": self.url, "standins_url": standins.control, **logins})
-        return logins
 
-    def _start_programs(self, environment: Mapping[str, str]) -> None:
+    def _start_workers(self, environment: Mapping[str, str]) -> None:
         beat = self.folder / "beat"
         beat.mkdir(exist_ok=True)
-        several = (
-            programs.service("127.0.0.1", self.port),
-            *programs.workers(os.cpu_count() or 1, 1),
-            programs.beat(beat),
-        )
-        for program in several:
-            child = self._child(program, environment)
-            child.start()
-            self.supervisor.watch(child, child.start)
+        for program in (*programs.workers(os.cpu_count() or 1, 1), programs.beat(beat)):
+            self._launch(program, environment)
+
+    def _launch(self, program: Program, environment: Mapping[str, str]) -> Child:
+        child = self._child(program, environment)
+        child.start()
+        self.supervisor.watch(child, child.start)
+        return child
 
     def _child(self, program: Program, environment: Mapping[str, str]) -> Child:
         child = Child(
@@ -123,18 +131,12 @@ class Demo:
             program.command,
             self.folder / "logs" / f"{program.name}.log",
             environment=programs.environment(environment),
-            folder=self.folder,
         )
         self.children.append(child)
         return child
 
-    def _watch_servers(self, servers: Embedded) -> None:
-        for server in servers.running():
-            self.supervisor.watch(server.child, server.start)
-
-    def _await_service(self) -> None:
+    def _await_service(self, service: Child) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
-        service = self.children[1]
         while time.monotonic() < deadline:
             if not service.is_running():
                 raise service.failure("ended while it started")

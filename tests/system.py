@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import redis
 
 from service import programs
 from service.domain.people import Scope
@@ -147,6 +148,10 @@ class System:
     def log(self, name: str, characters: int = 4000) -> str:
         """Return the end of a program's log."""
         return (self.folder / f"{name}.log").read_text()[-characters:]
+
+    def redis(self) -> redis.Redis:
+        """Return a client of the broker."""
+        return redis.Redis.from_url(self.servers.redis_url, socket_timeout=5)
 
     # ---- what people do ------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ itself: what is lost is found by the sweep, in seconds, not after a visibility t
 """
 
 import os
+import sys
 import threading
 from typing import Any
 
@@ -13,13 +14,13 @@ from celery import Celery, signals
 from kombu import Queue
 
 from service.logs import configure_logging
-from service.settings import load
+from service.settings import SettingsError, load
 from workers import deliver as deliver_stage
 from workers import fan_out as fan_out_stage
 from workers import heartbeat
 from workers import plan as plan_stage
 from workers import sweep as sweep_stage
-from workers.process import STOPPING, Process, open_process
+from workers.process import STOPPING, Process, check_start, open_process
 
 log = structlog.get_logger()
 
@@ -111,6 +112,16 @@ def sweep() -> None:
 @signals.setup_logging.connect
 def _logging(**_: Any) -> None:
     configure_logging(load().log_level)
+
+
+@signals.worker_init.connect
+def _check_settings(**_: Any) -> None:
+    """Refuse to start with a bad setting: one line that names it, and nothing takes messages."""
+    try:
+        check_start(load())
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
 
 
 @signals.worker_shutting_down.connect

@@ -13,6 +13,10 @@ Guard = Callable[[str, int], bool]
 """Says for (host, port) whether the pair may be at an address that is not public."""
 
 
+class AddressRefused(Exception):
+    """Every address that the host resolved to is one we do not connect to."""
+
+
 def may_connect(ip: str, host: str, port: int, guard: Guard | None) -> bool:
     """Whether a connection for `host:port` may be made to the address `ip` it resolved to.
 

@@ -3,17 +3,17 @@
 import multiprocessing
 from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
-from typing import cast
 
 import redis
+from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from service.outbox import CeleryBroker
-from service.settings import Settings, load
+from service.settings import Settings, SettingsError, explain, load
 from service.store.session import open_engine
 from workers.credentials import Credentials
 from workers.gateway import Gateway, open_gateway
-from workers.provider import Provider, find
+from workers.provider import Provider, find, settings_class
 from workers.rate import Rates
 
 STOPPING: Event = multiprocessing.Event()
@@ -47,7 +47,7 @@ class Process:
     def waiting(self, queue: str) -> int:
         """Return how many messages wait in a queue; none when Redis is away."""
         try:
-            return int(cast("int", self.redis.llen(queue)))
+            return int(self.redis.llen(queue))
         except redis.RedisError:
             return 0
 
@@ -55,6 +55,17 @@ class Process:
         """Let go of every connection."""
         self.gateway.close()
         self.engine.dispose()
+
+
+def check_start(settings: Settings) -> None:
+    """Raise `SettingsError` for a provider that is unknown or whose settings are wrong."""
+    for name in settings.providers:
+        try:
+            find(name)
+        except LookupError as error:
+            raise SettingsError(f"NEWSZOP_PROVIDERS: {error.args[0]}") from None
+        except ValidationError as error:
+            raise SettingsError(explain(settings_class(name), error)) from None
 
 
 def open_process(settings: Settings | None = None) -> Process:

@@ -142,12 +142,15 @@ class Provider(Protocol):
     """Most pushes a minute over all workers; None: unlimited until it says otherwise."""
     ramp_seconds: int
     """How long the rate takes from nothing to its most."""
-    guard: Callable[[str, int], bool] | None
-    """None: the requests go to addresses that we configured, and are connected to unchecked.
 
-    Else the addresses come from strangers: a connection to (host, port) is made only to a public
-    address, unless `guard(host, port)` says that an administrator named this very pair.
-    """
+    @property
+    def guard(self) -> Callable[[str, int], bool] | None:
+        """None: the requests go to addresses that we configured, and are connected to unchecked.
+
+        Else the addresses come from strangers: a connection to (host, port) is made only to a
+        public address, unless `guard(host, port)` says that an administrator named this very pair.
+        """
+        ...
 
     def check(self, registration: Registration) -> Registration:
         """Return the registration in its one spelling, `kind` filled in; `Invalid` when wrong."""

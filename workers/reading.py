@@ -85,14 +85,15 @@ def retry_after(answer: Answer, default: timedelta | None = None) -> timedelta |
     given = answer.headers.get("retry-after", "").strip()
     if given.isascii() and given.isdigit():
         return min(timedelta(seconds=int(given[:9])), LONGEST_RETRY_AFTER)
-    until = _http_date(given)
+    until = http_date(given)
     if until is None:
         return default
-    since = _http_date(answer.headers.get("date", "")) or datetime.now(UTC)
+    since = http_date(answer.headers.get("date", "")) or datetime.now(UTC)
     return min(max(until - since, timedelta(0)), LONGEST_RETRY_AFTER)
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """Return the moment that a header's date names; None when it names none."""
     try:
         parsed = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -107,7 +107,7 @@ async def watch(request: Request, settings: SettingsDep, _: Editor, alert_id: Id
     with kept.watching(alert_id):
         await kept.latest(alert_id)  # a refusal must come before the stream has begun
     return StreamingResponse(
-        events.totals(kept, alert_id, request.is_disconnected),
+        events.totals(kept, alert_id),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -103,17 +103,16 @@ def readings(engine: Engine, site: str) -> Readings:
     return Readings(look)
 
 
-async def totals(
-    kept: Readings, alert_id: int, gone: Callable[[], Awaitable[bool]]
-) -> AsyncIterator[str]:
+async def totals(kept: Readings, alert_id: int) -> AsyncIterator[str]:
     """Yield an event at once, at every change and at least every second, until the alert ended.
 
-    Ends, too, when the watcher is gone.
+    Whoever serves it cancels it when the watcher is gone. It must not ask for that itself: two
+    readers of one connection's messages break the connection.
     """
     said, at = "", float("-inf")
     with kept.watching(alert_id):
         yield f"retry: {RECONNECT_MS}\n\n"
-        while not await gone():
+        while True:
             reading = await kept.latest(alert_id)
             if reading.json != said or time.monotonic() - at >= AT_LEAST_EVERY_S:
                 said, at = reading.json, time.monotonic()

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from service import demo_data
+from service import arrivals, demo_data
 from service.commands import edge
 from service.commands.telling import Failed, progress, say
+from service.outbox import CeleryBroker
 from service.store import seeding
 
 app = typer.Typer(help="Readers in bulk.", no_args_is_help=True)
@@ -36,3 +37,23 @@ def seed(
     with edge.store(), progress("Readers", readers) as tell:
         added = seeding.seed(url, readers=readers, mix=mix, seed=dice, progress=tell)
     say(f"{added:,} readers added.")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="One JSON object a line.", exists=True)],
+) -> None:
+    """Take readers in from a file, one JSON object a line.
+
+    Each is as POST /api/readers takes it, with "devices" as PUT /api/me/devices takes them and
+    "follows", a list of topic paths. A wrong line is named and left out.
+    """
+    broker = CeleryBroker(edge.settings().redis_url)
+    size = file.stat().st_size
+    with edge.store() as engine, file.open("rb") as lines, progress("Bytes", size) as tell:
+        found = arrivals.admit(engine, broker, lines, tell)
+    for refusal in found.refusals:
+        say(f"line {refusal.line}: {refusal.why}")
+    say(f"{found.readers:,} readers, {found.devices:,} devices.")
+    if found.refused:
+        raise Failed(f"{found.refused:,} lines were left out")

@@ -29,7 +29,7 @@ class Knob:
 
 def knobs() -> list[Knob]:
     """Return every setting: the service's, then each provider's."""
-    classes = [Settings, *platforms.settings_classes().values()]
+    classes: list[type[BaseSettings]] = [Settings, *platforms.settings_classes().values()]
     return [knob for cls in classes for knob in _knobs_of(cls)]
 
 

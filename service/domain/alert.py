@@ -119,6 +119,11 @@ class Alert:
         return self.send_at or self.created_at
 
     @property
+    def unbegun(self) -> bool:
+        """Whether it is to leave now and nobody has begun to plan it."""
+        return self.state is AlertState.PLANNING and self.started_at is None
+
+    @property
     def root_id(self) -> int:
         """The alert that this one corrects or withdraws, itself where it is neither."""
         return self.source_alert_id or self.id

@@ -154,19 +154,22 @@ def _later(
     counted = 0 if verdict.blameless else 1
     attempts = min(delivery.attempts + counted, MOST_ATTEMPTS_COUNTED)
     unknown = delivery.unknown or verdict.unknown
-    due_at = now + wait_before(attempts, verdict.after, jitter)
+    wait = wait_before(attempts, verdict.after, jitter, verdict.first or FIRST_WAIT)
+    due_at = now + wait
     if due_at >= deadline:
         return Step(Delivery(State.EXPIRED, unknown, attempts))
     return Step(Delivery(State.RETRYING, unknown, attempts), due_at=due_at)
 
 
-def wait_before(attempts: int, asked: timedelta | None, jitter: float) -> timedelta:
+def wait_before(
+    attempts: int, asked: timedelta | None, jitter: float, first: timedelta = FIRST_WAIT
+) -> timedelta:
     """Return the wait after `attempts` tries: the provider's word first, then ours.
 
-    Ours doubles from a second to five minutes. Both are stretched by up to a quarter, never
-    shortened, so that the devices of one outage do not come back as one herd.
+    Ours doubles from `first`, usually a second, to five minutes. Both are stretched by up to a
+    quarter, never shortened, so that the devices of one outage do not come back as one herd.
     """
-    own = min(FIRST_WAIT * 2 ** max(attempts - 1, 0), LONGEST_WAIT)
+    own = min(first * 2 ** max(attempts - 1, 0), LONGEST_WAIT)
     return (asked if asked is not None else own) * (1 + jitter / 4)
 
 

@@ -66,8 +66,8 @@ class Placement:
     """
 
     keep: int | None
-    tombstones: Sequence[tuple[int, str]] = ()
-    purge: Sequence[int] = ()
+    tombstones: tuple[tuple[int, str], ...] = ()
+    purge: tuple[int, ...] = ()
 
 
 def place(known: Sequence[Known], wanted: bytes, replaced: bytes | None) -> Placement:
@@ -86,9 +86,9 @@ def place(known: Sequence[Known], wanted: bytes, replaced: bytes | None) -> Plac
     if holder is not None:
         if old is not None and old.id != holder.id:
             tombstones.append((old.id, REPLACED))
-        return Placement(keep=holder.id, tombstones=tombstones)
+        return Placement(keep=holder.id, tombstones=tuple(tombstones))
     if old is not None:
-        return Placement(keep=old.id, tombstones=tombstones)
+        return Placement(keep=old.id, tombstones=tuple(tombstones))
     surplus = len(live) + 1 - MAX_DEVICES_PER_READER
     tombstones += [(d.id, EVICTED) for d in sorted(live, key=_age)[: max(0, surplus)]]
     dead = [device for device in mine if not device.live]
@@ -96,8 +96,8 @@ def place(known: Sequence[Known], wanted: bytes, replaced: bytes | None) -> Plac
     rest = sorted((d for d in dead if d is not returning), key=_age, reverse=True)
     return Placement(
         keep=None if returning is None else returning.id,
-        tombstones=tombstones,
-        purge=[device.id for device in rest[MAX_TOMBSTONES_PER_READER:]],
+        tombstones=tuple(tombstones),
+        purge=tuple(device.id for device in rest[MAX_TOMBSTONES_PER_READER:]),
     )
 
 

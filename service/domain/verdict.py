@@ -37,6 +37,7 @@ class Accepted:
 class TryLater:
     """Not now. `after` is the provider's own word, None when it gave none.
 
+    `first` is then how long its rules ask us to wait at least before the first new attempt.
     `unknown` says that the push may have arrived: the bytes left and no answer came. `reconnect`
     asks for the next attempt on a new connection. `blameless` attempts are not counted.
     """
@@ -47,6 +48,7 @@ class TryLater:
     reconnect: bool = False
     scope: Scope = Scope.DEVICE
     blameless: bool = False
+    first: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,26 +74,23 @@ def running(session: Session, limit: int = 100) -> list[Report]:
     return _reports(session, _all(session, wanted))
 
 
-def of_story(session: Session, story_id: int, limit: int = 50) -> list[Alert]:
-    """Return the story's newest alerts."""
-    wanted = select(_ALERT).where(_A.story_id == story_id).order_by(*_NEWEST).limit(limit)
-    return _all(session, wanted)
-
-
 def first_of(session: Session, story_id: int) -> Alert | None:
     """Return the alert that holds the story's one place."""
     holds = and_(_A.kind == Kind.FIRST.value, ~_A.dry_run, ~_A.void)
     return _one(session, select(_ALERT).where(_A.story_id == story_id, holds))
 
 
-def root_of_story(session: Session, story_id: int) -> Alert | None:
+def root_of_story(session: Session, story_id: int, *, lock: bool = False) -> Alert | None:
     """Return what a correction of the story corrects: its first alert.
 
     Where that is void, it is the newest alert that an update sent to an audience of its own.
     """
     own = and_(_A.kind == Kind.UPDATE.value, _A.source_alert_id.is_(None), ~_A.dry_run)
     newest = select(_ALERT).where(_A.story_id == story_id, own).order_by(*_NEWEST).limit(1)
-    return first_of(session, story_id) or _one(session, newest)
+    root = first_of(session, story_id) or _one(session, newest)
+    if root is None or not lock:
+        return root
+    return _one(session, select(_ALERT).where(_A.id == root.id).with_for_update())
 
 
 def chain(session: Session, root_id: int) -> list[Alert]:
@@ -115,10 +112,26 @@ def stop(session: Session, alert: Alert, reason: str, now: datetime) -> None:
 
     A scheduled one ends here and leaves its story's place.
     """
-    values: dict[str, Any] = {"state": AlertState.STOPPED.value, "stop_reason": reason}
     if alert.state is AlertState.SCHEDULED:
-        values |= {"finished_at": now, "settled": True, "void": alert.kind is Kind.FIRST}
+        give_way(session, alert, reason, now)
+        return
+    values = {"state": AlertState.STOPPED.value, "stop_reason": reason}
     _change(session, alert.id, values)
+
+
+def give_way(session: Session, alert: Alert, reason: str, now: datetime) -> None:
+    """End a locked alert that nobody has begun to plan, and free its story's place."""
+    _change(
+        session,
+        alert.id,
+        {
+            "state": AlertState.STOPPED.value,
+            "stop_reason": reason,
+            "finished_at": now,
+            "settled": True,
+            "void": alert.kind is Kind.FIRST,
+        },
+    )
 
 
 def overtake(session: Session, alert: Alert, now: datetime) -> None:

@@ -216,7 +216,9 @@ def _disturbance(row: Any) -> Disturbance:
 
 def sections(session: Session, limit: int) -> list[Topic]:
     """Return the topics at the top of the tree."""
-    return [Topic(row.id, row.path, row.label) for row in session.execute(_SECTIONS, {"limit": limit})]
+    return [
+        Topic(row.id, row.path, row.label) for row in session.execute(_SECTIONS, {"limit": limit})
+    ]
 
 
 def below(session: Session, path: str, limit: int) -> list[Topic]:

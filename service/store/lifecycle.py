@@ -54,14 +54,16 @@ def unplanned(session: Session, alert_id: int) -> Unplanned | None:
 
 
 def chain_is_settling(session: Session, alert: Unplanned) -> bool:
-    """Whether an earlier alert of the chain still has pushes in the air.
+    """Whether an alert that this one replaces still has pushes in the air.
 
     A correction must not overtake what it corrects: the last text to arrive is the one that stays.
     """
     found = session.execute(
         text(
             "SELECT EXISTS (SELECT 1 FROM alert o, alert me WHERE me.id = :a AND o.id <> me.id "
-            "AND (o.id = :source OR o.source_alert_id = :source) AND NOT o.settled "
+            "AND (o.id = :source OR o.source_alert_id = :source "
+            "OR (me.source_alert_id IS NOT NULL AND o.story_id = me.story_id "
+            "AND o.state = 'stopped')) AND NOT o.settled "
             "AND NOT o.dry_run AND NOT me.dry_run AND o.state <> 'scheduled' "
             "AND o.created_at <= me.created_at)"
         ),

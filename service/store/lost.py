@@ -10,6 +10,7 @@ from sqlmodel import Session
 from service.domain.alert import queue_of
 from service.domain.story import StoryState
 from service.domain.subscription import Urgency
+from service.store import alerts, batches, stories
 
 LOOK = 200
 """Most alerts one pass takes up; the next pass, a second later, takes the others."""
@@ -170,14 +171,25 @@ def due(session: Session) -> list[Due]:
 
 
 def start(session: Session, alert_id: int) -> bool:
-    """Turn a scheduled alert into one that is being planned; False when it is not scheduled."""
+    """Turn a scheduled alert into one that is being planned; False when it is not scheduled.
+
+    The story is locked first, as by everybody who decides on its alerts: a retraction comes
+    wholly before this or wholly after. A correction stops what it replaces now, not before.
+    """
+    alert = alerts.get(session, alert_id)
+    if alert is None:
+        return False
+    stories.lock(session, alert.story_id)
     found = session.execute(
         text(
             "UPDATE alert SET state = 'planning' WHERE id = :a AND state = 'scheduled' RETURNING id"
         ),
         {"a": alert_id},
     )
-    return found.one_or_none() is not None
+    if found.one_or_none() is None:
+        return False
+    alerts.overtake(session, alert, batches.database_now(session))
+    return True
 
 
 def stop_scheduled(session: Session, alert_id: int, reason: str) -> None:

@@ -151,14 +151,18 @@ FROM (
 """
 
 _DEVICES_OF_SOURCE = """
-WITH device_in AS (
-    SELECT d.id, b.provider FROM batch b
+WITH of_chain AS (
+    SELECT id FROM alert WHERE id = :source OR (source_alert_id = :source AND NOT dry_run)
+), device_in AS (
+    SELECT DISTINCT d.id, b.provider FROM batch b
     CROSS JOIN LATERAL unnest(b.device_ids) WITH ORDINALITY AS d(id, o)
-    WHERE b.alert_id = :source AND b.shard_n >= :lo AND b.shard_n < :hi
+    CROSS JOIN LATERAL (SELECT get_byte(b.states, (d.o - 1)::int) AS byte) s
+    WHERE b.alert_id IN (SELECT id FROM of_chain) AND b.shard_n >= :lo AND b.shard_n < :hi
     AND b.provider = ANY(:providers)
-    AND (get_byte(b.states, (d.o - 1)::int) & 7 = ANY(:wanted)
-        OR get_byte(b.states, (d.o - 1)::int) & 8 <> 0)
+    AND (s.byte & 7 = :accepted OR s.byte & 8 <> 0
+        OR (b.alert_id = :source AND s.byte & 7 = ANY(:wanted)))
 )"""
+"""The corrections of an alert have its shard numbers, so one range finds the whole chain."""
 
 
 def _pack(
@@ -182,14 +186,13 @@ def _pack(
 
 
 def _of_source(alert: Running, lo: int, hi: int, providers: Sequence[str]) -> dict[str, object]:
-    """Who has the earlier alert or may have it; a correction in its middle also takes the rest."""
-    wanted = [State.ACCEPTED]
-    if alert.takes_over:
-        wanted += [State.PENDING, State.RETRYING, State.CANCELLED]
+    """Who has any version or may have it; a correction in the root's middle takes the rest too."""
+    rest = (State.PENDING, State.RETRYING, State.CANCELLED) if alert.takes_over else ()
     return {
         "source": alert.source_alert_id,
         "lo": lo,
         "hi": hi,
-        "wanted": [int(state) for state in wanted],
+        "accepted": int(State.ACCEPTED),
+        "wanted": [int(state) for state in rest],
         "providers": list(providers),
     }

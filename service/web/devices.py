@@ -10,6 +10,7 @@ from service import platforms, readership
 from service.api.dependencies import Line, WorkDep
 from service.domain.device import MAX_ADDRESS, Registration
 from service.domain.errors import Invalid
+from service.domain.language import parse_language
 from service.domain.subscription import Urgency
 from service.store import readers, subscriptions
 from service.web.rendering import PRIVATE
@@ -73,9 +74,7 @@ def register(request: Request, work: WorkDep, known: ReaderOrNone, body: Browser
             readership.follow(work, reader, path, body.least_urgency)
     held = subscriptions.page(work.session, reader.id, None, readership.MAX_SUBSCRIPTIONS)
     follows = [one.topic for one in held.items]
-    answer = JSONResponse(
-        {"reader": True, "follows": follows}, headers={"Cache-Control": PRIVATE}
-    )
+    answer = JSONResponse({"reader": True, "follows": follows}, headers={"Cache-Control": PRIVATE})
     remember(request, answer, token)
     return answer
 
@@ -86,7 +85,7 @@ def _as_far_as_known(work: WorkDep, body: Browser) -> Browser:
     if not readers.has_time_zone(work.session, body.timezone):
         changed["timezone"] = "UTC"
     try:
-        readership.parse_language(body.language)
+        parse_language(body.language)
     except Invalid:
         changed["language"] = "en"
     return body.model_copy(update=changed)

@@ -187,17 +187,13 @@ def _faults(fault: Invalid | Conflict) -> dict[str, str]:
 def _saved(request: Request, story: Story) -> Response:
     """Go on where an editor goes on: a draft is still being written, the rest is to be alerted."""
     said = "Saved as a draft." if story.state is StoryState.DRAFT else "The story is out."
-    answer = RedirectResponse(
-        f"/desk/stories/{story.id}", 303, headers={"Cache-Control": PRIVATE}
-    )
+    answer = RedirectResponse(f"/desk/stories/{story.id}", 303, headers={"Cache-Control": PRIVATE})
     guards.say(request, answer, said)
     return answer
 
 
 @router.post("/{story}/autosave")
-def autosave(
-    work: WorkDep, staff: Editor, _: EditorActing, story: str, fields: Fields
-) -> Response:
+def autosave(work: WorkDep, staff: Editor, _: EditorActing, story: str, fields: Fields) -> Response:
     """Keep what is being typed; nobody sees it but its writer."""
     content = json.dumps(fields.shown())
     desk.autosave(work.session, staff.id, _autosave_id(story), content, work.now)
@@ -223,9 +219,7 @@ def _autosave_id(story: str) -> int:
 def retract(request: Request, work: WorkDep, caller: EditorActing, story_id: StoryId) -> Response:
     """Take the story back."""
     story = newsroom.retract(work, story_id, caller)
-    answer = RedirectResponse(
-        f"/desk/stories/{story.id}", 303, headers={"Cache-Control": PRIVATE}
-    )
+    answer = RedirectResponse(f"/desk/stories/{story.id}", 303, headers={"Cache-Control": PRIVATE})
     guards.say(request, answer, "The story is taken back, and its alerts are stopped.")
     return answer
 
@@ -264,5 +258,3 @@ def _story(work: Work, story_id: int) -> Story:
     if story is None:
         raise NotFound("There is no such story.")
     return story
-
-

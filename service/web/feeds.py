@@ -26,7 +26,7 @@ ITEMS = 50
 SITEMAP_ITEMS = 1000
 SITEMAP_REACHES = timedelta(days=2)
 _Topic = Annotated[str | None, Query(max_length=topic_paths.MAX_PATH)]
-_METHODS = ("GET", "HEAD")
+_METHODS = ["GET", "HEAD"]
 
 
 @router.api_route("/feed.xml", methods=_METHODS)
@@ -46,6 +46,7 @@ async def rss(request: Request, topic: _Topic = None) -> Response:
 @router.api_route("/feed.json", methods=_METHODS)
 async def json_feed(request: Request, topic: _Topic = None) -> Response:
     """Return the newest stories as JSON Feed."""
+
     def make(session: Session) -> Text:
         found, about = _newest(session, topic)
         labels = reading.labels(session, found)

@@ -23,7 +23,9 @@ class Kept(StaticFiles):
     A page of the build before still finds its files, at the price of asking again.
     """
 
-    def file_response(self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200) -> Response:
+    def file_response(
+        self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200
+    ) -> Response:
         """Answer with the file and how long it may be kept."""
         answer = super().file_response(full_path, stat_result, scope, status_code)
         present = scope["path_params"].get("build") == static_build()
@@ -77,6 +79,7 @@ def icon() -> Response:
 
 
 @router.get("/icon-{size}.png")
+@router.get("/static/icon-{size}.png")
 def icon_png(size: int) -> Response:
     """Return the icon as devices want it beside an alert."""
     nearest = min(_ICON_SIZES, key=lambda known: abs(known - size))
@@ -113,5 +116,3 @@ def robots(settings: SettingsDep) -> Response:
 def offline(request: Request) -> Response:
     """Return the page that the service worker shows without a connection."""
     return render(request, "offline.html", cache="public, max-age=3600", staff=None)
-
-

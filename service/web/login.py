@@ -1,16 +1,18 @@
 """Staff sign in and out. Whoever fails learns only that it failed."""
 
-
-
+import json
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from service.api.dependencies import LoginsLimited, SettingsDep, WorkDep
-from service.auth import STAFF_COOKIE
+from service.api.dependencies import LoginsLimited, SettingsDep, WorkDep, caller_address
+from service.auth import STAFF_COOKIE, caller_of_staff
+from service.domain.errors import TooMany
+from service.settings import Settings
 from service.store import audit, people
+from service.throttle import Throttle
 from service.web import guards
 from service.web.rendering import PRIVATE, render
 from service.web.visitors import EditorActing, FromOurPages, StaffOrNone, secure
@@ -18,6 +20,8 @@ from service.web.visitors import EditorActing, FromOurPages, StaffOrNone, secure
 router = APIRouter()
 HOME = "/desk"
 REFUSED = "The e-mail or the password is wrong."
+TRIES_PER_MINUTE = 10
+"""For one account from one address: whoever guesses waits, and locks nobody else out."""
 
 
 @router.get("/login")
@@ -31,7 +35,31 @@ def ask(
     where = guards.local_path(next, HOME)
     if staff is not None:
         return RedirectResponse(where, 303, headers={"Cache-Control": PRIVATE})
-    return render(request, "login.html", next=where, email="", fault="")
+    return _form(request, settings, where)
+
+
+def _form(
+    request: Request, settings: Settings, where: str, *, email: str = "", fault: str = ""
+) -> Response:
+    return render(
+        request,
+        "login.html",
+        status=401 if fault else 200,
+        next=where,
+        email=email,
+        fault=fault,
+        demo_logins=_demo_logins(settings),
+    )
+
+
+def _demo_logins(settings: Settings) -> list[tuple[str, str, str]]:
+    """Return role, e-mail and password of the demo's people; nothing outside a demo."""
+    file = settings.demo_file
+    if not settings.demo or file is None or not file.is_file():
+        return []
+    known = json.loads(file.read_text())
+    found = ((role.capitalize(), known.get(role, {})) for role in ("editor", "admin"))
+    return [(role, one["email"], one["password"]) for role, one in found if "password" in one]
 
 
 @router.post("/login", dependencies=[FromOurPages, LoginsLimited])
@@ -45,14 +73,14 @@ def sign_in(
 ) -> Response:
     """Open a session, or say nothing about why not."""
     where = guards.local_path(next, HOME)
+    _limit(request, email)
     staff = people.authenticate(work.session, email, password, work.now)
     if staff is None:
-        return render(
-            request, "login.html", status=401, next=where, email=email, fault=REFUSED
-        )
+        return _form(request, settings, where, email=email, fault=REFUSED)
     lasting = timedelta(hours=settings.session_hours)
     token = people.open_session(work.session, staff.id, work.now, lasting)
-    audit.write(work.session, staff.email, "signed in", f"staff {staff.id}")
+    caller = caller_of_staff(staff)
+    audit.write(work.session, caller.name, "sign in", caller.name, by=caller.label)
     answer = RedirectResponse(where, 303, headers={"Cache-Control": PRIVATE})
     answer.set_cookie(
         STAFF_COOKIE,
@@ -66,11 +94,19 @@ def sign_in(
     return answer
 
 
+def _limit(request: Request, email: str) -> None:
+    throttle: Throttle = request.app.state.throttle
+    who = f"{caller_address(request)} {email.strip().casefold()}"
+    wait = throttle.hit("login", who, TRIES_PER_MINUTE)
+    if wait is not None:
+        raise TooMany("Too many tries to sign in: wait a minute.", wait)
+
+
 @router.post("/logout")
 def sign_out(request: Request, work: WorkDep, caller: EditorActing) -> Response:
     """End the session here and on the server."""
     people.close_session(work.session, request.cookies[STAFF_COOKIE])
-    audit.write(work.session, caller.label, "signed out", caller.name)
+    audit.write(work.session, caller.name, "sign out", caller.name, by=caller.label)
     answer = RedirectResponse("/login", 303, headers={"Cache-Control": PRIVATE})
     answer.delete_cookie(STAFF_COOKIE, path="/")
     return answer

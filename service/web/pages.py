@@ -24,15 +24,17 @@ from service.web.wording import cut, iso, plain
 
 router = APIRouter()
 PER_PAGE = 24
-Make = Callable[[Session, Request], dict[str, Any]]
-_GET = ("GET", "HEAD")
+TOPICS_PER_PAGE = 200
+Before = Annotated[str | None, Query(max_length=200)]
+Make = Callable[[Session], dict[str, Any]]
+_GET = ["GET", "HEAD"]
 
 
 @router.api_route("/", methods=_GET)
-async def front(request: Request, before: Annotated[str | None, Query(max_length=200)] = None) -> Response:
+async def front(request: Request, before: Before = None) -> Response:
     """Show the newest stories and the topics."""
 
-    def make(session: Session, request: Request) -> dict[str, Any]:
+    def make(session: Session) -> dict[str, Any]:
         found = stories.newest(session, None, before, PER_PAGE)
         return {
             "stories": found.items,
@@ -44,11 +46,22 @@ async def front(request: Request, before: Annotated[str | None, Query(max_length
     return await _public(request, "front.html", make)
 
 
+@router.api_route("/topics", methods=_GET)
+async def all_topics(request: Request, before: Before = None) -> Response:
+    """Show every topic that can be followed, with its followers."""
+
+    def make(session: Session) -> dict[str, Any]:
+        found = topics.page(session, before, TOPICS_PER_PAGE)
+        return {"topics": found.items, "next": query_string(before=found.next)}
+
+    return await _public(request, "topics.html", make)
+
+
 @router.api_route("/topics/{path:path}", methods=_GET)
-async def topic(request: Request, path: str, before: Annotated[str | None, Query(max_length=200)] = None) -> Response:
+async def topic(request: Request, path: str, before: Before = None) -> Response:
     """Show a topic's newest stories, its neighbours, and how to follow it."""
 
-    def make(session: Session, request: Request) -> dict[str, Any]:
+    def make(session: Session) -> dict[str, Any]:
         wanted = topic_paths.parse_path(path)
         known = topics.by_paths(session, topic_paths.lineage(wanted))
         if wanted not in known:
@@ -56,7 +69,9 @@ async def topic(request: Request, path: str, before: Annotated[str | None, Query
         found = stories.newest(session, wanted, before, PER_PAGE)
         return {
             "topic": known[wanted],
-            "above": [known[one] for one in reversed(topic_paths.lineage(wanted)[1:]) if one in known],
+            "above": [
+                known[one] for one in reversed(topic_paths.lineage(wanted)[1:]) if one in known
+            ],
             "below": desk.below(session, wanted, 50),
             "stories": found.items,
             "labels": reading.labels(session, found.items),
@@ -70,7 +85,7 @@ async def topic(request: Request, path: str, before: Annotated[str | None, Query
 async def story(request: Request, slug: str) -> Response:
     """Show a story: the page that alerts lead to."""
 
-    def make(session: Session, request: Request) -> dict[str, Any]:
+    def make(session: Session) -> dict[str, Any]:
         found = stories.by_slug(session, slug)
         staff = getattr(request.state, "staff", None)
         if found is None:
@@ -158,7 +173,7 @@ async def _public(request: Request, template: str, make: Make) -> Response:
 
 def _for_everyone(request: Request, template: str, make: Make) -> Text:
     with transaction(request.app.state.engine) as session:
-        context = _around(session, request) | make(session, request)
+        context = _around(session) | make(session)
     return Text.of(renderer(request).page(request, template, staff=None, said="", **context))
 
 
@@ -166,12 +181,11 @@ def _for_staff(request: Request, template: str, make: Make) -> Response:
     with transaction(request.app.state.engine) as session:
         token = request.cookies[STAFF_COOKIE]
         request.state.staff = staff_from_cookie(session, token, datetime.now(UTC))
-        context = _around(session, request) | make(session, request)
+        context = _around(session) | make(session)
     answer = render(request, template, **context)
     answer.headers["Vary"] = "Cookie"
     return answer
 
 
-def _around(session: Session, request: Request) -> dict[str, Any]:
+def _around(session: Session) -> dict[str, Any]:
     return {"sections": reading.sections(session), "vapid_key": platforms.vapid_public_key() or ""}
-

@@ -91,9 +91,7 @@ def disable(
 
 
 @router.post("/people/{staff_id}/enable")
-def enable(
-    request: Request, work: WorkDep, caller: AdminActing, staff_id: PersonId
-) -> Response:
+def enable(request: Request, work: WorkDep, caller: AdminActing, staff_id: PersonId) -> Response:
     """Let somebody in again."""
     people.enable(work.session, staff_id)
     _note(work, caller, "enable", f"staff:{staff_id}")
@@ -101,9 +99,7 @@ def enable(
 
 
 @router.post("/people/{staff_id}/sign-out")
-def sign_out(
-    request: Request, work: WorkDep, caller: AdminActing, staff_id: PersonId
-) -> Response:
+def sign_out(request: Request, work: WorkDep, caller: AdminActing, staff_id: PersonId) -> Response:
     """Close all sessions of somebody."""
     people.close_sessions_of(work.session, staff_id)
     _note(work, caller, "sign out", f"staff:{staff_id}")
@@ -143,9 +139,7 @@ def _new_key(
 
 
 @router.post("/keys/{key_id}/revoke")
-def revoke_key(
-    request: Request, work: WorkDep, caller: AdminActing, key_id: PersonId
-) -> Response:
+def revoke_key(request: Request, work: WorkDep, caller: AdminActing, key_id: PersonId) -> Response:
     """End a key: within two seconds nobody takes it."""
     people.revoke_key(work.session, key_id, work.now)
     _note(work, caller, "revoke", f"key:{key_id}")

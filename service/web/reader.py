@@ -13,11 +13,12 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from service import platforms, readership
 from service.api import readers
 from service.api.dependencies import Id, WorkDep
-from service.domain.errors import Invalid, Unauthenticated
+from service.domain import topic as topic_paths
+from service.domain.errors import Invalid, NotFound, Unauthenticated
 from service.domain.people import QuietHours, Reader
 from service.domain.subscription import Subscription, Urgency
 from service.outbox import Work
-from service.store import desk, devices, subscriptions
+from service.store import desk, devices, stories, subscriptions
 from service.web import guards, reading
 from service.web.rendering import PRIVATE, render
 from service.web.visitors import (
@@ -128,14 +129,25 @@ def mute(
     request: Request,
     work: WorkDep,
     reader: ReaderOrNone,
-    topic: TopicField,
+    story: Annotated[Id, Form()],
     hours: Annotated[int, Form(ge=1, le=LONGEST_MUTE_H)] = 24,
 ) -> Response:
-    """Mute a topic or a story for a while: what the action on an alert asks for."""
+    """Mute for a while what brought an alert of this story: the action on the alert itself.
+
+    That is every topic by which the reader is in the story's audience; the story's own where
+    there is none, because the alert went to everyone.
+    """
     current = _known(reader)
-    held = subscriptions.get(work.session, current.id, topic)
-    least = held.least_urgency if held else Urgency.QUIET
-    readership.follow(work, current, topic, least, work.now + timedelta(hours=hours))
+    found = stories.get(work.session, story)
+    if found is None:
+        raise NotFound("There is no such story.")
+    own = topic_paths.story_topic(found.id)
+    brought_by = [*topic_paths.with_ancestors(found.text.topics), own]
+    followed = [subscriptions.get(work.session, current.id, path) for path in brought_by]
+    held = [one for one in followed if one is not None] or [Subscription(topic=own)]
+    until = work.now + timedelta(hours=hours)
+    for one in held:
+        readership.follow(work, current, one.topic, one.least_urgency, until)
     return _done(request, "Muted.", None)
 
 
@@ -236,4 +248,3 @@ def _quiet_hours(begin: str, end: str) -> QuietHours | None:
         return QuietHours(time.fromisoformat(begin), time.fromisoformat(end))
     except ValueError:
         raise Invalid("quiet_hours", "Give both times, as in 22:00 and 07:00.") from None
-

@@ -3,10 +3,9 @@
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -14,7 +13,14 @@ from fastapi.responses import RedirectResponse
 from service import alerting, platforms
 from service.api.dependencies import Id, SettingsDep, WorkDep
 from service.domain.alert import Alert, Draft, Words, collapse_key
-from service.domain.errors import AlreadyAlerted, Conflict, Forbidden, Invalid, KeyReused, NotFound, Refusal
+from service.domain.errors import (
+    AlreadyAlerted,
+    Conflict,
+    Invalid,
+    KeyReused,
+    NotFound,
+    Refusal,
+)
 from service.domain.people import Caller, Staff
 from service.domain.story import Story, why_not_pushable
 from service.domain.subscription import Urgency
@@ -22,8 +28,8 @@ from service.outbox import Work
 from service.settings import Settings
 from service.store import alerts, desk, idempotency, second_looks, stories, topics
 from service.store.audience import Estimate
-from service.web import guards, reading
-from service.web.push_form import PushFields, initial, shown_of
+from service.web import guards
+from service.web.push_form import LIFETIMES, PushFields, initial, shown_of
 from service.web.rendering import PRIVATE, render
 from service.web.visitors import Editor, EditorActing
 
@@ -54,7 +60,7 @@ def ask(
     request: Request,
     work: WorkDep,
     settings: SettingsDep,
-    staff: Editor,
+    _: Editor,
     story_id: StoryId,
     mode: Annotated[str, Query(pattern="^(correct|again)?$")] = "",
 ) -> Response:
@@ -66,12 +72,10 @@ def ask(
         fields = PushFields(**asked.draft)
     else:
         fields = initial(story, (mode or "again") if first else "first")
-    return _show(request, work, settings, staff, _Page(story, fields))
+    return _show(request, work, settings, _Page(story, fields))
 
 
-def _show(
-    request: Request, work: Work, settings: Settings, staff: Staff, page: _Page
-) -> Response:
+def _show(request: Request, work: Work, settings: Settings, page: _Page) -> Response:
     story, fields = page.story, page.fields
     listed = topics.page(work.session, None, MOST_CHIPS).items
     own = topics.by_paths(work.session, story.text.topics)
@@ -116,9 +120,7 @@ def _look(work: Work, settings: Settings, story: Story, fields: PushFields) -> d
     }
 
 
-def _message(
-    settings: Settings, story: Story, draft: Draft, now: datetime
-) -> platforms.Message:
+def _message(settings: Settings, story: Story, draft: Draft, now: datetime) -> platforms.Message:
     """Return the alert as providers would get it, but for its id."""
     words = Words(
         story.text.headline if draft.title is None else draft.title,
@@ -179,7 +181,7 @@ def send(
     except (Invalid, Conflict, KeyReused) as fault:
         page.faults = {getattr(fault, "field", "alert"): fault.detail}
         page.status = 409 if isinstance(fault, Conflict) else 422
-    return _show(request, work, settings, staff, page)
+    return _show(request, work, settings, page)
 
 
 def _why_look_again(
@@ -196,9 +198,7 @@ def _why_look_again(
     return ""
 
 
-def _send_once(
-    work: Work, story: Story, draft: Draft, fields: PushFields, caller: Caller
-) -> int:
+def _send_once(work: Work, story: Story, draft: Draft, fields: PushFields, caller: Caller) -> int:
     """Send the alert, or return the one that this very form has sent already."""
     endpoint = f"desk push {story.id}"
     digest = hashlib.sha256(json.dumps(fields.wishes(), sort_keys=True).encode()).digest()

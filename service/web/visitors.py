@@ -136,5 +136,3 @@ def secure(request: Request) -> bool:
     """Whether cookies travel over TLS alone."""
     settings: Settings = request.app.state.settings
     return settings.public_url.startswith("https://")
-
-

@@ -145,7 +145,7 @@ def milliseconds(value: int | None) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """Return a share; never 100 % while something is missing, never 0 % while something is there."""
+    """Return a share: never 100 % while one is missing, never 0 % while one is there."""
     if not whole:
         return "0 %"
     share = 100 * part / whole
@@ -158,12 +158,14 @@ def percent(part: int, whole: int) -> str:
 
 def direction(language: str) -> str:
     """Return `rtl` for languages written from right to left."""
-    return "rtl" if language.lower().replace("_", "-").split("-")[0] in _RIGHT_TO_LEFT else "ltr"
+    return (
+        "rtl" if language.lower().replace("_", "-").partition("-")[0] in _RIGHT_TO_LEFT else "ltr"
+    )
 
 
 def language_name(language: str) -> str:
     """Return a language's own name, or its tag when we do not know it."""
-    return LANGUAGES.get(language.split("-")[0].lower(), language)
+    return LANGUAGES.get(language.partition("-")[0].lower(), language)
 
 
 def provider_name(name: str) -> str:

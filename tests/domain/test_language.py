@@ -1,7 +1,7 @@
 import pytest
 
 from service.domain.errors import Invalid
-from service.domain.language import parse_language
+from service.domain.language import parse_language, parse_locale
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,13 @@ def test_a_tag_has_its_usual_spelling(given, spelt):
 def test_what_is_no_tag_is_refused_by_the_name_of_its_field(given):
     with pytest.raises(Invalid) as refused:
         parse_language(given, "locale")
+    assert refused.value.field == "locale"
+
+
+def test_a_phones_locale_may_have_underscores_and_may_be_missing():
+    assert parse_locale("pt_BR") == "pt-BR"
+    assert parse_locale("zh_hant_TW") == "zh-Hant-TW"
+    assert parse_locale("") == ""
+    with pytest.raises(Invalid) as refused:
+        parse_locale("__")
     assert refused.value.field == "locale"

@@ -20,13 +20,18 @@ def client(standins):
         yield client
 
 
+@pytest.fixture(scope="session")
+def control_client(standins):
+    with httpx.Client(base_url=standins.control, trust_env=False, timeout=30) as client:
+        yield client
+
+
 @pytest.fixture
-def control(standins):
-    with httpx.Client(base_url=standins.control, trust_env=False, timeout=30) as control:
-        control.delete("/control/weather").raise_for_status()
-        control.delete("/control/pushes").raise_for_status()
-        yield control
-        control.delete("/control/weather").raise_for_status()
+def control(control_client):
+    control_client.delete("/control/weather").raise_for_status()
+    control_client.delete("/control/pushes").raise_for_status()
+    yield control_client
+    control_client.delete("/control/weather").raise_for_status()
 
 
 @pytest.fixture

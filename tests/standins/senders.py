@@ -197,3 +197,62 @@ def point(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def unb64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+@dataclass
+class Huawei:
+    client: httpx.Client
+    settings: dict[str, str]
+    token: str = ""
+
+    def grant(self, **changes: str) -> httpx.Response:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.settings["HMS_APP_ID"],
+            "client_secret": self.settings["HMS_APP_SECRET"],
+        } | changes
+        return self.client.post(self.settings["HMS_TOKEN_URL"] + "/oauth2/v3/token", data=form)
+
+    def push(
+        self, *, authorization=None, app_id=None, validate_only=False, **message
+    ) -> httpx.Response:
+        if not self.token:
+            self.token = self.grant().json()["access_token"]
+        shown = WORDS | {"click_action": {"type": 3}, "tag": "story-12"}
+        usual = {
+            "data": json.dumps(DATA),
+            "notification": WORDS,
+            "android": {"urgency": "HIGH", "ttl": "3600s", "notification": shown},
+            "token": [HMS_TOKEN],
+        }
+        given = f"Bearer {self.token}" if authorization is None else authorization
+        where = (
+            f"{self.settings['HMS_URL']}/v1/{app_id or self.settings['HMS_APP_ID']}/messages:send"
+        )
+        content = {"validate_only": validate_only, "message": usual | message}
+        return self.client.post(where, json=content, headers={"authorization": given})
+
+
+@dataclass
+class Expo:
+    client: httpx.Client
+    settings: dict[str, str]
+
+    def message(self, **changes: Any) -> dict[str, Any]:
+        usual = {"to": EXPO_TOKEN, "data": DATA, "priority": "high", "tag": "story-12"}
+        return usual | WORDS | changes
+
+    def push(self, messages: Any, **changes: str) -> httpx.Response:
+        return self._ask("send", messages, changes)
+
+    def receipts(self, ids: Any) -> httpx.Response:
+        return self._ask("getReceipts", {"ids": ids}, {})
+
+    def _ask(self, call: str, content: Any, changes: dict[str, str]) -> httpx.Response:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        headers = {
+            "authorization": f"Bearer {self.settings['EXPO_ACCESS_TOKEN']}",
+            "content-type": "application/json",
+        } | {name.replace("_", "-"): value for name, value in changes.items()}
+        where = f"{self.settings['EXPO_URL']}/--/api/v2/push/{call}"
+        return self.client.post(where, content=body, headers=headers)

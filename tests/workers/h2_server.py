@@ -1,21 +1,23 @@
 """A TLS server on the `h2` library that misbehaves as its request's path asks, and counts.
 
-    /answer/<status>        that status with a JSON body that repeats the path and the body's size
-    /slow/<seconds>         200 after a while
-    /hang                   no answer, ever
-    /refuse                 RST_STREAM with REFUSED_STREAM, after the body was read
-    /reset/<code>           RST_STREAM with another code, after the body was read
-    /goaway/before          GOAWAY that names the stream before this one as the last, then goes on
-    /goaway/after           GOAWAY that includes this one, then nothing, and the connection closes
-    /cut                    the connection is closed after the body was read
-    /abort                  the connection is reset (RST) after the body was read
-    /huge/<bytes>           200 with that much body; /huge-unannounced/<bytes> without a length
-    /broken                 200, a promise of 100 bytes, ten bytes, and then RST_STREAM
-    /moved                  307 to /answer/200
-    /headers                200 with the request's headers as JSON
+/answer/<status>        that status with a JSON body that repeats the path and the body's size
+/slow/<seconds>         200 after a while
+/hang                   no answer, ever
+/refuse                 RST_STREAM with REFUSED_STREAM, after the body was read
+/reset/<code>           RST_STREAM with another code, after the body was read
+/goaway/before          GOAWAY that names the stream before this one as the last, then goes on
+/goaway/after           GOAWAY that includes this one, then nothing, and the connection closes
+/cut                    the connection is closed after the body was read
+/abort                  the connection is reset (RST) after the body was read
+/huge/<bytes>           200 with that much body; /huge-unannounced/<bytes> without a length
+/broken                 200, a promise of 100 bytes, ten bytes, and then RST_STREAM
+/moved                  307 to /answer/200
+/headers                200 with the request's headers as JSON
 """
 
+import heapq
 import json
+import select
 import socket
 import ssl
 import struct
@@ -51,6 +53,8 @@ class Seen:
     requests: list[tuple[str, bytes]] = field(default_factory=list)
     connections: int = 0
     most_streams: int = 0
+    """At once on one connection; `most_at_once` on all."""
+    most_at_once: int = 0
     begun: int = 0
 
     def times(self) -> Counter[tuple[str, bytes]]:
@@ -108,7 +112,7 @@ class H2Server:
         self.open.add(connection)
         try:
             connection.run()
-        except OSError:
+        except (OSError, ValueError):  # closed under our hands
             pass
         finally:
             self.open.discard(connection)
@@ -125,31 +129,54 @@ class H2Server:
 
 
 class Connection:
-    """One client's connection, in a thread of its own; timers answer from theirs."""
+    """One client's connection, in a thread of its own: TLS is not for two at a time."""
 
     def __init__(self, server: H2Server, sock: ssl.SSLSocket) -> None:
         self.server = server
         self.sock = sock
-        self.lock = threading.RLock()
         self.streams: dict[int, Stream] = {}
         self.answered_any = False
         self.highest = 0
         self.last: int | None = None
+        self.timers: list[tuple[float, int, Callable[[], None]]] = []
+        self.timers_set = 0
         config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
         self.h2 = h2.connection.H2Connection(config)
 
     def run(self) -> None:
         server = self.server
-        limit = server.streams if server.streams_before_answer is None else server.streams_before_answer
+        limit = server.streams
+        if server.streams_before_answer is not None:
+            limit = server.streams_before_answer
         self.h2.initiate_connection()
         if limit is not None:
             self.h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: limit})
         self.flush()
-        while data := self.sock.recv(65536):
-            with self.lock:
-                for event in self.h2.receive_data(data):
-                    self.take(event)
-                self.flush()
+        while self.wait():
+            if not (data := self.sock.recv(65536)):
+                return
+            for event in self.h2.receive_data(data):
+                self.take(event)
+            self.flush()
+
+    def wait(self) -> bool:
+        """Run what is due until there is something to read."""
+        while not self.sock.pending():
+            now = time.monotonic()
+            while self.timers and self.timers[0][0] <= now:
+                with suppress(h2.exceptions.ProtocolError):
+                    heapq.heappop(self.timers)[2]()
+            self.flush()
+            wait = max(self.timers[0][0] - time.monotonic(), 0) if self.timers else 30
+            if select.select([self.sock], [], [], wait)[0]:
+                return True
+            if not self.timers:
+                return False
+        return True
+
+    def later(self, seconds: float, what: Callable[[], None]) -> None:
+        self.timers_set += 1
+        heapq.heappush(self.timers, (time.monotonic() + seconds, self.timers_set, what))
 
     def flush(self) -> None:
         if data := self.h2.data_to_send():
@@ -166,6 +193,8 @@ class Connection:
                     self.server.seen.begun += 1
                     most = max(self.server.seen.most_streams, len(self.streams))
                     self.server.seen.most_streams = most
+                    at_once = sum(len(each.streams) for each in list(self.server.open))
+                    self.server.seen.most_at_once = max(self.server.seen.most_at_once, at_once)
             case h2.events.DataReceived():
                 if event.stream_id in self.streams:
                     self.streams[event.stream_id].body += event.data
@@ -186,17 +215,7 @@ class Connection:
         else:
             self.act(number, stream)
 
-    def later(self, seconds: float, what: Callable[[], None]) -> None:
-        def run() -> None:
-            with self.lock, suppress(OSError, h2.exceptions.ProtocolError):
-                what()
-                self.flush()
-
-        timer = threading.Timer(seconds, run)
-        timer.daemon = True
-        timer.start()
-
-    def act(self, number: int, stream: Stream) -> None:
+    def act(self, number: int, stream: Stream) -> None:  # noqa: C901, PLR0912 - a table
         _, what, *rest = stream.path.split("/")
         argument = rest[0] if rest else ""
         match what:

@@ -55,7 +55,9 @@ LIMIT = 4096
 LONGEST_COLLAPSE_ID = 64
 TOKEN_PERIOD = timedelta(minutes=50)
 """Apple refuses tokens older than an hour, and those renewed more often than every 20 minutes."""
-IMPOSSIBLE_ADDRESS = "0" * 64
+SKEW = timedelta(minutes=1)
+"""How far our clock may be ahead of Apple's, which takes no token from the future."""
+IMPOSSIBLE_ADDRESS = "00"
 _TOKEN = re.compile(r"[0-9a-f]{64,200}")
 
 
@@ -160,7 +162,7 @@ class Provider:
         yield from ()
         key = self._key.load()
         begin = period_start(now, TOKEN_PERIOD)
-        claims = {"iss": self.settings.team_id, "iat": int(begin.timestamp())}
+        claims = {"iss": self.settings.team_id, "iat": int((begin - SKEW).timestamp())}
         token = es256_token(key, claims, {"kid": self.settings.key_id})
         return Credential(token, minted_at=begin, fresh_until=begin + TOKEN_PERIOD)
 

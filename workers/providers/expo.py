@@ -59,6 +59,7 @@ ADDRESS_ROOM = 220
 DEVICES_AT_ONCE = 100
 LONGEST_COLLAPSE_ID = 64
 RECEIPT_AFTER = timedelta(minutes=15)
+IMPOSSIBLE_ADDRESS = "an-address-that-cannot-exist"
 TICKET_ANSWER_BYTES = 512
 _FOREVER = timedelta(days=3650)
 _TOKEN = re.compile(r"Expo(?:nent)?PushToken\[[A-Za-z0-9_:.-]{1,200}\]")
@@ -157,16 +158,21 @@ class Provider:
         return [_read_receipt(receipts.get(ticket)) for ticket in tickets]
 
     def probe(self, credential: Credential, now: datetime) -> Request:
-        """Ask for no receipts at all: that needs the access token and nothing else."""
+        """Push to an address that cannot exist."""
         del now
-        return self.follow_ups((), credential)
+        body = json_bytes([{"to": IMPOSSIBLE_ADDRESS, "title": "-"}])
+        return Request(_send_url(self.settings), _headers(credential), body)
 
     def preview(self, message: Message, locale: str) -> Preview:
         """Return the words as they fit, and the message's size."""
         words, _ = words_in(choose(locale, message), message)
         fitted, shortened = _fit(words, message)
-        used = len(_head(fitted, message)) + _TAIL_ROOM - ADDRESS_ROOM
+        used = len(_head(fitted, message)) + _TAIL_ROOM
         return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
+
+
+def _send_url(settings: Settings) -> str:
+    return f"{settings.url}/--/api/v2/push/send"
 
 
 def _headers(credential: Credential) -> Sequence[str]:
@@ -240,7 +246,7 @@ class Pushes:
     """One alert in Expo's form: a message for each device, a hundred of them a request."""
 
     def __init__(self, settings: Settings, message: Message, credential: Credential) -> None:
-        self._url = f"{settings.url}/--/api/v2/push/send"
+        self._url = _send_url(settings)
         self._headers = _headers(credential)
         self._heads = ByLocale(message, lambda words, _: _head(_fit(words, message)[0], message))
 

@@ -51,6 +51,7 @@ LONGEST_COLLAPSE_KEY = 64
 LONGEST_TTL_SECONDS = 28 * 86_400
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 FIRST_WAIT = timedelta(seconds=10)
+"""Google asks for at least this before a first new attempt, and for ever longer ones after it."""
 QUOTA_WAIT = timedelta(minutes=1)
 IMPOSSIBLE_ADDRESS = "newszop:an-address-that-cannot-exist"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+:[A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{64,}")
@@ -77,7 +78,7 @@ class Settings(BaseSettings):
     )
 
 
-_LATER = TryLater("", after=FIRST_WAIT)
+_LATER = TryLater("", first=FIRST_WAIT)
 _QUOTA = TryLater("", after=QUOTA_WAIT, scope=Scope.PROVIDER, blameless=True)
 _NOT_A_TOKEN = DeviceGone("not a valid address", doubtful=True)
 _TOKEN_REFUSED = SenderRejected(
@@ -180,7 +181,7 @@ class Provider:
         """Return the words as they fit, and the payload's size."""
         words, _ = words_in(choose(locale, message), message)
         fitted, shortened = _fit(words, message)
-        used = len(_head(fitted, message)) + _frame(message) - ADDRESS_ROOM
+        used = len(_head(fitted, message)) + _frame(message)
         return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
 
     def _send_url(self) -> str:
@@ -205,10 +206,13 @@ def _read(answer: Answer) -> Verdict:
         verdict = read_status(answer, "Google")
     if not isinstance(verdict, TryLater):
         return named(verdict, error.code)
-    wait = retry_after(answer, verdict.after or FIRST_WAIT)
-    scope = Scope.DEVICE if error.narrow else verdict.scope
-    told = f"Google answered {answer.status} {error.code}"
-    return replace(verdict, why=told, after=wait, scope=scope)
+    return replace(
+        verdict,
+        why=f"Google answered {answer.status} {error.code}",
+        after=retry_after(answer, verdict.after),
+        first=FIRST_WAIT,
+        scope=Scope.DEVICE if error.narrow else verdict.scope,
+    )
 
 
 def _read_invalid(error: GoogleError) -> Setback:

@@ -45,7 +45,14 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.reading import is_success, parse_object, read_failure, retry_after
+from workers.reading import (
+    Setback,
+    is_success,
+    named,
+    parse_object,
+    read_failure,
+    retry_after,
+)
 from workers.signing import KeyFile, P256KeyPath, p256_key, period_start
 from workers.vapid import TOKEN_PERIOD, Signer, Subject
 from workers.wording import ByLocale, choose, fit, right_to_left, words_in
@@ -92,9 +99,10 @@ class Settings(BaseSettings):
 
 
 _KEY_REFUSED = DeviceGone("its push service refuses our VAPID key for it", doubtful=True)
+_BAD_KEYS = DeviceRefused("its push service finds its keys wrong")
 _MALFORMED = AlertRejected("A push service finds our request malformed: a fault of this program")
 
-STATUSES: Mapping[int, Verdict] = {
+STATUSES: Mapping[int, Setback] = {
     400: DeviceRefused("its push service finds something wrong with this push"),
     401: _KEY_REFUSED,
     403: _KEY_REFUSED,
@@ -106,9 +114,9 @@ STATUSES: Mapping[int, Verdict] = {
 }
 """What a status means; the wait of an origin that is asked too much is that origin's alone."""
 
-ERRNOS: Mapping[tuple[int, int], Verdict] = {
-    (400, 101): _MALFORMED,
-    (400, 110): _MALFORMED,
+ERRNOS: Mapping[tuple[int, int], Setback] = {
+    (400, 101): _BAD_KEYS,
+    (400, 110): _BAD_KEYS,
     (400, 111): _MALFORMED,
     (400, 112): _MALFORMED,
     (400, 113): _MALFORMED,
@@ -129,15 +137,12 @@ class Provider:
         self.settings = settings
         self._key = KeyFile(settings.vapid_key_file, "WEBPUSH_VAPID_KEY_FILE", p256_key)
         self._allowed = Allowed.parse(settings.allowed_hosts)
+        self.guard = self._allowed.names
 
     @property
     def public_key(self) -> str:
         """Our VAPID key as browsers want it: `applicationServerKey`, base64url."""
         return base64url(point(self._key.latest().public_key()))
-
-    def guard(self, host: str, port: int) -> bool:
-        """Whether an administrator named this very host and port; all else must be public."""
-        return self._allowed.names(host, port)
 
     def check(self, registration: Registration) -> Registration:
         """Take an endpoint of a push service we know, with keys that can be encrypted for."""
@@ -205,7 +210,7 @@ def _decode(key: str | None, field: str) -> bytes:
         raise Invalid(field, _KEYS) from None
 
 
-def _read(answer: Answer) -> Verdict:
+def _read(answer: Answer) -> Setback:
     status = answer.status
     if status == 0:
         return read_failure(answer)
@@ -216,12 +221,10 @@ def _read(answer: Answer) -> Verdict:
     if isinstance(verdict, TryLater):
         wait = retry_after(answer, verdict.after)
         return replace(verdict, why=f"its push service asks to wait ({told})", after=wait)
-    if isinstance(verdict, Accepted):
-        return verdict
-    return replace(verdict, why=f"{verdict.why} ({told})")
+    return named(verdict, told)
 
 
-def _by_class(status: int) -> Verdict:
+def _by_class(status: int) -> Setback:
     if 500 <= status < 600 or status in {408, 425}:  # noqa: PLR2004 - what 5xx means
         return TryLater("")
     if 300 <= status < 400:  # noqa: PLR2004 - what 3xx means

@@ -12,12 +12,15 @@ import pycurl
 
 from workers.network_guard import Guard, may_connect
 from workers.provider import Answer, Failure, Request
-from workers.senders.borrowed_socket import CAN_CORK, BorrowedSocket
 from workers.senders.curl_transfer import Rules, Transfer
 from workers.senders.origin import Origin
+from workers.senders.watched_socket import CAN_CORK, LentSocket
 
 STREAMS_EXPECTED = 100
 """What many servers allow on one connection; a window beyond it may take more connections."""
+FULL = 64
+"""Streams on a connection that allows a hundred when it is as good as full."""
+STILL_S = 0.5
 _REFUSED = -1
 _NO_WAY = (Failure.NOT_SENT, Failure.FORBIDDEN)
 READ_AT_ONCE = 1_000
@@ -31,23 +34,48 @@ class Pool:
         self.opened_at = time.monotonic()
         self.running: set[Transfer] = set()
         self.turns = 0
-        self._sockets: list[BorrowedSocket] = []
+        self._sockets: list[LentSocket] = []
         self._free: list[Transfer] = []
         self._rules = Rules(ca_path, timeout_s, guard is not None, self._open_socket)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
         self._added = False
+        self._window = STREAMS_EXPECTED
+        self._set_connections(1)
 
     def allow(self, window: int) -> None:
-        """Let one connection carry the whole window, and more of them when the server says less."""
+        """Let one connection carry the whole window."""
+        self._window = window
         self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, max(window, STREAMS_EXPECTED))
-        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, 1 + -(-window // STREAMS_EXPECTED))
 
     def may_go(self, origin: Origin) -> bool:
         """Whether one more request for the origin may be handed over now."""
         if origin.warm and not origin.handed:
-            origin.warm = any(each.quiet() for each in origin.sockets)
-        return origin.ready(self.turns)
+            origin.feel_pulse()
+        if origin.turn != self.turns:
+            origin.turn = self.turns
+            now = time.monotonic()
+            origin.learn(now)
+            self._allow_connections(origin, now)
+        return origin.ready()
+
+    def _allow_connections(self, origin: Origin, now: float) -> None:
+        """Let the origin have another connection when those it has are full.
+
+        Full means that each carries about as many streams as servers usually allow. With far
+        fewer the server wants it slow, unless nothing moves at all: then the connection is ending.
+        """
+        if origin.stuck_since is None:
+            return
+        full = origin.begun >= FULL * self._connections
+        if full or now - origin.stuck_since > STILL_S:  # an answer unsets it
+            origin.stuck_since = now
+            most = 1 + -(-self._window // STREAMS_EXPECTED)
+            self._set_connections(min(self._connections + 1, most))
+
+    def _set_connections(self, most: int) -> None:
+        self._connections = most
+        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, most)
 
     def hand(self, request: Request, origin: Origin) -> Answer | None:
         """Give libcurl a request; returns an answer at once if it cannot take it."""
@@ -91,7 +119,8 @@ class Pool:
                 self._take(transfer)
                 answer = transfer.failure(code, message)
                 taken.append((transfer.request, answer))
-                if answer.failure in _NO_WAY and not transfer.origin.warm:
+                no_way = answer.failure in _NO_WAY and not transfer.given
+                if no_way and not transfer.origin.warm:
                     closed.append((transfer.origin, answer))
         return closed
 
@@ -101,6 +130,7 @@ class Pool:
         self.running.discard(transfer)
         origin = transfer.origin
         origin.handed -= 1
+        origin.stuck_since = None
         if transfer.given:
             origin.begun -= 1
         self._free.append(transfer)
@@ -115,7 +145,7 @@ class Pool:
         reading, writing, _ = self._multi.fdset()
         return reading, writing
 
-    def _cork(self) -> list[BorrowedSocket]:
+    def _cork(self) -> list[LentSocket]:
         """Hold back what is sent until the turn is over: fewer and fuller packets, less work."""
         if not CAN_CORK:
             return []
@@ -135,7 +165,7 @@ class Pool:
         if not may_connect(str(where.addr[0]), origin.host, origin.port, self.guard):
             transfer.refused = True
             return _REFUSED
-        opened = BorrowedSocket(where.family, where.socktype, where.protocol)
+        opened = LentSocket(where.family, where.socktype, where.protocol)
         self._forget_closed()
         self._sockets.append(opened)
         origin.sockets = [each for each in origin.sockets if each.here()]

@@ -13,14 +13,19 @@ from pathlib import Path
 from workers.network_guard import Guard
 from workers.provider import Answer, Request
 from workers.senders.curl_pool import Pool
-from workers.senders.origin import Origin, forbidden, not_sent, origin_of, read_origin
+from workers.senders.origin import (
+    REFRESH_EVERY_S,
+    Origin,
+    forbidden,
+    not_sent,
+    origin_of,
+    read_origin,
+)
 from workers.senders.streaming import keep_full
 from workers.senders.trust import TrustStore
 
 LONGEST_NAP_S = 0.01
 """How long to sleep at most without looking: libcurl also waits for things we do not watch."""
-REFRESH_EVERY_S = 5.0
-"""New connections over and over look like an attack to a provider."""
 PATIENCE_S = 1.0
 """How long a crowd may wait for one of many origins before later comers are turned away."""
 MOST_ORIGINS = 1_000
@@ -132,7 +137,7 @@ class CurlSender:
             lane.handed += 1
 
     def _wait(self, lane: Lane, origin: Origin, request: Request) -> None:
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + 2 * self._timeout_s
         crowded = lane.guard is not None and len(origin.waiting) >= lane.window // 2
         if crowded and origin.waiting[0][1] < deadline - PATIENCE_S:
             self._answer(lane, request, not_sent("too many wait for this origin already"))

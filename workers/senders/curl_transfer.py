@@ -13,14 +13,11 @@ import pycurl
 
 from workers.provider import Answer, Failure, Request
 from workers.senders.headers import LazyHeaders
-from workers.senders.origin import Origin
+from workers.senders.origin import CONNECT_TIMEOUT_S, USER_AGENT, Origin
 
-CONNECT_TIMEOUT_S = 5.0
-BODY_KEPT = 8 * 1024
-BODY_TAKEN = 64 * 1024
-"""A longer answer is cut off on the wire."""
+MOST_TAKEN = 64 * 1024
+"""A longer answer is cut off on the wire, unless its request asked for it."""
 FIRST_FINAL_STATUS = 200
-USER_AGENT = "newszop"
 
 _NEVER_SENT = frozenset({pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT})
 _NOT_SENT = frozenset(
@@ -69,6 +66,7 @@ class Transfer(pycurl.Curl):
         self._headers: Sequence[str] | None = None
         self._size = -1
         self._method = ""
+        self._most_taken = MOST_TAKEN
         self._lines: list[bytes] = []
         self._chunks: list[bytes] = []
         self._set_once(rules)
@@ -90,7 +88,7 @@ class Transfer(pycurl.Curl):
         setopt(pycurl.TCP_KEEPALIVE, 1)
         setopt(pycurl.CONNECTTIMEOUT_MS, int(min(CONNECT_TIMEOUT_S, rules.timeout_s) * 1000))
         setopt(pycurl.TIMEOUT_MS, int(rules.timeout_s * 1000))
-        setopt(pycurl.MAXFILESIZE, BODY_TAKEN)
+        setopt(pycurl.MAXFILESIZE, MOST_TAKEN)
         setopt(pycurl.USERAGENT, USER_AGENT)
         setopt(pycurl.HEADERFUNCTION, self._lines.append)
         setopt(pycurl.WRITEFUNCTION, self._chunks.append)
@@ -115,6 +113,9 @@ class Transfer(pycurl.Curl):
         if len(body) != self._size:
             self._size = len(body)
             self.setopt(pycurl.POSTFIELDSIZE, self._size)
+        if request.answer_limit > self._most_taken:
+            self._most_taken = request.answer_limit
+            self.setopt(pycurl.MAXFILESIZE, self._most_taken)
 
     def _set_method(self, method: str) -> None:
         self.unsetopt(pycurl.CUSTOMREQUEST)
@@ -133,7 +134,7 @@ class Transfer(pycurl.Curl):
     def answer(self) -> Answer:
         """Return what came back, and be ready for the next request."""
         lines, chunks = self._lines, self._chunks
-        body = b"".join(chunks)[:BODY_KEPT] if chunks else b""
+        body = b"".join(chunks)[: self.request.answer_limit] if chunks else b""
         answer = Answer(self.getinfo(pycurl.RESPONSE_CODE), LazyHeaders(tuple(lines)), body)
         self.forget()
         return answer

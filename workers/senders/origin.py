@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from workers.provider import Answer, Failure, Request
-from workers.senders.borrowed_socket import BorrowedSocket
+from workers.senders.watched_socket import LentSocket, Pulse
 
+CONNECT_TIMEOUT_S = 5.0
+USER_AGENT = "newszop"
+REFRESH_EVERY_S = 5.0
+"""New connections over and over look like an attack to a provider."""
 DEFAULT_PORTS = {"https": 443, "http": 80}
 AHEAD = 32
 """Most requests handed to the client, once it is known to have no free stream, that wait for one:
@@ -34,28 +38,37 @@ class Origin:
     """Those among them whose body has been read: they have a stream."""
     limit: int = FIRST_LIMIT
     """How many may be with the client at once, as far as was learnt."""
-    sockets: list[BorrowedSocket] = field(default_factory=list)
+    turn: int = -1
+    """The client's turn after which stock was taken last."""
+    stuck_since: float | None = None
+    """Since when (monotonic) there was no free stream for some of them."""
+    sockets: list[LentSocket] = field(default_factory=list)
     waiting: deque[tuple[Request, float]] = field(default_factory=deque)
-    _looked_at: int = -1
 
-    def ready(self, turn: int) -> bool:
-        """Whether one more may be handed over; `turn` counts the times the client had to send."""
-        if not self.warm:
-            return not self.handed
-        if turn != self._looked_at:
-            self._looked_at = turn
-            self._learn()
-        return self.handed < self.limit
-
-    def _learn(self) -> None:
+    def learn(self, now: float) -> None:
+        """Take stock, before anything more is handed over, of what the client could send."""
         if self.handed > self.begun:
             self.limit = self.begun + AHEAD
+            self.stuck_since = self.stuck_since or now
         else:
             self.limit = max(self.limit, 2 * self.handed)
+            self.stuck_since = None
 
-    def cool(self) -> None:
-        """Forget that it was warm: the next connection is a new one."""
+    def ready(self) -> bool:
+        """Whether one more request may be handed to the client now."""
+        return self.handed < self.limit if self.warm else not self.handed
+
+    def feel_pulse(self) -> None:
+        """Before an idle origin is used again, see whether its connection is still there.
+
+        One that has something to tell is asked with a single request first.
+        """
         self.warm = False
+        for each in self.sockets:
+            pulse = each.pulse()
+            self.warm = self.warm or pulse is Pulse.QUIET
+            if pulse is Pulse.DEAD:
+                each.bury()
 
     def expired(self, now: float) -> list[Request]:
         """Take out what has waited past its deadline."""

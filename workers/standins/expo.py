@@ -12,6 +12,7 @@ import secrets
 import time
 import uuid
 import zlib
+from http import HTTPStatus
 from typing import Any
 
 from workers.standins.exchange import Answer, Refused, Request, answer_json, read_json
@@ -126,6 +127,10 @@ class Expo(Standin):
         """Return Expo's trouble with a whole request."""
         status = STATUSES[kind]
         return Answer(status, [("content-type", "application/json")], self.excuse(status))
+
+    def is_yes(self, answer: Answer) -> bool:
+        """Say whether the answer holds tickets and not errors."""
+        return answer.status == HTTPStatus.OK and b'"data"' in answer.body
 
     def excuse(self, status: int) -> bytes:
         """Return the error that goes with the status."""

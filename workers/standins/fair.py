@@ -64,7 +64,7 @@ class Running:
         self._task.add_done_callback(self._ending.discard)
         self._server.stop()  # type: ignore[no-untyped-call]
         async with asyncio.timeout(STOP_WITHIN):
-            while await _answers(self._port):
+            while await _answers(self._port):  # noqa: ASYNC110  # granian tells nobody
                 await asyncio.sleep(BETWEEN_LOOKS)
 
 

@@ -65,6 +65,7 @@ class Fcm(Standin):
         content = _content(request)
         message = _examined(content)
         target = _target(message)
+        _check_second_version(message)
         _check_values(message, request.body)
         if content.get("validate_only") or content.get("validateOnly"):
             return self._accepted("fake_message_id")
@@ -188,6 +189,15 @@ def _target(message: dict[str, Any]) -> str:
     if form is not None and not form.fullmatch(target):
         raise Refused(error(400, BAD_TOKEN))
     return target if form is not None else f"{named[0]}:{target}"
+
+
+def _check_second_version(message: dict[str, Any]) -> None:
+    """Demand that AndroidConfigV2 says what kind of message it is: one of two."""
+    newer = message.get("androidV2") or message.get("android_v2")
+    kinds = ("remoteNotification", "remote_notification", "backgroundSync", "background_sync")
+    if newer and sum(newer.get(kind) is not None for kind in kinds) != 1:
+        one = "Exactly one of remote_notification and background_sync must be set."
+        raise _refuse("message.android_v2", one, code="INVALID_ARGUMENT")
 
 
 def _check_values(message: dict[str, Any], body: bytes) -> None:

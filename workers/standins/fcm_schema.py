@@ -135,21 +135,42 @@ def one_of(*names: str) -> Check:
 
 
 COLOUR = fields(red=number, green=number, blue=number, alpha=number)
-ANDROID_NOTIFICATION = fields(
-    title=string, body=string, icon=string, color=string, sound=string, tag=string,
-    clickAction=string, bodyLocKey=string, bodyLocArgs=strings, titleLocKey=string,
-    titleLocArgs=strings, channelId=string, ticker=string, sticky=boolean, eventTime=string,
-    localOnly=boolean, defaultSound=boolean, defaultVibrateTimings=boolean,
-    defaultLightSettings=boolean, vibrateTimings=durations, notificationCount=integer,
-    notificationPriority=one_of(
-        "PRIORITY_UNSPECIFIED", "PRIORITY_MIN", "PRIORITY_LOW", "PRIORITY_DEFAULT",
-        "PRIORITY_HIGH", "PRIORITY_MAX",
+NOTIFICATION: dict[str, Check] = {
+    "title": string,
+    "body": string,
+    "icon": string,
+    "color": string,
+    "sound": string,
+    "tag": string,
+    "clickAction": string,
+    "bodyLocKey": string,
+    "bodyLocArgs": strings,
+    "titleLocKey": string,
+    "titleLocArgs": strings,
+    "channelId": string,
+    "ticker": string,
+    "sticky": boolean,
+    "eventTime": string,
+    "localOnly": boolean,
+    "defaultSound": boolean,
+    "defaultVibrateTimings": boolean,
+    "defaultLightSettings": boolean,
+    "vibrateTimings": durations,
+    "notificationCount": integer,
+    "notificationPriority": one_of(
+        "PRIORITY_UNSPECIFIED",
+        "PRIORITY_MIN",
+        "PRIORITY_LOW",
+        "PRIORITY_DEFAULT",
+        "PRIORITY_HIGH",
+        "PRIORITY_MAX",
     ),
-    visibility=one_of("VISIBILITY_UNSPECIFIED", "PRIVATE", "PUBLIC", "SECRET"),
-    lightSettings=fields(color=COLOUR, lightOnDuration=duration, lightOffDuration=duration),
-    image=string, bypassProxyNotification=boolean, id=integer,
-    proxy=one_of("PROXY_UNSPECIFIED", "ALLOW", "DENY", "IF_PRIORITY_LOWERED"),
-)  # fmt: skip
+    "visibility": one_of("VISIBILITY_UNSPECIFIED", "PRIVATE", "PUBLIC", "SECRET"),
+    "lightSettings": fields(color=COLOUR, lightOnDuration=duration, lightOffDuration=duration),
+    "image": string,
+    "bypassProxyNotification": boolean,
+    "proxy": one_of("PROXY_UNSPECIFIED", "ALLOW", "DENY", "IF_PRIORITY_LOWERED"),
+}
 LABEL = fields(analyticsLabel=string)
 ANDROID: dict[str, Check] = {
     "collapseKey": string, "ttl": duration, "restrictedPackageName": string,
@@ -162,10 +183,18 @@ MESSAGE = fields(
     notification=fields(title=string, body=string, image=string),
     android=fields(
         **ANDROID,
-        notification=ANDROID_NOTIFICATION,
+        notification=fields(**NOTIFICATION),
         priority=one_of("NORMAL", "HIGH", "normal", "high"),
     ),
-    androidV2=fields(**ANDROID, remoteNotification=struct, backgroundSync=struct),
+    androidV2=fields(
+        **ANDROID,
+        remoteNotification=fields(
+            mutableContent=boolean,
+            useAsV1DataMessage=boolean,
+            notification=fields(**NOTIFICATION, id=integer),
+        ),
+        backgroundSync=fields(),
+    ),
     webpush=fields(
         headers=strings_by_name,
         data=strings_by_name,

@@ -8,6 +8,7 @@ import json
 import re
 import secrets
 import time
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -38,6 +39,7 @@ ANDROID_FIELDS = {
     "collapse_key", "urgency", "category", "ttl", "bi_tag", "receipt_id", "fast_app_target",
     "data", "notification",
 }  # fmt: skip
+CLICK_NEEDS = {1: ("intent", "action"), 2: ("url",), 3: ()}
 SUCCESS, PARTIAL = "80000000", "80100000"
 MESSAGES = {
     SUCCESS: "Success",
@@ -127,7 +129,8 @@ class Hms(Standin):
         wrong = {"error": 1101, "sub_error": 20042, "error_description": "invalid request"}
         if request.method != "POST" or given.get("grant_type") != "client_credentials":
             return answer_json(400, wrong)
-        known = secrets.compare_digest(given.get("client_secret", ""), self._app_secret)
+        secret = given.get("client_secret", "").encode()
+        known = secrets.compare_digest(secret, self._app_secret.encode())
         if given.get("client_id") != self._app_id or not known:
             described = {"sub_error": 20044, "error_description": "invalid client_secret"}
             return answer_json(401, wrong | described)
@@ -143,6 +146,10 @@ class Hms(Standin):
         if kind is Kind.FAILED:
             return answer_of("81000001")
         return answer_json(503, {"error_msg": "The traffic is being controlled"})
+
+    def is_yes(self, answer: Answer) -> bool:
+        """Say whether the code inside the answer is that of success."""
+        return answer.status == HTTPStatus.OK and SUCCESS.encode() in answer.body
 
     def excuse(self, status: int) -> bytes:
         """Return a body that goes with the status."""
@@ -237,6 +244,6 @@ def _is_clickable(shown: Any) -> bool:
     action = shown.get("click_action") if isinstance(shown, dict) else None
     if not isinstance(action, dict):
         return False
-    needs: dict[Any, tuple[str, ...]] = {1: ("intent", "action"), 2: ("url",), 3: ()}
-    wanted = needs.get(action.get("type"))
+    kind = action.get("type")
+    wanted = CLICK_NEEDS.get(kind) if isinstance(kind, int) else None
     return wanted is not None and (not wanted or any(action.get(name) for name in wanted))

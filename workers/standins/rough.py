@@ -157,6 +157,7 @@ class Connection(asyncio.Protocol):
             return
         answer = self._standin.answer(read(stream))
         self._traffic.note(self._standin.name, answer.fate or answer.status)
+        self._open_up(answer)
         if answer.delay:
             asyncio.get_running_loop().call_later(answer.delay, self._late, number, answer)
         else:
@@ -180,13 +181,12 @@ class Connection(asyncio.Protocol):
         else:
             self._unsent.add(number, answer)
         del self._streams[number]
-        self._open_up(answer)
         self._end_if_done()
 
     def _open_up(self, answer: Answer) -> None:
         """Announce the full number of streams once a credential has been found good."""
         most = self._roughness.streams or STREAMS
-        if self._most < most and answer.status not in (0, 401, 403):
+        if self._most < most and answer.status not in (401, 403):
             self._most = most
             self._http.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: most})
 

@@ -35,20 +35,18 @@ class Stage:
         self._apple_tokens = ProviderTokens(
             self.accounts.apns_key, owned.apns_key_id, accounts.APNS_TEAM_ID
         )
-        google_tokens = AccessTokens(self.accounts.seed("fcm"), "ya29.")
-        self._grants = JwtGrants(self.accounts.fcm_key, accounts.FCM_EMAIL, google_tokens)
+        self.tokens = {
+            "fcm": AccessTokens(self.accounts.seed("fcm"), "ya29."),
+            "hms": AccessTokens(self.accounts.seed("hms"), "DQ"),
+        }
+        self._grants = JwtGrants(self.accounts.fcm_key, accounts.FCM_EMAIL, self.tokens["fcm"])
         self.webpush = WebPush(self.pushes, self.sky, self.accounts.seed("webpush"))
         both = (self.pushes, self.sky)
         made: list[Standin] = [
             Apns(*both, self._apple_tokens, accounts.APNS_TOPIC),
-            Fcm(*both, accounts.FCM_PROJECT, self._grants, google_tokens),
+            Fcm(*both, accounts.FCM_PROJECT, self._grants, self.tokens["fcm"]),
             self.webpush,
-            Hms(
-                *both,
-                accounts.HMS_APP_ID,
-                owned.hms_app_secret,
-                AccessTokens(self.accounts.seed("hms"), "DQ"),
-            ),
+            Hms(*both, accounts.HMS_APP_ID, owned.hms_app_secret, self.tokens["hms"]),
             Expo(*both, owned.expo_access_token, self.accounts.seed("expo")),
         ]
         self.standins: Mapping[str, Standin] = {standin.name: standin for standin in made}

@@ -70,11 +70,16 @@ class Standin(ABC):
         answer.delay = self.sky.latency(self.name, push.address)
         return answer
 
-    @staticmethod
-    def is_taken(answer: Answer, taken: Answer, stroke: Stroke | None) -> bool:
+    def is_taken(self, answer: Answer, taken: Answer, stroke: Stroke | None) -> bool:
         """Say whether the push was taken, be it that its answer is another or never comes."""
-        lost = stroke is not None and stroke.kind is Kind.LOST
-        return lost or answer is taken or answer.status in SUCCESS
+        if stroke is None or answer is taken:
+            return True
+        scripted = stroke.kind is None and self.is_yes(answer)
+        return scripted or stroke.kind is Kind.LOST
+
+    def is_yes(self, answer: Answer) -> bool:
+        """Say whether the provider's answer, scripted as it may be, means that it took the push."""
+        return answer.status in SUCCESS
 
     def sift(self, addresses: Sequence[str]) -> tuple[Stroke | None, dict[str, Kind]]:
         """Return what hits a request for many devices as a whole, and what hits some of them."""

@@ -141,8 +141,8 @@ def decrypt(body: bytes, subscription: Subscription, server_key: bytes = b"") ->
         raise Refused(_refusal(400, "The aes128gcm header is not whole."))
     record_size = int.from_bytes(body[16:20])
     record = body[HEADER_BYTES:]
-    if record_size < LEAST_RECORD or len(record) > record_size:
-        raise Refused(_refusal(400, "There must be one record, within its record size."))
+    if record_size < LEAST_RECORD or len(record) >= record_size:
+        raise Refused(_refusal(400, "There must be one record, shorter than the record size."))
     sender_point = body[21:HEADER_BYTES]
     if sender_point == server_key:
         raise Refused(_refusal(400, "The VAPID key must not be the ECDH key."))

@@ -4,7 +4,7 @@ const SHELL = `shell-${BUILD}`;
 const READ = "read-1";
 const MOST_READ = 60;
 const STATIC = `/static/${BUILD}/`;
-const FILES = ["/offline", `${STATIC}css/site.css`, `${STATIC}js/page.js`, `${STATIC}js/browser.js`, `${STATIC}js/follow.js`, `${STATIC}js/get-alerts.js`, "/icon-192.png"];
+const FILES = ["/offline", `${STATIC}css/site.css`, `${STATIC}js/page.js`, `${STATIC}js/browser.js`, `${STATIC}js/follow.js`, `${STATIC}js/get-alerts.js`, `${STATIC}js/forms.js`, `${STATIC}js/times.js`, "/icon-192.png"];
 const SENT_EARLIER = "sent-earlier";
 
 self.addEventListener("install", (event) => {

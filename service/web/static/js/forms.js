@@ -1,0 +1,31 @@
+// What forms do besides being sent: ask before what cannot be undone, save on change, speak up.
+export function enhanceForms(root) {
+  for (const form of root.querySelectorAll("form[data-confirm]")) {
+    form.addEventListener("submit", (event) => {
+      if (!window.confirm(form.dataset.confirm)) event.preventDefault();
+    });
+  }
+  for (const form of root.querySelectorAll("form[data-autosubmit]")) {
+    form.querySelector("button")?.classList.add("unseen");
+    form.addEventListener("change", () => form.requestSubmit());
+  }
+}
+
+export function csrf() {
+  return document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+}
+
+let toast;
+
+export function say(sentence) {
+  if (!toast) {
+    toast = document.createElement("p");
+    toast.className = "toast";
+    toast.setAttribute("role", "status");
+    document.body.append(toast);
+  }
+  toast.textContent = sentence;
+  toast.hidden = false;
+  clearTimeout(toast.timer);
+  toast.timer = setTimeout(() => { toast.hidden = true; }, 5000);
+}

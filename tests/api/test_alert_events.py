@@ -1,0 +1,247 @@
+"""An alert's totals, live."""
+
+import asyncio
+import itertools
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from contextlib import suppress
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+
+from service import programs
+from service.api import events
+from service.domain.delivery import State
+from service.domain.errors import NotFound, Unavailable
+from service.store.session import transaction
+from tests import builders as a
+
+SITE = "https://news.example"
+PENDING, ACCEPTED, CANCELLED = State.PENDING, State.ACCEPTED, State.CANCELLED
+
+
+@pytest.fixture
+def alert_id(engine: Engine):
+    """A running alert with two deliveries, one of them open."""
+    with transaction(engine) as session:
+        alert = a.an_alert(session, a.a_story(session), state="sending", started_at=a.NOON)
+        a.a_batch(session, alert, [PENDING, ACCEPTED])
+        return alert.id
+
+
+def change(engine, statement, **values):
+    with transaction(engine) as session:
+        session.execute(text(statement), values)
+
+
+def finish(engine, state="finished"):
+    change(engine, "UPDATE batch SET states = '\\x0202', counts = '{0,0,2,0,0,0,0}'")
+    change(engine, "UPDATE alert SET state = :s", s=state)
+
+
+def read(event):
+    kind, data = event.strip().split("\n")
+    assert kind == "event: totals"
+    return json.loads(data.removeprefix("data: "))
+
+
+async def watch(kept, alert_id):
+    """Yield what a watcher hears, with the time of each."""
+    async for event in events.totals(kept, alert_id):
+        if event.startswith("event"):
+            yield time.monotonic(), read(event)
+
+
+def test_totals_come_at_once_at_every_change_and_until_the_end(engine, alert_id):
+    async def hear():
+        heard = []
+        async for _, alert in watch(events.readings(engine, SITE), alert_id):
+            heard.append((alert["state"], alert["totals"]["accepted"]))
+            if len(heard) == 1:
+                await asyncio.to_thread(finish, engine)
+        return heard
+
+    begun = time.monotonic()
+    assert asyncio.run(hear()) == [("sending", 1), ("finished", 2)]
+    assert time.monotonic() - begun < 1.5
+
+
+def test_a_stopped_alert_is_told_of_until_its_last_totals_have_settled(engine, alert_id):
+    change(engine, "UPDATE alert SET state = 'stopped'")
+
+    async def hear():
+        heard = []
+        async for _, alert in watch(events.readings(engine, SITE), alert_id):
+            heard.append(alert["totals"]["pending"])
+            await asyncio.to_thread(finish, engine, "stopped")
+        return heard
+
+    assert asyncio.run(hear()) == [1, 0]
+
+
+def test_a_watcher_hears_something_every_second_although_nothing_changes(engine, alert_id):
+    async def hear():
+        at = []
+        async for now, _ in watch(events.readings(engine, SITE), alert_id):
+            at.append(now)
+            if len(at) == 4:
+                break
+        return at
+
+    at = asyncio.run(hear())
+    assert max(later - sooner for sooner, later in itertools.pairwise(at)) <= 1
+
+
+def test_fifty_watchers_cost_one_look_a_tick(engine, alert_id):
+    kept = events.readings(engine, SITE)
+    looks, look = [], kept.look
+    kept.look = lambda alert: (looks.append(alert), look(alert))[1]
+
+    async def one():
+        return [alert["state"] async for _, alert in watch(kept, alert_id)]
+
+    async def all_of_them():
+        watchers = [asyncio.create_task(one()) for _ in range(50)]
+        await asyncio.sleep(1)
+        await asyncio.to_thread(finish, engine)
+        return await asyncio.gather(*watchers)
+
+    begun = time.monotonic()
+    heard = asyncio.run(all_of_them())
+    ticks = (time.monotonic() - begun) / events.TICK_S
+    assert all(states[-1] == "finished" for states in heard)
+    assert 4 <= len(looks) <= ticks + 2
+    assert kept._watched == {}
+
+
+def test_a_watcher_who_leaves_is_not_looked_for_any_more(engine, alert_id):
+    kept = events.readings(engine, SITE)
+
+    async def leave():
+        heard = asyncio.Event()
+
+        async def hear():
+            async for _ in watch(kept, alert_id):
+                heard.set()
+
+        watcher = asyncio.create_task(hear())
+        await heard.wait()
+        watcher.cancel()
+        await asyncio.wait([watcher])
+
+    asyncio.run(leave())
+    assert kept._watched == {}
+
+
+def test_a_watcher_stays_while_postgres_is_away(engine, alert_id):
+    kept = events.readings(engine, SITE)
+    look, away = kept.look, []
+
+    def sometimes(alert):
+        if away and len(away) < 4:
+            away.append(True)
+            raise OperationalError("SELECT", {}, Exception("away"))
+        return look(alert)
+
+    kept.look = sometimes
+
+    async def hear():
+        heard = []
+        async for _, alert in watch(kept, alert_id):
+            heard.append(alert["state"])
+            if not away:
+                away.append(True)
+                await asyncio.to_thread(finish, engine)
+        return heard
+
+    heard = asyncio.run(hear())
+    assert heard[-1] == "finished"
+    assert len(away) == 4
+
+
+def test_watchers_beyond_the_most_are_asked_to_come_again(engine, alert_id, monkeypatch):
+    monkeypatch.setattr(events, "MOST_WATCHERS", 1)
+    kept = events.readings(engine, SITE)
+    with kept.watching(alert_id), pytest.raises(Unavailable), kept.watching(alert_id):
+        pass
+
+
+def test_an_alert_nobody_sent_cannot_be_watched(engine):
+    kept = events.readings(engine, SITE)
+
+    async def hear():
+        return [event async for event in watch(kept, a.an_id())]
+
+    with pytest.raises(NotFound):
+        asyncio.run(hear())
+
+
+def test_the_stream_of_an_ended_alert_says_its_totals_once_and_ends(
+    client, engine, as_editor, alert_id
+):
+    finish(engine)
+    answer = client.get(f"/api/alerts/{alert_id}/events", headers=as_editor)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["cache-control"] == "no-store"
+    told = [part for part in answer.text.split("\n\n") if part.startswith("event")]
+    assert len(told) == 1
+    report = client.get(f"/api/alerts/{alert_id}", headers=as_editor).json()
+    assert read(told[0]) == report
+
+
+@pytest.fixture
+def server(settings, tmp_path):
+    """The application behind the real server; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "NEWSZOP_SECRET_KEY": settings.secret_key,
+    }
+    command = programs.service("127.0.0.1", port).command
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            with suppress(httpx.TransportError):
+                httpx.get(f"{address}/health/live")
+                break
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_watchers_of_the_real_server_hear_every_second_until_the_end(
+    server, engine, as_editor, alert_id
+):
+    def hear(at):
+        path = f"{server}/api/alerts/{alert_id}/events"
+        with httpx.stream("GET", path, headers=as_editor, timeout=5) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data: "):
+                    at.append((time.monotonic(), json.loads(line.removeprefix("data: "))))
+
+    heard = [[], [], []]
+    watchers = [threading.Thread(target=hear, args=(at,)) for at in heard]
+    for watcher in watchers:
+        watcher.start()
+    time.sleep(2.5)
+    finish(engine)
+    for watcher in watchers:
+        watcher.join(5)
+        assert not watcher.is_alive()
+    for at in heard:
+        assert at[-1][1]["state"] == "finished"
+        assert len(at) >= 4
+        assert max(b[0] - a[0] for a, b in itertools.pairwise(at)) < 1.5

@@ -1,0 +1,153 @@
+import re
+import socket
+from contextlib import closing
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from service.app import create_app
+from service.domain.delivery import State
+from tests.builders import a_batch, a_story, an_alert
+
+
+def nobody_listens():
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def without(settings):
+    """The application with a part away."""
+    opened = []
+
+    def make(**changed):
+        broken = settings.model_copy(update=changed)
+        client = TestClient(create_app(broken), raise_server_exceptions=False)
+        opened.append(client.__enter__())
+        return opened[-1]
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def without_postgres(without):
+    return without(database_url=f"postgresql://postgres@127.0.0.1:{nobody_listens()}/x")
+
+
+@pytest.fixture
+def without_redis(without):
+    return without(redis_url=f"redis://127.0.0.1:{nobody_listens()}/0")
+
+
+def test_a_whole_system_is_ready_and_warns_of_the_absent_canary(client):
+    answer = client.get("/health/ready")
+    assert answer.status_code == 200
+    assert answer.json()["missing"] == []
+    assert [w.split(":")[0] for w in answer.json()["warnings"]] == ["canary"]
+
+
+def test_a_canary_that_came_through_ends_the_warning(client, session):
+    alert = an_alert(session, a_story(session), state="finished", dry_run=True, created_by="canary")
+    session.execute(text("UPDATE alert SET finished_at = now() WHERE id = :id"), {"id": alert.id})
+    session.commit()
+    assert client.get("/health/ready").json()["warnings"] == []
+    session.execute(text("UPDATE alert SET finished_at = now() - interval '1 day'"))
+    session.commit()
+    assert client.get("/health/ready").json()["warnings"] != []
+
+
+def test_postgres_away_is_named_while_the_process_lives(without_postgres):
+    assert without_postgres.get("/health/live").status_code == 200
+    answer = without_postgres.get("/health/ready")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["Postgres"])
+    assert answer.headers["Retry-After"]
+
+
+def test_redis_away_is_named(without_redis):
+    answer = without_redis.get("/health/ready")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["Redis"])
+
+
+def test_missing_migrations_are_named(client, session):
+    kept = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    session.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+    session.commit()
+    try:
+        answer = client.get("/health/ready")
+    finally:
+        session.execute(text("UPDATE alembic_version SET version_num = :kept"), {"kept": kept})
+        session.commit()
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["migrations"])
+
+
+def test_calls_without_postgres_are_told_to_try_again(without_postgres):
+    for answer in (
+        without_postgres.get("/api/stories"),
+        without_postgres.get("/api/admin/queues", headers={"Authorization": "Bearer nzp_a_b"}),
+    ):
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"]
+
+
+def test_a_story_comes_in_while_redis_is_away(without_redis, as_ingester):
+    answer = without_redis.post(
+        "/api/stories", json={"headline": "h", "body": "b"}, headers=as_ingester
+    )
+    assert answer.status_code == 201
+
+
+def test_queues_without_redis_are_unknown_and_the_rest_is_there(without_redis, as_admin):
+    answer = without_redis.get("/api/admin/queues", headers=as_admin)
+    assert [q["messages"] for q in answer.json()["queues"]] == [None, None]
+
+
+def value(metrics, line):
+    found = re.search(rf"^{re.escape(line)} (\S+)$", metrics, re.MULTILINE)
+    return float(found[1]) if found else None
+
+
+def test_prometheus_reads_what_waits_and_what_was_answered(client, session):
+    alert = an_alert(session, a_story(session), state="sending")
+    a_batch(session, alert, [State.PENDING] * 4)
+    session.execute(text("INSERT INTO hold (provider, reason, held_by) VALUES ('fcm', 'x', 'y')"))
+    session.commit()
+    client.get("/api/stories/1")
+    client.request("MADE-UP", "/nowhere")
+    metrics = client.get("/metrics").text
+    route = 'method="GET",route="/api/stories/{story_id}"'
+    assert value(metrics, f'newszop_http_requests_total{{{route},status="404"}}') == 1
+    assert value(metrics, 'newszop_deliveries{provider="apns",state="pending"}') == 4
+    assert value(metrics, 'newszop_held{provider="fcm"}') == 1
+    assert value(metrics, 'newszop_held{provider="apns"}') == 0
+    assert value(metrics, 'newszop_alerts{state="sending"}') == 1
+    assert value(metrics, 'newszop_queue_messages{queue="urgent"}') == 0
+    assert value(metrics, 'newszop_up{part="postgres"}') == 1
+    assert 'method="other"' in metrics
+    assert "MADE-UP" not in metrics
+
+
+def test_metrics_say_what_is_away(without_postgres, without_redis):
+    assert value(without_postgres.get("/metrics").text, 'newszop_up{part="postgres"}') == 0
+    metrics = without_redis.get("/metrics").text
+    assert value(metrics, 'newszop_up{part="redis"}') == 0
+    assert value(metrics, 'newszop_up{part="postgres"}') == 1
+
+
+def test_the_interface_describes_itself(client):
+    described = client.get("/openapi.json").json()
+    assert "/api/stories" in described["paths"]
+    for path, calls in described["paths"].items():
+        for method, call in calls.items():
+            assert call.get("summary"), (path, method)
+
+
+def test_the_docs_need_nobody_elses_server(client):
+    page = client.get("/docs")
+    assert page.status_code == 200
+    for address in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert address.startswith("/")
+        assert client.get(address).status_code == 200

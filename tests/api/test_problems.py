@@ -1,0 +1,161 @@
+import inspect
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from fastapi.testclient import TestClient
+from sqlalchemy import exc as sql
+
+from service.api import limits, problems
+from service.domain import errors
+
+REFUSALS = [
+    cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.Refusal)
+]
+MADE = {
+    errors.Invalid: errors.Invalid("topics.1", "No."),
+    errors.AlreadyAlerted: errors.AlreadyAlerted(7),
+    errors.TooMany: errors.TooMany("No.", 17),
+    errors.Unavailable: errors.Unavailable("No.", 5),
+}
+
+
+def test_every_refusal_of_the_domain_has_its_status():
+    assert set(problems.KINDS) == set(REFUSALS)
+
+
+@pytest.fixture
+def raise_it(app: FastAPI, client: TestClient):
+    def call(error: Exception, **asked):
+        @app.get("/api/broken")
+        def broken() -> None:
+            raise error
+
+        return client.get("/api/broken", **asked)
+
+    return call
+
+
+@pytest.mark.parametrize("cls", REFUSALS, ids=lambda cls: cls.__name__)
+def test_a_refusal_is_a_problem_with_all_its_members(raise_it, client, cls):
+    answer = raise_it(MADE.get(cls) or cls("No."))
+    kind = problems.KINDS[cls]
+    assert answer.status_code == kind.status
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["type"], body["title"], body["status"]) == (kind.type, kind.title, kind.status)
+    assert body["detail"]
+    assert client.get(body["type"]).json()["status"] == kind.status
+
+
+def test_what_a_caller_can_act_on_stands_in_the_problem(raise_it):
+    assert raise_it(MADE[errors.Invalid]).json()["errors"] == [
+        {"field": "topics.1", "detail": "No."}
+    ]
+
+
+def test_the_second_alert_names_the_first(raise_it):
+    assert raise_it(MADE[errors.AlreadyAlerted]).json()["first"] == {
+        "id": "7",
+        "url": "https://news.example/desk/alerts/7",
+    }
+
+
+@pytest.mark.parametrize(("cls", "seconds"), [(errors.TooMany, "17"), (errors.Unavailable, "5")])
+def test_who_is_told_to_wait_is_told_how_long(raise_it, cls, seconds):
+    assert raise_it(MADE[cls]).headers["Retry-After"] == seconds
+
+
+def test_a_caller_without_credentials_is_told_which_to_send(raise_it):
+    assert raise_it(errors.Unauthenticated("Who?")).headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sql.OperationalError("SELECT secret", {"a": "address"}, Exception("x")),
+        sql.InterfaceError("SELECT secret", {"a": "address"}, Exception("x")),
+        sql.TimeoutError("QueuePool limit"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_database_that_is_away_or_full_is_a_503_to_be_tried_again(raise_it, error):
+    answer = raise_it(error)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert "address" not in answer.text
+
+
+def test_a_fault_of_ours_tells_nothing_of_the_inside(raise_it):
+    answer = raise_it(RuntimeError("the address is 0123456789"))
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "0123456789" not in answer.text
+    assert "RuntimeError" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [(b'{"headline": ', "character 13"), (b"", "JSON object"), (b"\xff\xfe\x00", ""), (b"nul", "")],
+)
+def test_a_body_that_is_not_json_is_said_to_be_so(client, as_ingester, body, says):
+    answer = client.post(
+        "/api/stories", content=body, headers=as_ingester | {"Content-Type": "application/json"}
+    )
+    assert answer.status_code == (422 if body == b"" else 400)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert says in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"version": ' + b"9" * 5000 + b"}"])
+def test_json_that_would_break_a_parser_is_malformed(client, as_ingester, body):
+    answer = client.post(
+        "/api/stories", content=body, headers=as_ingester | {"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_form_instead_of_json_is_told_what_to_send(client, as_ingester):
+    answer = client.post("/api/stories", data={"headline": "x"}, headers=as_ingester)
+    assert answer.status_code == 422
+    assert "application/json" in answer.json()["detail"]
+
+
+def test_an_unknown_address_and_an_unfit_method_are_problems(client):
+    for answer, status in (
+        (client.get("/api/nowhere"), 404),
+        (client.delete("/api/topics"), 405),
+    ):
+        assert answer.status_code == status
+        assert answer.json()["status"] == status
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def _in_pieces(size: int):
+    for _ in range(size // 65_536 + 1):
+        yield b" " * 65_536
+
+
+@pytest.mark.parametrize("content", [b" " * (limits.MAX_REQUEST_BYTES + 1), None])
+def test_a_request_over_four_mebibytes_is_refused_announced_or_not(client, as_ingester, content):
+    sent = content or _in_pieces(limits.MAX_REQUEST_BYTES)
+    answer = client.post(
+        "/api/stories", content=sent, headers=as_ingester | {"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "/problems/too-large"
+
+
+def test_people_get_a_page_and_programs_a_problem(app, client):
+    def error_page(request, status, title, detail):
+        return HTMLResponse(f"<h1>{title}</h1>", status)
+
+    app.state.error_page = error_page
+    browser = {"Accept": "text/html,application/xhtml+xml"}
+    page = client.get("/nowhere/at/all", headers=browser)
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    for path, headers in (("/nowhere/at/all", {}), ("/api/nowhere", browser)):
+        answer = client.get(path, headers=headers)
+        assert answer.headers["content-type"] == "application/problem+json"

@@ -1,0 +1,75 @@
+"""What devices say themselves, and who may not say it for them."""
+
+import pytest
+
+from service.domain import receipt
+from service.domain.delivery import State
+from service.store.session import transaction
+from tests import builders as a
+
+
+@pytest.fixture
+def alert_id(engine):
+    with transaction(engine) as session:
+        alert = a.an_alert(session, a.a_story(session), state="sending")
+        a.a_batch(session, alert, [State.ACCEPTED] * 3, shard_n=4, n=2)
+        return alert.id
+
+
+@pytest.fixture
+def say(client, settings):
+    def say(alert_id, position, kind="shown", secret=None):
+        key = (secret or settings.secret_key).encode()
+        token = receipt.sign(key, alert_id, 4, 2, position)
+        return client.post("/api/receipts", json={"receipt": token, "kind": kind})
+
+    return say
+
+
+@pytest.fixture
+def counted(client, as_editor):
+    def counted(alert_id):
+        return client.get(f"/api/alerts/{alert_id}", headers=as_editor).json()["receipts"]
+
+    return counted
+
+
+def test_what_devices_say_is_counted_once_each(say, counted, alert_id):
+    for position, kind in [(0, "shown"), (0, "opened"), (2, "shown"), (2, "shown")]:
+        answer = say(alert_id, position, kind)
+        assert (answer.status_code, answer.content) == (204, b"")
+    assert counted(alert_id) == {"shown": 2, "opened": 1}
+
+
+def test_a_forged_receipt_is_refused_and_counts_nothing(say, client, counted, alert_id):
+    assert say(alert_id, 0, secret="somebody else's secret").status_code == 403
+    for token in ("x", "é", "A" * 35):
+        answer = client.post("/api/receipts", json={"receipt": token, "kind": "shown"})
+        assert answer.status_code == 403
+    assert counted(alert_id) == {"shown": 0, "opened": 0}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"receipt": "x", "kind": "read"}, "kind"),
+        ({"receipt": "x"}, "kind"),
+        ({"kind": "shown"}, "receipt"),
+        ({"receipt": "", "kind": "shown"}, "receipt"),
+        ({"receipt": "x" * 201, "kind": "shown"}, "receipt"),
+        ({"receipt": 7, "kind": "shown"}, "receipt"),
+    ],
+)
+def test_a_wrong_field_is_named(client, body, field):
+    answer = client.post("/api/receipts", json=body)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_a_receipt_for_an_alert_that_is_kept_no_more_is_taken_and_forgotten(say):
+    assert say(a.an_id(), 0).status_code == 204
+
+
+def test_a_receipt_needs_no_other_credential(client, say, alert_id):
+    assert "authorization" not in client.headers
+    assert say(alert_id, 1, "opened").status_code == 204

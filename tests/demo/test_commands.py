@@ -1,0 +1,201 @@
+"""The command `newszop`, on a real database and, where it calls the API, against a real service."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.commands.telling import Failed
+from service.store import people
+from service.store.session import transaction
+
+
+def commands(command=None, path=()):
+    command = command or typer.main.get_command(app)
+    children = getattr(command, "commands", None)
+    if children is None:
+        return [path]
+    return [found for name in children for found in commands(children[name], (*path, name))]
+
+
+@pytest.fixture
+def newszop(engine, database_url, redis_url):
+    """Run a command; returns what it printed, raises `Failed` as it does."""
+
+    def run(*arguments: str, fails: bool = False, **settings: str) -> str:
+        environment = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "NEWSZOP_SECRET_KEY": "for the tests of commands",
+        }
+        result = CliRunner().invoke(app, arguments, env=environment | settings)
+        if fails:
+            assert isinstance(result.exception, Failed), result.output
+            return str(result.exception)
+        assert result.exception is None, result.exception
+        return result.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("path", [(), *commands()], ids=" ".join)
+def test_every_command_explains_itself(path):
+    result = CliRunner().invoke(app, [*path, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+def test_staff_come_and_go(newszop, engine):
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    def signs_in(password: str) -> bool:
+        with transaction(engine) as session:
+            found = people.authenticate(session, "ana@example.org", password, datetime.now(UTC))
+            return found is not None
+
+    said = newszop("staff", "add", "Ana@example.org", "--role", "admin")
+    first = said.split()[-1]
+    assert signs_in(first)
+    assert newszop("staff", "list").split("\t") == ["ana@example.org", "admin", "active\n"]
+    newszop("staff", "disable", "ana@example.org")
+    assert not signs_in(first)
+    second = newszop("staff", "reset", "ana@example.org").split()[-1]
+    assert signs_in(second)
+    assert not signs_in(first)
+
+
+def test_a_stranger_cannot_be_disabled(newszop):
+    assert "bo@example.org" in newszop("staff", "disable", "bo@example.org", fails=True)
+
+
+def test_keys_are_made_listed_and_revoked(newszop, engine):
+    said = newszop("key", "add", "agency", "--scope", "stories:write")
+    secret = said.split()[-1]
+    with transaction(engine) as session:
+        key = people.key_of(session, secret)
+    assert key is not None
+    assert key.scopes == {"stories:write"}
+    listed = newszop("key", "list")
+    assert str(key.id) in listed
+    assert secret not in listed
+    newszop("key", "revoke", str(key.id))
+    with transaction(engine) as session:
+        assert people.key_of(session, secret) is None
+
+
+def test_what_commands_do_stands_in_the_audit_trail(newszop, session):
+    from sqlalchemy import text  # noqa: PLC0415
+
+    newszop("staff", "add", "ana@example.org")
+    rows = session.execute(text("SELECT who, verb FROM audit")).all()
+    assert rows == [("command line", "add")]
+
+
+def test_seeding_twice_adds_once(newszop):
+    assert "300 readers added" in newszop("readers", "seed", "--readers", "300")
+    assert newszop("readers", "seed", "--readers", "300").splitlines()[-1] == "0 readers added."
+
+
+def test_readers_arrive_from_a_file_and_wrong_lines_are_named(newszop, engine, session, tmp_path):
+    from sqlalchemy import text  # noqa: PLC0415
+
+    session.execute(text("INSERT INTO topic (id, path, label) VALUES (1, 'sport', 'Sport')"))
+    session.commit()
+    secret = "0123456789abcdef" * 4
+    lines = [
+        {
+            "language": "hi",
+            "timezone": "Asia/Kolkata",
+            "follows": ["sport"],
+            "quiet_hours": {"from": "22:00", "to": "07:00"},
+            "devices": [{"provider": "console", "address": secret}],
+        },
+        {"timezone": "Mars/Olympus"},
+        {"follows": ["unheard/of"]},
+    ]
+    file = tmp_path / "readers.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines) + "not JSON\n")
+    result = CliRunner().invoke(
+        app,
+        ["readers", "import", str(file)],
+        env=os.environ
+        | {
+            "DATABASE_URL": str(engine.url.set(drivername="postgresql").render_as_string(False)),
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "NEWSZOP_SECRET_KEY": "for the tests of commands",
+            "NEWSZOP_PROVIDERS": "console",
+        },
+    )
+    assert "1 readers, 1 devices" in result.stdout
+    assert isinstance(result.exception, Failed)
+    told = [line.split(":")[0] for line in result.stdout.splitlines() if line.startswith("line")]
+    assert told == ["line 2", "line 3", "line 4"]
+    assert secret not in result.stdout
+    assert session.execute(text("SELECT count(*) FROM reader")).scalar() == 1
+    assert session.execute(text("SELECT count(*) FROM subscription")).scalar() == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"DATABASE_URL": "postgresql://x"}, "REDIS_URL"),
+        ({"DATABASE_URL": "postgresql://x", "REDIS_URL": "redis://x"}, "NEWSZOP_SECRET_KEY"),
+        (
+            {"DATABASE_URL": "x", "REDIS_URL": "x", "NEWSZOP_SECRET_KEY": "changeme"},
+            "NEWSZOP_SECRET_KEY",
+        ),
+        (
+            {
+                "DATABASE_URL": "x",
+                "REDIS_URL": "x",
+                "NEWSZOP_SECRET_KEY": "x" * 32,
+                "NEWSZOP_PROVIDERS": "pigeon",
+            },
+            "NEWSZOP_PROVIDERS",
+        ),
+        (
+            {
+                "DATABASE_URL": "x",
+                "REDIS_URL": "x",
+                "NEWSZOP_SECRET_KEY": "x" * 32,
+                "NEWSZOP_PROVIDERS": "apns",
+            },
+            "APNS_",
+        ),
+    ],
+)
+def test_a_bad_setting_stops_the_start_with_one_line_naming_it(settings, named):
+    answer = subprocess.run(
+        [sys.executable, "-c", "from service.cli import main; main()", "serve"],
+        env={"PATH": os.environ["PATH"], **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert len(answer.stderr.splitlines()) == 1
+    assert answer.stderr.startswith(f"newszop: {named}")
+
+
+def test_a_database_that_is_away_is_one_line(newszop):
+    away = "postgresql://postgres@127.0.0.1:1/nowhere"
+    said = newszop("staff", "list", fails=True, DATABASE_URL=away)
+    assert said.startswith("DATABASE_URL")
+    assert "\n" not in said
+
+
+def test_calling_without_a_key_says_which_setting_is_missing(newszop, tmp_path):
+    assert newszop("alert", "show", "1", fails=True, DATA=str(tmp_path)).startswith("NEWSZOP_KEY")
+
+
+def test_every_setting_is_printed_with_what_it_is_for(newszop):
+    for line in newszop("settings").splitlines():
+        name, _, description = line.split("\t")
+        assert name.isupper()
+        assert len(description) > 10

@@ -1,0 +1,219 @@
+"""`newszop demo` as a person meets it: one command and all is there; one signal and nothing is."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from service.embedded import free_port
+
+ROOT = Path(__file__).parents[2]
+NEWSZOP = (sys.executable, "-c", "from service.cli import main; main()")
+
+
+class Running:
+    """A demo of its own on `folder`; the environment holds nothing but what is needed."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [*NEWSZOP, "demo"],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "DATA": str(folder),
+                "PORT": str(free_port()),
+                "READERS": "120",
+                **settings,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.said = ""
+
+    def await_ready(self) -> dict:
+        for line in self.process.stdout:
+            self.said += line
+            if "Ctrl-C stops everything" in line:
+                return json.loads((self.folder / "demo.json").read_text())
+        raise AssertionError(f"ended with {self.process.wait()}: {self.said}")
+
+    def family(self) -> list[psutil.Process]:
+        """Every process that it started, and that those started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self, number: int = signal.SIGTERM) -> bool:
+        """End it by a signal; whether it ended well and nothing is left of its family."""
+        family = self.family()
+        assert len(family) > 8
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        self.process.stdout.close()
+        return code in (0, -signal.SIGKILL) and gone(family)
+
+
+def gone(processes: list[psutil.Process], within_s: float = 10) -> bool:
+    """Whether all of them end in time; a zombie that nobody has collected has ended."""
+    deadline = time.monotonic() + within_s
+    while any(is_alive(process) for process in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def finished(api: httpx.Client, alert: str) -> dict:
+    for _ in range(300):
+        report = api.get(f"/api/alerts/{alert}").raise_for_status().json()
+        if report["state"] == "finished" and not report["totals"]["retrying"]:
+            return report
+        time.sleep(0.1)
+    raise AssertionError(report)
+
+
+def push(known: dict) -> tuple[str, dict]:
+    """Send an alert for the newest story; returns its id and its report."""
+    with httpx.Client(
+        base_url=known["url"],
+        headers={"Authorization": f"Bearer {known['editor']['key']}"},
+        timeout=30,
+    ) as api:
+        story = api.get("/api/stories").raise_for_status().json()["items"][0]
+        sent = api.post(
+            f"/api/stories/{story['id']}/alerts", json={"everyone": True, "urgency": "breaking"}
+        )
+        alert = sent.raise_for_status().json()["id"]
+        return alert, finished(api, alert)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("demo") / "data"
+
+
+@pytest.fixture(scope="module")
+def running(folder):
+    started = Running(folder)
+    started.await_ready()
+    yield started
+    assert started.end()
+
+
+@pytest.fixture(scope="module")
+def demo(running):
+    return json.loads((running.folder / "demo.json").read_text())
+
+
+def test_the_demos_file_says_all_and_is_private(demo, folder):
+    assert {name: set(demo[name]) for name in ("admin", "editor", "ingester")} == {
+        "admin": {"email", "password", "key"},
+        "editor": {"email", "password", "key"},
+        "ingester": {"key"},
+    }
+    assert set(demo) == {"url", "standins_url", "admin", "editor", "ingester"}
+    assert (folder / "demo.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_alert_reaches_every_device_once(demo):
+    alert, report = push(demo)
+    totals = report["totals"]
+    assert totals["planned"] == totals["accepted"] == 120
+    pushes = httpx.get(f"{demo['standins_url']}/control/pushes", params={"alert_id": alert}).json()
+    assert pushes["count"] == pushes["devices"] == 120
+    assert len(report["by_provider"]) >= 3
+
+
+def test_the_demos_stories_are_there_in_their_scripts(demo):
+    stories = httpx.get(f"{demo['url']}/api/stories").raise_for_status().json()["items"]
+    headlines = "".join(story["headline"] for story in stories)
+    for begin, end in (("\u0900", "\u097f"), ("\u0600", "\u06ff"), ("\u0400", "\u04ff")):
+        assert any(begin <= letter <= end for letter in headlines)
+
+
+def test_the_keys_may_do_what_their_roles_may(demo):
+    def status(key: str, path: str) -> int:
+        headers = {"Authorization": f"Bearer {demo[key]['key']}"}
+        return httpx.get(f"{demo['url']}{path}", headers=headers).status_code
+
+    assert status("admin", "/api/admin/queues") == 200
+    assert status("editor", "/api/admin/queues") == 403
+    assert status("editor", "/api/alerts") == 200
+    assert status("ingester", "/api/alerts") == 403
+
+
+def test_a_second_demo_on_the_same_folder_says_so_in_one_line(demo, folder):
+    second = Running(folder)
+    said = second.process.stdout.read()
+    assert second.process.wait() == 1
+    assert len(said.splitlines()) == 1
+    assert "running already" in said
+
+
+def test_a_taken_port_is_named_in_one_line(demo, tmp_path):
+    other = Running(tmp_path, PORT=demo["url"].rpartition(":")[2])
+    said = other.process.stdout.read()
+    assert other.process.wait() == 1
+    assert len(said.splitlines()) == 1
+    assert "PORT" in said
+
+
+@pytest.mark.parametrize("part", ["granian asgi", "valkey-server", "postgres -D"])
+def test_a_part_that_dies_comes_back(demo, running, part):
+    before = httpx.get(f"{demo['url']}/health/ready").status_code
+    victims = [process for process in running.family() if part in " ".join(process.cmdline())]
+    for victim in victims:
+        victim.kill()
+    assert gone(victims)
+    deadline = time.monotonic() + 30
+    after = 0
+    while after != 200 and time.monotonic() < deadline:
+        try:
+            after = httpx.get(f"{demo['url']}/health/ready").status_code
+        except httpx.TransportError:
+            time.sleep(0.1)
+    assert victims
+    assert before == after == 200
+
+
+def test_a_second_start_finds_the_data_and_a_kill_leaves_nothing(tmp_path):
+    folder = tmp_path / "data"
+    first = Running(folder)
+    known = first.await_ready()
+    alert, _ = push(known)
+    assert first.end(signal.SIGINT)
+
+    again = Running(folder)
+    now = again.await_ready()
+    logins = ("admin", "editor", "ingester")
+    assert [now[name] for name in logins] == [known[name] for name in logins]
+    headers = {"Authorization": f"Bearer {known['admin']['key']}"}
+    report = httpx.get(f"{now['url']}/api/alerts/{alert}", headers=headers).json()
+    assert report["totals"]["accepted"] == 120
+    assert again.end(signal.SIGKILL)
+
+
+def test_the_environment_wins_over_the_demo(tmp_path):
+    running = Running(tmp_path / "data", NEWSZOP_PROVIDERS="console", NEWSZOP_SITE_NAME="Kurier")
+    known = running.await_ready()
+    about = httpx.get(f"{known['url']}/openapi.json").json()
+    assert about["info"]["title"] == "Kurier Push"
+    headers = {"Authorization": f"Bearer {known['admin']['key']}"}
+    held = httpx.get(f"{known['url']}/api/admin/providers", headers=headers).json()
+    assert [item["name"] for item in held["items"]] == ["console"]
+    assert running.end()

@@ -1,0 +1,150 @@
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service import copydesk
+from service.domain.errors import Invalid
+from service.domain.story import MAX_BODY_BYTES, StoryText
+
+SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+A_MOMENT = "2026-03-01T12:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        ("One line", "<p>One line</p>"),
+        ("One\n\nTwo\nlines", "<p>One</p>\n<p>Two<br>\nlines</p>"),
+        ("One\r\n\r\nTwo", "<p>One</p>\n<p>Two</p>"),
+        ("5 < 6 & AT&T", "<p>5 &lt; 6 &amp; AT&amp;T</p>"),
+        ("AT&amp;T rises", "<p>AT&amp;T rises</p>"),
+        ("a <b>bold</b> word\n\nmore", "<p>a <b>bold</b> word</p>\n<p>more</p>"),
+        ("<p>One</p>\n\n<p>Two</p>", "<p>One</p>\n\n<p>Two</p>"),
+        ("<h1>Head</h1><p>x</p>", "<h2>Head</h2><p>x</p>"),
+        ("<p onclick=x>y<script>alert(1)</script></p>", "<p>y</p>"),
+        ('<p><a href="javascript:x()">y</a></p>', '<p><a rel="noopener noreferrer">y</a></p>'),
+        (
+            '<p><a href="https://a.example/" target=_top>y</a></p>',
+            '<p><a href="https://a.example/" rel="noopener noreferrer">y</a></p>',
+        ),
+        (
+            '<figure><img src="https://a.example/x.png" onerror=x alt="a b"></figure>',
+            '<figure><img src="https://a.example/x.png" alt="a b" loading="lazy"></figure>',
+        ),
+        ('<p><img src="data:image/png;base64,AA"></p>', '<p><img loading="lazy"></p>'),
+        ('<p dir="rtl" lang="ar">خبر</p>', '<p dir="rtl" lang="ar">خبر</p>'),
+        ("<p>a\x00b\x1bc</p>", "<p>abc</p>"),
+        ("<style>p{}</style><iframe src=x>y</iframe><p>z</p>", "<p>z</p>"),
+        ("<p style='color:red' class=x id=y>z</p>", "<p>z</p>"),
+    ],
+)
+def test_a_body_becomes_safe_html_that_reads_as_it_was_meant(body, kept):
+    assert copydesk.clean_body(body) == kept
+
+
+@given(st.text(alphabet="<>/ab p\n&;\"'=", max_size=200))
+def test_cleaning_twice_changes_nothing(body):
+    once = copydesk.clean_body(body)
+    assert copydesk.clean_body(once) == once
+
+
+@given(st.text(max_size=300))
+def test_no_text_at_all_makes_a_script_or_a_handler(body):
+    cleaned = copydesk.clean_body(f"<p {body}>{body}<script>{body}</script><img src={body}>")
+    assert "<script" not in cleaned.lower()
+    assert not re.search(r"<[^>]*\son\w+\s*=", cleaned)
+
+
+@pytest.mark.parametrize("opening", ["<div>", "<b>", "<blockquote>", "<div></x>", "<ul><li>"])
+def test_a_megabyte_of_nested_tags_is_refused_in_a_moment(opening):
+    body = opening * (MAX_BODY_BYTES // len(opening))
+    began = time.monotonic()
+    with pytest.raises(Invalid) as refused:
+        copydesk.clean_body(body)
+    assert refused.value.field == "body"
+    assert time.monotonic() - began < 1
+
+
+def test_the_deepest_body_that_is_taken_costs_little():
+    deep = "<div>" * copydesk.DEEPEST_NESTING + "<hr>" * 150_000
+    began = time.monotonic()
+    copydesk.clean_body(deep + "</div>" * copydesk.DEEPEST_NESTING)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1])
+def test_a_body_is_measured_in_bytes_not_in_letters(size):
+    copydesk.clean_body("न" * (size // 3 - 1))
+    with pytest.raises(Invalid):
+        copydesk.clean_body("न" * (size // 3 + 1))
+
+
+@given(st.text(max_size=600), st.integers(min_value=1, max_value=2**63 - 1))
+def test_every_headline_in_any_script_has_a_slug_fit_for_an_address(headline, story_id):
+    slug = copydesk.slug_of(headline, story_id)
+    assert SLUG.fullmatch(slug)
+    assert len(slug) <= copydesk.MAX_SLUG + 10
+
+
+@pytest.mark.parametrize(
+    ("headline", "begins"),
+    [
+        ("भारत में चुनाव", "bhart-mem-cunav-"),
+        ("خبر عاجل", "khbr-jl-"),
+        ("Ärger für die Bahn", "arger-fur-die-bahn-"),
+        ("北京", "beijing-"),
+        ("🔥", "fire-"),
+        ("?!…", "story-"),
+        ("It's here", "its-here-"),
+        ("x" * 500, "x" * 80 + "-"),
+    ],
+)
+def test_a_slug_can_be_read(headline, begins):
+    assert copydesk.slug_of(headline, 42).startswith(begins)
+
+
+def test_two_stories_with_one_headline_have_two_slugs():
+    assert copydesk.slug_of("Same", 1) != copydesk.slug_of("Same", 2)
+
+
+@given(st.text(max_size=100))
+def test_a_plain_line_is_one_line_without_controls(text):
+    line = copydesk.plain_line(text, "headline", 1000)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", line)
+    assert copydesk.plain_line(line, "headline", 1000) == line
+
+
+def test_joiners_and_narrow_spaces_of_a_headline_survive():
+    for headline in ("क्‍ष", "👩‍👩‍👧", "« Bonjour » !", "می‌خواهم"):
+        assert copydesk.plain_line(headline, "headline", 100) == headline
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://a.example/x",
+        "//a.example/x",
+        "/x.png",
+        "javascript:alert(1)",
+        "https://",
+        "https://a b/",
+        "http://[::1",
+        "data:image/png;base64,AA",
+        'https://a.example/"x',
+        "https://a.example:x/",
+    ],
+)
+def test_an_image_must_have_an_absolute_web_address(url):
+    with pytest.raises(Invalid) as refused:
+        copydesk.edit(StoryText(headline="h", body="b", image_url=url))
+    assert refused.value.field == "image_url"
+
+
+def test_topics_are_spelt_one_way_and_stand_once():
+    assert copydesk.check_topics(["/Sport/Tennis/", "sport/tennis", "world"]) == (
+        "sport/tennis",
+        "world",
+    )

@@ -1,0 +1,118 @@
+"""Requests in Expo's form, their tickets, and the receipts that are asked for later."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from service.domain.device import Registration
+from service.domain.errors import Invalid
+from service.domain.verdict import (
+    Accepted,
+    AlertRejected,
+    DeviceGone,
+    DeviceRefused,
+    FollowUp,
+    SenderRejected,
+    TryLater,
+)
+from tests.providers.examples import NOW, a_message, a_target, an_answer, headers_of, requests, run
+from workers.provider import Ticketing
+
+
+def address(n: int) -> str:
+    return f"ExponentPushToken[{n:022d}]"
+
+
+def targets(count: int) -> list:
+    return [a_target("expo", n, address=address(n)) for n in range(count)]
+
+
+OK = {"status": "ok", "id": "t"}
+
+
+def failed(error: str) -> dict:
+    return {"status": "error", "message": "as told", "details": {"error": error}}
+
+
+def test_a_hundred_devices_share_a_request_and_each_has_its_own_ids(expo):
+    found = requests(expo, a_message(), *targets(250))
+    assert [len(request.positions) for request in found] == [100, 100, 50]
+    messages = [message for request in found for message in json.loads(request.body)]
+    assert [message["to"] for message in messages] == [address(n) for n in range(250)]
+    assert [message["data"]["delivery_id"] for message in messages] == [
+        target.delivery_id for target in targets(250)
+    ]
+
+
+def test_each_ticket_is_for_the_device_in_its_place(expo):
+    body = {"data": [OK, failed("DeviceNotRegistered"), failed("MessageTooBig"), OK]}
+    verdicts = expo.read_answer(an_answer(200, body), range(4))
+    kinds = [type(verdict) for verdict in verdicts]
+    assert kinds == [Accepted, DeviceGone, AlertRejected, Accepted]
+    assert verdicts[0].follow_up == FollowUp("t", timedelta(minutes=15))
+
+
+@pytest.mark.parametrize("body", [{"data": [OK]}, {"data": []}, {"data": {"status": "ok"}}, {}])
+def test_a_device_without_a_ticket_may_have_been_pushed_to(expo, body):
+    verdicts = expo.read_answer(an_answer(200, body), range(2))
+    assert verdicts[-1] == TryLater("Expo's answer lacks a ticket for it", unknown=True)
+
+
+def test_another_projects_address_does_not_bury_the_others(expo):
+    [request] = requests(expo, a_message(), *targets(4))
+    groups = {"@us/app": [address(0), address(1), address(3)], "@them/app": [address(2)]}
+    error = {"code": "PUSH_TOO_MANY_EXPERIENCE_IDS", "message": "as told", "details": groups}
+    verdicts = expo.read_answer(an_answer(400, {"errors": [error]}), request.positions)
+    kinds = [type(verdict) for verdict in verdicts]
+    assert kinds == [TryLater, TryLater, DeviceRefused, TryLater]
+
+
+def test_receipts_are_asked_for_up_to_a_thousand_at_once(expo):
+    assert isinstance(expo, Ticketing)
+    request = expo.follow_ups(["a", "b"], run(expo.credential(NOW)))
+    assert request.url == "https://exp.host/--/api/v2/push/getReceipts"
+    assert json.loads(request.body) == {"ids": ["a", "b"]}
+    assert expo.follow_ups_at_once == 1000
+
+
+def test_each_receipt_has_its_verdict_and_those_to_come_are_asked_for_again(expo):
+    receipts = {
+        "a": {"status": "ok"},
+        "b": failed("DeviceNotRegistered"),
+        "c": failed("InvalidCredentials"),
+    }
+    verdicts = expo.read_follow_ups(an_answer(200, {"data": receipts}), ["b", "a", "later", "c"])
+    assert [type(verdict) for verdict in verdicts] == [
+        DeviceGone,
+        Accepted,
+        TryLater,
+        SenderRejected,
+    ]
+    assert verdicts[2].after == timedelta(minutes=15)
+
+
+def test_when_expo_is_away_the_receipts_are_asked_for_again(expo):
+    verdicts = expo.read_follow_ups(an_answer(503, b"<html>"), ["a", "b"])
+    assert [type(verdict) for verdict in verdicts] == [TryLater, TryLater]
+
+
+def test_the_access_token_goes_along_where_there_is_one(expo):
+    [request] = requests(expo, a_message(), *targets(1))
+    assert headers_of(request)["authorization"] == "Bearer a token that only tests know"
+    open_project = type(expo)(type(expo.settings)(access_token=""))
+    [request] = requests(open_project, a_message(), *targets(1))
+    assert "authorization" not in headers_of(request)
+
+
+@pytest.mark.parametrize("good", [address(1), "ExpoPushToken[abc-_:.]"])
+def test_an_expo_token_is_taken(expo, good):
+    assert expo.check(Registration(provider="expo", address=good)).kind == "token"
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "abc", "ExponentPushToken[]", 'ExponentPushToken["]', "x" + address(1)]
+)
+def test_anything_else_is_refused(expo, bad):
+    with pytest.raises(Invalid):
+        expo.check(Registration(provider="expo", address=bad))

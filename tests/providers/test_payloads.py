@@ -1,0 +1,197 @@
+"""What leaves for every provider: it fits, it reads well, and it carries its ids."""
+
+import json
+from datetime import timedelta
+
+import http_ece
+import pytest
+
+from service.domain.alert import Words
+from service.domain.subscription import Urgency
+from tests.providers.examples import (
+    BROWSER_KEY,
+    BROWSER_SECRET,
+    NOW,
+    a_message,
+    a_target,
+    headers_of,
+    requests,
+    the_request,
+)
+from workers.provider import DELIVERY_ID_ROOM, RECEIPT_ROOM, Request
+
+PROVIDERS = ["apns", "expo", "fcm", "hms", "webpush"]
+ONE_EACH = ["apns", "expo", "fcm", "webpush"]
+LONG = {
+    "hindi": "क्षत्रिय नमस्ते दुनिया ",
+    "emoji": "👨‍👩‍👧‍👦🇮🇳👍🏽",
+    "quotes": 'He said "no\\yes"\n',
+    "arabic": "NASA: مطر غزير ",
+    "latin": "Heavy rain by noon. ",
+}
+
+
+def plaintext(request: Request) -> bytes:
+    """What a device gets to see of a request: Web Push is decrypted as the browser does."""
+    if "content-encoding" not in headers_of(request):
+        return request.body
+    return http_ece.decrypt(
+        request.body, private_key=BROWSER_KEY, auth_secret=BROWSER_SECRET, version="aes128gcm"
+    )
+
+
+def content(request: Request):
+    found = json.loads(plaintext(request))
+    return found[0] if isinstance(found, list) else found.get("message", found)
+
+
+def words_of(name: str, request: Request) -> Words:
+    found = content(request)
+    shown = {"apns": lambda: found["aps"]["alert"], "fcm": lambda: found["notification"]}
+    shown["hms"] = shown["fcm"]
+    words = shown.get(name, lambda: found)()
+    return Words(words["title"], words["body"])
+
+
+def data_of(name: str, request: Request) -> dict:
+    found = content(request)
+    if name == "hms":
+        return json.loads(found["data"])
+    return found["data"] if name in {"fcm", "expo"} else found
+
+
+def size_of(name: str, request: Request) -> int:
+    """The bytes that the provider's limit is about."""
+    if name == "hms":
+        bare = {key: value for key, value in content(request).items() if key != "token"}
+        return len(json.dumps(bare, ensure_ascii=False).encode())
+    if name == "expo":
+        return len(json.dumps(content(request), ensure_ascii=False).encode())
+    return len(plaintext(request))
+
+
+LIMITS = {"apns": 4096, "fcm": 4096, "webpush": 3993, "hms": 4096, "expo": 4096}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("kind", LONG)
+def test_the_longest_alert_fits_with_the_longest_ids_of_a_device(find, name, kind):
+    message = a_message(
+        title=LONG[kind] * 25,
+        body=LONG[kind] * 600,
+        language="ar" if kind == "arabic" else "en",
+        image_url="https://news.example/" + "i" * 970,
+        urgency=Urgency.BREAKING,
+        collapse_key="k" * 200,
+    )
+    target = a_target(
+        name, receipt="r" * RECEIPT_ROOM, delivery_id="d" * DELIVERY_ID_ROOM, kind="token"
+    )
+    request = the_request(find(name), message, target)
+    assert LIMITS[name] - 300 <= size_of(name, request) <= LIMITS[name]
+    assert len(request.body) <= 4096 + len(target.address)
+    assert words_of(name, request).body.endswith("…")
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_the_preview_is_what_leaves(find, name):
+    provider = find(name)
+    words = {
+        "": Words("Rain", "x" * 9000),
+        "hi": Words("बारिश", "तेज़ बारिश"),
+        "ar": Words("مطر", "NASA مطر"),
+    }
+    message = a_message(words=words)
+    for locale in ("", "hi-IN", "ar"):
+        target = a_target(name, locale=locale)
+        preview = provider.preview(message, locale)
+        request = the_request(provider, message, target)
+        assert Words(preview.title, preview.body) == words_of(name, request)
+        assert preview.shortened == (locale == "")
+        assert size_of(name, request) <= preview.bytes_used <= preview.bytes_limit
+        assert preview.bytes_limit == LIMITS[name]
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_each_device_reads_its_own_language(find, name):
+    message = a_message(
+        words={"": Words("Rain", "It rains."), "hi": Words("बारिश", "बारिश हो रही है।")}
+    )
+    targets = [a_target(name, 0, locale="hi-IN"), a_target(name, 1, locale="en-GB")]
+    found = {}
+    for request in requests(find(name), message, *targets):
+        if name == "expo":
+            found = dict(zip(request.positions, json.loads(request.body), strict=True))
+        else:
+            found[request.positions[0]] = words_of(name, request)
+    titles = [
+        words["title"] if isinstance(words, dict) else words.title for words in found.values()
+    ]
+    assert dict(zip(found, titles, strict=True)) == {0: "बारिश", 1: "Rain"}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_push_carries_its_ids_and_the_storys_address(find, name):
+    message, target = a_message(), a_target(name)
+    data = data_of(name, the_request(find(name), message, target))
+    assert data["alert_id"] == message.alert_id
+    assert data["story_id"] == message.story_id
+    assert data["url"] == message.url
+    if name in ONE_EACH:
+        assert data["delivery_id"] == target.delivery_id
+        assert data["receipt"] == target.receipt
+
+
+@pytest.mark.parametrize("name", ["apns", "fcm", "webpush"])
+def test_one_request_names_one_position(find, name):
+    found = requests(find(name), a_message(), *(a_target(name, n) for n in range(20)))
+    assert [tuple(request.positions) for request in found] == [(n,) for n in range(20)]
+
+
+@pytest.mark.parametrize("name", ["fcm", "hms", "expo", "webpush"])
+def test_devices_share_the_very_headers(find, name):
+    found = requests(find(name), a_message(), *(a_target(name, n) for n in range(2200)))
+    assert len({id(request.headers) for request in found}) == 1
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_an_address_that_escaped_every_check_breaks_nothing(find, name):
+    address = 'https://x.example/"},"to":"\\n' if name == "webpush" else 'a"},{"b":"\\/../é'
+    request = the_request(find(name), a_message(), a_target(name, address=address))
+    assert isinstance(content(request), dict)
+    if name == "apns":
+        assert request.url.endswith("/3/device/a%22%7D%2C%7B%22b%22%3A%22%5C%2F..%2F%C3%A9")
+    if name == "fcm":
+        assert content(request)["token"] == address
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_an_image_goes_along_unless_its_address_is_endless(find, name):
+    image = "https://news.example/rain.jpg"
+    with_image = the_request(find(name), a_message(image_url=image), a_target(name))
+    assert image in plaintext(with_image).decode()
+    endless = a_message(image_url=image + "?" + "x" * 3000)
+    assert "rain.jpg" not in plaintext(the_request(find(name), endless, a_target(name))).decode()
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_right_to_left_words_are_marked(find, name):
+    message = a_message(language="ar", title="UNICEF: مطر", body="مطر")
+    assert words_of(name, the_request(find(name), message, a_target(name))) == Words(
+        "\u200fUNICEF: مطر", "مطر"
+    )
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_the_time_to_live_is_what_is_left(find, name):
+    message = a_message(expires_at=NOW + timedelta(minutes=90))
+    request = the_request(find(name), message, a_target(name), now=NOW + timedelta(minutes=30))
+    expires = int(message.expires_at.timestamp())
+    told = {
+        "apns": lambda: int(headers_of(request)["apns-expiration"]) == expires,
+        "fcm": lambda: content(request)["android"]["ttl"] == "3600s",
+        "webpush": lambda: headers_of(request)["ttl"] == "3600",
+        "hms": lambda: content(request)["android"]["ttl"] == "3600s",
+        "expo": lambda: content(request)["expiration"] == expires,
+    }
+    assert told[name]()

@@ -1,0 +1,100 @@
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.standins.senders import Apple, Browser, Google, Mozilla
+from workers.standins.process import start
+
+
+def client_of(running) -> httpx.Client:
+    trust = ssl.create_default_context(cafile=running.ca_file)
+    return httpx.Client(http2=True, verify=trust, trust_env=False)
+
+
+def test_a_restart_on_the_same_folder_knows_ports_keys_tokens_and_subscriptions(tmp_path):
+    with start(tmp_path) as first, client_of(first) as client:
+        google = Google(client, first.credentials)
+        assert google.push().is_success
+        asked = {"provider": "webpush", "count": 3}
+        made = httpx.post(f"{first.control}/control/subscriptions", json=asked).json()["items"]
+    with start(tmp_path) as second, client_of(second) as client:
+        assert second.control == first.control
+        assert second.providers == first.providers
+        assert second.credentials == first.credentials
+        assert Apple(client, first.credentials).push().is_success
+        assert Google(client, first.credentials, google.token).push().is_success
+        for each in made:
+            assert Mozilla(client, first.credentials).push(Browser(**each)).is_success
+
+
+def test_a_taken_port_is_not_waited_for(tmp_path):
+    with start(tmp_path) as first, start(tmp_path) as second:
+        assert set(first.providers.values()).isdisjoint(second.providers.values())
+        assert first.control != second.control
+
+
+def test_two_folders_are_two_worlds(tmp_path):
+    with (
+        start(tmp_path / "a") as one,
+        start(tmp_path / "b") as other,
+        client_of(other) as client,
+    ):
+        stranger = Apple(client, one.credentials | {"APNS_URL": other.providers["apns"]})
+        assert stranger.push().status_code == 403
+
+
+def test_what_is_announced_is_all_that_a_sender_needs(standins):
+    assert set(standins.providers) == {"apns", "fcm", "webpush", "hms", "expo"}
+    settings = standins.credentials
+    for name in settings:
+        assert settings[name], name
+        if name.endswith("_FILE"):
+            assert Path(settings[name]).stat().st_mode & 0o077 == 0, name
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_good_order(number):
+    running = start()
+    folder = Path(running.ca_file).parent
+    running.process.send_signal(number)
+    assert running.process.wait(5) == 0
+    assert not folder.exists()
+    running.stop()
+
+
+def test_it_ends_with_whoever_started_it(tmp_path):
+    script = (
+        "from workers.standins.process import start\n"
+        f"print(start({str(tmp_path)!r}).process.pid, flush=True)\n"
+        "import os; os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    pid = int(done.stdout)
+    late = time.monotonic() + 10
+    while time.monotonic() < late and is_running(pid):
+        time.sleep(0.1)
+    assert not is_running(pid)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+
+
+def test_it_starts_in_about_a_second(tmp_path):
+    start(tmp_path).stop()
+    began = time.monotonic()
+    start(tmp_path).stop()
+    assert time.monotonic() - began < 5

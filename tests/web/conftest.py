@@ -1,0 +1,125 @@
+"""The site as its visitors meet it: anonymous, a reader, an editor, an admin."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+
+from service.app import create_app
+from service.domain.people import Role, Scope
+from service.settings import Settings
+from service.store import people
+from service.store.session import transaction
+from tests.credentials import provider_environment
+
+PASSWORD = "correct horse battery staple"
+SITE = "http://news.example"
+
+
+@pytest.fixture
+def settings(engine: Engine, database_url: str, redis_url: str, request: Any) -> Settings:
+    """Settings of the site; a test changes some with `@pytest.mark.parametrize(..., indirect)`."""
+    given: dict[str, Any] = getattr(request, "param", {})
+    return Settings(
+        _env_file=None,
+        **{
+            "database_url": database_url,
+            "redis_url": redis_url,
+            "secret_key": "a secret that only tests know",
+            "public_url": SITE,
+            "providers": ("apns", "fcm", "webpush"),
+            "app_url": "https://app.example/get",
+            "db_pool": 4,
+        }
+        | given,
+    )
+
+
+@pytest.fixture(autouse=True)
+def providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in provider_environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NEWSZOP_PROVIDERS", "apns,fcm,webpush")
+
+
+@pytest.fixture
+def app(settings: Settings) -> FastAPI:
+    return create_app(settings)
+
+
+class Visitor(TestClient):
+    """A browser without scripts: it keeps cookies, follows no redirect, reads forms."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(
+            app,
+            base_url=SITE,
+            raise_server_exceptions=False,
+            client=("203.0.113.7", 50_000),
+            follow_redirects=False,
+            headers={"Accept": "text/html"},
+        )
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> httpx.Response:
+        return self.post("/login", data={"email": email, "password": password})
+
+    def token(self, page: str = "/desk") -> str:
+        """Return the token that this session's forms carry."""
+        found = re.search(r'name="csrf-token" content="([0-9a-f]+)"', self.get(page).text)
+        assert found, "the page has no token"
+        return found[1]
+
+    def send(self, path: str, page: str = "/desk", **fields: Any) -> httpx.Response:
+        """Send one of our forms, with its token."""
+        return self.post(path, data={"csrf": self.token(page)} | fields)
+
+
+@pytest.fixture
+def visitor(app: FastAPI) -> Iterator[Visitor]:
+    with Visitor(app) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_staff(app: FastAPI, engine: Engine) -> Callable[[str, Role], Visitor]:
+    def make(name: str, role: Role) -> Visitor:
+        with transaction(engine) as session:
+            people.add_staff(session, f"{name}@news.example", PASSWORD, role)
+        signed_in = Visitor(app)
+        assert signed_in.sign_in(f"{name}@news.example").status_code == 303
+        return signed_in
+
+    return make
+
+
+@pytest.fixture
+def editor(make_staff: Callable[[str, Role], Visitor]) -> Visitor:
+    return make_staff("editor", Role.EDITOR)
+
+
+@pytest.fixture
+def admin(make_staff: Callable[[str, Role], Visitor]) -> Visitor:
+    return make_staff("admin", Role.ADMIN)
+
+
+@pytest.fixture
+def ingest(app: FastAPI, engine: Engine) -> Callable[..., dict[str, Any]]:
+    """Bring a story in as an agency does."""
+    with transaction(engine) as session:
+        _, key = people.add_key(session, "agency", frozenset(Scope))
+    machine = TestClient(app, headers={"Authorization": f"Bearer {key}"})
+
+    def bring(headline: str = "Rain at last", **given: Any) -> dict[str, Any]:
+        story = {"headline": headline, "body": "<p>It rains.</p>", "summary": "It pours."}
+        answer = machine.post("/api/stories", json=story | given)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    bring.machine = machine  # type: ignore[attr-defined]
+    return bring

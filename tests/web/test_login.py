@@ -1,0 +1,164 @@
+"""Signing in and out, who may see what, and forms that are not ours."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from service.domain.people import Role
+from service.store import people
+from service.store.session import transaction
+from tests.web.conftest import PASSWORD, Visitor
+
+STAFF_PAGES = ("/desk", "/desk/stories/new", "/desk/alerts", "/control", "/control/people")
+ACTIONS = (
+    "/logout",
+    "/desk/stories/new",
+    "/control/providers/apns/hold",
+    "/control/people",
+    "/control/keys",
+    "/control/dead-letters/replay",
+)
+
+
+def cookie_of(answer: httpx.Response, name: str) -> str:
+    return next(c for c in answer.headers.get_list("set-cookie") if c.startswith(name))
+
+
+@pytest.fixture
+def known(engine: Engine) -> str:
+    with transaction(engine) as session:
+        people.add_staff(session, "ada@news.example", PASSWORD, Role.EDITOR)
+    return "ada@news.example"
+
+
+def test_signing_in_opens_a_session_that_scripts_and_other_sites_cannot_use(
+    visitor: Visitor, known: str
+) -> None:
+    answer = visitor.sign_in(known)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/desk"
+    cookie = cookie_of(answer, "newszop_staff").lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert "path=/" in cookie
+    assert visitor.get("/desk").status_code == 200
+
+
+@pytest.mark.parametrize("settings", [{"public_url": "https://news.example"}], indirect=True)
+def test_behind_https_the_session_travels_over_tls_alone(visitor: Visitor, known: str) -> None:
+    assert "secure" in cookie_of(visitor.sign_in(known), "newszop_staff").lower()
+
+
+def test_an_unknown_address_and_a_wrong_password_get_the_same_answer(
+    visitor: Visitor, known: str
+) -> None:
+    wrong = visitor.sign_in(known, "wrong")
+    unknown = visitor.sign_in("nobody@news.example", "wrong")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.text.replace(known, "") == unknown.text.replace("nobody@news.example", "")
+    assert "set-cookie" not in wrong.headers
+
+
+def test_a_disabled_person_is_signed_out_and_stays_out(
+    visitor: Visitor, known: str, engine: Engine
+) -> None:
+    visitor.sign_in(known)
+    with transaction(engine) as session:
+        staff = people.find_staff(session, known)
+        assert staff
+        people.disable(session, staff.id, staff_now())
+    assert visitor.get("/desk").status_code == 303
+    assert visitor.sign_in(known).status_code == 401
+
+
+def staff_now() -> Any:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
+
+
+def test_guessing_is_slowed_down(visitor: Visitor, known: str) -> None:
+    answers = [visitor.sign_in(known, f"guess {n}").status_code for n in range(12)]
+    assert answers[0] == 401
+    assert answers[-1] == 429
+    refused = visitor.sign_in(known)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "desk"],
+)
+def test_the_login_leads_nowhere_else(visitor: Visitor, known: str, target: str) -> None:
+    answer = visitor.post("/login", data={"email": known, "password": PASSWORD, "next": target})
+    assert answer.headers["location"] == "/desk"
+
+
+def test_the_login_leads_back_to_the_page_that_was_asked_for(visitor: Visitor, known: str) -> None:
+    asked = visitor.get("/desk/alerts?cursor=x")
+    assert asked.status_code == 303
+    assert asked.headers["location"] == "/login?next=%2Fdesk%2Falerts%3Fcursor%3Dx"
+    answer = visitor.post(
+        "/login", data={"email": known, "password": PASSWORD, "next": "/desk/alerts"}
+    )
+    assert answer.headers["location"] == "/desk/alerts"
+
+
+@pytest.mark.parametrize("path", STAFF_PAGES)
+def test_a_reader_is_sent_to_the_login(visitor: Visitor, path: str) -> None:
+    visitor.post("/me/follow", data={"topic": "world"})
+    answer = visitor.get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/login")
+
+
+@pytest.mark.parametrize("path", ["/control", "/control/people", "/control/audit", "/control/live"])
+def test_an_editor_is_not_let_into_the_control_room(editor: Visitor, path: str) -> None:
+    answer = editor.get(path)
+    assert answer.status_code == 403
+    assert "for admins" in answer.text
+    assert editor.send("/control/keys", name="mine", scope="admin").status_code == 403
+
+
+def test_signing_out_ends_the_session_on_the_server_too(editor: Visitor) -> None:
+    stolen = editor.cookies["newszop_staff"]
+    assert editor.send("/logout").status_code == 303
+    editor.cookies.set("newszop_staff", stolen)
+    assert editor.get("/desk").status_code == 303
+
+
+@pytest.mark.parametrize("path", ACTIONS)
+@pytest.mark.parametrize("token", [None, "", "0" * 64])
+def test_a_form_without_the_sessions_token_is_refused(
+    admin: Visitor, path: str, token: str | None
+) -> None:
+    fields = {"headline": "Forged", "body": "Forged", "name": "forged", "scope": "admin"}
+    answer = admin.post(path, data=fields | ({} if token is None else {"csrf": token}))
+    assert answer.status_code == 403
+    assert admin.get("/desk").status_code == 200
+
+
+def test_a_token_of_another_session_is_refused(
+    make_staff: Callable[[str, Role], Visitor],
+) -> None:
+    ann, bob = make_staff("ann", Role.EDITOR), make_staff("bob", Role.EDITOR)
+    answer = bob.post("/logout", data={"csrf": ann.token()})
+    assert answer.status_code == 403
+
+
+def test_another_site_cannot_sign_anybody_in(visitor: Visitor, known: str) -> None:
+    answer = visitor.post(
+        "/login",
+        data={"email": known, "password": PASSWORD},
+        headers={"Origin": "https://evil.example"},
+    )
+    assert answer.status_code == 403
+
+
+def test_a_closed_session_cannot_watch_events(editor: Visitor, ingest: Any) -> None:
+    editor.send("/logout")
+    assert editor.get("/api/alerts").status_code == 401

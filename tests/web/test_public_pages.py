@@ -1,0 +1,366 @@
+"""What everyone sees: complete, safe, the same for all, and fit for any cache."""
+
+import html
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from sqlalchemy import Engine
+
+from service.domain.people import Role
+from service.web.hot import FRESH_S, RUSH, HotPages, Text
+from tests.web.conftest import SITE, Visitor
+
+Ingest = Callable[..., dict[str, Any]]
+ATTACK = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+PUBLIC = ("/", "/topics", "/topics/world", "/feed.xml", "/feed.json", "/sitemap-news.xml")
+LARGEST_PAGE = 100_000
+
+
+def page_of(visitor: Visitor, story: dict[str, Any]) -> str:
+    answer = visitor.get(f"/stories/{story['slug']}")
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_a_story_page_has_everything_a_reader_needs(visitor: Visitor, ingest: Ingest) -> None:
+    older = ingest("Dust for weeks", topics=["world/asia"])
+    story = ingest("Rain at last", topics=["world/asia"], author="Mara Sol")
+    page = page_of(visitor, story)
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page))
+    assert "Newszop" in text
+    assert re.search(r"<h1>Rain at last</h1>", page)
+    assert "<p>It rains.</p>" in page
+    assert "Next Story" in text
+    assert f'href="/stories/{older["slug"]}"' in page
+    assert "Get alerts" in text
+    assert "Loving Newspoint? Download the app now" in text
+    assert 'href="https://app.example/get"' in page
+    for topic in ("world/asia", f"story/{story['id']}"):
+        assert f'data-follow="{topic}"' in page
+    assert f'<link rel="canonical" href="{SITE}/stories/{story["slug"]}">' in page
+    assert '<meta property="og:title" content="Rain at last">' in page
+    assert "Send Push" not in text
+
+
+def test_a_story_tells_search_engines_what_it_is(visitor: Visitor, ingest: Ingest) -> None:
+    story = ingest("Rain", topics=["world/asia"], author="Mara Sol", language="en-GB")
+    found = re.search(r'<script type="application/ld\+json">(.*?)</script>', page_of(visitor, story))
+    assert found
+    linked = json.loads(found[1])
+    assert linked["@type"] == "NewsArticle"
+    assert linked["headline"] == "Rain"
+    assert linked["author"] == {"@type": "Person", "name": "Mara Sol"}
+    assert linked["mainEntityOfPage"]["@id"] == f"{SITE}/stories/{story['slug']}"
+    assert linked["articleSection"] == ["Asia"]
+    assert linked["inLanguage"] == "en-GB"
+    assert datetime.fromisoformat(linked["datePublished"]).tzinfo
+
+
+def test_nothing_a_story_says_becomes_markup_of_the_page(visitor: Visitor, ingest: Ingest) -> None:
+    story = ingest(f"Rain {ATTACK}", summary=ATTACK, author=ATTACK, topics=["world"])
+    for path in (f"/stories/{story['slug']}", "/", "/topics/world", "/feed.xml"):
+        page = visitor.get(path).text
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+    linked = re.search(r'ld\+json">(.*?)</script>', page_of(visitor, story))
+    assert linked
+    assert json.loads(linked[1])["headline"] == f"Rain {ATTACK}"
+    assert html.escape("<script>alert(1)</script>") in page_of(visitor, story)
+
+
+def test_pages_hold_no_inline_code_and_the_policy_forbids_it(
+    visitor: Visitor, editor: Visitor, ingest: Ingest
+) -> None:
+    story = ingest("Rain", topics=["world"])
+    public = ("/", f"/stories/{story['slug']}", "/topics", "/me", "/login", "/offline")
+    staff = ("/desk", "/desk/stories/new", f"/desk/stories/{story['id']}/push", "/desk/alerts")
+    for who, paths in ((visitor, public), (editor, staff)):
+        for path in paths:
+            answer = who.get(path)
+            assert answer.status_code == 200, path
+            policy = answer.headers["content-security-policy"]
+            assert "unsafe" not in policy
+            assert "default-src 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
+            scripts = re.findall(r"<script(?![^>]*(?:src=|ld\+json))", answer.text)
+            assert not scripts, path
+            assert not re.search(r"<style|\sstyle=|\son[a-z]+=", answer.text), path
+            assert "//cdn" not in answer.text
+            assert len(answer.content) < LARGEST_PAGE
+
+
+def test_without_a_cookie_a_page_may_be_kept_by_any_cache(
+    visitor: Visitor, ingest: Ingest
+) -> None:
+    story = ingest("Rain", topics=["world"])
+    for path in (*PUBLIC, f"/stories/{story['slug']}"):
+        answer = visitor.get(path)
+        assert answer.status_code == 200, path
+        control = answer.headers["cache-control"]
+        assert "public" in control
+        assert "s-maxage=" in control
+        assert "stale-while-revalidate=" in control
+        assert "set-cookie" not in answer.headers
+        assert "accept-encoding" in answer.headers["vary"].lower()
+        again = visitor.get(path, headers={"If-None-Match": answer.headers["etag"]})
+        assert again.status_code == 304
+        assert not again.content
+        assert again.headers["etag"] == answer.headers["etag"]
+
+
+def test_a_reader_gets_the_same_page_as_everyone(
+    app: Any, visitor: Visitor, ingest: Ingest
+) -> None:
+    story = ingest("Rain", topics=["world"])
+    before = visitor.get(f"/stories/{story['slug']}")
+    visitor.post("/me/follow", data={"topic": "world"})
+    assert visitor.cookies
+    after = visitor.get(f"/stories/{story['slug']}")
+    assert after.content == before.content
+    assert after.request.headers.get("cookie") is None
+    assert after.headers["etag"] == before.headers["etag"]
+
+
+def test_an_editor_sees_send_push_on_a_page_that_nobody_else_may_keep(
+    editor: Visitor, visitor: Visitor, ingest: Ingest
+) -> None:
+    story = ingest("Rain")
+    answer = editor.get(f"/stories/{story['slug']}")
+    assert "Send Push" in answer.text
+    assert f"/desk/stories/{story['id']}/push" in answer.text
+    assert "no-store" in answer.headers["cache-control"]
+    assert "cookie" in visitor.get(f"/stories/{story['slug']}").headers["vary"].lower()
+
+
+def test_a_stale_staff_cookie_is_nobody(visitor: Visitor, ingest: Ingest) -> None:
+    story = ingest("Rain")
+    visitor.cookies.set("newszop_staff", "long gone")
+    answer = visitor.get(f"/stories/{story['slug']}")
+    assert answer.status_code == 200
+    assert "Send Push" not in answer.text
+
+
+def test_a_packed_answer_is_the_same_page(visitor: Visitor, ingest: Ingest) -> None:
+    story = ingest("Rain")
+    path = f"/stories/{story['slug']}"
+    packed = visitor.get(path, headers={"Accept-Encoding": "gzip"})
+    plain = visitor.get(path, headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.text == plain.text
+
+
+def test_head_answers_like_get_without_a_body(visitor: Visitor, ingest: Ingest) -> None:
+    story = ingest("Rain")
+    answer = visitor.head(f"/stories/{story['slug']}")
+    assert answer.status_code == 200
+    assert not answer.content
+
+
+def test_what_readers_must_not_see_is_not_there(
+    visitor: Visitor, editor: Visitor, ingest: Ingest
+) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    hidden = (ingest("A draft", state="draft"), ingest("Embargoed", embargo_until=later))
+    for story in hidden:
+        assert visitor.get(f"/stories/{story['slug']}").status_code == 404
+        assert editor.get(f"/stories/{story['slug']}").status_code == 200
+    front = visitor.get("/").text
+    assert "A draft" not in front
+    assert "Embargoed" not in front
+
+
+def test_a_retracted_story_is_gone_at_once(
+    visitor: Visitor, editor: Visitor, ingest: Ingest
+) -> None:
+    story = ingest("Wrong in every word")
+    assert visitor.get(f"/stories/{story['slug']}").status_code == 200
+    editor.send(f"/desk/stories/{story['id']}/retract")
+    answer = visitor.get(f"/stories/{story['slug']}")
+    assert answer.status_code == 404
+    assert "taken back" in answer.text
+    assert "Wrong in every word" not in visitor.get("/").text
+
+
+def test_a_person_is_refused_with_a_page_and_a_program_with_a_problem(visitor: Visitor) -> None:
+    page = visitor.get("/stories/nothing-here")
+    assert page.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert "There is no story at this address." in page.text
+    problem = visitor.get("/stories/nothing-here", headers={"Accept": "application/json"})
+    assert problem.headers["content-type"] == "application/problem+json"
+
+
+def next_of(visitor: Visitor, story: dict[str, Any]) -> str:
+    page = page_of(visitor, story)
+    found = re.search(r'<a href="/stories/([^"]+)" rel="next"', page)
+    assert found
+    return found[1]
+
+
+def test_the_next_story_is_of_the_same_topic_first_then_the_newest(
+    visitor: Visitor, ingest: Ingest
+) -> None:
+    old_sport = ingest("Old sport", topics=["sport"])
+    world = ingest("World", topics=["world"])
+    new_sport = ingest("New sport", topics=["sport"])
+    assert next_of(visitor, new_sport) == old_sport["slug"]
+    assert next_of(visitor, world) == old_sport["slug"]
+    assert next_of(visitor, old_sport) == new_sport["slug"]
+
+
+def test_the_only_story_leads_to_the_front(visitor: Visitor, ingest: Ingest) -> None:
+    page = page_of(visitor, ingest("Alone"))
+    assert '<a href="/" rel="next"' in page
+
+
+@pytest.mark.parametrize(
+    ("language", "direction"), [("en", "ltr"), ("hi", "ltr"), ("ar", "rtl"), ("fa-IR", "rtl")]
+)
+def test_a_story_is_marked_with_its_language_and_direction(
+    visitor: Visitor, ingest: Ingest, language: str, direction: str
+) -> None:
+    page = page_of(visitor, ingest("समय से पहले", language=language))
+    assert re.search(rf'<article [^>]*lang="{language}" dir="{direction}"', page)
+
+
+def test_a_correction_says_so_on_the_page(visitor: Visitor, editor: Visitor, ingest: Ingest) -> None:
+    story = ingest("Ten came")
+    fields = {"headline": "Twelve came", "body": "<p>Twelve.</p>", "do": "correct", "version": 1}
+    editor.send(f"/desk/stories/{story['id']}", **fields)
+    page = page_of(visitor, story)
+    assert "Twelve came" in page
+    assert "Corrected" in page
+
+
+def test_the_front_goes_on_to_older_stories(visitor: Visitor, ingest: Ingest) -> None:
+    for n in range(30):
+        ingest(f"Story {n:02}")
+    front = visitor.get("/").text
+    assert "Story 29" in front
+    assert "Story 00" not in front
+    older = re.search(r'rel="next" href="(\?before=[^"]+)"', front)
+    assert older
+    assert "Story 00" in visitor.get("/" + older[1]).text
+
+
+def test_a_topic_shows_what_is_below_it(visitor: Visitor, ingest: Ingest) -> None:
+    ingest("Tennis", topics=["sport/tennis"])
+    ingest("Elsewhere", topics=["world"])
+    page = visitor.get("/topics/sport").text
+    assert "Tennis" in page
+    assert "Elsewhere" not in page
+    assert visitor.get("/topics/chess").status_code == 404
+
+
+def test_the_feeds_are_well_formed_and_hold_the_newest(visitor: Visitor, ingest: Ingest) -> None:
+    story = ingest("Salt & <pepper>", topics=["food"], language="en")
+    ingest("Elsewhere", topics=["world"])
+    url = f"{SITE}/stories/{story['slug']}"
+    rss = ElementTree.fromstring(visitor.get("/feed.xml?topic=food").text)
+    assert [item.findtext("title") for item in rss.iter("item")] == ["Salt & <pepper>"]
+    assert rss.findtext(".//item/link") == url
+    feed = visitor.get("/feed.json").json()
+    assert {item["title"] for item in feed["items"]} == {"Salt & <pepper>", "Elsewhere"}
+    assert feed["version"] == "https://jsonfeed.org/version/1.1"
+    assert all(item["content_html"] for item in feed["items"])
+    sitemap = ElementTree.fromstring(visitor.get("/sitemap-news.xml").text)
+    assert url in {loc.text for loc in sitemap.iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")}
+
+
+def test_the_site_can_be_installed(visitor: Visitor) -> None:
+    manifest = visitor.get("/manifest.webmanifest").json()
+    assert manifest["display"] == "standalone"
+    for icon in manifest["icons"]:
+        answer = visitor.get(icon["src"])
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(icon["type"])
+    worker = visitor.get("/service-worker.js")
+    assert worker.headers["content-type"].startswith("text/javascript")
+    assert worker.headers["cache-control"] == "no-cache"
+    kept = set(re.findall(r'"(/offline|/icon-\d+\.png)"|`\$\{STATIC\}([^`]+)`', worker.text))
+    build = re.search(r'BUILD = "(\w+)"', worker.text)
+    assert build
+    for plain, static in kept:
+        path = plain or f"/static/{build[1]}/{static}"
+        assert visitor.get(path).status_code == 200, path
+
+
+def test_the_icon_that_alerts_name_is_there(visitor: Visitor) -> None:
+    assert visitor.get("/static/icon-192.png").headers["content-type"] == "image/png"
+
+
+def test_files_of_this_build_may_be_kept_for_ever_and_others_not(
+    visitor: Visitor, ingest: Ingest
+) -> None:
+    css = re.search(r'href="(/static/(\w+)/css/site.css)"', page_of(visitor, ingest("Rain")))
+    assert css
+    assert "immutable" in visitor.get(css[1]).headers["cache-control"]
+    former = visitor.get(css[1].replace(css[2], "before"))
+    assert former.status_code == 200
+    assert former.headers["cache-control"] == "no-cache"
+    assert visitor.get("/static/x/../../settings.py").status_code == 404
+
+
+def test_a_page_in_a_rush_is_answered_from_memory_and_at_rest_it_is_not() -> None:
+    now = [100.0]
+    pages = HotPages(clock=lambda: now[0])
+    text = Text.of("<p>news</p>")
+    for _ in range(RUSH):
+        assert pages.find("/a") is None
+        pages.keep("/a", text)
+    assert pages.find("/a") is text
+    now[0] += 0.5
+    assert pages.find("/a") is text
+    assert pages.find("/b") is None
+    now[0] += 30
+    assert pages.find("/a") is None
+
+
+def test_of_those_who_come_when_a_hot_page_is_old_one_makes_it_anew() -> None:
+    now = [100.0]
+    pages = HotPages(clock=lambda: now[0])
+    old = Text.of("old")
+    for _ in range(RUSH + 1):
+        pages.find("/a")
+        pages.keep("/a", old)
+    now[0] += 0.9
+    for _ in range(RUSH + 1):
+        pages.find("/a")
+    now[0] += FRESH_S
+    answers = [pages.find("/a") for _ in range(10)]
+    assert answers.count(None) == 1
+    assert answers.count(old) == 9
+
+
+def test_a_page_taken_out_of_memory_is_made_anew_even_in_a_rush() -> None:
+    pages = HotPages(clock=lambda: 100.0)
+    for _ in range(RUSH + 1):
+        pages.find("/a")
+        pages.keep("/a", Text.of("was true"))
+    pages.drop("/a")
+    assert pages.find("/a") is None
+
+
+def test_in_a_rush_the_story_page_asks_the_database_no_more(
+    app: Any, visitor: Visitor, ingest: Ingest, engine: Engine
+) -> None:
+    story = ingest("Rain")
+    app.state.hot_pages = HotPages(clock=lambda: 100.0)
+    path = f"/stories/{story['slug']}"
+    first = visitor.get(path)
+    for _ in range(RUSH):
+        visitor.get(path)
+    app.state.engine.dispose()
+    app.state.engine = None
+    assert visitor.get(path).content == first.content
+
+
+def test_the_site_is_called_what_the_settings_say(visitor: Visitor, app: Any) -> None:
+    assert app.state.settings.site_name in visitor.get("/").text
+    assert Role.EDITOR.value not in visitor.get("/").text

@@ -1,0 +1,251 @@
+"""What is the reader's own: created at the first wish, guarded by origin, forgotten on demand."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.web.conftest import Visitor
+
+Ingest = Callable[..., dict[str, Any]]
+KEYS = {
+    "p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM",
+    "auth": "tBHItJI5svbpez7KI4CCXg",
+}
+ENDPOINT = "https://updates.push.services.mozilla.com/wpush/v2/gAAAA-one"
+
+
+def count(engine: Engine, table: str) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def follows(visitor: Visitor) -> list[str]:
+    return list(visitor.get("/me/state").json()["follows"])
+
+
+@pytest.fixture
+def world(ingest: Ingest) -> dict[str, Any]:
+    return ingest("Rain", topics=["world/asia"])
+
+
+def test_looking_around_makes_nobody_a_reader(
+    visitor: Visitor, world: dict[str, Any], engine: Engine
+) -> None:
+    for path in ("/", f"/stories/{world['slug']}", "/topics", "/me"):
+        assert "set-cookie" not in visitor.get(path).headers
+    assert count(engine, "reader") == 0
+    assert visitor.get("/me/state").json() == {"reader": False, "follows": []}
+
+
+def test_the_first_follow_makes_a_reader_and_its_cookie(
+    visitor: Visitor, world: dict[str, Any], engine: Engine
+) -> None:
+    answer = visitor.post("/me/follow", data={"topic": "world/asia"})
+    assert answer.status_code == 303
+    cookie = next(c for c in answer.headers.get_list("set-cookie") if "newszop_reader" in c)
+    lowered = cookie.lower()
+    assert "httponly" in lowered
+    assert "samesite=lax" in lowered
+    assert "path=/me" in lowered
+    assert follows(visitor) == ["world/asia"]
+    assert "Asia" in visitor.get("/me").text
+    visitor.post("/me/follow", data={"topic": "world"})
+    assert follows(visitor) == ["world", "world/asia"]
+    assert count(engine, "reader") == 1
+
+
+def test_a_story_can_be_followed_and_is_named_by_its_headline(
+    visitor: Visitor, world: dict[str, Any]
+) -> None:
+    visitor.post("/me/follow", data={"topic": f"story/{world['id']}"})
+    assert "Rain" in visitor.get("/me").text
+
+
+def test_following_what_is_not_there_makes_no_reader(visitor: Visitor, engine: Engine) -> None:
+    assert visitor.post("/me/follow", data={"topic": "chess"}).status_code == 404
+    assert count(engine, "reader") == 0
+
+
+def test_unfollowing_ends_it(visitor: Visitor, world: dict[str, Any]) -> None:
+    visitor.post("/me/follow", data={"topic": "world"})
+    assert visitor.post("/me/unfollow", data={"topic": "world"}).status_code == 303
+    assert follows(visitor) == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://other.news.example"},
+        {"Origin": "null"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/me/follow", "/me/unfollow", "/me/forget", "/me/settings"])
+def test_another_site_can_send_none_of_these_forms(
+    visitor: Visitor, world: dict[str, Any], engine: Engine, path: str, headers: dict[str, str]
+) -> None:
+    answer = visitor.post(path, data={"topic": "world"}, headers=headers)
+    assert answer.status_code == 403
+    assert count(engine, "reader") == 0
+
+
+def test_our_own_pages_can(visitor: Visitor, world: dict[str, Any]) -> None:
+    headers = {"Origin": "http://news.example", "Sec-Fetch-Site": "same-origin"}
+    answer = visitor.post("/me/follow", data={"topic": "world"}, headers=headers)
+    assert answer.status_code == 303
+
+
+def test_a_script_is_answered_with_json(visitor: Visitor, world: dict[str, Any]) -> None:
+    answer = visitor.post(
+        "/me/follow", data={"topic": "world"}, headers={"Accept": "application/json"}
+    )
+    assert answer.status_code == 200
+    assert answer.json()["done"]
+
+
+def test_the_way_back_stays_on_this_site(visitor: Visitor, world: dict[str, Any]) -> None:
+    here = visitor.post("/me/follow", data={"topic": "world", "back": "/stories/x"})
+    assert here.headers["location"] == "/me?back=/stories/x"
+    evil = visitor.post("/me/follow", data={"topic": "world", "back": "//evil.example"})
+    assert evil.headers["location"] == "/me"
+    assert "evil.example" not in visitor.get("/me?back=//evil.example").text
+
+
+def test_terms_of_a_topic_can_be_changed_and_muted(
+    visitor: Visitor, world: dict[str, Any]
+) -> None:
+    visitor.post("/me/follow", data={"topic": "world"})
+    answer = visitor.post(
+        "/me/change", data={"topic": "world", "least_urgency": "breaking", "mute_hours": "8"}
+    )
+    assert answer.status_code == 303
+    page = visitor.get("/me").text
+    assert "Muted until" in page
+    assert '<option value="breaking" selected>' in page
+    visitor.post("/me/follow", data={"topic": "world"})
+    assert "Muted until" in visitor.get("/me").text
+
+
+def test_settings_are_kept_and_a_wrong_one_is_named_beside_its_field(
+    visitor: Visitor, world: dict[str, Any]
+) -> None:
+    visitor.post("/me/follow", data={"topic": "world"})
+    good = {"timezone": "Asia/Kolkata", "language": "hi", "quiet_from": "22:00", "quiet_to": "07:00"}
+    assert visitor.post("/me/settings", data=good).status_code == 303
+    page = visitor.get("/me").text
+    assert 'value="Asia/Kolkata"' in page
+    assert 'value="22:00"' in page
+    wrong = visitor.post("/me/settings", data=good | {"timezone": "Mars/Base"})
+    assert wrong.status_code == 422
+    assert "is not a time zone" in wrong.text
+    assert 'value="Mars/Base"' in wrong.text
+    assert "Asia/Kolkata" in visitor.get("/me").text
+
+
+def register(visitor: Visitor, **given: Any) -> httpx.Response:
+    body = {"endpoint": ENDPOINT, "keys": KEYS, "topics": ["world"], "timezone": "Asia/Kolkata"}
+    return visitor.put("/me/browser", json=body | given)
+
+
+def test_get_alerts_makes_reader_device_and_follows_in_one_go(
+    visitor: Visitor, world: dict[str, Any], engine: Engine
+) -> None:
+    answer = register(visitor, language="hi", least_urgency="breaking")
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"reader": True, "follows": ["world"]}
+    page = visitor.get("/me").text
+    assert "Browsers" in page
+    assert "Asia/Kolkata" in page
+    assert ENDPOINT not in page
+    assert register(visitor).status_code == 200
+    assert count(engine, "device") == 1
+
+
+def test_get_alerts_is_all_or_nothing(
+    visitor: Visitor, world: dict[str, Any], engine: Engine
+) -> None:
+    assert register(visitor, topics=["chess"]).status_code == 404
+    assert register(visitor, endpoint="https://evil.example/x").status_code == 422
+    assert count(engine, "reader") == count(engine, "device") == 0
+
+
+def test_a_browser_with_an_unknown_time_zone_or_language_is_served_all_the_same(
+    visitor: Visitor, world: dict[str, Any]
+) -> None:
+    assert register(visitor, timezone="Mars/Base", language="??").status_code == 200
+    assert 'value="UTC"' in visitor.get("/me").text
+
+
+def test_a_renewed_subscription_takes_the_place_of_the_old_one(
+    visitor: Visitor, world: dict[str, Any], engine: Engine
+) -> None:
+    register(visitor)
+    fresh = ENDPOINT.replace("one", "two")
+    answer = register(visitor, endpoint=fresh, replaces=ENDPOINT, topics=[])
+    assert answer.status_code == 200
+    with engine.connect() as connection:
+        live = connection.execute(text("SELECT address FROM device WHERE gone_at IS NULL"))
+        assert [row.address for row in live] == [fresh]
+
+
+def test_another_site_cannot_register_a_browser(visitor: Visitor, world: dict[str, Any]) -> None:
+    body = {"endpoint": ENDPOINT, "keys": KEYS}
+    answer = visitor.put("/me/browser", json=body, headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+
+
+def test_muting_from_an_alert_mutes_what_brought_it(
+    visitor: Visitor, world: dict[str, Any]
+) -> None:
+    visitor.post("/me/follow", data={"topic": "world"})
+    answer = visitor.post(
+        "/me/mute", data={"story": world["id"]}, headers={"Accept": "application/json"}
+    )
+    assert answer.status_code == 200
+    assert follows(visitor) == ["world"]
+    assert "Muted until" in visitor.get("/me").text
+
+
+def test_muting_an_alert_that_went_to_everyone_mutes_its_story(
+    visitor: Visitor, world: dict[str, Any], ingest: Ingest
+) -> None:
+    ingest("Elsewhere", topics=["sport"])
+    visitor.post("/me/follow", data={"topic": "sport"})
+    visitor.post("/me/mute", data={"story": world["id"]})
+    assert f"story/{world['id']}" in follows(visitor)
+
+
+def test_all_that_is_kept_can_be_taken_along(visitor: Visitor, world: dict[str, Any]) -> None:
+    register(visitor)
+    answer = visitor.get("/me/export")
+    assert "attachment" in answer.headers["content-disposition"]
+    kept = json.loads(answer.text)
+    assert kept["devices"][0]["address"] == ENDPOINT
+    assert kept["subscriptions"][0]["topic"] == "world"
+
+
+def test_being_forgotten_leaves_nothing(
+    visitor: Visitor, world: dict[str, Any], engine: Engine
+) -> None:
+    register(visitor)
+    answer = visitor.post("/me/forget")
+    assert answer.status_code == 303
+    assert count(engine, "reader") == count(engine, "device") == count(engine, "subscription") == 0
+    assert "newszop_reader" not in visitor.cookies
+
+
+def test_a_device_can_be_taken_out(
+    visitor: Visitor, world: dict[str, Any], engine: Engine
+) -> None:
+    register(visitor)
+    with engine.connect() as connection:
+        device = connection.execute(text("SELECT id FROM device")).scalar_one()
+    stranger = visitor.post(f"/me/devices/{device + 1}/remove")
+    assert stranger.status_code == 404
+    assert visitor.post(f"/me/devices/{device}/remove").status_code == 303
+    assert "None yet: press Get alerts." in visitor.get("/me").text

@@ -1,0 +1,76 @@
+"""Sockets that an HTTP client owns and closes without a word, and that we look at all the same.
+
+Such a number may by now belong to somebody else (the database's connection, say), so nothing is
+done to it before it was asked whether it is still the one that was opened.
+"""
+
+import os
+import select
+import socket
+from contextlib import suppress
+from enum import Enum
+
+_CORK = getattr(socket, "TCP_CORK", None)
+CAN_CORK = _CORK is not None
+_HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+
+
+class Pulse(Enum):
+    """How an idle connection's socket is."""
+
+    QUIET = "open, nothing to read"
+    NEWS = "open, something to read: perhaps the other side says goodbye"
+    DEAD = "closed by the other side, or by its owner"
+
+
+class WatchedSocket:
+    """One connection's socket, by its number."""
+
+    __slots__ = ("_inode", "fd")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._inode = os.fstat(fd).st_ino
+
+    def here(self) -> bool:
+        """Whether it is still open, and still the same."""
+        try:
+            return os.fstat(self.fd).st_ino == self._inode
+        except OSError:
+            return False
+
+    def pulse(self) -> Pulse:
+        """Look without touching what there is to read."""
+        if not self.here():
+            return Pulse.DEAD
+        look = select.poll()
+        look.register(self.fd, select.POLLIN | _HUNG_UP)
+        events = look.poll(0)
+        if not events:
+            return Pulse.QUIET
+        return Pulse.DEAD if events[0][1] & _HUNG_UP else Pulse.NEWS
+
+
+class LentSocket(WatchedSocket):
+    """A socket that we opened for libcurl; libcurl closes it."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, family: int, kind: int, protocol: int) -> None:
+        self._socket = socket.socket(family, kind, protocol)
+        super().__init__(self._socket.fileno())
+
+    def bury(self) -> None:
+        """Shut a dead connection down from our side too: only so does libcurl see that it is."""
+        if self.here():
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def cork(self, on: int) -> None:
+        """Hold back what is sent (1), or let it go (0), in packets as full as can be."""
+        if _CORK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _CORK, on)
+
+    def let_go(self) -> None:
+        """Never touch it again."""
+        self._socket.detach()
