@@ -72,7 +72,7 @@ class Rates:
         return 0.0 if meter is None else meter.wait(time.monotonic())
 
     def slow(self, name: str, seconds: float) -> None:
-        """The provider refused the whole project: pause for `seconds`, then go more slowly."""
+        """Pause for `seconds`, as the provider asked of the whole project, then go more slowly."""
         now = time.monotonic()
         meter = self._meters.setdefault(name, Pause())
         meter.slow(seconds, now)

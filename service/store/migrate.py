@@ -12,9 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
-from sqlmodel import SQLModel
 
-from service.store import schema
 from service.store.session import open_engine
 
 FOLDER = Path(__file__).with_name("migrations")
@@ -29,8 +27,7 @@ def migrate(url: str) -> None:
         with engine.begin() as connection:
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            SQLModel.metadata.create_all(connection)
-            command.stamp(_config(connection), "head")
+            command.upgrade(_config(connection), "head")
             fill_time_zones(connection)
     finally:
         engine.dispose()
@@ -69,6 +66,3 @@ def _config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
-
-
-__all__ = ["migrate", "pending", "schema"]

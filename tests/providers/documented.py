@@ -1,6 +1,7 @@
 """What the providers' documentation lists as answers, written down beside it, not from our code.
 
-APNs: (status, reason). FCM: (status, error code). Web Push: (status, autopush's errno). HMS: the
+APNs: (status, reason). FCM: (status, error code). Web Push: (status, autopush's errno or Apple's
+reason). HMS: the
 code in the body. Expo: the error of a ticket, a receipt or a request.
 """
 
@@ -62,6 +63,7 @@ DOCUMENTED = {
         (400, "112"),
         (400, "113"),
         (401, "109"),
+        (403, "BadJwtToken"),
         (404, "102"),
         (410, "103"),
         (410, "105"),

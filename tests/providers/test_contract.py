@@ -26,6 +26,7 @@ def test_an_unknown_provider_is_not_found():
 
 
 def test_mypy_agrees_that_every_provider_keeps_the_contract(tmp_path):
+    pytest.importorskip("mypy")
     lines = ["from workers.provider import Provider, ProviderFactory"]
     lines += [f"from workers.providers import {name}" for name in EVERY]
     lines += [f"def take_{name}(one: {name}.Provider) -> Provider: return one" for name in EVERY]
@@ -39,7 +40,9 @@ def test_mypy_agrees_that_every_provider_keeps_the_contract(tmp_path):
         str(ROOT / "pyproject.toml"),
         str(file),
     ]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    ran = subprocess.run(
+        command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=200
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
@@ -50,9 +53,7 @@ def test_every_target_is_in_exactly_one_request_in_any_order(find, name):
     assert all(isinstance(request, Request) for request in found)
     positions = [position for request in found for position in request.positions]
     assert sorted(positions) == [1, 2, 3, 4, 6, 9, 15]
-    assert all(
-        request.answer_limit >= ANSWER_LIMIT for request in found if len(request.positions) == 1
-    )
+    assert all(request.answer_limit >= ANSWER_LIMIT for request in found)
 
 
 @pytest.mark.parametrize("name", EVERY)

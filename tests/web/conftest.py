@@ -75,7 +75,7 @@ class Visitor(TestClient):
         assert found, "the page has no token"
         return found[1]
 
-    def send(self, path: str, page: str = "/desk", **fields: Any) -> httpx.Response:
+    def submit(self, path: str, page: str = "/desk", **fields: Any) -> httpx.Response:
         """Send one of our forms, with its token."""
         return self.post(path, data={"csrf": self.token(page)} | fields)
 

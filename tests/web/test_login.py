@@ -121,12 +121,12 @@ def test_an_editor_is_not_let_into_the_control_room(editor: Visitor, path: str) 
     answer = editor.get(path)
     assert answer.status_code == 403
     assert "for admins" in answer.text
-    assert editor.send("/control/keys", name="mine", scope="admin").status_code == 403
+    assert editor.submit("/control/keys", name="mine", scope="admin").status_code == 403
 
 
 def test_signing_out_ends_the_session_on_the_server_too(editor: Visitor) -> None:
     stolen = editor.cookies["newszop_staff"]
-    assert editor.send("/logout").status_code == 303
+    assert editor.submit("/logout").status_code == 303
     editor.cookies.set("newszop_staff", stolen)
     assert editor.get("/desk").status_code == 303
 
@@ -160,5 +160,5 @@ def test_another_site_cannot_sign_anybody_in(visitor: Visitor, known: str) -> No
 
 
 def test_a_closed_session_cannot_watch_events(editor: Visitor, ingest: Any) -> None:
-    editor.send("/logout")
+    editor.submit("/logout")
     assert editor.get("/api/alerts").status_code == 401

@@ -180,7 +180,7 @@ def test_a_retracted_story_is_gone_at_once(
 ) -> None:
     story = ingest("Wrong in every word")
     assert visitor.get(f"/stories/{story['slug']}").status_code == 200
-    editor.send(f"/desk/stories/{story['id']}/retract")
+    editor.submit(f"/desk/stories/{story['id']}/retract")
     answer = visitor.get(f"/stories/{story['slug']}")
     assert answer.status_code == 404
     assert "taken back" in answer.text
@@ -232,7 +232,7 @@ def test_a_story_is_marked_with_its_language_and_direction(
 def test_a_correction_says_so_on_the_page(visitor: Visitor, editor: Visitor, ingest: Ingest) -> None:
     story = ingest("Ten came")
     fields = {"headline": "Twelve came", "body": "<p>Twelve.</p>", "do": "correct", "version": 1}
-    editor.send(f"/desk/stories/{story['id']}", **fields)
+    editor.submit(f"/desk/stories/{story['id']}", **fields)
     page = page_of(visitor, story)
     assert "Twelve came" in page
     assert "Corrected" in page

@@ -31,6 +31,7 @@ from service.domain.verdict import (
 )
 from workers.forms import Addressed, Origin, collapse_form, image_of, json_bytes, json_inside
 from workers.provider import (
+    ANSWER_LIMIT,
     DELIVERY_ID_ROOM,
     RECEIPT_ROOM,
     Answer,
@@ -60,7 +61,7 @@ DEVICES_AT_ONCE = 100
 LONGEST_COLLAPSE_ID = 64
 RECEIPT_AFTER = timedelta(minutes=15)
 IMPOSSIBLE_ADDRESS = "an-address-that-cannot-exist"
-TICKET_ANSWER_BYTES = 512
+TICKET_BYTES = 512
 _FOREVER = timedelta(days=3650)
 _TOKEN = re.compile(r"Expo(?:nent)?PushToken\[[A-Za-z0-9_:.-]{1,200}\]")
 
@@ -146,7 +147,7 @@ class Provider:
             f"{self.settings.url}/--/api/v2/push/getReceipts",
             _headers(credential),
             json_bytes({"ids": list(tickets)}),
-            answer_limit=TICKET_ANSWER_BYTES * max(1, len(tickets)),
+            answer_limit=ANSWER_LIMIT + TICKET_BYTES * len(tickets),
         )
 
     def read_follow_ups(self, answer: Answer, tickets: Sequence[str]) -> Sequence[Verdict]:
@@ -263,7 +264,7 @@ class Pushes:
                 self._headers,
                 body,
                 Addressed.of(group),
-                answer_limit=TICKET_ANSWER_BYTES * len(group),
+                answer_limit=ANSWER_LIMIT + TICKET_BYTES * len(group),
             )
 
     def _message(self, target: Target) -> bytes:

@@ -47,6 +47,7 @@ from workers.provider import (
 )
 from workers.reading import (
     Setback,
+    as_word,
     is_success,
     named,
     parse_object,
@@ -62,6 +63,7 @@ BRIDGED_LIMIT = 2744 - OVERHEAD
 """What Mozilla takes for Firefox on Android, which it reaches through Google."""
 BRIDGED = ".mozilla.com"
 LONGEST_TOPIC = 32
+MOST_ERRNO = 1000
 _KEYS = "The browser's keys are the 65 bytes of a P-256 point and 16 secret bytes, in base64url."
 
 
@@ -99,6 +101,9 @@ class Settings(BaseSettings):
 
 
 _KEY_REFUSED = DeviceGone("its push service refuses our VAPID key for it", doubtful=True)
+_BAD_TOKEN = DeviceRefused(
+    "Apple refuses our VAPID token: check WEBPUSH_SUBJECT and this machine's clock"
+)
 _BAD_KEYS = DeviceRefused("its push service finds its keys wrong")
 _MALFORMED = AlertRejected("A push service finds our request malformed: a fault of this program")
 
@@ -114,15 +119,16 @@ STATUSES: Mapping[int, Setback] = {
 }
 """What a status means; the wait of an origin that is asked too much is that origin's alone."""
 
-ERRNOS: Mapping[tuple[int, int], Setback] = {
+DETAILS: Mapping[tuple[int, int | str], Setback] = {
     (400, 101): _BAD_KEYS,
     (400, 110): _BAD_KEYS,
     (400, 111): _MALFORMED,
     (400, 112): _MALFORMED,
     (400, 113): _MALFORMED,
+    (403, "BadJwtToken"): _BAD_TOKEN,
     (503, 202): TryLater("", after=timedelta(0)),
 }
-"""What Mozilla's own numbers add to the status."""
+"""What Mozilla's own numbers and Apple's own words add to the status."""
 
 
 class Provider:
@@ -214,10 +220,11 @@ def _read(answer: Answer) -> Setback:
     status = answer.status
     if status == 0:
         return read_failure(answer)
-    errno = parse_object(answer.body).get("errno")
-    number = errno if isinstance(errno, int) else 0
-    told = f"answer {status}" + (f", errno {number}" if number else "")
-    verdict = ERRNOS.get((status, number)) or STATUSES.get(status) or _by_class(status)
+    body = parse_object(answer.body)
+    errno, reason = body.get("errno"), as_word(body.get("reason"))
+    detail = errno if isinstance(errno, int) and 0 < errno < MOST_ERRNO else reason
+    told = f"answer {status}" + (f", {detail}" if detail else "")
+    verdict = DETAILS.get((status, detail)) or STATUSES.get(status) or _by_class(status)
     if isinstance(verdict, TryLater):
         wait = retry_after(answer, verdict.after)
         return replace(verdict, why=f"its push service asks to wait ({told})", after=wait)

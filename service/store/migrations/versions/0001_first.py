@@ -11,30 +11,46 @@ BEYOND_TABLES = (
     # ids and states are random bytes: compressing them costs time and gains nothing
     "ALTER TABLE batch ALTER COLUMN device_ids SET STORAGE EXTERNAL",
     "ALTER TABLE batch ALTER COLUMN states SET STORAGE EXTERNAL",
-    # a batch's row is written several times a second while it is sent: clean up early, at full speed
-    "ALTER TABLE batch SET (autovacuum_vacuum_scale_factor = 0.02,"
-    " autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_scale_factor = 0.02,"
-    " toast.autovacuum_vacuum_cost_delay = 0)",
-    # retries come and go: by size the table would look clean for too long
-    "ALTER TABLE retry SET (autovacuum_vacuum_scale_factor = 0,"
-    " autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0,"
-    " autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 2000)",
+    # a batch's row is written several times a second while it is sent: clean up early, in haste
+    """
+    ALTER TABLE batch SET (
+        autovacuum_vacuum_scale_factor = 0.02,
+        autovacuum_vacuum_cost_delay = 0,
+        toast.autovacuum_vacuum_scale_factor = 0.02,
+        toast.autovacuum_vacuum_cost_delay = 0
+    )
+    """,
+    # retries come and go: by its size the table would look clean for too long
+    """
+    ALTER TABLE retry SET (
+        autovacuum_vacuum_scale_factor = 0,
+        autovacuum_vacuum_threshold = 2000,
+        autovacuum_vacuum_cost_delay = 0,
+        autovacuum_analyze_scale_factor = 0,
+        autovacuum_analyze_threshold = 2000
+    )
+    """,
     # the audit trail only grows
-    "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$"
-    " BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$",
-    "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit"
-    " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+    """
+    CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END
+    $$
+    """,
+    """
+    CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+    """,
 )
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 - a table or an index a line
     op.create_table(
         "api_key",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("prefix", sa.Text(), nullable=False),
         sa.Column("secret_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("scopes", postgresql.ARRAY(Text()), nullable=False),
+        sa.Column("scopes", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -55,7 +71,7 @@ def upgrade() -> None:
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("verb", sa.Text(), nullable=False),
         sa.Column("what", sa.Text(), nullable=False),
-        sa.Column("detail", postgresql.JSONB(astext_type=Text()), nullable=False),
+        sa.Column("detail", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
@@ -82,7 +98,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("body_hash", sa.LargeBinary(), nullable=False),
         sa.Column("status", sa.SmallInteger(), nullable=False),
-        sa.Column("answer", postgresql.JSONB(astext_type=Text()), nullable=False),
+        sa.Column("answer", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -119,7 +135,7 @@ def upgrade() -> None:
         sa.Column("headline", sa.Text(), nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("topics", postgresql.ARRAY(Text()), nullable=False),
+        sa.Column("topics", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("author", sa.Text(), nullable=False),
         sa.Column("image_url", sa.Text(), nullable=True),
@@ -174,10 +190,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("path"),
     )
+    op.create_index("topic_tree", "topic", [sa.literal_column('path COLLATE "C"')], unique=False)
     op.create_table(
         "worker",
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("queues", postgresql.ARRAY(Text()), nullable=False),
+        sa.Column("queues", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column(
             "last_seen", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
         ),
@@ -192,12 +209,12 @@ def upgrade() -> None:
         sa.Column("void", sa.Boolean(), nullable=False),
         sa.Column("title", sa.Text(), nullable=True),
         sa.Column("body", sa.Text(), nullable=True),
-        sa.Column("locales", postgresql.JSONB(astext_type=Text()), nullable=False),
+        sa.Column("locales", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("urgency", sa.SmallInteger(), nullable=False),
-        sa.Column("topics", postgresql.ARRAY(Text()), nullable=True),
+        sa.Column("topics", postgresql.ARRAY(sa.Text()), nullable=True),
         sa.Column("everyone", sa.Boolean(), nullable=False),
-        sa.Column("topic_ids", postgresql.ARRAY(BigInteger()), nullable=True),
-        sa.Column("above", postgresql.ARRAY(BigInteger()), nullable=True),
+        sa.Column("topic_ids", postgresql.ARRAY(sa.BigInteger()), nullable=True),
+        sa.Column("above", postgresql.ARRAY(sa.BigInteger()), nullable=True),
         sa.Column("collapse_key", sa.Text(), nullable=False),
         sa.Column("dry_run", sa.Boolean(), nullable=False),
         sa.Column("source_alert_id", sa.BigInteger(), autoincrement=False, nullable=True),
@@ -212,13 +229,16 @@ def upgrade() -> None:
         sa.Column("send_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ttl_s", sa.Integer(), server_default="14400", nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("ttl_s", sa.Integer(), server_default=sa.text("14400"), nullable=False),
         sa.Column("page_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stop_reason", sa.Text(), nullable=True),
         sa.Column("settled", sa.Boolean(), nullable=False),
         sa.Column(
-            "rejected_by", postgresql.ARRAY(Text()), server_default=sa.text("'{}'"), nullable=False
+            "rejected_by",
+            postgresql.ARRAY(sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
         ),
         sa.ForeignKeyConstraint(["source_alert_id"], ["alert.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["story_id"], ["story.id"], ondelete="CASCADE"),
@@ -245,6 +265,17 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('scheduled', 'planning', 'sending', 'stopped')"),
     )
     op.create_index("alert_story", "alert", ["story_id"], unique=False)
+    op.create_table(
+        "autosave",
+        sa.Column("staff_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("story_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column(
+            "saved_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("staff_id", "story_id"),
+    )
     op.create_table(
         "reader",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -280,13 +311,25 @@ def upgrade() -> None:
         sa.Column("story_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("content", postgresql.JSONB(astext_type=Text()), nullable=False),
+        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("saved_by", sa.Text(), nullable=False),
         sa.Column(
             "saved_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
         ),
         sa.ForeignKeyConstraint(["story_id"], ["story.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("story_id", "version"),
+    )
+    op.create_table(
+        "second_look",
+        sa.Column("story_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("draft", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("asked_by", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "asked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(["asked_by"], ["staff.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["story_id"], ["story.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("story_id"),
     )
     op.create_table(
         "staff_session",
@@ -308,11 +351,14 @@ def upgrade() -> None:
         sa.Column("shard_n", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("n", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
-        sa.Column("device_ids", postgresql.ARRAY(BigInteger()), nullable=False),
+        sa.Column("device_ids", postgresql.ARRAY(sa.BigInteger()), nullable=False),
         sa.Column("states", sa.LargeBinary(), nullable=False),
-        sa.Column("counts", postgresql.ARRAY(Integer()), nullable=False),
+        sa.Column("counts", postgresql.ARRAY(sa.Integer()), nullable=False),
         sa.Column(
-            "progress", postgresql.ARRAY(Integer()), server_default=sa.text("'{}'"), nullable=False
+            "progress",
+            postgresql.ARRAY(sa.Integer()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
         ),
         sa.Column(
             "claimable_at",
@@ -350,7 +396,7 @@ def upgrade() -> None:
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("answer", sa.Text(), nullable=False),
-        sa.Column("positions", postgresql.ARRAY(SmallInteger()), nullable=False),
+        sa.Column("positions", postgresql.ARRAY(sa.SmallInteger()), nullable=False),
         sa.Column(
             "buried_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
         ),
@@ -479,7 +525,7 @@ def upgrade() -> None:
         op.execute(statement)
 
 
-def downgrade() -> None:
+def downgrade() -> None:  # noqa: PLR0915 - the same
     op.drop_index("subscription_reader", table_name="subscription", postgresql_include=["topic_id"])
     op.drop_index(
         "subscription_muted",
@@ -515,6 +561,7 @@ def downgrade() -> None:
     )
     op.drop_table("batch")
     op.drop_table("staff_session")
+    op.drop_table("second_look")
     op.drop_table("revision")
     op.drop_index(
         "reader_quiet",
@@ -523,6 +570,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("quiet_from <> quiet_to"),
     )
     op.drop_table("reader")
+    op.drop_table("autosave")
     op.drop_index("alert_story", table_name="alert")
     op.drop_index(
         "alert_open",
@@ -537,6 +585,7 @@ def downgrade() -> None:
     op.drop_index("alert_newest", table_name="alert")
     op.drop_table("alert")
     op.drop_table("worker")
+    op.drop_index("topic_tree", table_name="topic")
     op.drop_table("topic")
     op.drop_table("time_zone")
     op.drop_index("story_updated", table_name="story")

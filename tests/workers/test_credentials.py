@@ -1,0 +1,316 @@
+"""One mint per key and period for all processes, and what happens when a provider refuses it."""
+
+import threading
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+
+from service.domain.verdict import SenderRejected, TryLater
+from service.settings import Settings
+from tests.workers.certificates import Certificate, make_certificate
+from tests.workers.h2_server import H2Server
+from workers.credentials import Credentials
+from workers.provider import Answer, Credential, CredentialRefused, Failure, Request
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+class Signing:
+    """A provider that signs for itself, as APNs does, and counts."""
+
+    name = "signing"
+
+    def __init__(self, key: str = "key-1", life: timedelta = 50 * MINUTE) -> None:
+        self.key = key
+        self.life = life
+        self.minted = 0
+        self.slow: Callable[[], object] = lambda: None
+
+    def credential_key(self) -> str:
+        return f"signing:{self.key}"
+
+    def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
+        yield from ()
+        self.slow()
+        self.minted += 1
+        return Credential(f"{self.key}/{self.minted}", now, now + self.life)
+
+
+class Asking(Signing):
+    """A provider that asks a token server, as FCM does."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+
+    def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
+        answer = yield Request(self.url, ["content-type: text/plain"], b"please")
+        if answer.status == 0:
+            raise CredentialRefused(TryLater(str(answer.failure)))
+        if answer.status != 200:
+            raise CredentialRefused(SenderRejected(f"answer {answer.status}"))
+        return Credential(answer.body.decode(), now, now + self.life)
+
+
+def settings(ca_file: Path | None = None, secret: str = "a secret of sixteen letters") -> Settings:
+    return Settings(
+        database_url="postgresql://nowhere",
+        redis_url="redis://nowhere",
+        secret_key=secret,
+        ca_file=ca_file,
+    )
+
+
+@pytest.fixture
+def client(redis_url: str) -> redis.Redis:
+    return redis.Redis.from_url(redis_url)
+
+
+@pytest.fixture
+def no_redis() -> redis.Redis:
+    return redis.Redis.from_url("redis://127.0.0.1:9/0")
+
+
+Process = Callable[..., Credentials]
+
+
+@pytest.fixture
+def process(client: redis.Redis, tmp_path: Path) -> Process:
+    """Another process of the same machine each time."""
+
+    def start(used: redis.Redis = client, folder: str = "shared", **how: str) -> Credentials:
+        return Credentials(settings(**how), used, folder=tmp_path / folder)  # type: ignore[arg-type]
+
+    return start
+
+
+def test_a_credential_is_minted_once_while_it_is_fresh(process: Process) -> None:
+    provider, credentials = Signing(), process()
+
+    first = credentials.get(provider, NOW)
+
+    assert credentials.get(provider, NOW + 49 * MINUTE) == first
+    assert provider.minted == 1
+
+
+def test_a_credential_is_renewed_when_its_time_has_come(process: Process) -> None:
+    provider, credentials = Signing(), process()
+    first = credentials.get(provider, NOW)
+
+    assert credentials.get(provider, NOW + 50 * MINUTE) != first
+    assert provider.minted == 2
+
+
+def test_processes_share_one_mint(process: Process) -> None:
+    provider = Signing()
+
+    found = {process().get(provider, NOW).value for _ in range(5)}
+
+    assert found == {"key-1/1"}
+
+
+def test_a_herd_of_starting_processes_mints_once(process: Process) -> None:
+    provider = Signing()
+    everyone_waits = threading.Barrier(8)
+    found: list[str] = []
+    provider.slow = lambda: threading.Event().wait(0.2)
+
+    def start() -> None:
+        credentials = process()
+        everyone_waits.wait()
+        found.append(credentials.get(provider, NOW).value)
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert found == ["key-1/1"] * 8
+
+
+def test_machines_share_by_redis_alone(process: Process) -> None:
+    provider = Signing()
+
+    process(folder="machine-1").get(provider, NOW)
+
+    assert process(folder="machine-2").get(provider, NOW).value == "key-1/1"
+
+
+def test_a_wiped_redis_makes_nobody_mint_anew(process: Process, client: redis.Redis) -> None:
+    provider, credentials = Signing(), process()
+    credentials.get(provider, NOW)
+
+    client.flushdb()
+
+    assert credentials.get(provider, NOW).value == "key-1/1"
+    assert process().get(provider, NOW).value == "key-1/1"
+
+
+def test_without_redis_the_processes_of_a_machine_still_share(
+    process: Process, no_redis: redis.Redis
+) -> None:
+    provider = Signing()
+
+    found = {process(no_redis).get(provider, NOW).value for _ in range(3)}
+
+    assert found == {"key-1/1"}
+
+
+def test_without_redis_and_a_place_for_files_each_process_has_its_own(
+    process: Process, no_redis: redis.Redis, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("this is no folder")
+    provider = Signing()
+    credentials = process(no_redis, folder="taken")
+
+    assert credentials.get(provider, NOW).value == "key-1/1"
+    assert credentials.get(provider, NOW).value == "key-1/1"
+
+
+def test_a_changed_key_is_picked_up_at_once(process: Process) -> None:
+    provider, credentials = Signing(), process()
+    credentials.get(provider, NOW)
+
+    provider.key = "key-2"
+
+    assert credentials.get(provider, NOW).value == "key-2/2"
+
+
+def test_neither_redis_nor_the_file_shows_the_credential(
+    process: Process, client: redis.Redis, tmp_path: Path
+) -> None:
+    process().get(Signing(), NOW)
+
+    kept = [client.get(name) or b"" for name in client.keys("newszop:credential:*")]
+    kept += [file.read_bytes() for file in (tmp_path / "shared").iterdir()]
+    assert len(kept) >= 2
+    assert all(b"key-1" not in each for each in kept)
+    assert all(b"key-1" not in name and b"signing" not in name for name in client.keys("*"))
+
+
+def test_the_folder_is_for_this_account_only(process: Process, tmp_path: Path) -> None:
+    process().get(Signing(), NOW)
+
+    assert (tmp_path / "shared").stat().st_mode & 0o077 == 0
+
+
+def test_a_forged_value_is_not_believed(process: Process, client: redis.Redis) -> None:
+    provider = Signing()
+    process(folder="machine-1").get(provider, NOW)
+    for name in client.keys("newszop:credential:*"):
+        client.set(name, b"forged")
+
+    assert process(folder="machine-2").get(provider, NOW).value == "key-1/2"
+
+
+def test_services_with_other_secrets_do_not_meet(process: Process) -> None:
+    provider = Signing()
+    process().get(provider, NOW)
+
+    assert process(secret="another secret altogether").get(provider, NOW).value == "key-1/2"
+
+
+def test_a_clock_that_is_behind_takes_what_another_machine_minted(process: Process) -> None:
+    provider = Signing()
+    process().get(provider, NOW + 3 * MINUTE)
+
+    assert process().get(provider, NOW).value == "key-1/1"
+
+
+def test_a_refused_credential_is_not_replaced_within_twenty_minutes(process: Process) -> None:
+    provider, credentials = Signing(), process()
+    credentials.get(provider, NOW)
+
+    assert not credentials.reject(provider, NOW + 19 * MINUTE)
+    assert credentials.get(provider, NOW + 19 * MINUTE).value == "key-1/1"
+
+
+def test_a_refused_credential_is_replaced_after_twenty_minutes(process: Process) -> None:
+    provider, credentials = Signing(), process()
+    credentials.get(provider, NOW)
+
+    assert credentials.reject(provider, NOW + 21 * MINUTE)
+    assert credentials.get(provider, NOW + 21 * MINUTE).value == "key-1/2"
+
+
+def test_what_counts_is_when_it_was_minted_and_not_how_it_is_dated(process: Process) -> None:
+    """APNs' tokens are dated back to the beginning of their period."""
+    provider, credentials = Signing(), process()
+    provider.credential = lambda now: _dated_back(provider, now)  # type: ignore[method-assign]
+    credentials.get(provider, NOW)
+
+    assert not credentials.reject(provider, NOW + MINUTE)
+
+
+def _dated_back(provider: Signing, now: datetime) -> Generator[Request, Answer, Credential]:
+    yield from ()
+    provider.minted += 1
+    return Credential(f"{provider.minted}", now - 40 * MINUTE, now + 10 * MINUTE)
+
+
+def test_a_whole_fleet_that_is_refused_mints_one_more(process: Process) -> None:
+    provider = Signing()
+    fleet = [process() for _ in range(4)]
+    for each in fleet:
+        each.get(provider, NOW)
+    later = NOW + 30 * MINUTE
+
+    for each in fleet:
+        assert each.reject(provider, later)
+        assert each.get(provider, later).value == "key-1/2"
+
+    assert provider.minted == 2
+
+
+def test_a_credential_of_short_life_may_be_renewed_when_it_ends(process: Process) -> None:
+    provider, credentials = Signing(life=MINUTE), process()
+    credentials.get(provider, NOW)
+
+    assert credentials.get(provider, NOW + 2 * MINUTE).value == "key-1/2"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def test_a_token_server_is_asked_over_verified_tls(
+    client: redis.Redis, certificate: Certificate, tmp_path: Path
+) -> None:
+    server = H2Server(certificate.certificate, certificate.key)
+    credentials = Credentials(settings(certificate.certificate), client, folder=tmp_path)
+
+    found = credentials.get(Asking(f"{server.origin}/answer/200"), NOW)
+
+    assert '"size": 6' in found.value
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/answer/401", SenderRejected("answer 401")),
+        ("/refuse", TryLater(str(Failure.NOT_SENT))),
+        ("/cut", TryLater(str(Failure.UNKNOWN))),
+    ],
+)
+def test_a_token_server_that_refuses_is_a_verdict_and_is_asked_again_later(
+    client: redis.Redis, certificate: Certificate, tmp_path: Path, path: str, expected: object
+) -> None:
+    server = H2Server(certificate.certificate, certificate.key)
+    credentials = Credentials(settings(certificate.certificate), client, folder=tmp_path)
+    provider = Asking(f"{server.origin}{path}")
+
+    with pytest.raises(CredentialRefused) as refused:
+        credentials.get(provider, NOW)
+
+    assert refused.value.verdict == expected
+    provider.url = f"{server.origin}/answer/200"
+    assert credentials.get(provider, NOW).value
+    server.close()
