@@ -22,7 +22,7 @@ MAX_AUTHOR = 200
 MAX_URL = 2048
 MAX_TOPICS = 50
 MAX_SLUG = 80
-DEEPEST_NESTING = 10**9
+DEEPEST_NESTING = 256
 """Nobody writes deeper; parsing costs the square of it, and minutes for a megabyte of <div>."""
 
 _BLOCKS = frozenset(

@@ -18,6 +18,7 @@ import httpx
 
 from service import demo_data, demo_settings, programs
 from service.children import Child
+from service.demo_data import Progress
 from service.demo_settings import Standins
 from service.embedded import Embedded, free_port
 from service.programs import Program
@@ -46,13 +47,18 @@ class Demo:
     """One run. `run` returns only by an exception: `Stop`, or the failure of a part."""
 
     def __init__(
-        self, wishes: Wishes, given: Mapping[str, str], say: Callable[[str], None]
+        self,
+        wishes: Wishes,
+        given: Mapping[str, str],
+        say: Callable[[str], None],
+        progress: Progress,
     ) -> None:
         self.port = wishes.port or free_port()
         self.folder = wishes.folder.absolute()
         self.readers = wishes.readers
         self.given = given
         self.say = say
+        self.progress = progress
         self.url = f"http://127.0.0.1:{self.port}"
         self.children: list[Child] = []
         self.supervisor = Supervisor(say)
@@ -108,7 +114,9 @@ class Demo:
         """Make the readers and the logins that are missing; return the logins."""
         engine = open_engine(environment["DATABASE_URL"], pool_size=2, name="newszop demo")
         try:
-            demo_data.ensure_readers(environment["DATABASE_URL"], self.readers, standins, self.say)
+            demo_data.ensure_readers(
+                environment["DATABASE_URL"], self.readers, standins, self.progress
+            )
             return demo_data.ensure_people(engine, known)
         finally:
             engine.dispose()

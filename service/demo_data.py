@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ SCOPES: dict[str, frozenset[Scope]] = {
     "ingester": frozenset({Scope.STORIES_WRITE}),
 }
 PROVIDERS = {"fcm": 4, "apns": 3, "webpush": 2, "hms": 1}
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Shows how far long work is, given its name and size; yields what takes how much is done."""
 STORIES = Path(__file__).with_name("demo_stories.json")
 
 
@@ -88,19 +91,19 @@ def _key(session: Session, name: str, known: dict[str, Any]) -> dict[str, str]:
     return {"key": secret}
 
 
-def ensure_readers(url: str, wanted: int, standins: Standins, say: Callable[[str], None]) -> None:
+def ensure_readers(url: str, wanted: int, standins: Standins, progress: Progress) -> None:
     """Make the readers that are missing, on every provider's stand-in and on many topics."""
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT count(*) FROM reader").fetchone()
     there = row[0] if row else 0
     if there >= wanted:
         return
-    say(f"Making {wanted - there:,} readers ...")
     paths = {path for story in stories() for path in story["topics"]}
     topics = {path: 1 / n for n, path in enumerate([*sorted(paths), *seeding.TOPICS], 1)}
     providers = {name: n for name, n in PROVIDERS.items() if name in standins.providers}
     mix = seeding.Mix(topics=topics, providers=providers, browsers=browsers(standins.control))
-    seeding.seed(url, readers=wanted - there, mix=mix, seed=there)
+    with progress("Readers", wanted - there) as tell:
+        seeding.seed(url, readers=wanted - there, mix=mix, seed=there, progress=tell)
 
 
 def browsers(control: str) -> Callable[[int], list[Browser]]:

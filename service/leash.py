@@ -13,18 +13,25 @@ PR_SET_PDEATHSIG = 1
 NO_LONGER_HELD = 125
 
 
+def hold_to(parent: int, signal: int) -> None:
+    """Have `signal` sent to this process when the process `parent` ends; an exec keeps this."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the leash was on
+        os._exit(NO_LONGER_HELD)
+
+
 def main() -> None:
-    """Become the command. Whoever may take `uid` alone (root) does so first."""
+    """Become the command, as the account `uid` if one is given."""
     parent, signal, uid, *command = sys.argv[1:]
-    if uid != "-":
+    if uid != "-":  # first: it would take the leash off
         os.setgroups([])
         os.setgid(int(uid))
         os.setuid(int(uid))
-    if sys.platform == "linux":  # after setuid, which would clear it; an exec keeps it
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal), 0, 0, 0)
-        if os.getppid() != int(parent):  # it died before the leash was on
-            sys.exit(NO_LONGER_HELD)
+    hold_to(int(parent), int(signal))
     os.execv(command[0], command)  # noqa: S606 - no shell is what we want
 
 
-main()
+if __name__ == "__main__":
+    main()

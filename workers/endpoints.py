@@ -8,6 +8,10 @@ everything else must be https on port 443 at a public address.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
 
 from service.domain.device import MAX_ADDRESS
 from service.domain.network import GLOBAL_UNICAST_6, host_as_address, is_public_address
@@ -97,6 +101,23 @@ class Allowed:
                 raise EndpointRefused("An endpoint is reached at a public address.")
         elif not _NAME.fullmatch(host) or host.endswith(_NEVER_PUBLIC):
             raise EndpointRefused("An endpoint's host is a name that all the world can look up.")
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _checked(entries: tuple[str, ...]) -> tuple[str, ...]:
+    Allowed.parse(entries)
+    return entries
+
+
+AllowedHosts = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_checked)
+]
+"""A setting that holds an allow-list, comma-separated."""
 
 
 def origin_of(endpoint: str) -> str:

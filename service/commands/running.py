@@ -11,7 +11,7 @@ import typer
 from service import programs
 from service.children import Child, ChildFailed
 from service.commands import edge
-from service.commands.telling import Failed, say
+from service.commands.telling import Failed, progress, say
 from service.demo import Demo, DemoFailed, Wishes
 from service.embedded import AlreadyRunning
 from service.programs import Program
@@ -36,7 +36,7 @@ def demo(
     """Run the whole system here, with its own PostgreSQL, Redis and stand-ins, until Ctrl-C."""
     with until_stopped():
         try:
-            Demo(Wishes(port, folder, readers), programs.given(), say).run()
+            Demo(Wishes(port, folder, readers), programs.given(), say, progress).run()
         except AlreadyRunning as running:
             raise Failed(f"DATA: {running}") from None
         except DemoFailed as failed:

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, Engine, text
 from service.store.session import open_engine
 
 FOLDER = Path(__file__).with_name("migrations")
+MISREAD = frozenset({"topic_tree"})
+"""Indexes that alembic cannot compare: it does not read the collation of an index's column."""
 LOCK = 7239
 """The advisory lock's number: whoever migrates holds it, whoever comes second waits."""
 
@@ -48,6 +50,11 @@ def pending(database: Engine | str) -> bool:
 def newest() -> tuple[str, ...]:
     """Return the revision that a database at the present schema bears."""
     return tuple(ScriptDirectory(str(FOLDER)).get_heads())
+
+
+def compared(_item: object, name: str | None, kind: str, *_: object) -> bool:
+    """Tell alembic what to compare with the schema when it looks for a migration to write."""
+    return kind != "index" or name not in MISREAD
 
 
 def fill_time_zones(connection: Connection) -> None:

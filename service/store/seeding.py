@@ -17,6 +17,7 @@ from itertools import accumulate
 
 import psycopg
 
+from service import leash
 from service.domain.topic import STORY_PREFIX, label_from, with_ancestors
 from service.store.schema import ID_LIMIT, new_id
 from service.store.session import CONNECT_TIMEOUT_S
@@ -196,19 +197,28 @@ def _fill(
         for part in slices:
             yield part.readers, _copy(url, tastes, part)
         return
-    with ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         processes,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    ) as pool:
-        running: dict[Future[int], int] = {}
+        initializer=_begin,
+        initargs=(os.getpid(),),
+    )
+    running: dict[Future[int], int] = {}
+    try:
         for part in slices:
             running[pool.submit(_copy, url, tastes, part)] = part.readers
             if len(running) > processes:
                 yield from _finished(running)
         while running:
             yield from _finished(running)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # whoever stops us need not wait for them
+
+
+def _begin(parent: int) -> None:
+    """Prepare a process of the pool: Ctrl-C is its parent's affair, and so is its end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leash.hold_to(parent, signal.SIGKILL)
 
 
 def _finished(running: dict[Future[int], int]) -> Iterator[tuple[int, int]]:

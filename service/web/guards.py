@@ -58,13 +58,14 @@ def local_path(wanted: str | None, default: str) -> str:
     return default if parts.scheme or parts.netloc else wanted
 
 
-def say(request: Request, response: Response, sentence: str) -> None:
-    """Have the next page say one sentence: what the form before it did."""
+def say(request: Request, response: Response, sentence: str, *, path: str = "/") -> None:
+    """Have the next page below `path` say one sentence: what the form before it did."""
     settings: Settings = request.app.state.settings
     response.set_cookie(
         SAID_COOKIE,
         quote(sentence),
         max_age=20,
+        path=path,
         httponly=True,
         samesite="lax",
         secure=settings.public_url.startswith("https://"),

@@ -233,7 +233,7 @@ def _done(request: Request, sentence: str, back: str | None) -> Response:
     where = guards.local_path(back, READER_PATH) if back else READER_PATH
     target = READER_PATH if where == READER_PATH else f"{READER_PATH}?back={where}"
     answer = RedirectResponse(target, 303, headers={"Cache-Control": PRIVATE})
-    guards.say(request, answer, sentence)
+    guards.say(request, answer, sentence, path=READER_PATH)
     return answer
 
 

@@ -121,7 +121,8 @@ def render(
     html = renderer(request).page(request, template, **context)
     answer = HTMLResponse(html, status, {"Cache-Control": cache, **SECURITY_HEADERS})
     if cache == PRIVATE and guards.SAID_COOKIE in request.cookies:
-        answer.delete_cookie(guards.SAID_COOKIE)
+        for path in ("/", "/me"):
+            answer.delete_cookie(guards.SAID_COOKIE, path=path)
     return answer
 
 

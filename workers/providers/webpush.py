@@ -6,10 +6,9 @@ RFC 8030 (the request), RFC 8291 (the encryption), RFC 8292 (VAPID: who we are).
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain.alert import Words
 from service.domain.device import Registration
@@ -25,7 +24,13 @@ from service.domain.verdict import (
     Verdict,
 )
 from workers.encryption import OVERHEAD, SECRET_BYTES, encrypt, is_point, point
-from workers.endpoints import KNOWN_PUSH_SERVICES, Allowed, EndpointRefused, origin_of
+from workers.endpoints import (
+    KNOWN_PUSH_SERVICES,
+    Allowed,
+    AllowedHosts,
+    EndpointRefused,
+    origin_of,
+)
 from workers.forms import (
     base64url,
     collapse_form,
@@ -80,24 +85,11 @@ class Settings(BaseSettings):
     subject: Subject = Field(
         description="Where push services reach a person: mailto:... or https://..., a real one."
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: AllowedHosts = Field(
         KNOWN_PUSH_SERVICES,
         description="Hosts of push services, comma-separated: host, host:port (taken as it "
         "stands), *.suffix, or * for any public one.",
     )
-
-    @field_validator("allowed_hosts", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        Allowed.parse(value)
-        return value
 
 
 _KEY_REFUSED = DeviceGone("its push service refuses our VAPID key for it", doubtful=True)

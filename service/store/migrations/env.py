@@ -6,12 +6,16 @@ from sqlmodel import SQLModel
 
 from service import settings
 from service.store import schema
+from service.store.migrate import compared
 from service.store.session import open_engine
 
 
 def run(connection: Connection) -> None:
     context.configure(
-        connection=connection, target_metadata=SQLModel.metadata, compare_server_default=True
+        connection=connection,
+        target_metadata=SQLModel.metadata,
+        compare_server_default=True,
+        include_object=compared,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -1,0 +1,188 @@
+"""The gateway alone: pushes a second and client CPU per push, beside its references.
+
+    python -m tests.bench.gateway_bench [--pushes N] [--repeats N] [--out FILE] ...
+
+Everything is measured against the stand-ins, in turns, so that what disturbs the machine disturbs
+all alike. The CPU time is the client's own; the rate is the whole machine's, server included.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from tests.bench.gateway_clients import Run
+from tests.bench.pushes import Job, requests_of
+from workers.provider import Answer, find
+from workers.senders.httpx_ask import ask
+from workers.standins.process import Running, start
+
+REFERENCE = "plain CurlMulti loop"
+GO = "Go net/http"
+SLOW = {"gateway (httpx)": 20}
+"""Clients so slow that they send only this part of the pushes."""
+GO_SOURCE = Path(__file__).parent / "go" / "main.go"
+GO_PARALLEL = 500
+
+Table = dict[tuple[str, int, str], list[Run]]
+
+
+@contextmanager
+def go_client() -> Iterator[str | None]:
+    """Build the Go client; None where there is no Go."""
+    go = shutil.which("go")
+    if go is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        binary = f"{folder}/client"
+        quiet = os.environ | {"GO111MODULE": "off", "GOCACHE": f"{folder}/cache"}
+        subprocess.run([go, "build", "-o", binary, str(GO_SOURCE)], check=True, env=quiet)
+        yield binary
+
+
+def joined_trust(standins: Running, folder: str) -> str:
+    """What Go needs: it trusts what it is given, so the stand-ins' certificate will do."""
+    path = Path(folder) / "ca.pem"
+    path.write_bytes(Path(standins.ca_file).read_bytes())
+    return str(path)
+
+
+def credential(standins: Running, provider: str) -> str:
+    os.environ.update(standins.credentials)
+    minting = find(provider).credential(datetime.now(UTC))
+    with httpx.Client(verify=standins.ca_file, trust_env=False) as client:
+        answer: Answer | None = None
+        while True:
+            try:
+                request = minting.send(answer) if answer else next(minting)
+            except StopIteration as minted:
+                return str(minted.value.value)
+            answer = ask(client, request, 10)
+
+
+def run_python(name: str, job: Job) -> Run:
+    command = [sys.executable, "-m", "tests.bench.gateway_clients", name]
+    done = subprocess.run(
+        command, input=json.dumps(asdict(job)), capture_output=True, text=True, check=True
+    )
+    return Run(**json.loads(done.stdout))
+
+
+def run_go(binary: str, job: Job) -> Run:
+    requests = [
+        {
+            "url": each.url,
+            "headers": [line.split(": ", 1) for line in each.headers],
+            "body": each.body.decode(),
+        }
+        for each in requests_of(job)
+    ]
+    told = {"ca": job.ca_file, "parallel": GO_PARALLEL, "requests": requests}
+    done = subprocess.run(
+        [binary], input=json.dumps(told), capture_output=True, text=True, check=True
+    )
+    return Run(**json.loads(done.stdout))
+
+
+def measure(options: argparse.Namespace, standins: Running, go: str | None) -> Table:
+    table: Table = {}
+    for provider in options.providers:
+        secret = credential(standins, provider)
+        for latency in options.latency:
+            with httpx.Client(base_url=standins.control, trust_env=False) as control:
+                control.put("/control/weather", json={"latency_ms": latency}).raise_for_status()
+            for _ in range(options.repeats):
+                for client in options.clients:
+                    if client == GO and go is None:
+                        continue
+                    job = Job(
+                        provider,
+                        options.pushes // SLOW.get(client, 1),
+                        options.window or find(provider).window,
+                        standins.ca_file,
+                        secret,
+                        standins.credentials,
+                    )
+                    run = run_go(go, job) if client == GO and go else run_python(client, job)
+                    if run.accepted != run.pushes:
+                        print(f"{client}: only {run.accepted} of {run.pushes} accepted")
+                    table.setdefault((provider, latency, client), []).append(run)
+                    with httpx.Client(base_url=standins.control, trust_env=False) as control:
+                        control.delete("/control/pushes").raise_for_status()
+    return table
+
+
+def rows(table: Table) -> Iterator[dict[str, object]]:
+    for (provider, latency, client), runs in table.items():
+        cpu = statistics.median(run.cpu_us for run in runs)
+        reference = table.get((provider, latency, REFERENCE))
+        against = statistics.median(run.cpu_us for run in reference) if reference else None
+        yield {
+            "provider": provider,
+            "latency_ms": latency,
+            "client": client,
+            "cpu_ratio": round(cpu / against, 2) if against else None,
+            "cpu_us": round(cpu, 1),
+            "cpu_us_spread": [round(f(run.cpu_us for run in runs), 1) for f in (min, max)],
+            "per_second": round(statistics.median(run.per_second for run in runs)),
+            "per_second_spread": [round(f(run.per_second for run in runs)) for f in (min, max)],
+            "pushes": runs[0].pushes,
+        }
+
+
+def show(found: list[dict[str, object]]) -> None:
+    print(
+        f"{'provider':9}{'answers':>8}  {'client':22}{'CPU/plain':>10}{'CPU us':>8}"
+        f"{'least-most':>15}{'pushes/s':>10}{'least-most':>17}"
+    )
+    for row in found:
+        cpu_least, cpu_most = row["cpu_us_spread"]  # type: ignore[misc]
+        least, most = row["per_second_spread"]  # type: ignore[misc]
+        print(
+            f"{row['provider']:9}{row['latency_ms']:>5} ms  {row['client']:22}"
+            f"{row['cpu_ratio'] or '-':>10}{row['cpu_us']:>8}{f'{cpu_least}-{cpu_most}':>15}"
+            f"{row['per_second']:>10}{f'{least}-{most}':>17}"
+        )
+
+
+def options() -> argparse.Namespace:
+    names = ["gateway (curl)", REFERENCE, "gateway (httpx)", GO]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pushes", type=int, default=20_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--window", type=int, default=0, help="0: the provider's own")
+    parser.add_argument("--latency", type=int, nargs="+", default=[0, 80])
+    parser.add_argument("--providers", nargs="+", default=["apns", "fcm"])
+    parser.add_argument("--clients", nargs="+", default=names, choices=names)
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+def main() -> None:
+    asked = options()
+    with tempfile.TemporaryDirectory() as folder, start(folder) as standins, go_client() as go:
+        if go is None:
+            print(f"{GO}: not measured, there is no go here")
+        found = list(rows(measure(asked, standins, go)))
+    show(found)
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(machine)
+    if asked.out:
+        asked.out.write_text(json.dumps({"machine": machine, "rows": found}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
