@@ -90,20 +90,18 @@ class Demo:
         environment = demo_settings.environment(
             self.given, servers, standins, self.url, self.folder
         )
-        self.say(
-            "Starting the service ..."
-        )  # it takes seconds, and touches nothing before a request
+        self.say("Starting the service ...")  # while we go on: it asks for nothing before a request
         service = self._launch(programs.service("127.0.0.1", self.port), environment)
         self.say("Migrating the database ...")
         migrate(environment["DATABASE_URL"])
         file = demo_data.Logins(self.folder / "demo.json")
         logins = self._fill(environment, standins, file.read())
+        self._await_service(service)
         self.say("Starting the workers and beat ...")
         self._start_workers(environment)
         self.supervisor.watch(standins_child, restart)  # at the ports that it had
         for server in servers.running():
             self.supervisor.watch(server.child, server.start)
-        self._await_service(service)
         self._ingest(logins["ingester"]["key"])
         file.write({"url": self.url, "standins_url": standins.control, **logins})
         return logins, standins

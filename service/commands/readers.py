@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from service import arrivals, demo_data
+from service import demo_data
 from service.commands import edge
 from service.commands.telling import Failed, progress, say
 from service.outbox import CeleryBroker
@@ -48,6 +48,8 @@ def import_(
     Each is as POST /api/readers takes it, with "devices" as PUT /api/me/devices takes them and
     "follows", a list of topic paths. A wrong line is named and left out.
     """
+    from service import arrivals  # noqa: PLC0415 - it takes half a second that no other command needs
+
     broker = CeleryBroker(edge.settings().redis_url)
     size = file.stat().st_size
     with edge.store() as engine, file.open("rb") as lines, progress("Bytes", size) as tell:

@@ -104,7 +104,8 @@ _DISTURBANCES = text("""
     ORDER BY at DESC LIMIT 50""")
 
 _SECTIONS = text("""
-    SELECT id, path, label FROM topic WHERE path NOT LIKE '%/%' ORDER BY label, path LIMIT :limit""")
+    SELECT id, path, label FROM topic WHERE path NOT LIKE '%/%'
+    ORDER BY label, path LIMIT :limit""")
 
 _BELOW = text("""
     SELECT id, path, label FROM topic

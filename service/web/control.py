@@ -7,14 +7,16 @@ is when no answer comes.
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import redis
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from service import alerting, operations
 from service.api.dependencies import Cursor, Id, RedisDep, SettingsDep, WorkDep
-from service.domain.errors import Refusal
+from service.domain.errors import Invalid
 from service.outbox import Work
-from service.store import alerts, audit, dead_letters, desk, stories
+from service.settings import Settings
+from service.store import alerts, audit, dead_letters, desk, gauges, stories
 from service.web import charts, guards
 from service.web.rendering import PRIVATE, query_string, render
 from service.web.visitors import Admin, AdminActing
@@ -82,7 +84,7 @@ def live(
     return render(request, "control_live.html", **_live(work, client, settings))
 
 
-def _live(work: Work, client: Any, settings: Any) -> dict[str, Any]:
+def _live(work: Work, client: redis.Redis, settings: Settings) -> dict[str, Any]:
     running = alerts.running(work.session)
     overview = operations.overview(work, client, settings)
     return {
@@ -90,6 +92,8 @@ def _live(work: Work, client: Any, settings: Any) -> dict[str, Any]:
         "waiting": {one.name: one for one in overview.providers},
         "providers": operations.providers(work, settings),
         "running": running,
+        "canary": gauges.last_canary(work.session),
+        "canary_late_s": 60 * settings.canary_minutes,
         "stories": stories.many(work.session, {one.alert.story_id for one in running}),
     }
 
@@ -112,7 +116,7 @@ def hold(
     """Stop using a provider, with a reason that others read."""
     try:
         operations.hold(work, settings, name, reason, caller)
-    except Refusal as refusal:
+    except Invalid as refusal:
         return _done(request, f"Not held: {refusal.detail}")
     return _done(request, "Held. Its pushes wait.")
 

@@ -6,12 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from itsdangerous import BadSignature, TimestampSigner
 
 from service.api.dependencies import LoginsLimited, SettingsDep, WorkDep, caller_address
 from service.auth import STAFF_COOKIE, caller_of_staff
+from service.domain import one_time_code
 from service.domain.errors import TooMany
+from service.domain.people import Staff
+from service.outbox import Work
 from service.settings import Settings
-from service.store import audit, people
+from service.store import audit, people, second_factor
 from service.throttle import Throttle
 from service.web import guards
 from service.web.rendering import PRIVATE, render
@@ -20,6 +24,7 @@ from service.web.visitors import EditorActing, FromOurPages, StaffOrNone, secure
 router = APIRouter()
 HOME = "/desk"
 REFUSED = "The e-mail or the password is wrong."
+TICKET_LASTS_S = 300
 TRIES_PER_MINUTE = 10
 """For one account from one address: whoever guesses waits, and locks nobody else out."""
 
@@ -71,12 +76,40 @@ def sign_in(
     password: Annotated[str, Form(max_length=people.LONGEST_PASSWORD)],
     next: Annotated[str | None, Form(max_length=500)] = None,  # noqa: A002 - the form's word
 ) -> Response:
-    """Open a session, or say nothing about why not."""
+    """Open a session, ask for the one-time code, or say nothing about why not."""
     where = guards.local_path(next, HOME)
     _limit(request, email)
     staff = people.authenticate(work.session, email, password, work.now)
     if staff is None:
         return _form(request, settings, where, email=email, fault=REFUSED)
+    if second_factor.secret_of(work.session, staff.id) is not None:
+        return _ask_code(request, settings, where, staff.id)
+    return _let_in(request, work, settings, staff, where)
+
+
+@router.post("/login/code", dependencies=[FromOurPages, LoginsLimited])
+def confirm(
+    request: Request,
+    work: WorkDep,
+    settings: SettingsDep,
+    ticket: Annotated[str, Form(max_length=200)],
+    code: Annotated[str, Form(max_length=20)],
+    next: Annotated[str | None, Form(max_length=500)] = None,  # noqa: A002 - the form's word
+) -> Response:
+    """Open a session for whoever gave the right password a moment ago and the code now."""
+    where = guards.local_path(next, HOME)
+    staff = _of_ticket(work, settings, ticket)
+    if staff is None:
+        return _form(request, settings, where, fault="That took too long: begin again.")
+    _limit(request, f"code of {staff.id}")
+    secret = second_factor.secret_of(work.session, staff.id) or ""
+    step = one_time_code.step_of(secret, code, work.now)
+    if step is None or not _first_use(request, staff.id, step):
+        return _ask_code(request, settings, where, staff.id, fault="This code is not right now.")
+    return _let_in(request, work, settings, staff, where)
+
+
+def _let_in(request: Request, work: Work, settings: Settings, staff: Staff, where: str) -> Response:
     lasting = timedelta(hours=settings.session_hours)
     token = people.open_session(work.session, staff.id, work.now, lasting)
     caller = caller_of_staff(staff)
@@ -92,6 +125,33 @@ def sign_in(
         secure=secure(request),
     )
     return answer
+
+
+def _ask_code(
+    request: Request, settings: Settings, where: str, staff_id: int, fault: str = ""
+) -> Response:
+    ticket = _signer(settings).sign(str(staff_id)).decode()
+    status = 401 if fault else 200
+    return render(request, "login_code.html", status=status, next=where, ticket=ticket, fault=fault)
+
+
+def _of_ticket(work: Work, settings: Settings, ticket: str) -> Staff | None:
+    try:
+        staff_id = int(_signer(settings).unsign(ticket, max_age=TICKET_LASTS_S))
+    except (BadSignature, ValueError):
+        return None
+    found = (one for one in people.list_staff(work.session) if one.id == staff_id)
+    return next((one for one in found if not one.disabled), None)
+
+
+def _signer(settings: Settings) -> TimestampSigner:
+    return TimestampSigner(settings.secret_key, salt="login code")
+
+
+def _first_use(request: Request, staff_id: int, step: int) -> bool:
+    """Whether this code was not used before: seen over a shoulder it is worth nothing."""
+    throttle: Throttle = request.app.state.throttle
+    return throttle.hit("one-time code", f"{staff_id} {step}", 1) is None
 
 
 def _limit(request: Request, email: str) -> None:

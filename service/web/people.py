@@ -1,22 +1,20 @@
-"""Staff, API keys and topics: what an admin looks after once in a while."""
+"""Staff and API keys: what an admin looks after once in a while."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
-from service.api.dependencies import Cursor, Id, WorkDep
-from service.domain import topic as topic_paths
+from service.api.dependencies import Id, WorkDep
 from service.domain.errors import Conflict, Invalid, Refusal
 from service.domain.people import Caller, Role, Scope, Staff
 from service.outbox import Work
-from service.store import audit, people, topics
+from service.store import audit, people, second_factor
 from service.web import guards
-from service.web.rendering import PRIVATE, query_string, render
+from service.web.rendering import PRIVATE, render
 from service.web.visitors import Admin, AdminActing
 
 router = APIRouter(prefix="/control")
-PER_PAGE = 200
 PersonId = Annotated[Id, Path()]
 _Line = Annotated[str, Form(max_length=400)]
 
@@ -30,6 +28,7 @@ def _show(
         status=422 if fault else 200,
         members=people.list_staff(work.session),
         keys=people.list_keys(work.session),
+        with_codes=second_factor.holders(work.session),
         scopes=tuple(Scope),
         fault=fault,
         secret=secret,
@@ -146,6 +145,17 @@ def revoke_key(request: Request, work: WorkDep, caller: AdminActing, key_id: Per
     return _done(request, "The key is revoked.")
 
 
+@router.post("/people/{staff_id}/no-code")
+def drop_code(
+    request: Request, work: WorkDep, caller: AdminActing, staff_id: PersonId
+) -> Response:
+    """Ask somebody for no one-time codes any more: the phone is lost."""
+    second_factor.keep(work.session, staff_id, None)
+    people.close_sessions_of(work.session, staff_id)
+    _note(work, caller, "ask for no codes", f"staff:{staff_id}")
+    return _done(request, "Signing in asks them for the password alone.")
+
+
 def _not_myself(me: Staff, staff_id: int) -> None:
     if me.id == staff_id:
         raise Conflict("Ask another admin to disable you: nobody locks the last door behind them.")
@@ -155,43 +165,7 @@ def _note(work: Work, caller: Caller, verb: str, what: str, **detail: object) ->
     audit.write(work.session, caller.name, verb, what, by=caller.label, **detail)
 
 
-def _done(request: Request, sentence: str, where: str = "/control/people") -> Response:
-    answer = RedirectResponse(where, 303, headers={"Cache-Control": PRIVATE})
+def _done(request: Request, sentence: str) -> Response:
+    answer = RedirectResponse("/control/people", 303, headers={"Cache-Control": PRIVATE})
     guards.say(request, answer, sentence)
     return answer
-
-
-@router.get("/topics")
-def show_topics(request: Request, work: WorkDep, _: Admin, cursor: Cursor = None) -> Response:
-    """Show the tree of topics."""
-    return _show_topics(request, work, cursor)
-
-
-def _show_topics(
-    request: Request, work: Work, cursor: str | None = None, fault: str = ""
-) -> Response:
-    found = topics.page(work.session, cursor, PER_PAGE)
-    return render(
-        request,
-        "control_topics.html",
-        status=422 if fault else 200,
-        topics=found.items,
-        fault=fault,
-        next=query_string(cursor=found.next) if found.next else "",
-    )
-
-
-@router.post("/topics")
-def add_topic(
-    request: Request, work: WorkDep, caller: AdminActing, path: _Line, label: _Line = ""
-) -> Response:
-    """Add a topic, or give one its label."""
-    try:
-        spelt = topic_paths.parse_path(path, "path")
-        topics.ensure(work.session, [spelt])
-        if label.strip():
-            topics.label(work.session, spelt, " ".join(label.split())[:200])
-    except Invalid as fault:
-        return _show_topics(request, work, fault=fault.detail)
-    _note(work, caller, "name", f"topic:{spelt}", label=label)
-    return _done(request, f"{spelt} is saved.", "/control/topics")

@@ -5,6 +5,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Mount
 
 from service.web import (
+    account,
     alerts,
     control,
     desk,
@@ -19,6 +20,7 @@ from service.web import (
     phones,
     reader,
     send_push,
+    topics,
     visitors,
 )
 from service.web.rendering import STATIC, Renderer, error_page
@@ -36,6 +38,8 @@ _ROUTERS = (
     alerts.router,
     control.router,
     people.router,
+    topics.router,
+    account.router,
 )
 
 

@@ -18,7 +18,7 @@ from tests.chaos.sampler import Sampler
 from tests.journeys.people import People
 from tests.system import System
 
-WEATHER = {"share": {"503": 0.02, "429": 0.01}, "latency_ms": 60}
+WEATHER = {"share": {"503": 0.02, "429": 0.01}, "retry_after": 1, "latency_ms": 60}
 HEAL_S = 60.0
 PROCESSES = 2
 WINDOW = 3 * 1000 * (PROCESSES + 1)
@@ -213,12 +213,20 @@ class Chaos:
 
     def _judge(self, sampler: Sampler) -> checker.Findings:
         total = checker.Findings()
-        if self.unended:
-            total.notes.append(self.unended)
         with psycopg.connect(self.system.servers.database_url) as connection:
+            if self.unended:
+                total.notes += [self.unended, *self._what_waits(connection)]
             for sent in self.sent:
                 self._judge_chain(connection, sent, sampler, total)
         return total
+
+    def _what_waits(self, connection: psycopg.Connection) -> list[str]:
+        rows = connection.execute(
+            "SELECT b.alert_id, b.provider, b.lease_token IS NOT NULL, r.why, count(*), "
+            "min(r.due_at - now()), min(b.claimable_at - now()) FROM batch b LEFT JOIN retry r "
+            "USING (alert_id, shard_n, n) WHERE b.finished_at IS NULL GROUP BY 1, 2, 3, 4"
+        )
+        return [f"waits: {row}" for row in rows]
 
     def _judge_chain(
         self,

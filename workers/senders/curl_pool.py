@@ -6,7 +6,6 @@ and so that a lane that wants new connections simply gets a new pool while the o
 
 import time
 from contextlib import suppress
-from typing import cast
 
 import pycurl
 
@@ -32,7 +31,7 @@ class Pool:
     def __init__(self, *, ca_path: str, timeout_s: float, guard: Guard | None) -> None:
         self.guard = guard
         self.opened_at = time.monotonic()
-        self.running: set[Transfer] = set()
+        self.running: dict[pycurl.Curl, Transfer] = {}
         self.turns = 0
         self._sockets: list[LentSocket] = []
         self._free: list[Transfer] = []
@@ -79,15 +78,17 @@ class Pool:
 
     def hand(self, request: Request, origin: Origin) -> Answer | None:
         """Give libcurl a request; returns an answer at once if it cannot take it."""
-        transfer = self._free.pop() if self._free else Transfer(self._rules)
+        free = self._free
+        transfer = free.pop() if free else Transfer(self._rules)
         try:
             transfer.begin(request, origin)
         except (pycurl.error, UnicodeEncodeError, TypeError) as error:
-            transfer.close()
+            transfer.handle.close()
             detail = f"not a request that can be sent: {type(error).__name__}"
             return Answer(0, failure=Failure.FORBIDDEN, detail=detail)
-        self._multi.add_handle(transfer)
-        self.running.add(transfer)
+        handle = transfer.handle
+        self._multi.add_handle(handle)
+        self.running[handle] = transfer
         origin.handed += 1
         self._added = True
         return None
@@ -106,17 +107,19 @@ class Pool:
             for each in corked:
                 with suppress(OSError):
                     each.cork(0)
+        return self._collect(taken)
+
+    def _collect(self, taken: list[tuple[Request, Answer]]) -> list[tuple[Origin, Answer]]:
         closed: list[tuple[Origin, Answer]] = []
         more = 1
         while more:
             more, done, failed = self._multi.info_read(READ_AT_ONCE)
-            for transfer in cast("list[Transfer]", done):
-                self._take(transfer)
+            for handle in done:
+                transfer = self._take(handle)
                 transfer.origin.warm = True
                 taken.append((transfer.request, transfer.answer()))
             for handle, code, message in failed:
-                transfer = cast("Transfer", handle)
-                self._take(transfer)
+                transfer = self._take(handle)
                 answer = transfer.failure(code, message)
                 taken.append((transfer.request, answer))
                 no_way = answer.failure in _NO_WAY and not transfer.given
@@ -124,16 +127,17 @@ class Pool:
                     closed.append((transfer.origin, answer))
         return closed
 
-    def _take(self, transfer: Transfer) -> None:
+    def _take(self, handle: pycurl.Curl) -> Transfer:
         """Take a transfer out of libcurl's hands; it is ready for the next request."""
-        self._multi.remove_handle(transfer)
-        self.running.discard(transfer)
+        self._multi.remove_handle(handle)
+        transfer = self.running.pop(handle)
         origin = transfer.origin
         origin.handed -= 1
         origin.stuck_since = None
         if transfer.given:
             origin.begun -= 1
         self._free.append(transfer)
+        return transfer
 
     def nap_s(self) -> float | None:
         """Return for how long libcurl is content to sleep; None if only sockets can wake it."""
@@ -174,9 +178,8 @@ class Pool:
 
     def drop(self) -> list[Request]:
         """Stop every transfer; returns their requests."""
-        dropped = list(self.running)
+        dropped = [self._take(handle) for handle in list(self.running)]
         for transfer in dropped:
-            self._take(transfer)
             transfer.forget()
         return [transfer.request for transfer in dropped]
 
@@ -188,5 +191,5 @@ class Pool:
         self._sockets.clear()
         self._multi.close()
         for transfer in self._free:
-            transfer.close()
+            transfer.handle.close()
         self._free.clear()

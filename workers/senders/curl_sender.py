@@ -57,7 +57,11 @@ class Lane:
 
     def may_go(self, origin: Origin) -> bool:
         """Whether one more request for the origin may be handed to libcurl now."""
-        return self.handed < self.window and self.pool.may_go(origin)
+        if self.handed >= self.window:
+            return False
+        if origin.turn == self.pool.turns and origin.warm and origin.handed:
+            return origin.handed < origin.limit
+        return self.pool.may_go(origin)
 
     def origin(self, url: str) -> Origin | None:
         """Return the URL's origin; None when it has none that we would connect to."""
@@ -121,7 +125,8 @@ class CurlSender:
         """Hand the request to libcurl, or let it wait until its origin is warm."""
         own = self._lanes[lane]
         own.unanswered += 1
-        origin = own.origin(request.url)
+        url = request.url
+        origin = own.origins.get(url[: url.find("/", 8)]) or own.origin(url)
         if origin is None:
             self._answer(own, request, forbidden("not an origin this lane may connect to"))
         elif origin.waiting or not own.may_go(origin):

@@ -51,77 +51,100 @@ class Rules:
     open_socket: Callable[["Transfer", pycurl.CurlSockAddr], int]
 
 
-class Transfer(pycurl.Curl):
+class Transfer:
     """A reusable handle; `begin` aims it at a request, `answer` or `failure` reads the result."""
+
+    __slots__ = (
+        "_headers",
+        "_method",
+        "_most_taken",
+        "_setopt",
+        "_size",
+        "_url",
+        "body",
+        "chunks",
+        "given",
+        "handle",
+        "lines",
+        "origin",
+        "refused",
+        "request",
+    )
 
     request: Request
     origin: Origin
 
     def __init__(self, rules: Rules) -> None:
-        super().__init__()
+        self.handle = pycurl.Curl()
         self.body = b""
         self.given = 0
+        """How far the body has been read, and so whether the request has begun to leave."""
         self.refused = False
+        """Whether the guard has refused an address."""
+        self.lines: list[bytes] = []
+        self.chunks: list[bytes] = []
+        self._setopt = self.handle.setopt
         self._url = ""
         self._headers: Sequence[str] | None = None
         self._size = -1
         self._method = ""
         self._most_taken = MOST_TAKEN
-        self._lines: list[bytes] = []
-        self._chunks: list[bytes] = []
         self._set_once(rules)
 
     def _set_once(self, rules: Rules) -> None:
-        setopt = self.setopt
-        setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
-        setopt(pycurl.PIPEWAIT, 1)
-        setopt(pycurl.NOSIGNAL, 1)
         plain = 0 if rules.https_only else pycurl.PROTO_HTTP
-        setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS | plain)
-        setopt(pycurl.PROXY, "")
-        setopt(pycurl.FOLLOWLOCATION, 0)
-        setopt(pycurl.SSL_VERIFYPEER, 1)
-        setopt(pycurl.SSL_VERIFYHOST, 2)
-        setopt(pycurl.CAINFO, rules.ca_path)
-        setopt(pycurl.DNS_CACHE_TIMEOUT, 0)
-        setopt(pycurl.TCP_NODELAY, 1)
-        setopt(pycurl.TCP_KEEPALIVE, 1)
-        setopt(pycurl.CONNECTTIMEOUT_MS, int(min(CONNECT_TIMEOUT_S, rules.timeout_s) * 1000))
-        setopt(pycurl.TIMEOUT_MS, int(rules.timeout_s * 1000))
-        setopt(pycurl.MAXFILESIZE, MOST_TAKEN)
-        setopt(pycurl.USERAGENT, USER_AGENT)
-        setopt(pycurl.HEADERFUNCTION, self._lines.append)
-        setopt(pycurl.WRITEFUNCTION, self._chunks.append)
-        setopt(pycurl.READFUNCTION, self._read)
-        setopt(pycurl.OPENSOCKETFUNCTION, lambda _purpose, where: rules.open_socket(self, where))
+        for option, value in (
+            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
+            (pycurl.PIPEWAIT, 1),
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.PROTOCOLS, pycurl.PROTO_HTTPS | plain),
+            (pycurl.PROXY, ""),
+            (pycurl.FOLLOWLOCATION, 0),
+            (pycurl.SSL_VERIFYPEER, 1),
+            (pycurl.SSL_VERIFYHOST, 2),
+            (pycurl.CAINFO, rules.ca_path),
+            (pycurl.DNS_CACHE_TIMEOUT, 0),
+            (pycurl.TCP_NODELAY, 1),
+            (pycurl.TCP_KEEPALIVE, 1),
+            (pycurl.CONNECTTIMEOUT_MS, int(min(CONNECT_TIMEOUT_S, rules.timeout_s) * 1000)),
+            (pycurl.TIMEOUT_MS, int(rules.timeout_s * 1000)),
+            (pycurl.MAXFILESIZE, MOST_TAKEN),
+            (pycurl.USERAGENT, USER_AGENT),
+            (pycurl.HEADERFUNCTION, self.lines.append),
+            (pycurl.WRITEFUNCTION, self.chunks.append),
+            (pycurl.READFUNCTION, self._read),
+            (pycurl.OPENSOCKETFUNCTION, lambda _purpose, where: rules.open_socket(self, where)),
+        ):
+            self._setopt(option, value)
 
     def begin(self, request: Request, origin: Origin) -> None:
         """Aim the handle at a request. Raises pycurl.error when libcurl cannot take it."""
         self.request = request
         self.origin = origin
         self.given = 0
-        url, headers, body = request.url, request.headers, request.body
+        self.refused = False
+        self.body = body = request.body
+        url, headers = request.url, request.headers
         if url is not self._url:
-            self.setopt(pycurl.URL, url)
+            self._setopt(pycurl.URL, url)
             self._url = url
         if headers is not self._headers:
-            self.setopt(pycurl.HTTPHEADER, headers)
+            self._setopt(pycurl.HTTPHEADER, headers)
             self._headers = headers
         if request.method is not self._method:
             self._set_method(request.method)
-        self.body = body
         if len(body) != self._size:
             self._size = len(body)
-            self.setopt(pycurl.POSTFIELDSIZE, self._size)
+            self._setopt(pycurl.POSTFIELDSIZE, self._size)
         if request.answer_limit > self._most_taken:
             self._most_taken = request.answer_limit
-            self.setopt(pycurl.MAXFILESIZE, self._most_taken)
+            self._setopt(pycurl.MAXFILESIZE, self._most_taken)
 
     def _set_method(self, method: str) -> None:
-        self.unsetopt(pycurl.CUSTOMREQUEST)
-        self.setopt(pycurl.HTTPGET if method == "GET" else pycurl.POST, 1)
+        self.handle.unsetopt(pycurl.CUSTOMREQUEST)
+        self._setopt(pycurl.HTTPGET if method == "GET" else pycurl.POST, 1)
         if method not in ("GET", "POST"):
-            self.setopt(pycurl.CUSTOMREQUEST, method)
+            self._setopt(pycurl.CUSTOMREQUEST, method)
         self._method = method
 
     def _read(self, room: int) -> bytes:
@@ -133,15 +156,19 @@ class Transfer(pycurl.Curl):
 
     def answer(self) -> Answer:
         """Return what came back, and be ready for the next request."""
-        lines, chunks = self._lines, self._chunks
-        body = b"".join(chunks)[: self.request.answer_limit] if chunks else b""
-        answer = Answer(self.getinfo(pycurl.RESPONSE_CODE), LazyHeaders(tuple(lines)), body)
-        self.forget()
+        chunks, lines = self.chunks, self.lines
+        status = self.handle.getinfo(pycurl.RESPONSE_CODE)
+        body = b""
+        if chunks:
+            body = b"".join(chunks)[: self.request.answer_limit]
+            chunks.clear()
+        answer = Answer(status, LazyHeaders(lines[:]), body)
+        lines.clear()
         return answer
 
     def failure(self, code: int, message: str) -> Answer:
         """Return why there is no answer; an answer that broke off in its body is still one."""
-        if self.getinfo(pycurl.RESPONSE_CODE) >= FIRST_FINAL_STATUS:
+        if self.handle.getinfo(pycurl.RESPONSE_CODE) >= FIRST_FINAL_STATUS:
             return self.answer()
         detail = " ".join(f"{message or pycurl.easy_strerror(code)} (curl {code})".split())
         answer = Answer(0, failure=self._why(code, message), detail=detail)
@@ -159,6 +186,5 @@ class Transfer(pycurl.Curl):
 
     def forget(self) -> None:
         """Drop what came back."""
-        self.refused = False
-        self._lines.clear()
-        self._chunks.clear()
+        self.lines.clear()
+        self.chunks.clear()

@@ -1,6 +1,7 @@
 """Keeping a window full: the convenience that both senders share."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from workers.provider import Answer, Request
@@ -18,10 +19,9 @@ def keep_full(
     coming = iter(requests)
     more = True
     while more or gateway.in_flight(lane):
-        while more and gateway.room(lane) > 0:
-            request = next(coming, None)
-            if request is None:
-                more = False
-            else:
-                gateway.submit(lane, request)
+        room = gateway.room(lane)
+        for request in islice(coming, room):
+            gateway.submit(lane, request)
+            room -= 1
+        more = more and room <= 0
         yield from gateway.poll(LONGEST_WAIT_S)

@@ -1,0 +1,327 @@
+"""The admin's work: hold, release, replay, stop, people, keys, topics, the trail."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine, text
+
+from service.domain import one_time_code
+from service.domain.delivery import State
+from service.domain.people import Role
+from service.store import dead_letters, holds, people
+from service.store.session import transaction
+from service.web.charts import chart
+from tests.builders import a_batch, a_story, an_alert
+from tests.web.conftest import PASSWORD, Visitor
+
+Ingest = Callable[..., dict[str, Any]]
+
+
+def staff_id(engine: Engine, email: str) -> int:
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT id FROM staff WHERE email = :e"), {"e": email})
+        return int(found.scalar_one())
+
+
+def test_the_room_shows_every_provider_queue_and_worker(admin: Visitor) -> None:
+    page = admin.get("/control").text
+    for words in ("iPhone and iPad", "Android", "Browsers", "urgent", "normal", "Canary"):
+        assert words in page
+    assert "No worker was seen" in page
+    assert 'data-live="/control/live"' in page
+    live = admin.get("/control/live")
+    assert live.status_code == 200
+    assert "<html" not in live.text
+
+
+def test_a_provider_is_held_with_a_reason_and_released(admin: Visitor, engine: Engine) -> None:
+    admin.submit("/control/providers/apns/hold", reason="The key was revoked")
+    page = admin.get("/control").text
+    assert "The key was revoked" in page
+    assert "admin@news.example" in page
+    admin.submit("/control/providers/apns/release")
+    with transaction(engine) as session:
+        assert not holds.held(session)
+    trail = admin.get("/control/audit").text
+    assert "The key was revoked" in trail
+    assert "release" in trail
+
+
+def test_a_hold_without_a_reason_is_refused_in_words(admin: Visitor, engine: Engine) -> None:
+    admin.submit("/control/providers/apns/hold", reason="  ")
+    assert "Not held" in admin.get("/control").text
+    with transaction(engine) as session:
+        assert not holds.held(session)
+
+
+def test_an_unknown_provider_is_not_there(admin: Visitor) -> None:
+    assert admin.submit("/control/providers/pigeon/hold", reason="x").status_code == 404
+
+
+@pytest.fixture
+def buried(engine: Engine) -> int:
+    """An alert of three deliveries of which two were given up."""
+    with transaction(engine) as session:
+        story = a_story(session, state="published")
+        alert = an_alert(session, story, state="finished", title="It rains")
+        a_batch(session, alert, [State.BURIED, State.BURIED, State.ACCEPTED], provider="apns")
+        reason = "PayloadTooLarge"
+        dead_letters.bury(session, alert.id, 0, 0, "apns", reason, "413", [0, 1])
+        return int(alert.id)
+
+
+def test_what_was_given_up_is_listed_filtered_and_replayed(
+    admin: Visitor, buried: int, engine: Engine
+) -> None:
+    page = admin.get("/control").text
+    assert "PayloadTooLarge" in page
+    assert "PayloadTooLarge" not in admin.get("/control?provider=fcm").text
+    assert "PayloadTooLarge" in admin.get(f"/control?alert={buried}&provider=apns").text
+    chosen = re.search(r'name="letter" value="(\d+)"', page)
+    assert chosen
+    admin.submit("/control/dead-letters/replay", letter=chosen[1])
+    page = admin.get("/control").text
+    assert "2 devices are tried again" in page
+    assert "Nothing was given up" in page
+    with engine.connect() as connection:
+        states = connection.execute(text("SELECT states FROM batch")).scalar_one()
+    assert bytes(states)[:2] == bytes([0, 0])
+
+
+def test_all_that_fit_a_filter_are_replayed_at_once(admin: Visitor, buried: int) -> None:
+    nothing = {"every": "yes", "provider": "fcm"}
+    admin.submit("/control/dead-letters/replay", **nothing)
+    assert "There was nothing to replay" in admin.get("/control").text
+    admin.submit("/control/dead-letters/replay", every="yes", provider="apns")
+    assert "2 devices are tried again" in admin.get("/control").text
+
+
+def test_an_admin_may_try_an_alerts_buried_ones_again_and_an_editor_may_not(
+    admin: Visitor, editor: Visitor, buried: int
+) -> None:
+    assert "PayloadTooLarge" in editor.get(f"/desk/alerts/{buried}").text
+    assert editor.submit(f"/desk/alerts/{buried}/replay").status_code == 403
+    assert admin.submit(f"/desk/alerts/{buried}/replay").status_code == 303
+
+
+def test_a_running_alert_is_shown_and_stopped(admin: Visitor, engine: Engine) -> None:
+    with transaction(engine) as session:
+        story = a_story(session, state="published")
+        alert = an_alert(session, story, state="sending", title="On its way")
+        alert_id = alert.id
+    assert "On its way" in admin.get("/control").text
+    admin.submit(f"/control/alerts/{alert_id}/stop")
+    assert "On its way" not in admin.get("/control/live").text
+    assert "Stopped" in admin.get(f"/desk/alerts/{alert_id}").text
+
+
+def test_people_are_added_reset_disabled_and_enabled(
+    admin: Visitor, app: Any, engine: Engine
+) -> None:
+    admin.submit("/control/people", email="new@news.example", password=PASSWORD, role="editor")
+    new = Visitor(app)
+    assert new.sign_in("new@news.example").status_code == 303
+    person = staff_id(engine, "new@news.example")
+    admin.submit(f"/control/people/{person}/password", password="another long one")
+    assert new.get("/desk").status_code == 303
+    assert new.sign_in("new@news.example", "another long one").status_code == 303
+    admin.submit(f"/control/people/{person}/disable")
+    assert new.get("/desk").status_code == 303
+    assert "Disabled" in admin.get("/control/people").text
+    admin.submit(f"/control/people/{person}/enable")
+    assert new.sign_in("new@news.example", "another long one").status_code == 303
+    admin.submit(f"/control/people/{person}/sign-out")
+    assert new.get("/desk").status_code == 303
+
+
+def test_an_address_can_be_had_once_and_nobody_disables_themselves(
+    admin: Visitor, engine: Engine
+) -> None:
+    fields = {"email": "admin@news.example", "password": PASSWORD, "role": "editor"}
+    answer = admin.submit("/control/people", **fields)
+    assert answer.status_code == 422
+    assert "already a member of staff" in answer.text
+    mine = staff_id(engine, "admin@news.example")
+    assert admin.submit(f"/control/people/{mine}/disable").status_code == 409
+    assert admin.get("/desk").status_code == 200
+
+
+def test_a_key_is_shown_once_works_rotates_and_is_revoked(admin: Visitor, app: Any) -> None:
+    made = admin.submit("/control/keys", name="agency", scope=["stories:write"])
+    found = re.search(r"nzp_[\w-]+", made.text)
+    assert found
+    assert found[0] not in admin.get("/control/people").text
+    machine = TestClient(app, headers={"Authorization": f"Bearer {found[0]}"})
+    story = {"headline": "By key", "body": "<p>x</p>"}
+    assert machine.post("/api/stories", json=story).status_code == 201
+    key = re.search(r"/control/keys/(\d+)/rotate", made.text)
+    assert key
+    rotated = re.search(r"nzp_[\w-]+", admin.submit(f"/control/keys/{key[1]}/rotate").text)
+    assert rotated
+    assert rotated[0] != found[0]
+    admin.submit(f"/control/keys/{key[1]}/revoke")
+    app.state.known_keys._kept.clear()
+    assert machine.post("/api/stories", json=story).status_code == 401
+
+
+def test_a_key_without_a_scope_is_refused_in_words(admin: Visitor) -> None:
+    answer = admin.submit("/control/keys", name="idle")
+    assert answer.status_code == 422
+    assert "can do nothing" in answer.text
+
+
+def test_topics_are_added_labelled_and_listed(admin: Visitor, visitor: Visitor) -> None:
+    admin.submit("/control/topics", path="sport/tennis", label="Tennis & more")
+    assert "Tennis &amp; more" in visitor.get("/topics").text
+    assert admin.submit("/control/topics", path="No!").status_code == 422
+
+
+def follows(visitor: Visitor) -> list[str]:
+    return list(visitor.get("/me/state").json()["follows"])
+
+
+def test_a_topic_moves_with_all_below_it_and_its_followers_come_along(
+    admin: Visitor, visitor: Visitor, ingest: Ingest
+) -> None:
+    ingest("Ace", topics=["games/tennis/doubles"])
+    visitor.post("/me/follow", data={"topic": "games/tennis"})
+    assert admin.submit("/control/topics/move", **{"from": "games/tennis", "to": "sport/tennis"})
+    assert follows(visitor) == ["sport/tennis"]
+    assert "Ace" in visitor.get("/topics/sport/tennis/doubles").text
+    assert visitor.get("/topics/games/tennis").status_code == 404
+    assert visitor.get("/topics/sport").status_code == 200
+
+
+def test_two_topics_become_one_and_who_followed_both_follows_once(
+    admin: Visitor, visitor: Visitor, ingest: Ingest
+) -> None:
+    ingest("Ace", topics=["tennis", "lawn-tennis"])
+    visitor.post("/me/follow", data={"topic": ["tennis", "lawn-tennis"]})
+    admin.submit("/control/topics/move", **{"from": "lawn-tennis", "to": "tennis"})
+    assert follows(visitor) == ["tennis"]
+    page = visitor.get("/topics/tennis").text
+    assert page.count("Ace</a>") == 1
+    assert visitor.get("/topics/lawn-tennis").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("world", "world"), ("world", "world/asia"), ("chess", "sport"), ("world", "story/1")],
+)
+def test_an_impossible_move_is_refused_in_words(
+    admin: Visitor, ingest: Ingest, source: str, target: str
+) -> None:
+    ingest("Rain", topics=["world/asia"])
+    answer = admin.submit("/control/topics/move", **{"from": source, "to": target})
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+
+
+def test_topics_of_a_running_alert_stay_where_they_are(
+    admin: Visitor, ingest: Ingest, engine: Engine
+) -> None:
+    ingest("Rain", topics=["world"])
+    with transaction(engine) as session:
+        alert = an_alert(session, a_story(session, state="published"), state="sending")
+        alert_id = alert.id
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE alert SET topic_ids = ARRAY(SELECT id FROM topic WHERE path = 'world') "
+                "WHERE id = :id"
+            ),
+            {"id": alert_id},
+        )
+    answer = admin.submit("/control/topics/move", **{"from": "world", "to": "earth"})
+    assert answer.status_code == 422
+    assert "is running" in answer.text
+
+
+@pytest.fixture
+def ann(engine: Engine, app: Any) -> Visitor:
+    with transaction(engine) as session:
+        people.add_staff(session, "ann@news.example", PASSWORD, Role.EDITOR)
+    visitor = Visitor(app)
+    assert visitor.sign_in("ann@news.example").status_code == 303
+    return visitor
+
+
+def turn_codes_on(ann: Visitor) -> str:
+    page = ann.get("/desk/account").text
+    secret = re.search(r'mono secret">([A-Z2-7]+)<', page)
+    signed = re.search(r'name="signed" value="([^"]+)"', page)
+    assert secret
+    assert signed
+    code = one_time_code.code_at(secret[1], datetime.now(UTC))
+    answer = ann.submit("/desk/account/code", signed=signed[1], code=code)
+    assert answer.status_code == 303
+    return secret[1]
+
+
+def test_with_codes_on_the_password_alone_opens_nothing(ann: Visitor, app: Any) -> None:
+    secret = turn_codes_on(ann)
+    again = Visitor(app)
+    asked = again.sign_in("ann@news.example")
+    assert asked.status_code == 200
+    assert "newszop_staff" not in again.cookies
+    ticket = re.search(r'name="ticket" value="([^"]+)"', asked.text)
+    assert ticket
+    wrong = again.post("/login/code", data={"ticket": ticket[1], "code": "000000"})
+    assert wrong.status_code == 401
+    code = one_time_code.code_at(secret, datetime.now(UTC))
+    assert again.post("/login/code", data={"ticket": ticket[1], "code": code}).status_code == 303
+    assert again.get("/desk").status_code == 200
+    shoulder = Visitor(app).post("/login/code", data={"ticket": ticket[1], "code": code})
+    assert shoulder.status_code == 401
+    forged = Visitor(app).post("/login/code", data={"ticket": "1.x.y", "code": code})
+    assert forged.status_code == 401
+
+
+def test_codes_can_be_turned_off_by_oneself_or_by_an_admin(
+    ann: Visitor, admin: Visitor, app: Any, engine: Engine
+) -> None:
+    turn_codes_on(ann)
+    assert ann.submit("/desk/account/no-code", present="wrong").status_code == 422
+    assert ann.submit("/desk/account/no-code", present=PASSWORD).status_code == 303
+    turn_codes_on(ann)
+    admin.submit(f"/control/people/{staff_id(engine, 'ann@news.example')}/no-code")
+    assert ann.get("/desk").status_code == 303
+    assert Visitor(app).sign_in("ann@news.example").status_code == 303
+
+
+def test_a_new_password_ends_every_session(ann: Visitor, app: Any) -> None:
+    fields = {"present": PASSWORD, "password": "quite another one"}
+    wrong = ann.submit("/desk/account/password", **(fields | {"present": "wrong"}))
+    assert wrong.status_code == 422
+    assert ann.submit("/desk/account/password", **fields).status_code == 303
+    assert ann.get("/desk").status_code == 303
+    assert Visitor(app).sign_in("ann@news.example", "quite another one").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("moment", "code"),
+    [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (20000000000, "353130")],
+)
+def test_codes_are_those_of_the_standard(moment: int, code: str) -> None:
+    secret = one_time_code.encode_secret(b"12345678901234567890")
+    at = datetime.fromtimestamp(moment, UTC)
+    assert one_time_code.code_at(secret, at) == code
+    assert one_time_code.step_of(secret, code, at) == moment // 30
+    assert one_time_code.step_of(secret, "123456", at) is None
+
+
+def test_a_chart_of_nothing_is_a_flat_line() -> None:
+    flat = chart({}, 60)
+    assert (flat.top, flat.total) == (0, 0)
+    assert flat.line.startswith("M0.0,100.0L")
+
+
+def test_a_chart_adds_its_series_and_its_highest_point_is_near_the_top() -> None:
+    drawn = chart({"apns": [0, 5, 0], "fcm": [1, 5, 0]}, 3)
+    assert (drawn.top, drawn.total) == (10, 11)
+    assert "500.0,4.0" in drawn.line
+    assert drawn.by_name == {"apns": 5, "fcm": 6}
