@@ -84,7 +84,9 @@ def hold(work: Work, settings: Settings, provider: str, reason: str, caller: Cal
     if not words or len(words) > MAX_REASON or not words.isprintable():
         raise Invalid("reason", f"Say why, in 1 to {MAX_REASON} characters.")
     _know(work, settings, provider)
-    holds.hold(work.session, provider, words, caller.label)
+    # A key may be called anything, but only a worker's hold is ended by a probe.
+    by = caller.name if caller.label == holds.WORKER else caller.label
+    holds.hold(work.session, provider, words, by)
     audit.write(
         work.session, caller.name, "hold", f"provider:{provider}", reason=words, by=caller.label
     )

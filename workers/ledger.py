@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import text
 from sqlmodel import Session
 
-from service.store import batches, dead_letters, devices
+from service.store import batches, dead_letters, devices, holds
 from service.store.session import DATABASE_AWAY, transaction
 from workers.lane import Lane
 from workers.lease import Lease
@@ -71,10 +71,16 @@ def _write(
 
 
 def _judge(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
-    """Doubtful evidence counts only beside an acceptance of the same provider and alert."""
+    """Doubtful evidence counts only beside an acceptance of the same provider and alert.
+
+    Where the provider is held, the doubts are over our own mistake, and nobody's attempt burns.
+    """
     if not lease.doubtful:
         return
     believed = lane.accepted > 0 or batches.accepted_by(session, turn.alert_id, lane.name)
+    if not believed and lane.name in holds.held(session):
+        lease.spare_doubtful("its provider was held meanwhile")
+        return
     suspects = lease.judge_doubtful(believed=believed)
     if suspects:
         devices.suspect(session, suspects)

@@ -56,6 +56,17 @@ class Returned:
     providers: frozenset[str] = frozenset()
 
 
+_JOIN = """
+UPDATE dead_letter SET positions = positions || CAST(:positions AS smallint[])
+WHERE alert_id = :alert AND shard_n = :shard_n AND n = :n AND reason = :reason
+AND answer = :answer AND replayed_at IS NULL RETURNING id
+"""
+_ADD = """
+INSERT INTO dead_letter (id, alert_id, shard_n, n, provider, reason, answer, positions)
+VALUES (:id, :alert, :shard_n, :n, :provider, :reason, :answer, CAST(:positions AS smallint[]))
+"""
+
+
 def bury(
     session: Session,
     alert_id: int,
@@ -79,24 +90,8 @@ def bury(
         "answer": _bounded(answer, MAX_ANSWER),
         "positions": list(positions),
     }
-    joined = session.execute(
-        text(
-            "UPDATE dead_letter SET positions = positions || CAST(:positions AS smallint[]) "
-            "WHERE alert_id = :alert AND shard_n = :shard_n AND n = :n AND reason = :reason "
-            "AND answer = :answer AND replayed_at IS NULL RETURNING id"
-        ),
-        values,
-    ).first()
-    if joined is not None:
-        return
-    session.execute(
-        text(
-            "INSERT INTO dead_letter (id, alert_id, shard_n, n, provider, reason, answer, "
-            "positions) VALUES (:id, :alert, :shard_n, :n, :provider, :reason, :answer, "
-            "CAST(:positions AS smallint[]))"
-        ),
-        values | {"id": new_id()},
-    )
+    if session.execute(text(_JOIN), values).first() is None:
+        session.execute(text(_ADD), values | {"id": new_id()})
 
 
 def _bounded(said: str, most: int) -> str:

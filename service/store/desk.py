@@ -250,7 +250,7 @@ def accepted_per_minute(session: Session, now: datetime, minutes: int) -> dict[s
     """Return how many pushes each provider took in each of the last minutes, the oldest first."""
     values = {"now": now, "since": now - timedelta(minutes=minutes, hours=6), "last": minutes - 1}
     found: dict[str, list[int]] = {}
-    for minutes_ago, provider, accepted in session.execute(_PER_MINUTE, values).tuples():
+    for minutes_ago, provider, accepted in session.execute(_PER_MINUTE, values):
         series = found.setdefault(str(provider), [0] * minutes)
         series[minutes - 1 - minutes_ago] = int(accepted)
     return found

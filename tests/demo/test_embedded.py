@@ -90,7 +90,7 @@ def test_the_password_is_for_its_owner_only(servers):
 def test_a_folder_has_one_holder(servers):
     with pytest.raises(AlreadyRunning, match="running already"):
         Embedded(servers.folder).start()
-    assert tables(servers.database_url)
+    assert servers.postgres.child.is_running()
 
 
 def test_both_end_with_their_starter_and_start_again(tmp_path):

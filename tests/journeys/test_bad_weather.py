@@ -1,0 +1,140 @@
+"""Providers in trouble, and ourselves at fault: every device ends in one right state."""
+
+from collections import Counter
+
+import psycopg
+import pytest
+
+
+def live_devices(system, addresses):
+    """How many of these addresses are still used."""
+    with psycopg.connect(system.servers.database_url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM device WHERE address = ANY(%s) AND gone_at IS NULL", (addresses,)
+        ).fetchone()
+    return row[0]
+
+
+def providers(system):
+    return {p["name"]: p for p in system.answer("GET", "/api/admin/providers")["items"]}
+
+
+def release(system, name):
+    if providers(system)[name]["held"]:
+        system.answer("DELETE", f"/api/admin/providers/{name}/hold")
+
+
+@pytest.fixture
+def mended(system):
+    """Clears the sky and every hold afterwards, so that no journey leaves a mess to the next."""
+    yield
+    system.control.delete("/control/weather").raise_for_status()
+    for name in ("apns", "fcm", "webpush"):
+        release(system, name)
+
+
+def always(provider, status, reason):
+    """Weather in which a provider answers everything the same way."""
+    entry = {"status": status, "body": {"reason": reason}, "count": 1_000_000}
+    return {"provider": provider, "script": [entry]}
+
+
+@pytest.mark.timeout(200)
+def test_every_device_of_ten_thousand_ends_in_one_right_state_in_foul_weather(
+    system, people, mended
+):
+    addresses = people.crowd({"apns": 4000, "fcm": 6000})
+    shares = {"503": 0.10, "429": 0.05, "reset": 0.0005, "gone": 0.03, "refused": 0.02}
+    for provider in ("apns", "fcm"):
+        system.weather(provider=provider, share=shares, retry_after=1, seed=5)
+    alert = system.send(system.ingest(topics=[people.topic]))
+    system.await_true(
+        lambda: system.alert(alert)["totals"]["accepted"] > 8000, "most are served", 150
+    )
+    system.control.delete("/control/weather").raise_for_status()
+    report = system.finished(alert, within_s=60)
+    totals = report["totals"]
+    assert totals["planned"] == 10_000
+    assert totals["accepted"] + totals["gone"] + totals["buried"] == 10_000
+    assert live_devices(system, addresses) == 10_000 - totals["gone"]
+    assert totals["gone"] > 200
+    pushed = Counter()
+    after = 0
+    while after is not None:
+        page = system.pushes(alert_id=alert["id"], after=after, limit=10_000)
+        pushed.update(item["address"] for item in page["items"])
+        after = page["next"]
+    assert len(pushed) >= totals["accepted"]
+
+
+def test_a_wrong_apns_environment_forgets_nobody_and_says_what_to_do(system, people, mended):
+    addresses = people.crowd({"apns": 300})
+    system.weather(**always("apns", 400, "BadDeviceToken"))
+    alert = system.send(system.ingest(topics=[people.topic]))
+    system.await_true(lambda: providers(system)["apns"]["held"], "apns is held")
+    assert "environment" in providers(system)["apns"]["reason"]
+    assert live_devices(system, addresses) == 300
+    system.control.delete("/control/weather").raise_for_status()
+    release(system, "apns")
+    report = system.finished(alert)
+    assert report["totals"]["accepted"] == 300
+
+
+def test_a_wrong_apns_environment_in_a_batch_of_five_forgets_nobody_either(system, people, mended):
+    addresses = people.crowd({"apns": 5})
+    system.weather(**always("apns", 400, "BadDeviceToken"))
+    alert = system.send(system.ingest(topics=[people.topic]))
+    report = system.finished(alert)
+    assert report["totals"]["buried"] == 5
+    assert live_devices(system, addresses) == 5
+    system.control.delete("/control/weather").raise_for_status()
+    assert system.answer("POST", f"/api/alerts/{alert['id']}/replay")["devices"] == 5
+    system.await_true(
+        lambda: system.alert(alert)["totals"]["accepted"] == 5, "the replay is accepted"
+    )
+
+
+def test_a_revoked_key_holds_the_provider_and_burns_nobodys_attempt(system, people, mended):
+    addresses = people.crowd({"apns": 50, "fcm": 50})
+    system.weather(**always("apns", 403, "InvalidProviderToken"))
+    alert = system.send(system.ingest(topics=[people.topic]))
+    system.await_true(lambda: providers(system)["apns"]["held"], "apns is held")
+    system.await_true(
+        lambda: system.alert(alert)["by_provider"]["fcm"]["accepted"] == 50, "fcm goes on"
+    )
+    reason = providers(system)["apns"]["reason"]
+    assert reason.endswith(".")
+    assert "key" in reason.lower()
+    assert live_devices(system, addresses) == 100
+    system.control.delete("/control/weather").raise_for_status()
+    release(system, "apns")
+    assert system.finished(alert)["totals"]["accepted"] == 100
+
+
+def test_a_wrong_payload_ends_the_alert_on_that_provider_only(system, people, mended):
+    addresses = people.crowd({"apns": 50, "fcm": 50})
+    system.weather(**always("apns", 400, "BadCollapseId"))
+    alert = system.send(system.ingest(topics=[people.topic]))
+    report = system.finished(alert)
+    assert report["by_provider"]["fcm"]["accepted"] == 50
+    apns = report["by_provider"]["apns"]
+    assert apns["buried"] > 0
+    assert apns["buried"] + apns["cancelled"] == 50
+    assert live_devices(system, addresses) == 100
+    letters = system.answer("GET", f"/api/admin/dead-letters?alert={alert['id']}")["items"]
+    assert sum(letter["devices"] for letter in letters) == apns["buried"]
+    assert "BadCollapseId" in letters[0]["reason"] + letters[0]["answer"]
+
+
+def test_one_devices_429_does_not_slow_the_others(system, people, mended):
+    addresses = people.crowd({"apns": 200})
+    system.weather(
+        provider="apns",
+        address=addresses[0],
+        script=[
+            {"status": 429, "body": {"reason": "TooManyRequests"}, "retry_after": 2, "count": 1}
+        ],
+    )
+    report = system.finished(system.send(system.ingest(topics=[people.topic])))
+    assert report["totals"]["accepted"] == 200
+    assert report["timing"]["p90_ms"] < report["timing"]["last_ms"]
