@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 
@@ -192,6 +193,36 @@ def test_a_database_that_is_away_is_one_line(newszop):
 
 def test_calling_without_a_key_says_which_setting_is_missing(newszop, tmp_path):
     assert newszop("alert", "show", "1", fails=True, DATA=str(tmp_path)).startswith("NEWSZOP_KEY")
+
+
+LONG_WORK = """
+from service.commands.telling import progress
+with progress("Readers", 1000) as tell:
+    for done in range(0, 1001, 50):
+        tell(done)
+"""
+
+
+def test_long_work_shows_a_bar_on_a_terminal():
+    ours, theirs = pty.openpty()
+    environment = {"PATH": os.environ["PATH"], "TERM": "xterm-256color"}
+    command = [sys.executable, "-c", LONG_WORK]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
+        process.wait(60)
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "\x1b[" in shown
+    assert "━" in shown
+    assert "1000/1000" in shown
+
+
+def test_long_work_tells_plain_lines_elsewhere():
+    answer = subprocess.run(
+        [sys.executable, "-c", LONG_WORK], capture_output=True, text=True, timeout=60, check=True
+    )
+    tenths = [f"Readers: {done:,} of 1,000" for done in range(100, 1001, 100)]
+    assert answer.stdout.splitlines() == tenths
 
 
 def test_every_setting_is_printed_with_what_it_is_for(newszop):

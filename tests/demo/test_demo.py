@@ -11,7 +11,10 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from service.cli import app
+from service.commands.telling import Failed
 from service.embedded import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -141,6 +144,30 @@ def test_an_alert_reaches_every_device_once(demo):
     assert len(report["by_provider"]) >= 3
 
 
+def test_a_story_its_alert_and_its_report_come_from_the_shell_too(demo, folder):
+    def newszop(*arguments: str) -> list[str]:
+        result = CliRunner().invoke(app, arguments, env={"DATA": str(folder)})
+        assert result.exception is None, result.exception
+        return result.stdout.splitlines()
+
+    story = ("--headline", "From a shell", "--body", "It works.", "--topic", "sport/tennis")
+    said = newszop("story", "send", *story, "--alert", "--watch")
+    alert = said[1].split()[1]
+    assert said[0].startswith("Story ")
+    assert any(line.startswith("finished: ") for line in said)
+    row = newszop("alert", "show", alert)[-1].split("\t")
+    assert int(row[1]) == int(row[4]) > 0
+    assert newszop("alert", "watch", alert)[-1].split("\t") == row
+    assert newszop("alert", "stop", alert, "--reason", "too late")[0].startswith(f"Alert {alert}")
+
+
+def test_a_refusal_of_the_service_is_one_line(demo, folder):
+    result = CliRunner().invoke(app, ["story", "send"], env={"DATA": str(folder)})
+    assert isinstance(result.exception, Failed)
+    assert "headline" in str(result.exception)
+    assert "\n" not in str(result.exception)
+
+
 def test_the_demos_stories_are_there_in_their_scripts(demo):
     stories = httpx.get(f"{demo['url']}/api/stories").raise_for_status().json()["items"]
     headlines = "".join(story["headline"] for story in stories)
@@ -199,7 +226,7 @@ def test_a_later_start_finds_the_data_and_the_environment_wins_and_a_kill_leaves
     alert, _ = push(demo)
     assert running.end(signal.SIGINT)
 
-    again = Running(running.folder, NEWSZOP_PROVIDERS="console", NEWSZOP_SITE_NAME="Kurier")
+    again = Running(running.folder, NEWSZOP_SITE_NAME="Kurier")
     now = again.await_ready()
     logins = ("admin", "editor", "ingester")
     assert [now[name] for name in logins] == [demo[name] for name in logins]
@@ -207,6 +234,4 @@ def test_a_later_start_finds_the_data_and_the_environment_wins_and_a_kill_leaves
     with httpx.Client(base_url=now["url"], headers=headers) as api:
         assert api.get(f"/api/alerts/{alert}").json()["totals"]["accepted"] == 120
         assert api.get("/openapi.json").json()["info"]["title"] == "Kurier Push"
-        providers = api.get("/api/admin/providers").json()["items"]
-        assert [provider["name"] for provider in providers] == ["console"]
     assert again.end(signal.SIGKILL)
