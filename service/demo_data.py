@@ -21,6 +21,7 @@ from sqlmodel import Session
 
 from service.demo_settings import Standins
 from service.domain.people import Role, Scope
+from service.domain.topic import with_ancestors
 from service.store import people, seeding
 from service.store.session import transaction
 from service.store.specimens import Browser
@@ -98,8 +99,8 @@ def ensure_readers(url: str, wanted: int, standins: Standins, progress: Progress
     there = row[0] if row else 0
     if there >= wanted:
         return
-    paths = {path for story in stories() for path in story["topics"]}
-    topics = {path: 1 / n for n, path in enumerate([*sorted(paths), *seeding.TOPICS], 1)}
+    told = with_ancestors(path for story in stories() for path in story["topics"])
+    topics = {path: 1 / n for n, path in enumerate(dict.fromkeys([*told, *seeding.TOPICS]), 1)}
     providers = {name: n for name, n in PROVIDERS.items() if name in standins.providers}
     mix = seeding.Mix(topics=topics, providers=providers, browsers=browsers(standins.control))
     with progress("Readers", wanted - there) as tell:

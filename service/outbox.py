@@ -64,7 +64,7 @@ class Outbox:
         self.waiting.append(message)
 
     def flush(self) -> None:
-        """Send what was kept. Never raises: the rows are the truth and sweep repeats what is lost."""
+        """Send what was kept. Never raises: the rows are the truth, and sweep repeats the rest."""
         messages, self.waiting = self.waiting, []
         for message in messages:
             try:

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field(
         validation_alias="REDIS_URL",
-        description="Where Redis is, as redis://host:port/0: the broker; may be wiped at any moment.",
+        description="Where Redis is, as redis://host:port/0: the broker; may be wiped at any time.",
     )
     secret_key: str = Field(
         description="Signs receipts and forms; at least 16 characters, the same in all processes."
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     app_url_android: str = Field("", description="The Play Store page, for visitors on Android.")
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("console",),
-        description="Which providers are used, comma-separated: apns, fcm, webpush, hms, expo, console.",
+        description="The providers in use, comma-separated: apns, fcm, webpush, hms, expo, console.",
     )
     sender: Literal["curl", "httpx"] = Field(
         "curl", description="Which HTTP client pushes: libcurl (fast) or httpx (easy to trace)."
@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     )
     page_check_url: str = Field(
         "",
-        description="Origin asked for a story's page before its scheduled alert; default PUBLIC_URL.",
+        description="Origin asked for a story's page before a scheduled alert; default PUBLIC_URL.",
     )
     request_timeout_s: float = Field(
         15.0, gt=0, le=120, description="Seconds a provider may take to answer one push."

@@ -54,6 +54,10 @@ class Bucket:
         self.paused_until = max(self.paused_until, now + seconds)
         self.tokens = 0.0
 
+    def ease(self, refused: float) -> None:
+        """Go on at a rate lower by the share of pushes that were refused, without a pause."""
+        self.share = max(self.share * (1 - refused), FLOOR)
+
     def _rate(self, pace: Pace, now: float) -> float:
         ramped = 1.0 if pace.ramp_s <= 0 else (now - self.ramp_from) / pace.ramp_s
         return pace.per_second * max(min(ramped, 1.0) * self.share, FLOOR)

@@ -35,11 +35,14 @@ def read(turn: Turn, request: Request, answer: Answer, at_ms: int) -> None:
     lease: Lease
     lane, lease, generation = request.tag
     lease.flying.difference_update(request.positions)
+    lane.answers += len(request.positions)
     verdicts = lane.provider.read_answer(answer, request.positions)
     for position, verdict in zip(request.positions, verdicts, strict=True):
         if type(verdict) is Accepted:
             lease.accept(position, at_ms)
             lane.accepted += 1
+            if verdict.follow_up is not None:
+                lease.follow_up(position, verdict.follow_up)
             if lane.probing:
                 _release(turn, lane)
         else:
@@ -81,11 +84,26 @@ def _slow_down(turn: Turn, lane: Lane, verdict: TryLater, request: Request | Non
     if verdict.reconnect:
         turn.process.gateway.refresh(lane.name)
     if verdict.scope is Scope.PROVIDER:
-        seconds = (verdict.after or PROJECT_PAUSE).total_seconds()
-        turn.process.rates.slow(lane.name, seconds)
-        lane.pause(seconds)
+        lane.throttled += 1
+        lane.throttle_s = max(lane.throttle_s, (verdict.after or PROJECT_PAUSE).total_seconds())
     elif verdict.scope is Scope.ORIGIN and request is not None:
         lane.pause_origin(request.url, (verdict.after or ORIGIN_PAUSE).total_seconds())
+
+
+def adjust_pace(turn: Turn) -> None:
+    """Slow a provider's whole project down as far as it asked since the last look.
+
+    Where most answers say "too many", everybody pauses. A few among many yeses are what a quota
+    looks like from below: those few wait as they were told, and the rate goes down by their share.
+    """
+    for lane in turn.lanes.values():
+        if lane.throttled * 2 > lane.answers:
+            turn.process.rates.slow(lane.name, lane.throttle_s)
+            lane.pause(lane.throttle_s)
+        elif lane.throttled:
+            turn.process.rates.ease(lane.name, lane.throttled / lane.answers)
+        lane.answers = lane.throttled = 0
+        lane.throttle_s = 0.0
 
 
 def _sender_rejected(turn: Turn, lane: Lane, verdict: SenderRejected) -> None:

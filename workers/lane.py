@@ -38,6 +38,9 @@ class Lane:
     probing: bool = False
     ended: bool = False
     accepted: int = 0
+    answers: int = 0
+    throttled: int = 0
+    throttle_s: float = 0.0
     doubts: int = 0
     rejected_why: str = ""
     look_again_at: float = 0.0

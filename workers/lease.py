@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 
 from service.domain.delivery import Delivery, Effect, State, Step, next_step
-from service.domain.verdict import Accepted, TryLater, Verdict
+from service.domain.verdict import Accepted, FollowUp, TryLater, Verdict
 from service.store.batches import Claimed, Fate, Write
 
 _EPOCH = datetime.fromtimestamp(0).astimezone()
@@ -55,6 +55,7 @@ class Lease:
     doubtful: dict[int, tuple[int, str]] = field(default_factory=dict)
     buried: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     accepted_at: dict[int, int] = field(default_factory=dict)
+    tickets: list[tuple[str, int, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Take over the states, and the waits that are not over yet."""
@@ -86,6 +87,11 @@ class Lease:
         self.states[position] = AFTER_ACCEPTED[self.states[position]]
         slot = at_ms - at_ms % STEP_MS
         self.accepted_at[slot] = self.accepted_at.get(slot, 0) + 1
+
+    def follow_up(self, position: int, ticket: FollowUp) -> None:
+        """Note that this yes is only a ticket."""
+        seconds = ticket.after.total_seconds()
+        self.tickets.append((ticket.ticket, self.device_ids[position], seconds))
 
     def settle(self, position: int, verdict: Verdict, answer: str = "") -> Effect:
         """Decide what follows from any other verdict and note it; returns what else it asks."""
@@ -199,5 +205,6 @@ class Lease:
     def written(self) -> None:
         """Forget what the last write has put on record."""
         self.accepted_at = {}
+        self.tickets = []
         self.buried = {}
         self.gone = []

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import text
 from sqlmodel import Session
 
-from service.store import batches, dead_letters, devices, holds
+from service.store import batches, dead_letters, devices, follow_ups, holds
 from service.store.session import DATABASE_AWAY, transaction
 from workers.lane import Lane
 from workers.lease import Lease
@@ -87,9 +87,11 @@ def _judge(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
 
 
 def _write_exceptions(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
-    """Forget gone devices and keep dead letters, in the transaction of the states."""
+    """Forget gone devices, keep dead letters and tickets, in the transaction of the states."""
     if lease.gone:
         devices.forget(session, lease.gone, f"{lane.name} said it is gone")
+    if lease.tickets:
+        follow_ups.keep(session, lane.name, lease.tickets)
     shard_n, n = lease.key
     for letter in lease.dead_letters():
         dead_letters.bury(

@@ -36,6 +36,8 @@ if what == 'slow' then
   if now >= paused_until then share = math.max(share / 2, floor) end
   paused_until = math.max(paused_until, now + amount)
   tokens = 0
+elseif what == 'ease' then
+  share = math.max(share * (1 - amount), floor)
 elseif now >= paused_until then
   granted = math.max(math.min(amount, math.floor(tokens)), 0)
   tokens = tokens - granted

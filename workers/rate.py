@@ -46,6 +46,10 @@ class Meter(Protocol):
         """Pause, and go on more slowly."""
         ...
 
+    def ease(self, refused: float, now: float) -> None:
+        """Go on more slowly by the share that was refused."""
+        ...
+
 
 class Rates:
     """Every provider's pace. A provider without a limit costs one look into a dict."""
@@ -77,6 +81,12 @@ class Rates:
         meter = self._meters.setdefault(name, Pause())
         meter.slow(seconds, now)
 
+    def ease(self, name: str, refused: float) -> None:
+        """Lower the rate by the share of pushes that were refused for the project's sake."""
+        meter = self._meters.get(name)
+        if meter is not None:
+            meter.ease(refused, time.monotonic())
+
 
 class Pause:
     """A provider that has no known limit, and has once asked for a pause."""
@@ -95,6 +105,9 @@ class Pause:
     def slow(self, seconds: float, now: float) -> None:
         """Pause."""
         self._until = max(self._until, now + seconds)
+
+    def ease(self, refused: float, now: float) -> None:
+        """Do nothing: there is no rate to lower."""
 
 
 class SharedMeter:
@@ -136,6 +149,11 @@ class SharedMeter:
         self._look_again_at = now
         if self._ask("slow", seconds, now) is None:
             self._local.slow(seconds, now)
+
+    def ease(self, refused: float, now: float) -> None:
+        """Lower every worker's rate, or at least this one's."""
+        if self._ask("ease", refused, now) is None:
+            self._local.ease(refused)
 
     def _fetch(self, amount: int, now: float) -> int:
         shared = self._ask("take", amount, now)

@@ -38,8 +38,10 @@ def run(turn: Turn) -> End:
         supply.top_up(turn)
         supply.feed(turn)
         _hear(turn)
-        if _write_is_due(turn) and not ledger.flush(turn):
-            return End.LOST
+        if _write_is_due(turn):
+            consequences.adjust_pace(turn)
+            if not ledger.flush(turn):
+                return End.LOST
         end = _reason_to_end(turn)
     for lane in turn.lanes.values():
         lane.stop_sending()

@@ -16,6 +16,7 @@ from service.domain.delivery import State
 from service.domain.story import StoryState
 from service.store import batches, lifecycle, lost, shards
 from service.store.session import transaction
+from workers import housekeeping
 from workers.process import Process
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ def sweep(process: Process) -> None:
                 search(process)
             except SQLAlchemyError as error:
                 log.warning("sweep", search=search.__name__, error=type(error).__name__)
+        housekeeping.keep_house(process)
 
 
 def _start_due(process: Process) -> None:

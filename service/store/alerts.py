@@ -21,6 +21,9 @@ from service.domain.subscription import Urgency
 from service.store import ledger, paging, receipts
 from service.store.schema import AlertRow
 
+CANARY = "canary"
+"""Who creates the dry-run alerts that prove the whole way works."""
+
 ONE_FIRST = "alert_one_first"
 RUNNING = (AlertState.PLANNING.value, AlertState.SENDING.value)
 """The states in which pushes may be leaving."""
@@ -57,8 +60,8 @@ def lock(session: Session, alert_ids: Sequence[int]) -> list[Alert]:
 
 
 def page(session: Session, cursor: str | None, limit: int) -> paging.Page[Report]:
-    """Return the newest alerts, each with what became of it."""
-    wanted = select(_ALERT).order_by(*_NEWEST).limit(limit + 1)
+    """Return the newest alerts, each with what became of it; canaries are not news."""
+    wanted = select(_ALERT).where(_A.created_by != CANARY).order_by(*_NEWEST).limit(limit + 1)
     after = paging.read_moment(cursor)
     if after is not None:
         wanted = wanted.where(tuple_(_A.created_at, _A.id) < tuple_(*after))

@@ -10,10 +10,9 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.alert import AlertState
+from service.store.alerts import CANARY
 
 WINDOW_S = 60
-CANARY = "canary"
-"""Who creates the dry-run alerts that prove the whole way works."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,7 +173,6 @@ class SubscriptionRow(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "subscription"
     __table_args__: ClassVar[Any] = (
-        Index("subscription_reader", "reader_id", postgresql_include=["topic_id"]),
         Index(
             "subscription_fan_out",
             "topic_id",
@@ -244,7 +243,7 @@ class RevisionRow(SQLModel, table=True):
 
 
 class AlertRow(SQLModel, table=True):
-    """An alert: the outbox. `totals` is written when it is final; until then batches are counted.
+    """An alert: the outbox. Its totals are counted from its batches; nothing is kept twice.
 
     `void` is a first alert that ended with nothing accepted: it frees the story's one place.
     `takes_over` is a correction that stopped its source in the middle: whom that had not reached
@@ -401,6 +400,18 @@ class ReceiptRow(SQLModel, table=True):
     shard_n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     marks: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class FollowUpRow(SQLModel, table=True):
+    """A ticket that a provider gave for its yes: what became of the push is asked for later."""
+
+    __tablename__: ClassVar[str] = "follow_up"
+    __table_args__: ClassVar[Any] = (Index("follow_up_due", "provider", "due_at"),)
+    provider: str = Field(sa_column=Column(Text, primary_key=True))
+    ticket: str = Field(sa_column=Column(Text, primary_key=True))
+    device_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    due_at: datetime = _moment()
+    created_at: datetime = _moment(now=True)
 
 
 class HoldRow(SQLModel, table=True):

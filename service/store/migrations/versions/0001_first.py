@@ -81,6 +81,21 @@ def upgrade() -> None:  # noqa: PLR0915 - a table or an index a line
         unique=False,
     )
     op.create_table(
+        "follow_up",
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("ticket", sa.Text(), nullable=False),
+        sa.Column("device_id", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("provider", "ticket"),
+    )
+    op.create_index("follow_up_due", "follow_up", ["provider", "due_at"], unique=False)
+    op.create_table(
         "hold",
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -514,19 +529,11 @@ def upgrade() -> None:  # noqa: PLR0915 - a table or an index a line
         postgresql_include=["muted_until"],
         postgresql_where=sa.text("muted_until IS NOT NULL"),
     )
-    op.create_index(
-        "subscription_reader",
-        "subscription",
-        ["reader_id"],
-        unique=False,
-        postgresql_include=["topic_id"],
-    )
     for statement in BEYOND_TABLES:
         op.execute(statement)
 
 
 def downgrade() -> None:  # noqa: PLR0915 - the same
-    op.drop_index("subscription_reader", table_name="subscription", postgresql_include=["topic_id"])
     op.drop_index(
         "subscription_muted",
         table_name="subscription",
@@ -600,6 +607,8 @@ def downgrade() -> None:  # noqa: PLR0915 - the same
     op.drop_index("idempotency_age", table_name="idempotency")
     op.drop_table("idempotency")
     op.drop_table("hold")
+    op.drop_index("follow_up_due", table_name="follow_up")
+    op.drop_table("follow_up")
     op.drop_index("audit_newest", table_name="audit")
     op.drop_table("audit")
     op.drop_table("api_key")

@@ -20,7 +20,7 @@ export async function state() {
 }
 
 export async function send(path, fields) {
-  const answer = await fetch(path, { method: "POST", headers: { Accept: "application/json" }, body: new URLSearchParams(fields) });
+  const answer = await fetch(path, { method: "POST", keepalive: true, headers: { Accept: "application/json" }, body: new URLSearchParams(fields) });
   if (!answer.ok) throw new Refused(await reason(answer));
   remember();
   return answer.json();

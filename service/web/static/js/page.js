@@ -24,7 +24,7 @@ function leadToTheRightStore(link) {
 // The arrow that points onwards opens the next story, unless it is needed for something else.
 function nextStoryByKey(link) {
   if (!link) return;
-  const rightToLeft = document.querySelector(".story-body")?.dir === "rtl";
+  const rightToLeft = document.querySelector(".story")?.dir === "rtl";
   const onwards = rightToLeft ? "ArrowLeft" : "ArrowRight";
   document.addEventListener("keydown", (event) => {
     const plain = !(event.altKey || event.ctrlKey || event.metaKey || event.shiftKey);

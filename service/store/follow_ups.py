@@ -1,0 +1,69 @@
+"""Tickets of providers whose yes is only a ticket: what became of the push is asked for later."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+KEPT_HOURS = 23
+"""Providers keep the answers for about a day (Expo: 24 hours)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket, and the device whose push it stands for."""
+
+    ticket: str
+    device_id: int
+
+
+def keep(session: Session, provider: str, tickets: Sequence[tuple[str, int, float]]) -> None:
+    """Keep (ticket, device id, seconds until it is asked about)."""
+    names, devices, seconds = zip(*tickets, strict=True)
+    session.execute(
+        text(
+            "INSERT INTO follow_up (provider, ticket, device_id, due_at) "
+            "SELECT :provider, t, d, now() + make_interval(secs => s) FROM unnest("
+            "CAST(:tickets AS text[]), CAST(:devices AS bigint[]), CAST(:seconds AS float8[])) "
+            "AS f(t, d, s) ON CONFLICT DO NOTHING"
+        ),
+        {
+            "provider": provider,
+            "tickets": list(names),
+            "devices": list(devices),
+            "seconds": list(seconds),
+        },
+    )
+
+
+def take_due(session: Session, provider: str, most: int, again_s: float) -> list[Ticket]:
+    """Take tickets to ask about now; unless they are `done`, they are due again in a while.
+
+    Tickets older than their provider keeps them are dropped.
+    """
+    session.execute(
+        text(
+            "DELETE FROM follow_up WHERE provider = :p "
+            "AND created_at < now() - make_interval(hours => :hours)"
+        ),
+        {"p": provider, "hours": KEPT_HOURS},
+    )
+    rows = session.execute(
+        text(
+            "UPDATE follow_up SET due_at = now() + make_interval(secs => :again) "
+            "WHERE (provider, ticket) IN (SELECT provider, ticket FROM follow_up "
+            "WHERE provider = :p AND due_at <= now() ORDER BY due_at LIMIT :most "
+            "FOR UPDATE SKIP LOCKED) RETURNING ticket, device_id"
+        ),
+        {"p": provider, "most": most, "again": again_s},
+    )
+    return [Ticket(row.ticket, row.device_id) for row in rows]
+
+
+def done(session: Session, provider: str, tickets: Sequence[str]) -> None:
+    """Forget tickets that were answered."""
+    session.execute(
+        text("DELETE FROM follow_up WHERE provider = :p AND ticket = ANY(:t)"),
+        {"p": provider, "t": list(tickets)},
+    )

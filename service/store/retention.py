@@ -1,0 +1,51 @@
+"""What is kept how long: a delivery's own state for some months, its alert's totals for ever."""
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+ALERTS_A_PASS = 20
+SUMMARY_SHARD = -1
+"""The shard number of the batches that hold an old alert's totals, one for each provider."""
+
+_OLD = """
+SELECT a.id FROM alert a WHERE a.settled AND a.finished_at < now() - make_interval(days => :days)
+AND EXISTS (SELECT 1 FROM batch b WHERE b.alert_id = a.id AND b.shard_n <> :summary)
+ORDER BY a.finished_at LIMIT :most FOR UPDATE SKIP LOCKED
+"""
+
+_SUMMARIES = """
+WITH steps AS (
+    SELECT alert_id, provider, progress[i] AS ms, sum(progress[i + 1]) AS n
+    FROM batch, generate_series(1, cardinality(progress) - 1, 2) AS i
+    WHERE alert_id = :a GROUP BY alert_id, provider, progress[i]
+), series AS (
+    SELECT provider, array_agg(x ORDER BY ms, o) AS progress
+    FROM steps, unnest(ARRAY[ms, n]::int[]) WITH ORDINALITY AS u(x, o) GROUP BY provider
+)
+INSERT INTO batch (alert_id, shard_n, n, provider, device_ids, states, counts, progress,
+    claimable_at, started_at, finished_at)
+SELECT :a, :summary, row_number() OVER (ORDER BY b.provider), b.provider, '{}', '',
+    ARRAY[sum(counts[1]), sum(counts[2]), sum(counts[3]), sum(counts[4]), sum(counts[5]),
+        sum(counts[6]), sum(counts[7])]::int[],
+    coalesce((SELECT s.progress FROM series s WHERE s.provider = b.provider), '{}'),
+    now(), min(started_at), max(finished_at)
+FROM batch b WHERE b.alert_id = :a AND b.shard_n <> :summary GROUP BY b.provider
+"""
+
+
+def shrink_old_alerts(session: Session, keep_days: int) -> int:
+    """Fold the batches of alerts that ended long ago into one a provider; returns how many.
+
+    Totals and timings stay as they were; what happened to one device is forgotten.
+    """
+    values = {"days": keep_days, "summary": SUMMARY_SHARD, "most": ALERTS_A_PASS}
+    old = list(session.execute(text(_OLD), values).scalars())
+    for alert_id in old:
+        named = {"a": alert_id, "summary": SUMMARY_SHARD}
+        session.execute(text(_SUMMARIES), named)
+        session.execute(
+            text("DELETE FROM batch WHERE alert_id = :a AND shard_n <> :summary"), named
+        )
+        for table in ("shard", "retry", "dead_letter"):
+            session.execute(text(f"DELETE FROM {table} WHERE alert_id = :a"), {"a": alert_id})
+    return len(old)

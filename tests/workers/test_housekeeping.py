@@ -1,0 +1,80 @@
+"""The canary and what is kept how long, on a real PostgreSQL."""
+
+from sqlalchemy import text
+
+from service.domain.audience import Audience
+from service.domain.subscription import Urgency
+from service.store import alerts, audience, canary, retention
+from tests import builders as a
+
+
+def age(session, alert_id, what):
+    session.execute(
+        text(
+            "UPDATE alert SET created_at = created_at - CAST(:what AS interval), "
+            "finished_at = finished_at - CAST(:what AS interval) WHERE id = :a"
+        ),
+        {"a": alert_id, "what": what},
+    )
+
+
+def test_there_is_no_canary_without_a_story(session):
+    assert canary.send_if_due(session, 10) is None
+
+
+def test_a_canary_is_sent_when_the_last_is_half_as_old_as_would_alarm(session):
+    a.a_story(session)
+    first = canary.send_if_due(session, 10)
+    assert first is not None
+    assert canary.send_if_due(session, 10) is None
+    age(session, first, "301 s")
+    assert canary.send_if_due(session, 10) is not None
+
+
+def test_a_canary_takes_no_storys_place_and_is_in_no_list(session):
+    story = a.a_story(session)
+    canary.send_if_due(session, 10)
+    assert alerts.first_of(session, story.id) is None
+    assert alerts.page(session, None, 50).items == []
+
+
+def test_a_canary_is_for_the_followers_of_that_very_story(session):
+    story = a.a_story(session, topics=["world"])
+    of_story = a.a_topic(session, f"story/{story.id}", id=story.id)
+    of_world = a.a_topic(session, "world")
+    for topic in (of_story, of_world):
+        reader = a.a_reader(session)
+        a.a_device(session, reader)
+        a.a_follow(session, reader, topic)
+    canary.send_if_due(session, 10)
+    wanted = Audience.of_topics(story.id, [f"story/{story.id}"], Urgency.QUIET, a.NOON)
+    frozen = audience.freeze(session, story.id, wanted)
+    assert audience.estimate(session, frozen, ["apns"]).devices == 1
+
+
+def test_old_alerts_keep_their_totals_and_timing_but_not_their_deliveries(session):
+    story = a.a_story(session)
+    old = a.an_alert(session, story, state="finished", settled=True, finished_at=a.NOON)
+    young = a.an_alert(session, story, kind="update", state="finished", settled=True)
+    age(session, old.id, "0 s")
+    for alert in (old, young):
+        for n, provider in enumerate(("apns", "apns", "fcm")):
+            session.execute(
+                text(
+                    "INSERT INTO batch (alert_id, shard_n, n, provider, device_ids, states, counts,"
+                    " progress, finished_at) VALUES (:a, 0, :n, :p, '{1,2}', '\\x0203', "
+                    "'{0,0,1,1,0,0,0}', ARRAY[25 * :n, 1], now())"
+                ),
+                {"a": alert.id, "n": n, "p": provider},
+            )
+    session.execute(text("UPDATE alert SET finished_at = now() WHERE id = :a"), {"a": young.id})
+    before = alerts.report(session, old.id)
+    assert retention.shrink_old_alerts(session, 90) == 1
+    session.expire_all()
+    after = alerts.report(session, old.id)
+    assert after.totals == before.totals
+    assert after.by_provider == before.by_provider
+    assert after.timing == before.timing
+    rows = session.execute(text("SELECT alert_id, count(*) FROM batch GROUP BY 1")).all()
+    assert dict(map(tuple, rows)) == {old.id: 2, young.id: 3}
+    assert retention.shrink_old_alerts(session, 90) == 0
