@@ -50,7 +50,8 @@ class Settings(BaseSettings):
     app_url_android: str = Field("", description="The Play Store page, for visitors on Android.")
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("console",),
-        description="The providers in use, comma-separated: apns, fcm, webpush, hms, expo, console.",
+        description="The providers in use, comma-separated: "
+        "apns, fcm, webpush, hms, expo, console.",
     )
     sender: Literal["curl", "httpx"] = Field(
         "curl", description="Which HTTP client pushes: libcurl (fast) or httpx (easy to trace)."

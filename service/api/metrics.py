@@ -92,6 +92,19 @@ def gauges_now(engine: Engine, client: redis.Redis, providers: Iterable[str]) ->
 
 
 def _ledger(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
+    yield from _by_provider(session, providers)
+    states = gauges.alerts_by_state(session).items()
+    yield _gauge(
+        "newszop_alerts", "Alerts.", ["state"], [((s.value,), float(n)) for s, n in states]
+    )
+    last = gauges.last_canary(session)
+    age = [] if last is None else [((), (datetime.now(UTC) - last).total_seconds())]
+    yield _gauge(
+        "newszop_canary_age_seconds", "Seconds since the last canary; absent without one.", [], age
+    )
+
+
+def _by_provider(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
     waiting, pace, held = gauges.waiting(session), gauges.pace(session), holds.held(session)
     names = sorted({*providers, *waiting, *pace, *held})
     yield _gauge(
@@ -123,15 +136,6 @@ def _ledger(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
         "1 while a provider is held.",
         ["provider"],
         [((n,), float(n in held)) for n in names],
-    )
-    states = gauges.alerts_by_state(session).items()
-    yield _gauge(
-        "newszop_alerts", "Alerts.", ["state"], [((s.value,), float(n)) for s, n in states]
-    )
-    last = gauges.last_canary(session)
-    age = [] if last is None else [((), (datetime.now(UTC) - last).total_seconds())]
-    yield _gauge(
-        "newszop_canary_age_seconds", "Seconds since the last canary; absent without one.", [], age
     )
 
 

@@ -49,7 +49,8 @@ def waiting(session: Session) -> dict[str, Waiting]:
             "coalesce(sum(b.counts[2]), 0) AS retrying, "
             "extract(epoch FROM now() - min(coalesce(a.send_at, a.created_at))) AS oldest "
             "FROM batch b JOIN alert a ON a.id = b.alert_id, "
-            "LATERAL (SELECT b.lease_token IS NOT NULL AND b.claimable_at > now() AS by_worker) held "
+            "LATERAL (SELECT b.lease_token IS NOT NULL AND b.claimable_at > now() AS by_worker) "
+            "AS held "
             "WHERE b.finished_at IS NULL AND b.counts[1] + b.counts[2] > 0 GROUP BY b.provider"
         )
     )
@@ -75,7 +76,8 @@ def pace(session: Session) -> dict[str, Pace]:
             "FROM alert a JOIN batch b ON b.alert_id = a.id, "
             "LATERAL (SELECT sum(b.progress[i + 1]) AS accepted "
             "FROM generate_series(1, cardinality(b.progress), 2) AS i WHERE b.progress[i] > "
-            "1000 * (extract(epoch FROM now() - coalesce(a.send_at, a.created_at)) - :window)) news "
+            "1000 * (extract(epoch FROM now() - coalesce(a.send_at, a.created_at)) - :window)) "
+            "AS news "
             "WHERE (a.state IN ('planning', 'sending') "
             "OR a.finished_at > now() - make_interval(secs => :window)) "
             "AND b.started_at IS NOT NULL AND (b.finished_at IS NULL "

@@ -146,9 +146,7 @@ def revoke_key(request: Request, work: WorkDep, caller: AdminActing, key_id: Per
 
 
 @router.post("/people/{staff_id}/no-code")
-def drop_code(
-    request: Request, work: WorkDep, caller: AdminActing, staff_id: PersonId
-) -> Response:
+def drop_code(request: Request, work: WorkDep, caller: AdminActing, staff_id: PersonId) -> Response:
     """Ask somebody for no one-time codes any more: the phone is lost."""
     second_factor.keep(work.session, staff_id, None)
     people.close_sessions_of(work.session, staff_id)

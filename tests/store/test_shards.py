@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import text
@@ -38,7 +39,7 @@ def test_shards_cover_the_id_space_without_gaps_or_overlaps(devices):
     ranges = shards.cut(devices, 10_000)
     assert ranges[0][0] == 0
     assert ranges[-1][1] == ID_LIMIT
-    assert all(left[1] == right[0] for left, right in zip(ranges, ranges[1:], strict=False))
+    assert all(left[1] == right[0] for left, right in pairwise(ranges))
     assert all(lo < hi for lo, hi in ranges)
 
 

@@ -222,9 +222,7 @@ def test_an_alert_can_be_scheduled_in_the_editors_own_time_zone(
     assert alert.send_at == datetime(TOMORROW.year, TOMORROW.month, TOMORROW.day, 7, tzinfo=UTC)
 
 
-def test_words_in_another_language_go_along(
-    editor: Visitor, story: str, engine: Engine
-) -> None:
+def test_words_in_another_language_go_along(editor: Visitor, story: str, engine: Engine) -> None:
     words = {"locale_tag_1": "hi", "locale_title_1": "बारिश", "locale_body_1": "आख़िरकार"}
     push(editor, story, **words)
     (alert,) = alerts(engine)
@@ -346,9 +344,7 @@ def test_an_alert_can_be_stopped_and_withdrawn(
     assert "Stopped" in editor.get(f"/desk/alerts/{replacing}").text
 
 
-def test_retracting_a_story_stops_its_alerts(
-    editor: Visitor, story: str, engine: Engine
-) -> None:
+def test_retracting_a_story_stops_its_alerts(editor: Visitor, story: str, engine: Engine) -> None:
     push(editor, story, send_at=f"{TOMORROW:%Y-%m-%dT%H:%M}")
     editor.submit(f"/desk/stories/{story}/retract")
     (alert,) = alerts(engine)

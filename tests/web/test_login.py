@@ -1,6 +1,7 @@
 """Signing in and out, who may see what, and forms that are not ours."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -69,15 +70,9 @@ def test_a_disabled_person_is_signed_out_and_stays_out(
     with transaction(engine) as session:
         staff = people.find_staff(session, known)
         assert staff
-        people.disable(session, staff.id, staff_now())
+        people.disable(session, staff.id, datetime.now(UTC))
     assert visitor.get("/desk").status_code == 303
     assert visitor.sign_in(known).status_code == 401
-
-
-def staff_now() -> Any:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)
 
 
 def test_guessing_is_slowed_down(visitor: Visitor, known: str) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from sqlalchemy import Engine, text
@@ -49,7 +49,9 @@ def test_a_story_page_has_everything_a_reader_needs(visitor: Visitor, ingest: In
 
 def test_a_story_tells_search_engines_what_it_is(visitor: Visitor, ingest: Ingest) -> None:
     story = ingest("Rain", topics=["world/asia"], author="Mara Sol", language="en-GB")
-    found = re.search(r'<script type="application/ld\+json">(.*?)</script>', page_of(visitor, story))
+    found = re.search(
+        r'<script type="application/ld\+json">(.*?)</script>', page_of(visitor, story)
+    )
     assert found
     linked = json.loads(found[1])
     assert linked["@type"] == "NewsArticle"
@@ -94,9 +96,7 @@ def test_pages_hold_no_inline_code_and_the_policy_forbids_it(
             assert len(answer.content) < LARGEST_PAGE
 
 
-def test_without_a_cookie_a_page_may_be_kept_by_any_cache(
-    visitor: Visitor, ingest: Ingest
-) -> None:
+def test_without_a_cookie_a_page_may_be_kept_by_any_cache(visitor: Visitor, ingest: Ingest) -> None:
     story = ingest("Rain", topics=["world"])
     for path in (*PUBLIC, f"/stories/{story['slug']}"):
         answer = visitor.get(path)
@@ -229,7 +229,9 @@ def test_a_story_is_marked_with_its_language_and_direction(
     assert re.search(rf'<article [^>]*lang="{language}" dir="{direction}"', page)
 
 
-def test_a_correction_says_so_on_the_page(visitor: Visitor, editor: Visitor, ingest: Ingest) -> None:
+def test_a_correction_says_so_on_the_page(
+    visitor: Visitor, editor: Visitor, ingest: Ingest
+) -> None:
     story = ingest("Ten came")
     fields = {"headline": "Twelve came", "body": "<p>Twelve.</p>", "do": "correct", "version": 1}
     editor.submit(f"/desk/stories/{story['id']}", **fields)
@@ -262,15 +264,17 @@ def test_the_feeds_are_well_formed_and_hold_the_newest(visitor: Visitor, ingest:
     story = ingest("Salt & <pepper>", topics=["food"], language="en")
     ingest("Elsewhere", topics=["world"])
     url = f"{SITE}/stories/{story['slug']}"
-    rss = ElementTree.fromstring(visitor.get("/feed.xml?topic=food").text)
+    rss = ET.fromstring(visitor.get("/feed.xml?topic=food").text)
     assert [item.findtext("title") for item in rss.iter("item")] == ["Salt & <pepper>"]
     assert rss.findtext(".//item/link") == url
     feed = visitor.get("/feed.json").json()
     assert {item["title"] for item in feed["items"]} == {"Salt & <pepper>", "Elsewhere"}
     assert feed["version"] == "https://jsonfeed.org/version/1.1"
     assert all(item["content_html"] for item in feed["items"])
-    sitemap = ElementTree.fromstring(visitor.get("/sitemap-news.xml").text)
-    assert url in {loc.text for loc in sitemap.iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")}
+    sitemap = ET.fromstring(visitor.get("/sitemap-news.xml").text)
+    assert url in {
+        loc.text for loc in sitemap.iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")
+    }
 
 
 def test_the_site_can_be_installed(visitor: Visitor) -> None:

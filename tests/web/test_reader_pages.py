@@ -12,7 +12,8 @@ from tests.web.conftest import Visitor
 
 Ingest = Callable[..., dict[str, Any]]
 KEYS = {
-    "p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM",
+    "p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1Xbjh"
+    "azAkj7I99e8QcYP7DkM",
     "auth": "tBHItJI5svbpez7KI4CCXg",
 }
 ENDPOINT = "https://updates.push.services.mozilla.com/wpush/v2/gAAAA-one"
@@ -116,9 +117,7 @@ def test_the_way_back_stays_on_this_site(visitor: Visitor, world: dict[str, Any]
     assert "evil.example" not in visitor.get("/me?back=//evil.example").text
 
 
-def test_terms_of_a_topic_can_be_changed_and_muted(
-    visitor: Visitor, world: dict[str, Any]
-) -> None:
+def test_terms_of_a_topic_can_be_changed_and_muted(visitor: Visitor, world: dict[str, Any]) -> None:
     visitor.post("/me/follow", data={"topic": "world"})
     answer = visitor.post(
         "/me/change", data={"topic": "world", "least_urgency": "breaking", "mute_hours": "8"}
@@ -135,7 +134,12 @@ def test_settings_are_kept_and_a_wrong_one_is_named_beside_its_field(
     visitor: Visitor, world: dict[str, Any]
 ) -> None:
     visitor.post("/me/follow", data={"topic": "world"})
-    good = {"timezone": "Asia/Kolkata", "language": "hi", "quiet_from": "22:00", "quiet_to": "07:00"}
+    good = {
+        "timezone": "Asia/Kolkata",
+        "language": "hi",
+        "quiet_from": "22:00",
+        "quiet_to": "07:00",
+    }
     assert visitor.post("/me/settings", data=good).status_code == 303
     page = visitor.get("/me").text
     assert 'value="Asia/Kolkata"' in page
@@ -239,9 +243,7 @@ def test_being_forgotten_leaves_nothing(
     assert "newszop_reader" not in visitor.cookies
 
 
-def test_a_device_can_be_taken_out(
-    visitor: Visitor, world: dict[str, Any], engine: Engine
-) -> None:
+def test_a_device_can_be_taken_out(visitor: Visitor, world: dict[str, Any], engine: Engine) -> None:
     register(visitor)
     with engine.connect() as connection:
         device = connection.execute(text("SELECT id FROM device")).scalar_one()
