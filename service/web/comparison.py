@@ -11,8 +11,11 @@ Piece = tuple[Kind, str]
 MOST_WORDS = 4000
 """Beyond it a text is compared by the paragraph: by the word would take seconds."""
 
+_MARKS = {"p": "", "h2": "## ", "h3": "### ", "h4": "#### ", "li": "- ", "blockquote": "> "}
+_BLOCK_ENDS = re.compile(r"</?(?:p|h[2-6]|li|ul|ol|blockquote|div|section|br)(?:\s[^>]*)?>")
+_BLANK_LINES = re.compile(r"\s*\n\s*")
 _WORDS = re.compile(r"\s+|[^\s<]+|<[^>]*>?")
-_PARAGRAPHS = re.compile(r"(?<=</p>)\s*|\n+")
+_PARAGRAPHS = re.compile(r"(\n+)")
 
 
 def changes(before: StoryText, after: StoryText) -> list[tuple[str, list[Piece]]]:
@@ -33,9 +36,11 @@ def changes(before: StoryText, after: StoryText) -> list[tuple[str, list[Piece]]
 
 
 def readable(html: str) -> str:
-    """Return a body as lines of text with its inner tags, without those of paragraphs."""
-    lines = html.replace("</p>", "\n").replace("<p>", "")
-    return lines.replace("<br>", "\n").strip()
+    """Return a body as lines of text; headings, quotes and items keep a mark, inline tags stay."""
+    lines = html
+    for tag, mark in _MARKS.items():
+        lines = lines.replace(f"<{tag}>", f"\n{mark}")
+    return _BLANK_LINES.sub("\n\n", _BLOCK_ENDS.sub("\n", lines)).strip()
 
 
 def pieces(before: str, after: str) -> list[Piece]:

@@ -110,14 +110,14 @@ def test_readers_arrive_from_a_file_and_wrong_lines_are_named(newszop, engine, s
     secret = "0123456789abcdef" * 4
     lines = [
         {
+            "provider": "console",
+            "address": secret,
             "language": "hi",
             "timezone": "Asia/Kolkata",
-            "follows": ["sport"],
-            "quiet_hours": {"from": "22:00", "to": "07:00"},
-            "devices": [{"provider": "console", "address": secret}],
+            "topics": ["sport"],
         },
-        {"timezone": "Mars/Olympus"},
-        {"follows": ["unheard/of"]},
+        {"provider": "console", "address": "b" * 64, "timezone": "Mars/Olympus"},
+        {"provider": "console", "address": "c" * 64, "topics": ["unheard/of"]},
     ]
     file = tmp_path / "readers.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines) + "not JSON\n")
@@ -132,7 +132,7 @@ def test_readers_arrive_from_a_file_and_wrong_lines_are_named(newszop, engine, s
             "NEWSZOP_PROVIDERS": "console",
         },
     )
-    assert "1 readers, 1 devices" in result.stdout
+    assert "1 readers added, 0 renewed" in result.stdout
     assert isinstance(result.exception, Failed)
     told = [line.split(":")[0] for line in result.stdout.splitlines() if line.startswith("line")]
     assert told == ["line 2", "line 3", "line 4"]

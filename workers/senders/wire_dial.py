@@ -74,7 +74,7 @@ class Dial:
         while self._shaking is None:
             if self._connecting is None and not self._connect_next():
                 return self._trouble
-            if not self._connected():
+            if not self._moved():
                 return None
         return self._shake()
 
@@ -97,31 +97,26 @@ class Dial:
             self._miss(code)
         return True
 
-    def _connected(self) -> bool:
-        """See whether the connection stands; one that cannot makes room for the next address."""
+    def _moved(self) -> bool:
+        """Whether something has come of connecting: a connection, or room for the next address."""
         raw = self._connecting
         if raw is None:
-            return False
+            return True
         code = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not code and not _stands(raw):
+            slow = bool(self._addresses) and time.monotonic() - self._tried_at > NEXT_ADDRESS_S
+            code = errno.ETIMEDOUT if slow else 0
+            if not code:
+                return False
         if code:
             self._miss(code)
-            return self._connecting is None and not self._shaking and self._go_on()
-        try:
-            raw.getpeername()
-        except OSError:
-            if self._addresses and time.monotonic() - self._tried_at > NEXT_ADDRESS_S:
-                self._miss(errno.ETIMEDOUT)
-                return self._go_on()
-            return False
+            return True
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._shaking = self._context.wrap_socket(
             raw, server_hostname=self._host, do_handshake_on_connect=False
         )
         self._connecting = None
-        return True
-
-    def _go_on(self) -> bool:
         return True
 
     def _miss(self, code: int) -> None:
@@ -160,6 +155,14 @@ class Dial:
                 with suppress(OSError):
                     each.close()
         self._connecting = self._shaking = None
+
+
+def _stands(raw: socket.socket) -> bool:
+    try:
+        raw.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def _resolve(host: str, port: int) -> list[Address]:
