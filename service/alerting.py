@@ -92,9 +92,7 @@ def withdraw(work: Work, alert_id: int, words: Words, caller: Caller) -> Alert:
     what most needs withdrawing.
     """
     check_words(words)
-    found = _alert_of(work, alert_id)
-    stories.lock(work.session, found.story_id)
-    withdrawn = _locked(work, alert_id)
+    withdrawn = _locked_with_story(work, alert_id)
     if withdrawn.dry_run:
         raise Conflict("This was a dry run: it is on no device.")
     if withdrawn.state is AlertState.SCHEDULED:
@@ -150,13 +148,13 @@ def replay(work: Work, which: int | Filter, caller: Caller) -> int:
     over, and so are batches that a worker holds just now.
     """
     if isinstance(which, int):
-        refusal = _why_not_replayable(work, _locked(work, which))
+        refusal = _why_not_replayable(work, _locked_with_story(work, which))
         if refusal is not None:
             raise Conflict(refusal)
         return _replay_alert(work, which, Filter(alert_id=which), caller)
     devices = 0
     for alert_id in dead_letters.alerts_with(work.session, which, REPLAY_ALERTS):
-        if _why_not_replayable(work, _locked(work, alert_id)) is None:
+        if _why_not_replayable(work, _locked_with_story(work, alert_id)) is None:
             devices += _replay_alert(work, alert_id, which, caller)
     return devices
 
@@ -311,6 +309,12 @@ def _locked(work: Work, alert_id: int) -> Alert:
     for alert in alerts.lock(work.session, [alert_id]):
         return alert
     raise NotFound("There is no such alert.")
+
+
+def _locked_with_story(work: Work, alert_id: int) -> Alert:
+    """Lock the story first: a retraction or a correction comes wholly before us or wholly after."""
+    stories.lock(work.session, _alert_of(work, alert_id).story_id)
+    return _locked(work, alert_id)
 
 
 def _note(work: Work, caller: Caller, verb: str, alert_id: int, **detail: object) -> None:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from service.commands import alert, key, readers, running, staff, story
+from service.commands import alert, key, readers, running, size, staff, story
 from service.commands.settings import print_settings
 from service.commands.telling import Failed
 
@@ -23,6 +23,7 @@ for command in (
     running.migrate,
     running.doctor,
     running.standins,
+    size.size,
 ):
     app.command()(command)
 app.command("settings")(print_settings)

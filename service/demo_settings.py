@@ -60,6 +60,7 @@ def environment(
             sorted(standins.providers.keys() & platforms.settings_classes())
         ),
         "NEWSZOP_DEMO": "true",
+        "NEWSZOP_DEMO_FILE": str(folder / "demo.json"),
         "NEWSZOP_STANDINS_URL": standins.control,
         "FCM_RAMP_SECONDS": "0",
         **standins.credentials,

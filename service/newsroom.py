@@ -83,9 +83,14 @@ def save_story(
             raise Conflict(
                 f"Somebody saved version {current.version} since you opened version {version}."
             )
-        story = _take(work, current, text, state, None, caller).story
+        story = _take(work, current, text, state, _asked_again(current, state), caller).story
     _note_if_public(work, story, caller)
     return story
+
+
+def _asked_again(current: Story, state: StoryState) -> int | None:
+    """Return the version by which an editor brings a retracted story back, changed or not."""
+    return current.version + 1 if current.state is StoryState.RETRACTED and state.public else None
 
 
 def save_draft(work: Work, story_id: int | None, text: StoryText, caller: Caller) -> Story:

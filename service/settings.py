@@ -53,8 +53,9 @@ class Settings(BaseSettings):
         description="The providers in use, comma-separated: "
         "apns, fcm, webpush, hms, expo, console.",
     )
-    sender: Literal["curl", "httpx"] = Field(
-        "curl", description="Which HTTP client pushes: libcurl (fast) or httpx (easy to trace)."
+    sender: Literal["curl", "httpx", "wire"] = Field(
+        "curl",
+        description="Which HTTP client pushes: curl (libcurl), wire (ours, the fastest) or httpx.",
     )
     ca_file: Path | None = Field(
         None, description="Certificates trusted for providers beside the usual ones (PEM)."

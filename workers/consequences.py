@@ -9,13 +9,14 @@ from service.domain.verdict import (
     Accepted,
     AlertRejected,
     DeviceGone,
+    DeviceRefused,
     Scope,
     SenderRejected,
     TryLater,
     Verdict,
 )
 from service.store import batches, holds
-from service.store.session import transaction
+from service.store.session import DATABASE_AWAY, transaction
 from workers.lane import Lane
 from workers.lease import Lease
 from workers.provider import Answer, Position, Request
@@ -25,6 +26,7 @@ from workers.turn import Turn
 log = structlog.get_logger()
 
 DOUBTS_THAT_HOLD = 20
+REFUSALS_THAT_END = 100
 PROJECT_PAUSE = timedelta(seconds=60)
 ORIGIN_PAUSE = timedelta(seconds=30)
 
@@ -34,13 +36,15 @@ def read(turn: Turn, request: Request, answer: Answer, at_ms: int) -> None:
     lane: Lane
     lease: Lease
     lane, lease, generation = request.tag
+    verdicts = lane.provider.read_answer(answer, request.positions)
     lease.flying.difference_update(request.positions)
     lane.answers += len(request.positions)
-    verdicts = lane.provider.read_answer(answer, request.positions)
+    voice = lane.voice(request)
     for position, verdict in zip(request.positions, verdicts, strict=True):
         if type(verdict) is Accepted:
             lease.accept(position, at_ms)
             lane.accepted += 1
+            lane.accepting.add(voice)
             if verdict.follow_up is not None:
                 lease.follow_up(position, verdict.follow_up)
             if lane.probing:
@@ -68,16 +72,20 @@ def follow(
     if isinstance(verdict, Accepted):
         lease.accept(position, turn.clock.ms_since(turn.out.due_at))
         lane.accepted += 1
+        lane.accepting.add(lane.voice(request))
         return
-    effect = lease.settle(position, verdict, quote(answer) if answer else "")
+    said = quote(answer) if answer else ""
+    effect = lease.settle(position, verdict, said, lane.voice(request))
     if isinstance(verdict, TryLater):
         _slow_down(turn, lane, verdict, request)
     elif isinstance(verdict, SenderRejected) and not stale and not lane.held:
         _sender_rejected(turn, lane, verdict)
     elif isinstance(verdict, AlertRejected):
-        _end_provider(lane, verdict.why)
+        _end_provider(lane)
     elif isinstance(verdict, DeviceGone) and effect is Effect.DOUBT_DEVICE:
         _doubt(turn, lane, verdict.why)
+    elif isinstance(verdict, DeviceRefused) and verdict.doubtful:
+        _doubt_alert(turn, lane, verdict.why)
 
 
 def _slow_down(turn: Turn, lane: Lane, verdict: TryLater, request: Request | None) -> None:
@@ -118,17 +126,25 @@ def _sender_rejected(turn: Turn, lane: Lane, verdict: SenderRejected) -> None:
 def hold(turn: Turn, lane: Lane, why: str) -> None:
     """Stop using the provider, for every alert, until a person or a probe clears it."""
     lane.hold()
-    with transaction(turn.process.engine) as session:
-        holds.hold(session, lane.name, why, holds.WORKER)
+    try:
+        with transaction(turn.process.engine) as session:
+            holds.hold(session, lane.name, why, holds.WORKER)
+    except DATABASE_AWAY as error:
+        # Answers in hand must still be read; the next turn will meet the same refusal.
+        log.warning("hold not written", provider=lane.name, error=type(error).__name__)
     log.error("provider held", provider=lane.name, reason=why)
 
 
 def _release(turn: Turn, lane: Lane) -> None:
-    """End a hold: the probe was accepted."""
+    """End a hold: the probe was accepted. A person's hold stays."""
     lane.probing = False
-    with transaction(turn.process.engine) as session:
-        holds.release(session, lane.name)
-    log.info("provider released by a probe", provider=lane.name)
+    try:
+        with transaction(turn.process.engine) as session:
+            released = holds.release(session, lane.name, by_probe=True)
+    except DATABASE_AWAY as error:
+        log.warning("release not written", provider=lane.name, error=type(error).__name__)
+        return
+    log.info("a probe was accepted", provider=lane.name, released=released)
 
 
 def no_credential(turn: Turn, lane: Lane, verdict: Verdict) -> None:
@@ -143,10 +159,9 @@ def no_credential(turn: Turn, lane: Lane, verdict: Verdict) -> None:
             hold(turn, lane, "No credential could be had; run `newszop doctor`.")
 
 
-def _end_provider(lane: Lane, why: str) -> None:
+def _end_provider(lane: Lane) -> None:
     """End the alert on this provider: what was tried is buried, the rest is cancelled."""
     lane.ended = True
-    lane.rejected_why = why
     lane.stop_sending()
     for lease in lane.leases.values():
         lease.put_rest(State.CANCELLED)
@@ -155,11 +170,8 @@ def _end_provider(lane: Lane, why: str) -> None:
 def _doubt(turn: Turn, lane: Lane, why: str) -> None:
     """Twenty doubtful addresses and not one acceptance look like a mistake of ours."""
     lane.doubts += 1
-    if lane.doubts < DOUBTS_THAT_HOLD or lane.accepted or lane.held:
+    if lane.doubts != DOUBTS_THAT_HOLD or lane.held or _has_accepted(turn, lane):
         return
-    with transaction(turn.process.engine) as session:
-        if batches.accepted_by(session, turn.alert_id, lane.name):
-            return
     sentence = (
         f"{lane.name} answered {why} for {lane.doubts} devices and accepted none: check that its "
         "credentials, its topic or project and its environment (production or sandbox) are those "
@@ -168,6 +180,26 @@ def _doubt(turn: Turn, lane: Lane, why: str) -> None:
     hold(turn, lane, sentence)
     for lease in lane.leases.values():
         lease.spare_doubtful(sentence)
+
+
+def _doubt_alert(turn: Turn, lane: Lane, why: str) -> None:
+    """End the alert here after a hundred refusals of no clear cause and not one acceptance."""
+    lane.refusals += 1
+    if lane.refusals != REFUSALS_THAT_END or lane.ended or _has_accepted(turn, lane):
+        return
+    log.error("alert rejected", alert=turn.alert_id, provider=lane.name, reason=why)
+    _end_provider(lane)
+
+
+def _has_accepted(turn: Turn, lane: Lane) -> bool:
+    """Whether the provider took anything of this alert; said too while nobody can tell."""
+    if lane.accepted:
+        return True
+    try:
+        with transaction(turn.process.engine) as session:
+            return batches.accepted_by(session, turn.alert_id, lane.name)
+    except DATABASE_AWAY:
+        return True
 
 
 def give_up_waiting(turn: Turn, why: str) -> None:

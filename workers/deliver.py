@@ -1,14 +1,16 @@
 """Batches -> requests -> verdicts -> settled: one turn of one process at one alert."""
 
 import structlog
+from sqlmodel import Session
 
 from service import outbox
 from service.domain.alert import queue_of
-from service.store import holds, lifecycle, shards
+from service.store import batches, holds, lifecycle, shards
 from service.store.session import transaction
 from workers import message, stream
 from workers.clock import Clock
 from workers.lane import Lane
+from workers.message import Outgoing
 from workers.process import Process
 from workers.turn import Turn
 
@@ -45,7 +47,7 @@ def _begin(process: Process, alert_id: int) -> Turn | None:
             for name, provider in process.providers.items()
         }
         for lane in lanes.values():
-            if lane.held and holds.take_probe(session, lane.name):
+            if lane.held and _may_probe(session, alert_id, out, lane.name):
                 lane.held, lane.probing = False, True
         packing = running if shards.open_ones(session, alert_id, 1) else None
     return Turn(
@@ -56,3 +58,10 @@ def _begin(process: Process, alert_id: int) -> Turn | None:
         lanes=lanes,
         packing=packing,
     )
+
+
+def _may_probe(session: Session, alert_id: int, out: Outgoing, provider: str) -> bool:
+    """Whether this turn tries a held provider: it must really have something to send through it."""
+    if out.dry_run or not batches.claimable(session, alert_id, [provider]):
+        return False
+    return holds.take_probe(session, provider)

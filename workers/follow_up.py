@@ -1,7 +1,6 @@
 """Asking what became of pushes whose yes was only a ticket (Expo's receipts)."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import structlog
 
@@ -42,8 +41,8 @@ def _ask_some(process: Process, provider: Provider, ticketing: Ticketing) -> boo
     [(_, answer)] = list(
         process.gateway.send(provider.name, [ticketing.follow_ups(tickets, credential)])
     )
-    _follow(process, provider, due, ticketing.read_follow_ups(answer, tickets), now)
-    return len(due) == ticketing.follow_ups_at_once
+    _follow(process, provider, due, ticketing.read_follow_ups(answer, tickets))
+    return answer.failure is None and len(due) == ticketing.follow_ups_at_once
 
 
 def _follow(
@@ -51,7 +50,6 @@ def _follow(
     provider: Provider,
     due: Sequence[Ticket],
     verdicts: Sequence[Verdict],
-    now: datetime,
 ) -> None:
     gone = []
     answered = []
@@ -61,7 +59,7 @@ def _follow(
                 continue
             answered.append(ticket.ticket)
             if isinstance(verdict, DeviceGone):
-                gone.append((ticket.device_id, verdict.since or now))
+                gone.append((ticket.device_id, verdict.since or ticket.kept_at))
             elif isinstance(verdict, SenderRejected):
                 holds.hold(session, provider.name, verdict.why, holds.WORKER)
         devices.forget(session, gone, f"{provider.name} said later that it is gone")

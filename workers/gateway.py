@@ -3,14 +3,15 @@
 The gateway takes requests and gives answers; it knows nothing of alerts, devices or providers'
 rules. It is single-threaded and lives as long as its process, so that connections stay warm from
 one batch to the next. Each provider has a lane: a window of requests in flight that no other
-provider can fill. Two senders keep the one contract: `curl` for speed, `httpx` to trace.
+provider can fill. Three senders keep the one contract: `curl` (libcurl) for everyday, `wire` (our
+own HTTP/2) for speed, `httpx` to trace.
 
     fan_out -> deliver -> gateway.submit ... gateway.poll -> deliver -> verdicts
                              |                    ^
                              v                    |
               one HTTP/2 connection per origin, many streams
 
-What both promise:
+What all promise:
 
 - every request that was submitted comes back from `poll` exactly once, whatever its neighbours do;
 - no POST is sent twice behind our back: a broken connection is an answer like any other;
@@ -18,7 +19,7 @@ What both promise:
 - in a guarded lane each connection goes to a public address, judged when it is made.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from service.settings import Settings
@@ -75,10 +76,20 @@ def open_gateway(settings: Settings) -> Gateway:
 
     To be called after a fork, in the process that will use it.
     """
-    if settings.sender == "httpx":
-        from workers.senders.httpx_sender import HttpxSender  # noqa: PLC0415 - one sender is loaded
+    sender = _sender(settings.sender)
+    return sender(ca_file=settings.ca_file, timeout_s=settings.request_timeout_s)
 
-        return HttpxSender(ca_file=settings.ca_file, timeout_s=settings.request_timeout_s)
-    from workers.senders.curl_sender import CurlSender  # noqa: PLC0415 - one sender is loaded
 
-    return CurlSender(ca_file=settings.ca_file, timeout_s=settings.request_timeout_s)
+def _sender(name: str) -> Callable[..., Gateway]:
+    """Return the class of that sender; only the one that is used is loaded."""
+    if name == "httpx":
+        from workers.senders.httpx_sender import HttpxSender  # noqa: PLC0415 - see above
+
+        return HttpxSender
+    if name == "wire":
+        from workers.senders.wire_sender import WireSender  # noqa: PLC0415 - see above
+
+        return WireSender
+    from workers.senders.curl_sender import CurlSender  # noqa: PLC0415 - see above
+
+    return CurlSender

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from service import outbox
 from service.store import canary, lost, retention
@@ -24,7 +23,7 @@ def keep_house(process: Process) -> None:
         _done_at[chore.__name__] = now
         try:
             chore(process)
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - one chore that fails spoils no other
             log.warning("chore", chore=chore.__name__, error=type(error).__name__)
 
 

@@ -21,7 +21,8 @@ class Lane:
     """Batches of one provider on their way out. `generation` counts credentials.
 
     `held` lanes send nothing; a `probing` one sends a single request to learn whether the hold
-    can end. `ended` is a provider that rejected this alert.
+    can end. `ended` is a provider that rejected this alert. `accepting` are the origins that
+    took something of it, as `voice` names them.
     """
 
     provider: Provider
@@ -38,11 +39,12 @@ class Lane:
     probing: bool = False
     ended: bool = False
     accepted: int = 0
+    accepting: set[str] = field(default_factory=set)
     answers: int = 0
     throttled: int = 0
     throttle_s: float = 0.0
     doubts: int = 0
-    rejected_why: str = ""
+    refusals: int = 0
     look_again_at: float = 0.0
 
     @property
@@ -102,6 +104,12 @@ class Lane:
         if not self.origins:
             return 0.0
         return max(self.origins.get(origin(url), 0.0) - time.monotonic(), 0.0)
+
+    def voice(self, request: Request | None) -> str:
+        """Say who answers: one origin among many, or "" where the provider has one for all."""
+        if request is None or self.provider.guard is None:
+            return ""
+        return origin(request.url)
 
     def allowance(self) -> int:
         """Return how many requests may leave at once for reasons of its own: a probe is one."""

@@ -4,13 +4,13 @@ It knows nothing of HTTP, SQL or other batches; `workers.stream` feeds it and wr
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
 
 from service.domain.delivery import Delivery, Effect, State, Step, next_step
-from service.domain.verdict import Accepted, FollowUp, TryLater, Verdict
+from service.domain.verdict import Accepted, FollowUp, Verdict
 from service.store.batches import Claimed, Fate, Write
 
 _EPOCH = datetime.fromtimestamp(0).astimezone()
@@ -41,6 +41,20 @@ class Buried:
     positions: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Doubtful evidence against a device, and what to go back to when it was our own mistake.
+
+    `origin` is who gave it; "" for a provider that has one server for all.
+    """
+
+    why: str
+    origin: str
+    heard_at: datetime
+    attempts: int
+    unknown: bool
+
+
 @dataclass(slots=True)
 class Lease:
     """One claimed batch. `now` is the database's clock, carried on by a monotonic one."""
@@ -52,7 +66,7 @@ class Lease:
     flying: set[int] = field(default_factory=set)
     due: dict[int, tuple[datetime, str]] = field(default_factory=dict)
     gone: list[tuple[int, datetime | None]] = field(default_factory=list)
-    doubtful: dict[int, tuple[int, str]] = field(default_factory=dict)
+    doubtful: dict[int, Doubt] = field(default_factory=dict)
     buried: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     accepted_at: dict[int, int] = field(default_factory=dict)
     tickets: list[tuple[str, int, float]] = field(default_factory=list)
@@ -93,25 +107,31 @@ class Lease:
         seconds = ticket.after.total_seconds()
         self.tickets.append((ticket.ticket, self.device_ids[position], seconds))
 
-    def settle(self, position: int, verdict: Verdict, answer: str = "") -> Effect:
+    def settle(self, position: int, verdict: Verdict, answer: str = "", origin: str = "") -> Effect:
         """Decide what follows from any other verdict and note it; returns what else it asks."""
         jitter = random.random()  # noqa: S311 - it spreads retries, it hides nothing
+        now = self.now()
         before = Delivery.unpack(self.states[position])
-        step = next_step(before, verdict, now=self.now(), deadline=self.deadline, jitter=jitter)
+        step = next_step(before, verdict, now=now, deadline=self.deadline, jitter=jitter)
         self.states[position] = step.delivery.pack()
-        self._note(position, verdict, step, answer)
+        if step.effect is Effect.DOUBT_DEVICE:
+            why, attempts = getattr(verdict, "why", ""), step.delivery.attempts
+            self.doubtful[position] = Doubt(why, origin, now, attempts, before.unknown)
+        else:
+            self._note(position, verdict, step, answer, now)
         return step.effect
 
-    def _note(self, position: int, verdict: Verdict, step: Step, answer: str) -> None:
+    def _note(
+        self, position: int, verdict: Verdict, step: Step, answer: str, now: datetime
+    ) -> None:
         why = getattr(verdict, "why", "")
         if step.due_at is not None:
             self.due[position] = (step.due_at, why)
         match step.effect:
             case Effect.FORGET_DEVICE:
-                since = getattr(verdict, "since", None)
+                # Without a word on since when: who registers after this moment is alive.
+                since = getattr(verdict, "since", None) or now
                 self.gone.append((self.device_ids[position], since))
-            case Effect.DOUBT_DEVICE:
-                self.doubtful[position] = (step.delivery.attempts, why)
             case Effect.BURY | Effect.END_PROVIDER:
                 self.bury(position, why, answer)
             case _:
@@ -134,32 +154,28 @@ class Lease:
 
     def spare_doubtful(self, why: str) -> None:
         """Return doubtful positions to retrying, their attempt not counted: it was our fault."""
-        for position, (attempts, _) in self.doubtful.items():
-            byte = Delivery(State.RETRYING, False, max(attempts - 1, 0)).pack()
-            self.states[position] = byte
+        for position, doubt in self.doubtful.items():
+            before = Delivery(State.RETRYING, doubt.unknown, max(doubt.attempts - 1, 0))
+            self.states[position] = before.pack()
             self.due[position] = (self.now(), why)
         self.doubtful.clear()
 
-    def judge_doubtful(self, *, believed: bool) -> list[int]:
+    def judge_doubtful(self, believed: Container[str]) -> list[int]:
         """Settle doubtful evidence; returns the devices that are only under suspicion.
 
-        Believed, the devices are gone. Not believed, they stay and the deliveries are buried,
-        so that a person who mends the cause can replay them.
+        Where its origin is believed, the devices are gone. Elsewhere they stay and the deliveries
+        are buried, so that a person who mends the cause can replay them.
         """
         suspects = []
-        for position, (attempts, why) in self.doubtful.items():
-            if believed:
-                self.gone.append((self.device_ids[position], None))
+        for position, doubt in self.doubtful.items():
+            if doubt.origin in believed:
+                self.gone.append((self.device_ids[position], doubt.heard_at))
                 continue
-            self.states[position] = Delivery(State.BURIED, False, attempts).pack()
-            self.bury(position, f"{why}, while nothing of this alert was accepted", "")
+            self.states[position] = Delivery(State.BURIED, doubt.unknown, doubt.attempts).pack()
+            self.bury(position, f"{doubt.why}, while nothing of this alert was accepted", "")
             suspects.append(self.device_ids[position])
         self.doubtful.clear()
         return suspects
-
-    def unknown(self, position: int, why: str) -> None:
-        """Note that a push left and nobody waits for its answer any more."""
-        self.settle(position, TryLater(why, unknown=True))
 
     @property
     def finished(self) -> bool:

@@ -30,6 +30,7 @@ def flush(turn: Turn) -> bool:
     somebody else's by now.
     """
     turn.tried_at = time.monotonic()
+    turn.write_failed = True
     held = turn.leases()
     back = {id(lease) for lane, lease in held if lane.idle(lease)}
     try:
@@ -41,16 +42,25 @@ def flush(turn: Turn) -> bool:
     except DATABASE_AWAY as error:
         log.warning("ledger not written", alert=turn.alert_id, error=type(error).__name__)
         return time.monotonic() - turn.written_at < turn.process.settings.lease_s
-    turn.written_at = time.monotonic()
-    turn.state = written.state
-    turn.breaking_waits = written.breaking_waits
     for lane, lease in held:
         lease.written()
         if lease.key not in written.ours:
             _drop(turn, lane, lease)
         elif id(lease) in back:
             del lane.leases[lease.key]
+    _take_note(turn, written)
     return True
+
+
+def _take_note(turn: Turn, written: batches.Written) -> None:
+    """Learn from a write how things stand, and hold what somebody has held meanwhile."""
+    turn.written_at = time.monotonic()
+    turn.write_failed = False
+    turn.state = written.state
+    turn.breaking_waits = written.breaking_waits
+    for lane in turn.lanes.values():
+        if lane.name in written.held and not lane.probing:
+            lane.hold()
 
 
 def _write(
@@ -73,15 +83,17 @@ def _write(
 def _judge(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
     """Doubtful evidence counts only beside an acceptance of the same provider and alert.
 
-    Where the provider is held, the doubts are over our own mistake, and nobody's attempt burns.
+    Where a provider is many servers, the very one must have accepted something in this turn: our
+    key may be wrong for one of them alone. Where the provider is held, the doubts are over our own
+    mistake, and nobody's attempt burns.
     """
     if not lease.doubtful:
         return
-    believed = lane.accepted > 0 or batches.accepted_by(session, turn.alert_id, lane.name)
-    if not believed and lane.name in holds.held(session):
+    accepted = lane.accepted > 0 or batches.accepted_by(session, turn.alert_id, lane.name)
+    if not accepted and lane.name in holds.held(session):
         lease.spare_doubtful("its provider was held meanwhile")
         return
-    suspects = lease.judge_doubtful(believed=believed)
+    suspects = lease.judge_doubtful(lane.accepting | {""} if accepted else ())
     if suspects:
         devices.suspect(session, suspects)
 

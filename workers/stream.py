@@ -8,11 +8,15 @@ from it (`next_step` does).
 import time
 from enum import Enum
 
+import structlog
+
 from service.domain.alert import AlertState
 from service.domain.delivery import State
 from service.domain.subscription import Urgency
 from workers import consequences, ledger, supply
 from workers.turn import Turn
+
+log = structlog.get_logger()
 
 TURN_S = 10.0
 LAST_ANSWERS_S = 4.0
@@ -20,6 +24,8 @@ LAST_ANSWERS_S = 4.0
 
 
 IDLE_S = 0.005
+BROKEN_PAUSE_S = 5.0
+"""How long batches are left alone after a fault of ours: it will meet whoever claims them next."""
 
 
 class End(Enum):
@@ -32,7 +38,18 @@ class End(Enum):
 
 
 def run(turn: Turn) -> End:
-    """Send until nothing is left, the turn is over or the alert has ended."""
+    """Send until nothing is left, the turn is over or the alert has ended.
+
+    Whatever raises, what was accepted by then is put on record: nobody is pushed again for it.
+    """
+    try:
+        return _run(turn)
+    except Exception:
+        _break_off(turn)
+        raise
+
+
+def _run(turn: Turn) -> End:
     end: End | None = None
     while end is None:
         supply.top_up(turn)
@@ -55,10 +72,21 @@ def _wind_up(turn: Turn, end: End) -> bool:
         if time.monotonic() > until:
             consequences.give_up_waiting(turn, end.value)
         _settle_rest(turn)
-        if not ledger.flush(turn):
+        if _write_is_due(turn) and not ledger.flush(turn):
             return False
         _hear(turn)
     return True
+
+
+def _break_off(turn: Turn) -> None:
+    """Write what we know and give everything back; nothing that may raise again is tried."""
+    log.error("turn broken off", alert=turn.alert_id)
+    for lane in turn.lanes.values():
+        lane.pause(BROKEN_PAUSE_S)
+    consequences.give_up_waiting(turn, "the sender failed")
+    while turn.leases() and ledger.flush(turn):
+        if turn.write_failed:
+            time.sleep(turn.process.settings.flush_ms / 1000)
 
 
 def _reason_to_end(turn: Turn) -> End | None:
@@ -101,13 +129,23 @@ def _hear(turn: Turn) -> None:
 
 
 def _write_is_due(turn: Turn) -> bool:
-    """Whether the timer says so, or everything we hold is answered and nothing is to wait for."""
+    """Whether the timer says so, or everything we hold is answered and nothing is to wait for.
+
+    A database that took nothing the last time is tried by the timer alone.
+    """
+    if ledger.due(turn) or turn.write_failed:
+        return ledger.due(turn)
     held = turn.leases()
-    return ledger.due(turn) or (bool(held) and all(lane.idle(lease) for lane, lease in held))
+    return bool(held) and all(lane.idle(lease) for lane, lease in held)
 
 
 def _dry(turn: Turn) -> bool:
-    """Whether nothing is to come: every shard packed and no open lane with a batch to claim."""
+    """Whether nothing is to come: every shard packed and no open lane with a batch to claim.
+
+    Without an open lane nothing of ours is, and we pack for nobody: others do.
+    """
+    if not any(lane.open for lane in turn.lanes.values()):
+        return True
     if turn.packing is not None:
         time.sleep(IDLE_S)
         return False

@@ -4,6 +4,7 @@ Every stage may die at any point; its rows say how far it came. The sweep never 
 work, it sends the stage's message again - but for ends that need nobody: expiry and cancelling.
 """
 
+import time
 from collections.abc import Callable
 
 import httpx
@@ -25,6 +26,8 @@ PATIENCE_S = 2.0
 """How long a message may take before its work counts as lost."""
 PAGE_AGAIN_S = 5.0
 PAGE_TIMEOUT_S = 2.0
+PAGES_S = 3.0
+"""How long a pass goes on asking for pages: the next passes take the other alerts."""
 CLOSE_BATCHES = 500
 SHARDS_A_PASS = 16
 LONGEST_QUEUE = 200
@@ -33,14 +36,17 @@ QUEUES = ("urgent", "normal")
 
 
 def sweep(process: Process) -> None:
-    """Make one pass. Each search has a transaction of its own: one that fails spoils no other."""
+    """Make one pass. Each search has a transaction of its own: one that fails spoils no other.
+
+    Asking for pages comes last: it is the only search that waits for somebody else's answer.
+    """
     with transaction(process.engine) as guard:
         if not lost.only_one(guard):
             return
-        for search in (_start_due, _expire, _cancel_stopped, _cancel_rejected, _finish, _resend):
+        for search in (_expire, _cancel_stopped, _cancel_rejected, _finish, _resend, _start_due):
             try:
                 search(process)
-            except SQLAlchemyError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the others go on
                 log.warning("sweep", search=search.__name__, error=type(error).__name__)
         housekeeping.keep_house(process)
 
@@ -49,9 +55,12 @@ def _start_due(process: Process) -> None:
     """Start scheduled alerts whose time has come, if their story is live and its page answers."""
     with transaction(process.engine) as session:
         found = lost.due(session)
+    until = time.monotonic() + PAGES_S
     for due in found:
+        if time.monotonic() > until:
+            return
         reason = _why_not(due)
-        live = reason is None and _page_answers(process, due.slug)
+        live = reason is None and not _embargoed(due) and _page_answers(process, due.slug)
         with outbox.unit_of_work(process.engine, process.broker) as work:
             if reason is not None:
                 lost.stop_scheduled(work.session, due.alert_id, reason)
@@ -69,43 +78,47 @@ def _why_not(due: lost.Due) -> str | None:
         return "When its time came the story was retracted."
     if due.story_expires_at is not None and due.story_expires_at <= due.now:
         return "When its time came the story had expired."
-    if due.embargo_until is not None and due.now < due.embargo_until:
-        return "When its time came the story was under embargo."
     return None
+
+
+def _embargoed(due: lost.Due) -> bool:
+    """Whether the story's embargo was put off: its page is not there yet, whatever a cache says."""
+    return due.embargo_until is not None and due.now < due.embargo_until
 
 
 def _page_answers(process: Process, slug: str) -> bool:
     """Whether readers who tap the alert would find the story: its page answers 200."""
+    address = f"{process.settings.page_origin}/stories/{slug}"
     try:
-        page = httpx.get(
-            f"{process.settings.page_origin}/stories/{slug}",
-            timeout=PAGE_TIMEOUT_S,
-            follow_redirects=False,
-            trust_env=False,
-        )
+        with httpx.stream("GET", address, timeout=PAGE_TIMEOUT_S, trust_env=False) as page:
+            return page.status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
-    return page.status_code == httpx.codes.OK
 
 
 def _expire(process: Process) -> None:
     """End alerts past their deadline: what is open expires, what is leased its holder ends."""
-    for found in _search(process, lost.overdue):
-        with transaction(process.engine) as session:
-            lifecycle.expire_unplanned(session, found.alert_id)
-            _drain(session, process, found.alert_id, State.EXPIRED)
-        _finish_one(process, found.alert_id)
+    _each(process, lost.overdue, _expire_one)
+
+
+def _expire_one(process: Process, alert_id: int) -> None:
+    with transaction(process.engine) as session:
+        lifecycle.expire_unplanned(session, alert_id)
+        _drain(session, process, alert_id, State.EXPIRED)
+    _finish_one(process, alert_id)
 
 
 def _cancel_stopped(process: Process) -> None:
     """Account for the rest of stopped alerts: pack what is unpacked, cancel what is open."""
-    for found in _search(process, lost.stopped):
-        with transaction(process.engine) as session:
-            lifecycle.settle_unstarted(session, found.alert_id)
-            _drain(session, process, found.alert_id, State.CANCELLED)
-        settled = _finish_one(process, found.alert_id)
-        if settled:
-            _plan_dependents(process, found.alert_id)
+    _each(process, lost.stopped, _cancel_one)
+
+
+def _cancel_one(process: Process, alert_id: int) -> None:
+    with transaction(process.engine) as session:
+        lifecycle.settle_unstarted(session, alert_id)
+        _drain(session, process, alert_id, State.CANCELLED)
+    if _finish_one(process, alert_id):
+        _plan_dependents(process, alert_id)
 
 
 def _drain(session: Session, process: Process, alert_id: int, to: State) -> None:
@@ -127,8 +140,7 @@ def _cancel_rejected(process: Process) -> None:
 
 
 def _finish(process: Process) -> None:
-    for found in _search(process, lost.done):
-        _finish_one(process, found.alert_id)
+    _each(process, lost.done, _finish_one)
 
 
 def _finish_one(process: Process, alert_id: int) -> bool:
@@ -159,6 +171,16 @@ def _resend(process: Process) -> None:
                 work.outbox.add(outbox.deliver(found.alert_id, found.queue))
 
 
-def _search(process: Process, search: Callable[[Session], list[lost.Found]]) -> list[lost.Found]:
+def _each(
+    process: Process,
+    search: Callable[[Session], list[lost.Found]],
+    settle: Callable[[Process, int], object],
+) -> None:
+    """Settle every alert found; one that cannot be settled now keeps no other waiting."""
     with transaction(process.engine) as session:
-        return search(session)
+        every = search(session)
+    for found in every:
+        try:
+            settle(process, found.alert_id)
+        except SQLAlchemyError as error:
+            log.warning("not settled", alert=found.alert_id, error=type(error).__name__)

@@ -11,7 +11,7 @@ from workers.lease import Lease
 from workers.provider import Answer, Target
 
 LONGEST_ANSWER = 300
-_ADDRESS_LIKE = re.compile(r"[A-Za-z0-9_:%+/=.-]{24,}")
+_ADDRESS_LIKE = re.compile(r"[A-Za-z0-9_:%+/=.-]{20,}")
 
 
 def load(session: Session, lease: Lease, alert_id: int, secret: bytes) -> list[Target]:

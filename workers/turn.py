@@ -14,7 +14,10 @@ from workers.process import Process
 
 @dataclass(slots=True)
 class Turn:
-    """`state` is the alert's, as of the last write; `packing` is set while shards are open."""
+    """`state` is the alert's, as of the last write; `packing` is set while shards are open.
+
+    `written_at` is when the last write succeeded, `tried_at` when the last was tried.
+    """
 
     process: Process
     alert_id: int
@@ -27,6 +30,7 @@ class Turn:
     begun: float = field(default_factory=time.monotonic)
     written_at: float = field(default_factory=time.monotonic)
     tried_at: float = field(default_factory=time.monotonic)
+    write_failed: bool = False
 
     def leases(self) -> list[tuple[Lane, Lease]]:
         """Return every batch in our hands, with its lane."""

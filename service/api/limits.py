@@ -9,6 +9,8 @@ from service.domain.errors import TooLarge, Unavailable
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 REFUSAL = f"A request may have {MAX_REQUEST_BYTES:,} bytes."
+HANG_UP = {"Connection": "close"}
+"""The rest of the request is not read, so nothing else can follow on its connection."""
 ALWAYS_ANSWERED = "/health/live"
 
 
@@ -28,7 +30,7 @@ class LimitBody:
             await self.app(scope, receive, send)
             return
         if _said(scope) > self.limit:
-            answer = problem(KINDS[TooLarge], REFUSAL, headers={"Connection": "close"})
+            answer = problem(KINDS[TooLarge], REFUSAL, headers=HANG_UP)
             await answer(scope, receive, send)
             return
         read = 0
@@ -38,7 +40,7 @@ class LimitBody:
             message = await receive()
             read += len(message.get("body", b""))
             if read > self.limit:
-                raise HTTPException(KINDS[TooLarge].status, REFUSAL)
+                raise HTTPException(KINDS[TooLarge].status, REFUSAL, HANG_UP)
             return message
 
         await self.app(scope, receive_and_count, send)

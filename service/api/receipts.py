@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from service.api.dependencies import Closed, SettingsDep, WorkDep
+from service.api.dependencies import Closed, Line, SettingsDep, WorkDep
 from service.domain import receipt
 from service.store import receipts
 from service.store.receipts import Mark
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/receipts", tags=["devices"])
 class ReceiptBody(Closed):
     """The signed token that came in the push's data, and what became of the push."""
 
-    receipt: Annotated[str, Field(min_length=1, max_length=200)]
+    receipt: Annotated[Line, Field(min_length=1)]
     kind: Mark
 
 

@@ -46,7 +46,8 @@ def read(secret: bytes, token: str) -> tuple[int, int, int, int]:
     place = raw[: _PLACE.size]
     signer = _signer(secret).copy()
     signer.update(place)
-    if not hmac.compare_digest(raw[_PLACE.size :], signer.digest()):
+    one_spelling = base64.urlsafe_b64encode(raw)[:_LENGTH].decode() == token
+    if not hmac.compare_digest(raw[_PLACE.size :], signer.digest()) or not one_spelling:
         raise _forged()
     alert_id, shard_n, n, position = _PLACE.unpack(place)
     return alert_id, shard_n, n, position

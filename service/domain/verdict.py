@@ -66,9 +66,14 @@ class DeviceGone:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRefused:
-    """Permanent for this delivery, and says nothing against the device: bury it."""
+    """Permanent for this delivery, and says nothing against the device: bury it.
+
+    `doubtful` refusals may as well be our message's fault: very many of them and not one yes end
+    the alert on this provider.
+    """
 
     why: str
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,9 @@ def get(session: Session, alert_id: int) -> Alert | None:
 
 def lock(session: Session, alert_ids: Sequence[int]) -> list[Alert]:
     """Return the alerts as they stand; nobody else changes them before this transaction ends."""
-    wanted = select(_ALERT).where(_A.id.in_(alert_ids)).order_by(_A.id).with_for_update()
-    return _all(session, wanted)
+    wanted = select(_ALERT).where(_A.id.in_(alert_ids)).order_by(_A.id)
+    # Whoever only refers to the alert, as dead letters and retries do, need not wait for us.
+    return _all(session, wanted.with_for_update(key_share=True))
 
 
 def page(session: Session, cursor: str | None, limit: int) -> paging.Page[Report]:

@@ -39,19 +39,26 @@ muted AS (
     SELECT reader_id, topic_id FROM subscription
     WHERE reader_id >= :lo AND reader_id < :hi AND muted_until > :at
     AND (topic_id = ANY(:topic_ids) OR topic_id = :story_topic)
-), above AS (
-    SELECT * FROM unnest(CAST(:below AS bigint[]), CAST(:above AS bigint[])) AS t(below, above)
+), silenced AS (
+    SELECT reader_id FROM muted WHERE topic_id = :story_topic
+), beaten AS (
+    SELECT m.reader_id, t.above AS topic_id FROM muted m
+    JOIN unnest(CAST(:below AS bigint[]), CAST(:above AS bigint[])) AS t(below, above)
+        ON t.below = m.topic_id
 ), """
+"""Who muted the story, and whose mute of a topic beats their follow of one above it.
+
+Both are asked for by equality alone: the planner can hash them, whatever it knows of the tables.
+"""
 
 _FOLLOWERS = """
 follower AS (
     SELECT DISTINCT s.reader_id AS id FROM subscription s
     WHERE s.topic_id = ANY(:topic_ids) AND s.reader_id >= :lo AND s.reader_id < :hi
     AND s.least_urgency <= :urgency AND (s.muted_until IS NULL OR s.muted_until <= :at)
+    AND NOT EXISTS (SELECT 1 FROM silenced x WHERE x.reader_id = s.reader_id)
     AND NOT EXISTS (
-        SELECT 1 FROM muted m WHERE m.reader_id = s.reader_id AND (
-            m.topic_id = :story_topic
-            OR EXISTS (SELECT 1 FROM above WHERE below = m.topic_id AND above = s.topic_id)))
+        SELECT 1 FROM beaten b WHERE b.reader_id = s.reader_id AND b.topic_id = s.topic_id)
 )"""
 
 _EVERYONE = """

@@ -61,11 +61,15 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write found: the alert's state, which batches were still ours, who waits behind us."""
+    """What a write found: the alert's state, which batches were still ours, who waits behind us.
+
+    `held` are the providers that nobody may use now.
+    """
 
     state: AlertState
     ours: frozenset[tuple[int, int]] = field(default_factory=frozenset)
     breaking_waits: bool = False
+    held: frozenset[str] = field(default_factory=frozenset)
 
 
 _CLAIM = """
@@ -159,6 +163,7 @@ WITH written AS (
 )
 SELECT (SELECT state FROM alert WHERE id = :a) AS state,
     (SELECT array_agg(shard_n) FROM written) AS shard_ns, (SELECT array_agg(n) FROM written) AS ns,
+    ARRAY(SELECT provider FROM hold) AS held,
     EXISTS (
         SELECT 1 FROM alert k WHERE k.urgency = 2 AND k.state IN ('planning', 'sending')
         AND k.id <> :a AND (EXISTS (SELECT 1 FROM shard s WHERE s.alert_id = k.id AND NOT s.done)
@@ -178,7 +183,7 @@ def write(session: Session, alert_id: int, writes: Sequence[Write], *, lease_s: 
     ours = frozenset(zip(row.shard_ns or (), row.ns or (), strict=True))
     released = [w for w in writes if w.fate is not Fate.KEEP and (w.shard_n, w.n) in ours]
     _keep_waits(session, alert_id, released)
-    return Written(AlertState(row.state), ours, row.breaking_waits)
+    return Written(AlertState(row.state), ours, row.breaking_waits, frozenset(row.held))
 
 
 def _columns(alert_id: int, writes: Sequence[Write], lease_s: float) -> dict[str, Any]:

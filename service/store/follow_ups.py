@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -12,10 +13,11 @@ KEPT_HOURS = 23
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket, and the device whose push it stands for."""
+    """A ticket, and the device whose push it stands for, taken by the provider at `kept_at`."""
 
     ticket: str
     device_id: int
+    kept_at: datetime
 
 
 def keep(session: Session, provider: str, tickets: Sequence[tuple[str, int, float]]) -> None:
@@ -54,11 +56,11 @@ def take_due(session: Session, provider: str, most: int, again_s: float) -> list
             "UPDATE follow_up SET due_at = now() + make_interval(secs => :again) "
             "WHERE (provider, ticket) IN (SELECT provider, ticket FROM follow_up "
             "WHERE provider = :p AND due_at <= now() ORDER BY due_at LIMIT :most "
-            "FOR UPDATE SKIP LOCKED) RETURNING ticket, device_id"
+            "FOR UPDATE SKIP LOCKED) RETURNING ticket, device_id, created_at"
         ),
         {"p": provider, "most": most, "again": again_s},
     )
-    return [Ticket(row.ticket, row.device_id) for row in rows]
+    return [Ticket(row.ticket, row.device_id, row.created_at) for row in rows]
 
 
 def done(session: Session, provider: str, tickets: Sequence[str]) -> None:

@@ -54,10 +54,14 @@ def hold(session: Session, provider: str, reason: str, by: str) -> None:
     )
 
 
-def release(session: Session, provider: str) -> bool:
-    """End a hold; false when there was none."""
+def release(session: Session, provider: str, *, by_probe: bool = False) -> bool:
+    """End a hold; false when there was none. A probe ends a worker's hold, never a person's."""
     found = session.execute(
-        text("DELETE FROM hold WHERE provider = :provider RETURNING 1"), {"provider": provider}
+        text(
+            "DELETE FROM hold WHERE provider = :provider "
+            "AND (NOT :by_probe OR held_by = :worker) RETURNING 1"
+        ),
+        {"provider": provider, "by_probe": by_probe, "worker": WORKER},
     )
     return found.one_or_none() is not None
 

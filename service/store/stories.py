@@ -164,7 +164,11 @@ def revisions(session: Session, story_id: int, limit: int = 200) -> list[Revisio
 
 def _one(session: Session, where: ColumnElement[bool], *, lock: bool = False) -> Story | None:
     query = select(*_COLUMNS).where(where)
-    row = session.execute(query.with_for_update() if lock else query).first()
+    if lock:
+        # Ids never change, so whoever only refers to the story, as a plan does, need not wait:
+        # a second Send Push waits for that very plan, and both would wait for ever.
+        query = query.with_for_update(key_share=True)
+    row = session.execute(query).first()
     return None if row is None else _story(row)
 
 

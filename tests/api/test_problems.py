@@ -165,7 +165,9 @@ def test_a_request_in_pieces_is_counted_as_it_comes(app, client, as_ingester, pi
     }
     client.portal.call(app, scope, receive, send)
     assert answered[0]["status"] == status
-    assert dict(answered[0]["headers"])[b"content-type"] == b"application/problem+json"
+    said = dict(answered[0]["headers"])
+    assert said[b"content-type"] == b"application/problem+json"
+    assert (said.get(b"connection") == b"close") is (status == 413), "the rest is never read"
 
 
 def test_people_get_a_page_and_programs_a_problem(app, client):

@@ -54,6 +54,8 @@ def marks_of(verdict) -> dict:
                 marks[name] = getattr(verdict, name)
         case DeviceGone():
             marks["since"], marks["doubtful"] = verdict.since, verdict.doubtful
+        case DeviceRefused():
+            marks["doubtful"] = verdict.doubtful
         case SenderRejected():
             marks["remint"] = verdict.remint
     return {name: m for name, m in marks.items() if m is not None and m is not False and m != ""}

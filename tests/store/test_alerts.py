@@ -1,6 +1,7 @@
 """What the ledger adds up to, and what people's verbs write, on a real PostgreSQL."""
 
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +14,7 @@ from sqlmodel import Session
 from service.domain.alert import AlertState, Kind
 from service.domain.delivery import Delivery, State, Totals, timing
 from service.domain.errors import AlreadyAlerted
-from service.store import alerts, dead_letters, ledger, receipts
+from service.store import alerts, dead_letters, ledger, lifecycle, receipts, stories
 from service.store.receipts import Mark
 from service.store.session import transaction
 from tests import builders as a
@@ -368,6 +369,45 @@ def test_simultaneous_marks_are_all_kept(engine):
         thread.join()
     with transaction(engine) as session:
         assert receipts.counts(session, [alert.id])[alert.id].shown == 200
+
+
+# --- two at once ---
+
+
+def wait_for_a_lock(engine):
+    """Return when some transaction waits for another one."""
+    until = time.monotonic() + 5
+    waiting = text("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+    while time.monotonic() < until:
+        with transaction(engine) as session:
+            if session.execute(waiting).scalar_one():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+def test_a_second_send_push_in_the_middle_of_the_plan_is_refused_and_stops_nothing(engine):
+    """The plan writes the alert's row twice; the second one asks for the story it belongs to."""
+    with transaction(engine) as session:
+        story = a.a_story(session)
+        first = a.an_alert(session, story)
+        second = replace(alerts.get(session, first.id), id=a.an_id())
+    refused = []
+
+    def press():
+        with pytest.raises(AlreadyAlerted) as refusal, transaction(engine) as session:
+            stories.lock(session, story.id)
+            alerts.add(session, second)
+        refused.append(refusal.value.first_id)
+
+    with transaction(engine) as planning:
+        lifecycle.freeze(planning, lifecycle.unplanned(planning, first.id), [], [])
+        editor = threading.Thread(target=press)
+        editor.start()
+        wait_for_a_lock(engine)
+        planning.execute(text("UPDATE alert SET state = 'sending' WHERE id = :a"), {"a": first.id})
+    editor.join()
+    assert refused == [first.id]
 
 
 # --- a million deliveries ---

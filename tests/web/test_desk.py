@@ -352,6 +352,16 @@ def test_retracting_a_story_stops_its_alerts(editor: Visitor, story: str, engine
     assert "retracted" in alert.stop_reason
 
 
+def test_a_retracted_story_comes_back_only_when_an_editor_publishes_it_again(
+    editor: Visitor, visitor: Visitor, story: str
+) -> None:
+    editor.submit(f"/desk/stories/{story}/retract")
+    assert "Rain" not in visitor.get("/").text
+    same = {"headline": "Rain", "body": "<p>It rains.</p>", "summary": "It pours.", "version": "1"}
+    editor.submit(f"/desk/stories/{story}", **same, topics="world/asia", do="publish")
+    assert "Rain" in visitor.get("/").text
+
+
 def test_a_reader_sees_the_alerts_it_was_sent(
     editor: Visitor, visitor: Visitor, story: str, engine: Engine
 ) -> None:

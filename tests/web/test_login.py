@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -152,6 +153,19 @@ def test_another_site_cannot_sign_anybody_in(visitor: Visitor, known: str) -> No
         headers={"Origin": "https://evil.example"},
     )
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("settings", [{"demo": True}, {"demo": False}], indirect=True)
+def test_the_demo_shows_its_logins_and_nothing_else_does(
+    visitor: Visitor, app: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "demo.json"
+    file.write_text('{"editor": {"email": "e@demo", "password": "shown-pass", "key": "nzp_x"}}')
+    settings = app.state.settings
+    app.state.settings = settings.model_copy(update={"demo_file": file})
+    page = visitor.get("/login").text
+    assert ("shown-pass" in page) is settings.demo
+    assert "nzp_x" not in page
 
 
 def test_a_closed_session_cannot_watch_events(editor: Visitor, ingest: Any) -> None:

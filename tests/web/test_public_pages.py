@@ -365,6 +365,20 @@ def test_in_a_rush_the_story_page_asks_the_database_no_more(
     assert visitor.get(path).content == first.content
 
 
+def test_there_are_no_phones_outside_the_demo(visitor: Visitor) -> None:
+    assert visitor.get("/phones").status_code == 404
+    assert "/phones" not in visitor.get("/").text
+
+
+@pytest.mark.parametrize(
+    "settings", [{"demo": True, "standins_url": "http://127.0.0.1:1"}], indirect=True
+)
+def test_phones_say_so_when_the_stand_ins_are_away(visitor: Visitor) -> None:
+    answer = visitor.get("/phones")
+    assert answer.status_code == 200
+    assert "do not answer just now" in answer.text
+
+
 def test_the_site_is_called_what_the_settings_say(visitor: Visitor, app: Any) -> None:
     assert app.state.settings.site_name in visitor.get("/").text
     assert Role.EDITOR.value not in visitor.get("/").text

@@ -1,4 +1,4 @@
-"""The gateway's promises, kept by both senders against a real TLS server that misbehaves."""
+"""The gateway's promises, kept by every sender against a real TLS server that misbehaves."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from workers.provider import Answer, Failure, Request
 
 HEADERS = ["content-type: application/json", "authorization: bearer of-good-news"]
 BODY = b'{"aps":{"alert":{"title":"It rained"}}}'
-SENDERS = ["curl", "httpx"]
+SENDERS = ["curl", "httpx", "wire"]
 
 
 @pytest.fixture(scope="session")
@@ -147,10 +147,10 @@ def test_every_request_comes_back_once_over_few_connections(
     window = gateway.room("apns")
     answers = ask(gateway, *numbered(server, 500))
 
-    assert [answer.status for answer in answers] == [200] * 500
+    assert [answer for answer in answers if answer.status != 200] == []
     assert len(server.seen.requests) == 500
     assert_seen_once(server)
-    assert server.seen.connections == (1 if sender == "curl" else window)
+    assert server.seen.connections == (1 if sender != "httpx" else window)
 
 
 def test_connections_stay_warm_between_batches(gateway: Gateway, serve: Serve, sender: str) -> None:
@@ -159,7 +159,7 @@ def test_connections_stay_warm_between_batches(gateway: Gateway, serve: Serve, s
         ask(gateway, *numbered(server, 40))
         time.sleep(0.1)
 
-    assert server.seen.connections == (1 if sender == "curl" else 20)
+    assert server.seen.connections == (1 if sender != "httpx" else 20)
 
 
 def test_the_window_is_never_exceeded_and_fills(gateway: Gateway, serve: Serve) -> None:
@@ -214,7 +214,7 @@ def test_a_cold_origin_gets_one_request_until_it_has_answered(
 
     answers = ask(gateway, *numbered(server, 200))
 
-    assert [answer.status for answer in answers] == [200] * 200
+    assert [answer for answer in answers if answer.status != 200] == []
     assert server.seen.begun == 200
     assert_seen_once(server)
 
@@ -229,7 +229,7 @@ def test_a_servers_stream_limit_is_kept(
 
     answers = ask(gateway, *numbered(server, count))
 
-    assert [answer.status for answer in answers] == [200] * count
+    assert [answer for answer in answers if answer.status != 200] == []
     assert server.seen.most_streams <= (streams or 300)
     assert_seen_once(server)
     gateway.close()
@@ -308,7 +308,7 @@ def test_the_connection_after_a_broken_one_is_new(gateway: Gateway, server: H2Se
 
     answers = ask(gateway, *numbered(server, 10))
 
-    assert [answer.status for answer in answers] == [200] * 10
+    assert [answer for answer in answers if answer.status != 200] == []
     assert server.seen.connections > before
 
 

@@ -108,18 +108,42 @@ def test_a_sender_fault_burns_no_attempt():
 def test_doubtful_evidence_that_is_believed_forgets_the_device():
     lease = a_lease()
     lease.settle(2, DeviceGone("BadDeviceToken", doubtful=True))
-    assert lease.judge_doubtful(believed=True) == []
-    assert lease.gone == [(103, None)]
+    assert lease.judge_doubtful({""}) == []
+    assert lease.gone == [(103, NOW)]
     assert states(lease)[2] is State.GONE
 
 
 def test_doubtful_evidence_that_is_not_believed_keeps_the_device_and_can_be_replayed():
     lease = a_lease()
     lease.settle(2, DeviceGone("BadDeviceToken", doubtful=True))
-    assert lease.judge_doubtful(believed=False) == [103]
+    assert lease.judge_doubtful(()) == [103]
     assert lease.gone == []
     assert states(lease)[2] is State.BURIED
     assert lease.dead_letters()[0].positions == [2]
+
+
+def test_doubtful_evidence_is_believed_by_its_own_origin_only():
+    lease = a_lease()
+    lease.settle(1, DeviceGone("403", doubtful=True), origin="https://one.example")
+    lease.settle(2, DeviceGone("403", doubtful=True), origin="https://other.example")
+    assert lease.judge_doubtful({"", "https://one.example"}) == [103]
+    assert lease.gone == [(102, NOW)]
+    assert states(lease)[2] is State.BURIED
+
+
+@pytest.mark.parametrize("judge", ["spare_doubtful", "judge_doubtful"])
+def test_an_unknown_outcome_stays_on_record_beside_doubts_not_believed(judge):
+    lease = a_lease(bytes([Delivery(State.RETRYING, True, 1).pack()]))
+    lease.settle(0, DeviceGone("BadDeviceToken", doubtful=True))
+    getattr(lease, judge)(())
+    assert Delivery.unpack(lease.states[0]).unknown
+
+
+def test_a_device_is_judged_as_of_the_moment_its_answer_came():
+    lease = a_lease()
+    lease.settle(0, DeviceGone("Unregistered"))
+    lease.settle(1, DeviceGone("Unregistered", since=NOW - timedelta(days=1)))
+    assert lease.gone == [(101, NOW), (102, NOW - timedelta(days=1))]
 
 
 def test_spared_doubts_return_to_retrying_without_a_burnt_attempt():
@@ -127,7 +151,7 @@ def test_spared_doubts_return_to_retrying_without_a_burnt_attempt():
     lease.settle(2, DeviceGone("BadDeviceToken", doubtful=True))
     lease.spare_doubtful("wrong environment")
     assert Delivery.unpack(lease.states[2]) == Delivery(State.RETRYING, False, 0)
-    assert lease.judge_doubtful(believed=True) == []
+    assert lease.judge_doubtful({""}) == []
 
 
 def test_what_is_in_flight_keeps_its_right_to_answer_when_the_rest_is_cancelled():

@@ -1,4 +1,4 @@
-"""What each spelling of a private address gets at connect time, with both senders.
+"""What each spelling of a private address gets at connect time, with every sender.
 
 A host name can resolve to anything, so the address that is connected to is judged, not the name.
 """
@@ -87,7 +87,7 @@ def test_the_guard_is_asked_for_the_very_pair() -> None:
     assert not may_connect("10.0.0.1", "other.internal", 8443, guard)
 
 
-@pytest.fixture(params=["curl", "httpx"])
+@pytest.fixture(params=["curl", "httpx", "wire"])
 def gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
     opened = open_gateway(
         Settings(

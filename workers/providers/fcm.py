@@ -90,7 +90,9 @@ _TOKEN_REFUSED = SenderRejected(
 REASONS: Mapping[tuple[int, str], Setback] = {
     (404, "UNREGISTERED"): DeviceGone("the app is gone from the device"),
     (404, "NOT_FOUND"): DeviceGone("no such address", doubtful=True),
-    (400, "INVALID_ARGUMENT"): DeviceRefused("Google finds something wrong with this push"),
+    (400, "INVALID_ARGUMENT"): DeviceRefused(
+        "Google finds something wrong with this push", doubtful=True
+    ),
     (400, "UNSPECIFIED_ERROR"): DeviceRefused("Google gives no reason"),
     (500, "UNSPECIFIED_ERROR"): DeviceRefused("Google gives no reason"),
     (401, "THIRD_PARTY_AUTH_ERROR"): DeviceRefused(

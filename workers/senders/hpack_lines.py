@@ -6,10 +6,12 @@ index from then on. When the table is full it is emptied and begun anew: nothing
 behind our back, so there is nothing to keep count of.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import hpack
+
+from workers.senders.origin import USER_AGENT
 
 OUR_TABLE_SIZE = 0
 """What the other side may remember of its answers: nothing, so that each can be read by itself."""
@@ -18,8 +20,10 @@ MOST_YOUNG = 512
 _FIRST_DYNAMIC = 62
 _ENTRY_OVERHEAD = 32
 _POST, _GET, _HTTPS = b"\x83", b"\x82", b"\x87"
-_METHOD, _AUTHORITY, _PATH, _CONTENT_LENGTH = 2, 1, 4, 28
+_METHOD, _AUTHORITY, _CONTENT_LENGTH = 2, 1, 28
+_PATH_NAME = b"\x04"
 _EMPTY_TABLE = b"\x20"
+_AGENT = f"user-agent: {USER_AGENT}"
 _STATUS_BY_BYTE = {0x88: 200, 0x89: 204, 0x8A: 206, 0x8B: 304, 0x8C: 400, 0x8D: 404, 0x8E: 500}
 _SIZE_UPDATE_BITS, _SIZE_UPDATE = 0xE0, 0x20
 
@@ -38,9 +42,14 @@ def integer(value: int, bits: int, first: int = 0) -> bytes:
     return bytes(out)
 
 
+_LENGTHS = tuple(integer(n, 7) for n in range(1024))
+_SHORTER = len(_LENGTHS)
+
+
 def text(value: bytes) -> bytes:
     """Encode a string without Huffman: a few bytes more, and nothing to compute."""
-    return integer(len(value), 7) + value
+    size = len(value)
+    return (_LENGTHS[size] if size < _SHORTER else integer(size, 7)) + value
 
 
 @lru_cache(maxsize=4096)
@@ -73,13 +82,17 @@ class RequestLines:
             self._most = most
             self._full = True
 
-    def block(self, method: str, path: str, lines: tuple[str, ...] | list[str], size: int) -> bytes:
+    def block(self, method: str, path: str, lines: Sequence[str], size: int) -> bytes:
         """Return the header block of one request."""
         known = self._known
+        if " " in path or not path.isprintable():
+            raise ValueError("not a path")
         parts = [
             self._begin_table_anew() if self._full else b"",
             self._begin.get(method) or self._other_method(method),
-            integer(_PATH, 4) + text(path.encode("ascii")),
+            _PATH_NAME,
+            text(path.encode("ascii")),
+            known.get(_AGENT) or self._line(_AGENT),
         ]
         parts += [known.get(line) or self._line(line) for line in lines]
         if size or method != "GET":
@@ -120,10 +133,15 @@ class RequestLines:
 
 def _literal(line: str) -> bytes:
     """Encode name and value, without the first byte, which says what becomes of them."""
-    name, _, value = line.partition(":")
-    if not line.isascii() or not line.isprintable() or not name:
+    name, colon, value = line.partition(":")
+    if not colon or not line.isprintable():
         raise ValueError("not a header line")
-    return text(name.strip().lower().encode()) + text(value.strip().encode())
+    return _name(name) + text(value.strip().encode("ascii"))
+
+
+@lru_cache(maxsize=256)
+def _name(name: str) -> bytes:
+    return text(name.strip().lower().encode("ascii"))
 
 
 class AnswerLines:
@@ -145,8 +163,8 @@ class AnswerLines:
         if self._decoder is not None:
             headers = _decode(self._decoder, block)
             return int(headers.get(":status", "0")), headers
-        status = _STATUS_BY_BYTE.get(block[0]) if block else None
         lazy = BlockHeaders(block)
+        status = _STATUS_BY_BYTE.get(block[0]) if block else None
         return status or int(lazy.get(":status", "0")), lazy
 
 
@@ -164,7 +182,10 @@ class BlockHeaders(Mapping[str, str]):
             decoder = hpack.Decoder()
             decoder.max_allowed_table_size = OUR_TABLE_SIZE
             decoder.header_table_size = OUR_TABLE_SIZE
-            self._read = _decode(decoder, self._block)
+            try:
+                self._read = _decode(decoder, self._block)
+            except ValueError:
+                self._read = {}
         return self._read
 
     def __getitem__(self, name: str) -> str:

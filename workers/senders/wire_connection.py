@@ -4,73 +4,57 @@ It knows of each request how far it has gone: not out of our hands yet, out, ans
 breaks, what had not left comes back as not sent, for certain.
 """
 
-import socket
 import ssl
-from collections import deque
+import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from workers.provider import Answer, Failure, Request
 from workers.senders import wire_frames as wire
 from workers.senders.hpack_lines import OUR_TABLE_SIZE, AnswerLines, RequestLines
+from workers.senders.origin import CONNECT_TIMEOUT_S
 from workers.senders.wire_frames import BrokenFrame
+from workers.senders.wire_outbox import Outbox
+from workers.senders.wire_stream import Stream
 
 READ_SIZE = 64 * 1024
-WRITE_SIZE = 256 * 1024
+READS_AT_ONCE = 256
+"""Then the others have their turn."""
 STREAM_WINDOW = 1 << 20
 """How much of an answer's body may come unasked; no answer that we keep is longer."""
 CONNECTION_WINDOW = 1 << 24
-STREAMS_UNTIL_TOLD = 100
-FIRST_FINAL_STATUS = 200
 NO_LIMIT = 1 << 30
+MOST_TALK = 10_000
+"""Frames in a row that bring no answer: more of them are an attack."""
 
 Taken = list[tuple[Request, Answer]]
-
-
-@dataclass(slots=True, eq=False)
-class Stream:
-    """A request on its way; `end` is where its last byte stands in all that we have written."""
-
-    request: Request
-    deadline: float
-    begin: int = 0
-    end: int = 0
-    rest: bytes = b""
-    """What of its body the server has not yet allowed us to send."""
-    window: int = 0
-    status: int = 0
-    answer: Answer | None = None
-    chunks: list[bytes] = field(default_factory=list)
-    size: int = 0
+Frame = tuple[int, int, int, bytes]
 
 
 class Connection:
-    """A connection with its handshake done; `socket` does not block."""
+    """A connection whose TLS handshake is done, on a socket that does not block."""
 
     def __init__(self, secured: ssl.SSLSocket, authority: str) -> None:
         self.socket = secured
         self.streams: dict[int, Stream] = {}
+        self.out = Outbox(secured)
         self.limit = 0
-        """How many streams the server allows; 0 until it has said so."""
+        """How many streams the server allows."""
         self.draining = False
         """Whether it takes no new requests."""
         self.closed = False
+        self.hungry = False
+        """Whether there was more to read than one turn allows."""
+        self._greeted = False
+        self._greeting_due = time.monotonic() + CONNECT_TIMEOUT_S
         self._lines = RequestLines(authority)
         self._answers = AnswerLines()
         self._next = 1
-        self._out: list[bytes] = []
-        self._written = 0
-        """Bytes given to the connection since it began, and those that TLS has taken."""
-        self._left = 0
-        self._rest = memoryview(b"")
         self._in = b""
-        self._window = wire.DEFAULT_WINDOW
-        self._stream_window = wire.DEFAULT_WINDOW
-        self._frame_size = wire.DEFAULT_FRAME_SIZE
-        self._blocked: deque[int] = deque()
         self._unacknowledged = 0
+        self._talk = 0
         self._headers: tuple[int, int, bytes] | None = None
-        self._put(
+        """A header block that continues in the next frame: stream, flags, what has come."""
+        self.out.put(
             wire.PREFACE
             + wire.settings(
                 (wire.HEADER_TABLE_SIZE, OUR_TABLE_SIZE),
@@ -82,280 +66,196 @@ class Connection:
 
     def free(self) -> int:
         """Return how many more requests it can take now."""
-        if self.draining or self._blocked:
+        if self.draining or self.out.blocked:
             return 0
         return self.limit - len(self.streams)
 
+    def full(self, least: int) -> bool:
+        """Whether it carries all it may, and that is no less than `least`."""
+        return len(self.streams) >= self.limit >= least
+
     def begin(self, request: Request, path: str, deadline: float) -> None:
-        """Write a request; it leaves with the next `flush`. Raises ValueError if it is none."""
-        body = request.body
-        size = len(body)
-        block = self._lines.block(request.method, path, request.headers, size)
+        """Write a request; it leaves with the next flush. Raises ValueError if it is none."""
+        block = self._lines.block(request.method, path, request.headers, len(request.body))
         if len(block) > wire.DEFAULT_FRAME_SIZE:
+            self.draining = True  # its table has lines that never left
             raise ValueError("headers too long")
         number = self._next
-        self._next += 2
-        if self._next > wire.LAST_STREAM:
-            self.draining = True
-        head = wire.pack_head
-        begin = self._written
-        high, low = divmod(len(block), 256)
-        if not size:
-            data = head(high, low, wire.HEADERS, wire.END_HEADERS | wire.END_STREAM, number) + block
-            rest = b""
-        elif size <= self._window and size <= self._stream_window and size <= self._frame_size:
-            self._window -= size
-            data = b"".join(
-                (
-                    head(high, low, wire.HEADERS, wire.END_HEADERS, number),
-                    block,
-                    head(size >> 8, size & 0xFF, wire.DATA, wire.END_STREAM, number),
-                    body,
-                )
-            )
-            rest = b""
-        else:
-            data = head(high, low, wire.HEADERS, wire.END_HEADERS, number) + block
-            rest = body
-        self._out.append(data)
-        self._written = end = begin + len(data)
-        stream = self.streams[number] = Stream(request, deadline, begin, end, rest)
-        if rest:
-            stream.end = wire.LARGEST_WINDOW
-            stream.window = self._stream_window
-            self._blocked.append(number)
-            self._pump()
-
-    def _put(self, data: bytes) -> None:
-        self._out.append(data)
-        self._written += len(data)
-
-    def _pump(self) -> None:
-        """Write of the bodies that wait what the server's windows allow."""
-        waiting, self._blocked = self._blocked, deque()
-        for number in waiting:
-            stream = self.streams.get(number)
-            if stream is None:
-                continue
-            while stream.rest:
-                size = min(len(stream.rest), self._window, stream.window, self._frame_size)
-                if size <= 0:
-                    break
-                part, stream.rest = stream.rest[:size], stream.rest[size:]
-                self._window -= size
-                stream.window -= size
-                last = 0 if stream.rest else wire.END_STREAM
-                self._put(wire.frame(wire.DATA, last, number, part))
-            if stream.rest:
-                self._blocked.append(number)
-            else:
-                stream.end = self._written
-
-    # ------------------------------------------------------------------ sending
-
-    def flush(self) -> bool:
-        """Let TLS take what was written; returns whether some is left for later."""
-        try:
-            while self._rest or self._out:
-                if not self._rest:
-                    self._rest = memoryview(b"".join(self._out))
-                    self._out.clear()
-                sent = self.socket.send(self._rest)
-                self._left += sent
-                self._rest = self._rest[sent:]
-        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            return True
-        return False
-
-    # ---------------------------------------------------------------- receiving
+        self._next = number + 2
+        self.draining = self.draining or self._next > wire.LAST_STREAM
+        stream = self.streams[number] = Stream(request, deadline)
+        self.out.put_request(number, block, stream)
 
     def receive(self, taken: Taken) -> None:
-        """Read what has come. Raises OSError or BrokenFrame when the connection is lost."""
-        frames: list[tuple[int, int, int, bytes]] = []
+        """Read what has come. Raises OSError, ValueError or BrokenFrame when all is lost."""
+        frames: list[Frame] = []
         receive = self.socket.recv
-        while True:
+        self.hungry = True
+        for _ in range(READS_AT_ONCE):
             try:
                 data = receive(READ_SIZE)
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                self.hungry = False
                 break
+            except OSError:
+                self._read(frames, taken)
+                raise
             if not data:
-                self._take_all(frames, taken)
-                raise ConnectionResetError("closed by the other side")
+                self._read(frames, taken)
+                raise ConnectionResetError
             self._in = wire.split(self._in + data if self._in else data, frames)
-        self._take_all(frames, taken)
+        self._read(frames, taken)
 
-    def _take_all(self, frames: list[tuple[int, int, int, bytes]], taken: Taken) -> None:
+    def _read(self, frames: list[Frame], taken: Taken) -> None:
         streams, answers = self.streams, self._answers
         whole = wire.END_HEADERS | wire.END_STREAM
         for kind, flags, number, payload in frames:
+            stream = streams.get(number)
             if kind == wire.HEADERS and flags == whole and self._headers is None:
-                # Nearly every answer: one frame, no body.
+                # Nearly every answer: one frame and no body.
                 status, headers = answers.read(payload)
-                stream = streams.pop(number, None)
                 if stream is not None:
-                    if stream.status:
-                        self._end(stream, taken)
-                    else:
-                        taken.append((stream.request, Answer(status, headers)))
+                    stream.take_headers(status, headers)
+                    self._finish(number, stream, taken)
+            elif self._headers is not None and kind != wire.CONTINUATION:
+                raise BrokenFrame("a header block was not finished")
+            elif kind in (wire.HEADERS, wire.CONTINUATION):
+                self._read_headers((kind, flags, number, payload), stream, taken)
+            elif kind == wire.DATA:
+                self._read_data(flags, number, payload, stream, taken)
+            elif kind == wire.RST_STREAM and stream is not None:
+                self._read_reset(number, wire.read_word(payload), stream, taken)
             else:
-                self._take(kind, flags, number, payload, taken)
+                self._read_talk(kind, flags, payload, stream, taken)
 
-    def _take(self, kind: int, flags: int, number: int, payload: bytes, taken: Taken) -> None:
-        if self._headers is not None and kind != wire.CONTINUATION:
-            raise BrokenFrame("a header block was not finished")
-        if kind in (wire.HEADERS, wire.CONTINUATION):
-            self._take_headers(kind, flags, number, payload, taken)
-        elif kind == wire.DATA:
-            self._take_data(flags, number, payload, taken)
-        elif kind == wire.RST_STREAM:
-            self._take_reset(number, wire.read_word(payload), taken)
-        elif kind == wire.SETTINGS and not flags & wire.ACK:
-            self._take_settings(payload)
-        elif kind == wire.PING and not flags & wire.ACK:
-            self._put(wire.frame(wire.PING, wire.ACK, 0, payload))
-        elif kind == wire.GOAWAY:
-            self._take_goaway(wire.read_word(payload) & wire.LAST_STREAM, taken)
-        elif kind == wire.WINDOW_UPDATE:
-            self._take_window(number, wire.read_word(payload) & wire.LARGEST_WINDOW)
-        elif kind == wire.PUSH_PROMISE:
-            raise BrokenFrame("a push that we have ruled out")
-
-    def _take_headers(
-        self, kind: int, flags: int, number: int, payload: bytes, taken: Taken
-    ) -> None:
+    def _read_headers(self, given: Frame, stream: Stream | None, taken: Taken) -> None:
+        kind, flags, number, payload = given
         if kind == wire.HEADERS:
             self._headers = (number, flags, wire.plain_payload(kind, flags, payload))
         elif self._headers is None or self._headers[0] != number:
             raise BrokenFrame("a continuation of nothing")
         else:
-            block = self._headers[2] + payload
-            if len(block) > 4 * wire.DEFAULT_FRAME_SIZE:
-                raise BrokenFrame("headers without end")
-            self._headers = (number, self._headers[1], block)
+            self._headers = (number, self._headers[1], self._headers[2] + payload)
+        if len(self._headers[2]) > 4 * wire.DEFAULT_FRAME_SIZE:
+            raise BrokenFrame("headers without end")
         if not flags & wire.END_HEADERS:
             return
         _, first_flags, block = self._headers
         self._headers = None
         status, headers = self._answers.read(block)
-        stream = self.streams.get(number)
-        if stream is None:
-            return
-        if status >= FIRST_FINAL_STATUS and not stream.status:
-            stream.status = status
-            stream.answer = Answer(status, headers)
-        if first_flags & wire.END_STREAM:
-            del self.streams[number]
-            self._end(stream, taken)
+        if stream is not None:
+            stream.take_headers(status, headers)
+            if first_flags & wire.END_STREAM:
+                self._finish(number, stream, taken)
 
-    def _take_data(self, flags: int, number: int, payload: bytes, taken: Taken) -> None:
+    def _read_data(
+        self, flags: int, number: int, payload: bytes, stream: Stream | None, taken: Taken
+    ) -> None:
         self._unacknowledged += len(payload)
         if self._unacknowledged > CONNECTION_WINDOW // 2:
             word = wire.pack_word(self._unacknowledged)
-            self._put(wire.frame(wire.WINDOW_UPDATE, 0, 0, word))
+            self.out.put(wire.frame(wire.WINDOW_UPDATE, 0, 0, word))
             self._unacknowledged = 0
-        stream = self.streams.get(number)
-        if stream is None:
-            return
         part = wire.plain_payload(wire.DATA, flags, payload)
-        stream.chunks.append(part)
-        stream.size += len(part)
-        if flags & wire.END_STREAM:
-            del self.streams[number]
-            self._end(stream, taken)
-        elif stream.size >= stream.request.answer_limit and stream.status:
-            self._cancel(number)
-            self._end(stream, taken)
-
-    def _end(self, stream: Stream, taken: Taken) -> None:
-        """Give the answer of a stream as far as it has come."""
-        answer = stream.answer
-        if answer is None:
-            answer = Answer(0, failure=Failure.UNKNOWN, detail="an answer without a status")
-        else:
-            answer.body = b"".join(stream.chunks)[: stream.request.answer_limit]
-        taken.append((stream.request, answer))
-
-    def _cancel(self, number: int) -> None:
-        del self.streams[number]
-        self._put(wire.frame(wire.RST_STREAM, 0, number, wire.pack_word(wire.CANCEL)))
-
-    def _take_reset(self, number: int, code: int, taken: Taken) -> None:
-        stream = self.streams.pop(number, None)
+        if stream is None or not part:
+            self._count_talk()
         if stream is None:
             return
-        if stream.status:
-            self._end(stream, taken)
-            return
-        kind = Failure.NOT_SENT if code == wire.REFUSED_STREAM else Failure.UNKNOWN
-        detail = f"stream reset by the server (HTTP/2 error {code})"
-        taken.append((stream.request, Answer(0, failure=kind, detail=detail)))
+        enough = stream.take_body(part)
+        if flags & wire.END_STREAM:
+            self._finish(number, stream, taken)
+        elif enough:
+            self._cancel(number, stream)
+            taken.append((stream.request, stream.finish()))
 
-    def _take_settings(self, payload: bytes) -> None:
-        told = dict(wire.read_settings(payload))
+    def _read_reset(self, number: int, code: int, stream: Stream, taken: Taken) -> None:
+        del self.streams[number]
+        self.out.give_up(stream)
+        kind = Failure.NOT_SENT if code == wire.REFUSED_STREAM else Failure.UNKNOWN
+        why = f"the server has reset the stream (HTTP/2 error {code})"
+        taken.append((stream.request, stream.fail(kind, why)))
+
+    def _read_talk(
+        self, kind: int, flags: int, payload: bytes, stream: Stream | None, taken: Taken
+    ) -> None:
+        """Read what is about the connection and not about an answer."""
+        self._count_talk()
+        if kind == wire.SETTINGS and not flags & wire.ACK:
+            self._obey(dict(wire.read_settings(payload)))
+        elif kind == wire.PING and not flags & wire.ACK:
+            self.out.put(wire.frame(wire.PING, wire.ACK, 0, payload))
+        elif kind == wire.GOAWAY:
+            self._leave(wire.read_word(payload) & wire.LAST_STREAM, taken)
+        elif kind == wire.WINDOW_UPDATE:
+            self.out.grant(stream, wire.read_word(payload) & wire.LARGEST_WINDOW)
+        elif kind == wire.PUSH_PROMISE:
+            raise BrokenFrame("a push that was ruled out")
+
+    def _count_talk(self) -> None:
+        self._talk += 1
+        if self._talk > MOST_TALK:
+            raise BrokenFrame("much talk and no answers")
+
+    def _obey(self, told: dict[int, int]) -> None:
         if wire.HEADER_TABLE_SIZE in told:
             self._lines.limit(told[wire.HEADER_TABLE_SIZE])
-        if wire.INITIAL_WINDOW_SIZE in told:
-            change = told[wire.INITIAL_WINDOW_SIZE] - self._stream_window
-            self._stream_window += change
-            for number in self._blocked:
-                if number in self.streams:
-                    self.streams[number].window += change
-        self._frame_size = told.get(wire.MAX_FRAME_SIZE, self._frame_size)
-        self.limit = told.get(wire.MAX_CONCURRENT_STREAMS, self.limit or NO_LIMIT)
-        self._put(wire.frame(wire.SETTINGS, wire.ACK, 0))
-        self._pump()
+        if wire.MAX_CONCURRENT_STREAMS in told or not self._greeted:
+            self.limit = told.get(wire.MAX_CONCURRENT_STREAMS, NO_LIMIT)
+        self._greeted = True
+        self.out.put(wire.frame(wire.SETTINGS, wire.ACK, 0))
+        self.out.obey(told)
 
-    def _take_goaway(self, last: int, taken: Taken) -> None:
+    def _leave(self, last: int, taken: Taken) -> None:
+        """Take a GOAWAY: streams after the last that the server has looked at were not sent."""
         self.draining = True
         for number in [each for each in self.streams if each > last]:
             stream = self.streams.pop(number)
-            detail = "the connection is ending and the server has not taken this"
-            answer = Answer(0, failure=Failure.NOT_SENT, detail=detail)
-            taken.append((stream.request, answer))
+            self.out.give_up(stream)
+            why = "the connection is ending and the server has not taken this"
+            taken.append((stream.request, stream.fail(Failure.NOT_SENT, why)))
 
-    def _take_window(self, number: int, more: int) -> None:
-        if number == 0:
-            self._window += more
-        elif (stream := self.streams.get(number)) is not None:
-            stream.window += more
-        if self._blocked:
-            self._pump()
+    def _finish(self, number: int, stream: Stream, taken: Taken) -> None:
+        self._talk = 0
+        if stream.rest:
+            self._cancel(number, stream)
+        else:
+            del self.streams[number]
+        taken.append((stream.request, stream.finish()))
 
-    # ----------------------------------------------------------------- endings
+    def _cancel(self, number: int, stream: Stream) -> None:
+        del self.streams[number]
+        self.out.give_up(stream)
+        self.out.put(wire.frame(wire.RST_STREAM, 0, number, wire.pack_word(wire.CANCEL)))
 
     def expire(self, now: float, taken: Taken) -> None:
-        """End what has waited too long; the oldest stand first."""
+        """End what has waited too long; the oldest stand first. Raises BrokenFrame."""
+        if not self._greeted and now > self._greeting_due:
+            raise BrokenFrame("no HTTP/2 settings in time")
         late = []
         for number, stream in self.streams.items():
             if stream.deadline > now:
                 break
-            late.append(number)
-        for number in late:
-            stream = self.streams[number]
-            self._cancel(number)
-            if stream.status:
-                self._end(stream, taken)
-                continue
-            # What is written will still leave, before our word that it is cancelled.
+            late.append((number, stream))
+        for number, stream in late:
+            # What is written will still leave, ahead of our word that it is cancelled.
             kind = Failure.NOT_SENT if stream.rest else Failure.UNKNOWN
-            taken.append((stream.request, Answer(0, failure=kind, detail="no answer in time")))
+            self._cancel(number, stream)
+            taken.append((stream.request, stream.fail(kind, "no answer in time")))
 
     def lose(self, why: str, taken: Taken) -> None:
         """Answer for everything in flight: the connection is no more."""
-        for stream in self.streams.values():
-            if stream.status:
-                self._end(stream, taken)
-                continue
-            kind = Failure.UNKNOWN if self._left >= stream.end else Failure.NOT_SENT
-            taken.append((stream.request, Answer(0, failure=kind, detail=why)))
-        self.streams.clear()
         self.close()
+        for stream in self.streams.values():
+            kind = Failure.UNKNOWN if self.out.gone >= stream.end else Failure.NOT_SENT
+            taken.append((stream.request, stream.fail(kind, why)))
+        self.streams.clear()
 
     def drop(self) -> list[Request]:
         """Stop every stream; returns their requests."""
         dropped = [stream.request for stream in self.streams.values()]
-        for number in list(self.streams):
-            self._cancel(number)
+        for number, stream in list(self.streams.items()):
+            self._cancel(number, stream)
+        self.out.flush()
         return dropped
 
     def close(self) -> None:

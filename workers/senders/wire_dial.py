@@ -90,7 +90,7 @@ class Dial:
             return False
         family, ip, port = self._addresses.pop(0)
         self._connecting = socket.socket(family, socket.SOCK_STREAM)
-        self._connecting.setblocking(False)  # noqa: FBT003 - the library's own signature
+        self._connecting.setblocking(False)
         self._tried_at = time.monotonic()
         code = self._connecting.connect_ex((ip, port))
         if code and code not in _UNDER_WAY:
@@ -111,8 +111,7 @@ class Dial:
         if code:
             self._miss(code)
             return True
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        _keep_alive(raw)
         self._shaking = self._context.wrap_socket(
             raw, server_hostname=self._host, do_handshake_on_connect=False
         )
@@ -155,6 +154,15 @@ class Dial:
                 with suppress(OSError):
                     each.close()
         self._connecting = self._shaking = None
+
+
+def _keep_alive(raw: socket.socket) -> None:
+    """Send without delay, and let the system find out when the other side has vanished."""
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, name):
+            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _stands(raw: socket.socket) -> bool:

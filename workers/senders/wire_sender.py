@@ -5,12 +5,9 @@ in a list, and all that a turn has collected goes to TLS at once. What is not HT
 sender on libcurl, origin by origin.
 """
 
-import ssl
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from select import POLLIN, POLLOUT, poll
 
@@ -18,24 +15,20 @@ from workers.network_guard import Guard
 from workers.provider import Answer, Request
 from workers.senders.curl_sender import CurlSender
 from workers.senders.origin import (
-    CONNECT_TIMEOUT_S,
     REFRESH_EVERY_S,
-    USER_AGENT,
     forbidden,
     not_sent,
-    origin_of,
-    read_origin,
 )
 from workers.senders.streaming import keep_full
 from workers.senders.trust import TrustStore
 from workers.senders.wire_connection import Connection
 from workers.senders.wire_dial import PROTOCOL, Dial, NotHttp2
 from workers.senders.wire_frames import BrokenFrame
+from workers.senders.wire_lane import Lane, Origin
 
 FULL = 64
 """Streams a connection must allow for a second one to be worth it: fewer mean "slowly"."""
 MOST_CONNECTIONS = 10
-MOST_ORIGINS = 1_000
 LONGEST_NAP_S = 0.1
 SHORTEST_NAP_S = 0.002
 PATIENCE_S = 1.0
@@ -43,47 +36,6 @@ PATIENCE_S = 1.0
 RESOLVERS = 4
 
 Taken = list[tuple[Request, Answer]]
-
-
-@dataclass(slots=True, eq=False)
-class Origin:
-    """One origin of a lane: its connections, and what waits for one (with deadlines)."""
-
-    host: str
-    port: int
-    authority: str
-    connections: list[Connection] = field(default_factory=list)
-    waiting: deque[tuple[Request, float]] = field(default_factory=deque)
-    dial: Dial | None = None
-    elsewhere: bool = False
-    """It speaks no HTTP/2: the other sender has it."""
-
-    def open(self) -> Connection | None:
-        """Return a connection that can take a request now."""
-        for each in self.connections:
-            if each.free() > 0:
-                return each
-        return None
-
-    def idle(self) -> bool:
-        """Whether it could be forgotten."""
-        return not self.waiting and self.dial is None and not any(
-            each.streams for each in self.connections
-        )
-
-
-@dataclass(slots=True, eq=False)
-class Lane:
-    """One provider's requests. `handed` are on a connection, the others wait for one."""
-
-    name: str
-    window: int
-    guard: Guard | None
-    unanswered: int = 0
-    handed: int = 0
-    refreshed_at: float = 0.0
-    origins: dict[str, Origin] = field(default_factory=dict)
-    active: set[Origin] = field(default_factory=set)
 
 
 class WireSender:
@@ -105,17 +57,13 @@ class WireSender:
         if lane is None:
             lane = self._lanes[name] = Lane(name, window, guard)
         elif lane.guard is not guard:
-            self._drain(lane)
+            lane.drain()
         lane.window, lane.guard = window, guard
         self._other.open_lane(name, window, guard)
 
     def room(self, lane: str) -> int:
         """Return how many more requests may be submitted now."""
-        own = self._lanes[lane]
-        spare = own.window if own.guard is not None else 0
-        elsewhere = self._other.in_flight(lane)
-        room = min(own.window - own.handed, own.window + spare - own.unanswered)
-        return max(room - elsewhere, 0)
+        return max(self._lanes[lane].room() - self._other.in_flight(lane), 0)
 
     def in_flight(self, lane: str | None = None) -> int:
         """Return how many requests have not been answered."""
@@ -127,7 +75,7 @@ class WireSender:
         own = self._lanes[lane]
         own.unanswered += 1
         url = request.url
-        origin = own.origins.get(url[: url.find("/", 8)]) or self._new_origin(own, url)
+        origin = own.origins.get(url[: url.find("/", 8)]) or own.new_origin(url)
         if origin is None:
             self._answer(own, request, forbidden("not an origin this lane may connect to"))
         elif origin.elsewhere:
@@ -139,18 +87,6 @@ class WireSender:
             self._begin(own, connection, request, time.monotonic() + self._timeout_s)
         else:
             self._wait(own, origin, request)
-
-    def _new_origin(self, lane: Lane, url: str) -> Origin | None:
-        name = origin_of(url)
-        found = read_origin(name)
-        if found is None or (found.scheme != "https" and lane.guard is not None):
-            return None
-        if len(lane.origins) >= MOST_ORIGINS:
-            lane.origins = {n: each for n, each in lane.origins.items() if not each.idle()}
-        made = Origin(found.host, found.port, name.partition("://")[2])
-        made.elsewhere = found.scheme != "https"
-        lane.origins[name] = made
-        return made
 
     def _begin(self, lane: Lane, connection: Connection, request: Request, until: float) -> None:
         url = request.url
@@ -194,32 +130,34 @@ class WireSender:
             self._nap(left)
 
     def _turn(self, lane: Lane) -> None:
+        """Read what has come, give new connections their requests, write what is to be written."""
         now = time.monotonic()
-        before = len(self._taken)
         for origin in list(lane.active):
+            before = len(self._taken)
             for connection in list(origin.connections):
                 self._exchange(origin, connection, now)
-        answered = len(self._taken) - before
-        lane.handed -= answered
-        lane.unanswered -= answered
-        for origin in list(lane.active):
+            answered = len(self._taken) - before
+            lane.handed -= answered
+            lane.unanswered -= answered
             self._supply(lane, origin, now)
+            for connection in origin.connections:
+                connection.out.flush()
             if origin.idle():
                 lane.active.discard(origin)
 
     def _exchange(self, origin: Origin, connection: Connection, now: float) -> None:
-        """Write what is to be written, read what has come."""
         try:
-            connection.flush()
             connection.receive(self._taken)
             connection.expire(now, self._taken)
-            connection.flush()
-            why = connection.overdue(now)
-        except (OSError, BrokenFrame, ValueError) as error:
-            why = f"the connection broke ({type(error).__name__})"
-        if why:
-            connection.lose(why, self._taken)
+            lost = connection.out.trouble
+        except BrokenFrame as error:
+            lost = f"the connection broke: {error}"
+        except (OSError, ValueError) as error:
+            lost = f"the connection broke ({type(error).__name__})"
+        if lost:
+            connection.lose(lost, self._taken)
         elif connection.draining and not connection.streams:
+            connection.out.flush()
             connection.close()
         if connection.closed:
             origin.connections.remove(connection)
@@ -230,7 +168,7 @@ class WireSender:
             late, _ = origin.waiting.popleft()
             self._answer(lane, late, not_sent("waited too long for a connection"))
         if origin.dial is not None:
-            self._step(lane, origin)
+            self._step(lane, origin, origin.dial)
         while origin.waiting and lane.handed < lane.window:
             connection = origin.open()
             if connection is None:
@@ -238,14 +176,11 @@ class WireSender:
                 return
             request, _ = origin.waiting.popleft()
             self._begin(lane, connection, request, now + self._timeout_s)
-        for connection in origin.connections:
-            if connection.has_news():
-                self._exchange_quietly(origin, connection)
 
     def _connect(self, lane: Lane, origin: Origin) -> None:
         """Begin a new connection if those there are will not do."""
         usable = [each for each in origin.connections if not each.draining]
-        full = all(each.limit >= FULL for each in usable)
+        full = all(each.full(FULL) for each in usable)
         if origin.dial is None and full and len(usable) < MOST_CONNECTIONS:
             origin.dial = Dial(
                 origin.host,
@@ -255,25 +190,80 @@ class WireSender:
                 resolvers=self._resolvers,
             )
 
-    def _step(self, lane: Lane, origin: Origin) -> None:
-        dial = origin.dial
-        if dial is None:
-            return
+    def _step(self, lane: Lane, origin: Origin, dial: Dial) -> None:
+        """Go on with a new connection; without any, what waits for it has its answer."""
         try:
             found = dial.step()
         except NotHttp2:
             origin.dial, origin.elsewhere = None, True
-            for request, _ in origin.waiting:
+            for request in origin.give_up():
                 lane.unanswered -= 1
                 self._other.submit(lane.name, request)
-            origin.waiting.clear()
             return
-        if isinstance(found, ssl.SSLSocket):
-            origin.dial = None
-            origin.connections.append(Connection(found, origin.authority))
-        elif found is not None:
+        if isinstance(found, Answer):
             origin.dial = None
             if not origin.connections:
-                for request, _ in origin.waiting:
+                for request in origin.give_up():
                     self._answer(lane, request, found)
-                origin.waiting.clear()
+        elif found is not None:
+            origin.dial = None
+            connection = Connection(found, origin.authority)
+            connection.out.flush()
+            origin.connections.append(connection)
+
+    def _nap(self, longest: float) -> None:
+        """Sleep until a socket has news or something else must be looked after."""
+        nap = min(longest, LONGEST_NAP_S)
+        wait = poll()
+        if self._other.in_flight():
+            nap = min(nap, SHORTEST_NAP_S)
+        for lane in self._lanes.values():
+            for origin in lane.active:
+                if origin.dial is not None:
+                    nap = min(nap, SHORTEST_NAP_S)
+                for connection in origin.connections:
+                    if connection.hungry:
+                        return
+                    events = POLLIN | POLLOUT if connection.out.waiting() else POLLIN
+                    wait.register(connection.socket, events)
+        wait.poll(nap * 1000)
+
+    # ----------------------------------------------------------------- endings
+
+    def refresh(self, lane: str) -> None:
+        """Give the lane new connections; not twice within seconds."""
+        own = self._lanes[lane]
+        if time.monotonic() - own.refreshed_at >= REFRESH_EVERY_S:
+            own.refreshed_at = time.monotonic()
+            own.drain()
+            self._other.refresh(lane)
+
+    def send(self, lane: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
+        """Send them all with the window kept full."""
+        return keep_full(self, lane, requests)
+
+    def abandon(self) -> list[Request]:
+        """Drop every request that is not answered; the connections stay for later ones."""
+        lost = [request for request, _ in self._taken] + self._other.abandon()
+        self._taken = []
+        for lane in self._lanes.values():
+            for origin in lane.active:
+                lost += origin.give_up()
+                for connection in origin.connections:
+                    lost += connection.drop()
+            lane.unanswered = lane.handed = 0
+        return lost
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.abandon()
+        for lane in self._lanes.values():
+            for origin in lane.origins.values():
+                for connection in origin.connections:
+                    connection.out.flush()
+                    connection.close()
+                if origin.dial is not None:
+                    origin.dial.close()
+        self._lanes.clear()
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
+        self._other.close()

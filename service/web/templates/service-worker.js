@@ -1,5 +1,6 @@
 // The service worker: shows alerts, opens stories, says what was shown and opened, reads offline.
 const BUILD = "{{ build }}";
+const SITE = {{ settings.site_name|tojson }};
 const SHELL = `shell-${BUILD}`;
 const READ = "read-1";
 const MOST_READ = 60;
@@ -29,8 +30,16 @@ self.addEventListener("fetch", (event) => {
   else if (request.mode === "navigate") event.respondWith(fromNetworkFirst(request, url));
 });
 
+// A page that was read under an earlier build finds this build's files when it is offline.
 async function fromCacheFirst(request) {
-  return (await caches.match(request)) ?? fetch(request);
+  const held = await caches.match(request);
+  if (held) return held;
+  try {
+    return await fetch(request);
+  } catch (error) {
+    const path = new URL(request.url).pathname.replace(/^\/static\/[^/]+\//, STATIC);
+    return (await caches.match(path)) ?? Response.error();
+  }
 }
 
 async function fromNetworkFirst(request, url) {
@@ -82,7 +91,7 @@ function show(alert) {
     data: { url: alert.url, receipt: alert.receipt, story: alert.story_id },
     actions: [{ action: "read", title: "Read" }, ...(alert.story_id ? [{ action: "mute", title: "Mute this topic" }] : [])],
   };
-  return self.registration.showNotification(alert.title ?? "", options);
+  return self.registration.showNotification(alert.title || SITE, options);
 }
 
 self.addEventListener("notificationclick", (event) => {

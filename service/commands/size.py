@@ -1,0 +1,117 @@
+"""`newszop size`: how large the system must be, from what was measured."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from service import sizing
+from service.commands.telling import Failed, print_table, say
+
+COSTS = sizing.Costs()
+WISH = sizing.Wish(devices=1, seconds=1)
+
+
+def size(
+    devices: Annotated[int, typer.Option(min=1, help="Devices that one alert goes to.")],
+    seconds: Annotated[float, typer.Option(min=0.5, help="Until the last has it.")] = 60.0,
+    mix: Annotated[str, typer.Option(help="The providers' weights.")] = "fcm=6,apns=3,webpush=1",
+    fcm_per_minute: Annotated[
+        int, typer.Option(min=1, help="Google's quota of your project.")
+    ] = WISH.quotas["fcm"],
+    fcm_ramp: Annotated[
+        float, typer.Option(min=0, help="FCM_RAMP_SECONDS: until that rate is reached.")
+    ] = WISH.ramp_s,
+    push_us: Annotated[
+        float, typer.Option(min=1, help="One push, in microseconds of a sending core.")
+    ] = COSTS.push_us,
+    encryption_us: Annotated[
+        float, typer.Option(min=0, help="What Web Push costs besides.")
+    ] = COSTS.encryption_us,
+    database_us: Annotated[
+        float, typer.Option(min=0.1, help="One push, in microseconds of a database core.")
+    ] = COSTS.database_us,
+    answer_ms: Annotated[
+        float, typer.Option(min=0.1, help="What a provider takes to answer.")
+    ] = COSTS.answer_s * 1000,
+    busy: Annotated[
+        float, typer.Option(min=0.1, max=1.0, help="How far a core may be filled.")
+    ] = WISH.busy,
+) -> None:
+    """Say how many processes, cores and gigabytes an alert needs, and which quotas stand in it.
+
+    The costs are measured ones; `make bench` measures them on your machines.
+    """
+    costs = replace(
+        COSTS,
+        push_us=push_us,
+        encryption_us=encryption_us,
+        database_us=database_us,
+        answer_s=answer_ms / 1000,
+    )
+    wish = sizing.Wish(
+        devices=devices,
+        seconds=seconds,
+        mix=_weights(mix),
+        quotas={"fcm": fcm_per_minute},
+        ramp_s=fcm_ramp,
+        busy=busy,
+    )
+    found = sizing.size(wish, costs)
+    print_table(("For", "You need"), _rows(wish, found))
+    for wall in found.walls:
+        say(_wall(wall, seconds))
+    _tell_courses(wish, costs, found)
+    say(f"Costs measured {sizing.MEASURED}.")
+
+
+def _weights(mix: str) -> dict[str, float]:
+    try:
+        pairs = [part.split("=") for part in mix.split(",")]
+        weights = {name.strip(): float(weight) for name, weight in pairs}
+    except ValueError:
+        raise Failed("--mix takes weights, as in fcm=6,apns=3,webpush=1") from None
+    if min(weights.values()) < 0 or sum(weights.values()) <= 0:
+        raise Failed("--mix: weights are not negative, and one is more than nothing")
+    return weights
+
+
+def _rows(wish: sizing.Wish, found: sizing.Size) -> list[tuple[str, str]]:
+    return [
+        ("rate", f"{found.per_second:,.0f} pushes/s"),
+        ("sending processes", f"{found.processes:,} on as many cores"),
+        ("their memory", f"{found.sender_memory_gib:,.1f} GiB"),
+        ("PostgreSQL cores", f"{found.database_cores:,}"),
+        ("PostgreSQL connections", f"{found.database_connections:,}"),
+        ("PostgreSQL flushes", f"{found.flushes_per_second:,} transactions/s"),
+        (
+            f"PostgreSQL disk, {wish.alerts_per_day} such alerts a day kept {wish.keep_days} days",
+            f"{found.database_disk_gib:,.1f} GiB",
+        ),
+        ("Redis cores", f"{found.broker_cores:,}"),
+        ("Redis messages an alert", f"{found.broker_messages:,}"),
+    ]
+
+
+def _wall(wall: sizing.Wall, seconds: float) -> str:
+    return (
+        f"Quota: {wall.provider} lets {wall.allowed:,} a minute through, so its devices take "
+        f"{wall.seconds_without:,.0f} s, the ramp included; for {seconds:g} s ask for "
+        f"{wall.needed:,} a minute, or for a shorter ramp."
+    )
+
+
+def _tell_courses(wish: sizing.Wish, costs: sizing.Costs, found: sizing.Size) -> None:
+    """Simulate the alert with the quotas as they are and, where one stands in it, as asked for."""
+    _tell("Simulated", sizing.simulate(wish, costs, found.processes))
+    if found.walls:
+        raised = dict(wish.quotas) | {wall.provider: wall.needed for wall in found.walls}
+        course = sizing.simulate(replace(wish, quotas=raised), costs, found.processes)
+        _tell("Simulated with the quota raised", course)
+
+
+def _tell(what: str, course: sizing.Course) -> None:
+    say(
+        f"{what}: 50 % after {course.half_s:,.1f} s, 90 % after {course.ninety_s:,.1f} s, "
+        f"all after {course.all_s:,.1f} s."
+    )

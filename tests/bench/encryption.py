@@ -1,0 +1,109 @@
+"""Question h: Web Push with its encryption, on one core, beside the library it replaces."""
+
+import base64
+import importlib.util
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import http_ece
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from service.demo_data import browsers
+from service.store.specimens import Browser
+from tests.bench.pushes import a_message, a_target
+from tests.bench.report import Answer, Figure
+from tests.bench.rig import Rig, tell
+from workers.provider import Request, Target, find
+
+MESSAGES = 2000
+SENT = 20_000
+TEXT = json.dumps({"title": "Rain at last", "body": "The first rain in sixty days. " * 12}).encode()
+
+
+def web_push(rig: Rig) -> Answer:
+    """Encrypt with ours, http_ece and pywebpush in turns; then send the whole way."""
+    given = browsers(rig.system.standins.control)(MESSAGES)
+    os.environ.update(rig.system.standins.credentials)
+    tell("Web Push: encryption")
+    measured: dict[str, list[float]] = {}
+    for _ in range(rig.repeats):
+        for name, work in _ways(given).items():
+            measured.setdefault(name, []).append(_cpu_us(work))
+    reference = measured[HTTP_ECE]
+    figures = [Figure(name, "CPU us", us, beside=reference) for name, us in measured.items()]
+    if importlib.util.find_spec("pywebpush") is None:
+        figures.append(Figure(PYWEBPUSH, "CPU us", [], note="pywebpush is not installed"))
+    topic = rig.crowd(SENT, {"webpush": 1.0})
+    tell("Web Push: the whole way in one process")
+    sent = [rig.inside(topic, timed=False) for _ in range(rig.repeats)]
+    whole = [run.cpu / run.planned * 1e6 for run in sent]
+    figures.append(Figure("the whole way, one process", "CPU us", whole, beside=reference))
+    rates = [run.planned / run.seconds for run in sent]
+    figures.append(Figure("its rate, stand-in decrypting", "pushes/s", rates, "more"))
+    return Answer("h", f"Web Push, {len(TEXT)} bytes, per message on one core", HTTP_ECE, figures)
+
+
+OURS = "our request: encrypted, signed, complete"
+HTTP_ECE = "http_ece: encrypted only"
+PYWEBPUSH = "pywebpush: encrypted only"
+
+
+def _ways(given: Sequence[Browser]) -> dict[str, Callable[[], None]]:
+    ways = {OURS: lambda: _ours(given), HTTP_ECE: lambda: _http_ece(given)}
+    if importlib.util.find_spec("pywebpush") is not None:
+        ways[PYWEBPUSH] = lambda: _pywebpush(given)
+    return ways
+
+
+def _cpu_us(work: Callable[[], None]) -> float:
+    begun = time.process_time()
+    work()
+    return (time.process_time() - begun) / MESSAGES * 1e6
+
+
+def _ours(given: Sequence[Browser]) -> None:
+    provider = find("webpush")
+    now = datetime.now(UTC)
+    minting: Any = provider.credential(now)
+    try:
+        next(minting)
+    except StopIteration as minted:
+        pushes = provider.pushes(a_message(now), minted.value)
+    built = list(pushes.requests([_target(n, each) for n, each in enumerate(given)], now))
+    assert all(isinstance(each, Request) for each in built)
+
+
+def _target(n: int, browser: Browser) -> Target:
+    common = a_target("webpush", n, random.Random(n))
+    keys = {"p256dh": browser.p256dh, "auth": browser.auth}
+    return replace(common, address=browser.address, kind="endpoint", **keys)
+
+
+def _http_ece(given: Sequence[Browser]) -> None:
+    for each in given:
+        http_ece.encrypt(
+            TEXT,
+            salt=os.urandom(16),
+            private_key=ec.generate_private_key(ec.SECP256R1()),
+            dh=_bytes(each.p256dh),
+            auth_secret=_bytes(each.auth),
+            version="aes128gcm",
+        )
+
+
+def _pywebpush(given: Sequence[Browser]) -> None:
+    from pywebpush import WebPusher  # noqa: PLC0415 - not always installed
+
+    for each in given:
+        keys = {"p256dh": each.p256dh, "auth": each.auth}
+        WebPusher({"endpoint": each.address, "keys": keys}).encode(TEXT, "aes128gcm")
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,95 @@
+"""The lanes of the wire sender: what waits for a connection, and the connections there are."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from workers.network_guard import Guard
+from workers.provider import Request
+from workers.senders.origin import origin_of, read_origin
+from workers.senders.wire_connection import Connection
+from workers.senders.wire_dial import Dial
+
+MOST_ORIGINS = 1_000
+
+
+@dataclass(slots=True, eq=False)
+class Origin:
+    """One origin of a lane: its connections, and what waits for one (with deadlines)."""
+
+    host: str
+    port: int
+    authority: str
+    connections: list[Connection] = field(default_factory=list)
+    waiting: deque[tuple[Request, float]] = field(default_factory=deque)
+    dial: Dial | None = None
+    elsewhere: bool = False
+    """It speaks no HTTP/2: the other sender has it."""
+
+    def open(self) -> Connection | None:
+        """Return a connection that can take a request now."""
+        for each in self.connections:
+            if each.free() > 0:
+                return each
+        return None
+
+    def give_up(self) -> list[Request]:
+        """Take out all that waits."""
+        all_of_them = [request for request, _ in self.waiting]
+        self.waiting.clear()
+        return all_of_them
+
+    def idle(self) -> bool:
+        """Whether it could be forgotten."""
+        return (
+            not self.waiting
+            and self.dial is None
+            and not any(each.streams for each in self.connections)
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One provider's requests. `handed` are on a connection, the others wait for one."""
+
+    name: str
+    window: int
+    guard: Guard | None
+    unanswered: int = 0
+    handed: int = 0
+    refreshed_at: float = 0.0
+    origins: dict[str, Origin] = field(default_factory=dict)
+    active: set[Origin] = field(default_factory=set)
+
+    def room(self) -> int:
+        """Return how many more may be submitted.
+
+        In a guarded lane, whose origins are strangers to each other, as many again may wait for
+        the slow ones, so that these do not hold up the rest.
+        """
+        spare = self.window if self.guard is not None else 0
+        return min(self.window - self.handed, self.window + spare - self.unanswered)
+
+    def new_origin(self, url: str) -> Origin | None:
+        """Return an origin for the URL; None when it has none that we would connect to."""
+        name = origin_of(url)
+        found = read_origin(name)
+        if found is None or (found.scheme != "https" and self.guard is not None):
+            return None
+        if len(self.origins) >= MOST_ORIGINS:
+            self._forget_idle()
+        made = Origin(found.host, found.port, name.partition("://")[2])
+        made.elsewhere = found.scheme != "https"
+        self.origins[name] = made
+        return made
+
+    def _forget_idle(self) -> None:
+        for name in [name for name, each in self.origins.items() if each.idle()]:
+            for connection in self.origins.pop(name).connections:
+                connection.close()
+
+    def drain(self) -> None:
+        """Let nothing new onto the connections there are."""
+        for origin in self.origins.values():
+            for connection in origin.connections:
+                connection.draining = True
+            self.active.add(origin)
