@@ -32,9 +32,9 @@ check: $(VENV)/installed-tests ## Format, lint, types, import contracts; no test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/installed-tests ## Measure, beside a peer or a limit in the same run
-	@for each in tests/bench/*_bench.py; do \
-		$(BIN)/python -m tests.bench.$$(basename $$each .py) || exit 1; done
+bench: $(VENV)/installed-tests $(VENV)/installed-bench ## Measure, beside peers in the same run; ONLY=a,b OUT=f.json COMPARE=f.json
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT)) \
+		$(if $(COMPARE),--compare $(COMPARE))
 
 chaos: $(VENV)/installed-tests ## Break parts while alerts run and count what is lost; SEED=7 MINUTES=5
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
@@ -42,6 +42,8 @@ chaos: $(VENV)/installed-tests ## Break parts while alerts run and count what is
 lock: $(VENV)/installed-tests ## Pin the newest dependencies (needs uv)
 	@echo 'setuptools>=77' | uv pip compile $(LOCK) pyproject.toml - -o requirements.lock
 	@uv pip compile $(LOCK) -c requirements.lock tests/requirements.in -o tests/requirements.lock
+	@uv pip compile $(LOCK) -c requirements.lock -c tests/requirements.lock tests/bench/requirements.in \
+		-o tests/bench/requirements.lock
 
 clean: ## Remove what was installed, and the demo's data
 	@if [ -f $(DATA)/postgres.at ]; then case "$$(cat $(DATA)/postgres.at)" in \
@@ -64,3 +66,7 @@ $(VENV)/installed: requirements.lock pyproject.toml | $(BIN)/python
 $(VENV)/installed-tests: tests/requirements.lock $(VENV)/installed
 	@$(PIP) install --require-hashes -r tests/requirements.lock
 	@touch $@
+
+$(VENV)/installed-bench: tests/bench/requirements.lock $(VENV)/installed-tests
+	@$(PIP) install --require-hashes -r tests/bench/requirements.lock && touch $@ || \
+		echo 'The peers could not be installed: they will not be measured.'

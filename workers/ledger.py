@@ -70,11 +70,16 @@ def _write(
         lease.write(give_back=id(lease) in back, not_before_s=lane.pause_left())
         for lane, lease in held
     ]
-    written = batches.write(session, turn.alert_id, writes, lease_s=turn.process.settings.lease_s)
-    for lane, lease in held:
-        if lease.key in written.ours:
-            _write_exceptions(session, turn, lane, lease)
+    written = batches.write(
+        session,
+        turn.alert_id,
+        writes,
+        lease_s=turn.process.settings.lease_s,
+        providers=turn.process.names,
+    )
     for lane in turn.lanes.values():
+        ours = [lease for at, lease in held if at is lane and lease.key in written.ours]
+        _write_exceptions(session, turn, lane, ours)
         if lane.ended:
             _note_rejection(session, turn, lane)
     return written
@@ -98,24 +103,21 @@ def _judge(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
         devices.suspect(session, suspects)
 
 
-def _write_exceptions(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
-    """Forget gone devices, keep dead letters and tickets, in the transaction of the states."""
-    if lease.gone:
-        devices.forget(session, lease.gone, f"{lane.name} said it is gone")
-    if lease.tickets:
-        follow_ups.keep(session, lane.name, lease.tickets)
-    shard_n, n = lease.key
-    for letter in lease.dead_letters():
-        dead_letters.bury(
-            session,
-            turn.alert_id,
-            shard_n,
-            n,
-            lane.name,
-            letter.reason,
-            letter.answer,
-            letter.positions,
-        )
+def _write_exceptions(session: Session, turn: Turn, lane: Lane, ours: list[Lease]) -> None:
+    """Forget gone devices, keep dead letters and tickets, in the transaction of the states.
+
+    The devices of all batches at once: two alerts that forget the same ones do not meet crosswise.
+    """
+    devices.forget(
+        session, [gone for lease in ours for gone in lease.gone], f"{lane.name} said it is gone"
+    )
+    tickets = [ticket for lease in ours for ticket in lease.tickets]
+    if tickets:
+        follow_ups.keep(session, lane.name, tickets)
+    for lease in ours:
+        for letter in lease.dead_letters():
+            where = (turn.alert_id, *lease.key, lane.name)
+            dead_letters.bury(session, *where, letter.reason, letter.answer, letter.positions)
 
 
 def _note_rejection(session: Session, turn: Turn, lane: Lane) -> None:

@@ -96,10 +96,23 @@ def _reason_to_end(turn: Turn) -> End | None:
         return End.OVER
     if turn.process.stopping.is_set():
         return End.YIELDED
-    spent = time.monotonic() - turn.begun > TURN_S
-    if turn.out.urgency is not Urgency.BREAKING and (spent or turn.breaking_waits):
+    breaking = turn.out.urgency is Urgency.BREAKING
+    if _turn_is_over(turn) or (turn.breaking_waits and not breaking):
         return End.YIELDED
     return End.DRY if not turn.leases() and _dry(turn) else None
+
+
+def _turn_is_over(turn: Turn) -> bool:
+    """Whether others are to have their turn; a breaking alert goes on while nothing waits for it.
+
+    The sweep is among what waits: it must come to its turn, or a long stream is all that moves.
+    """
+    if time.monotonic() - turn.begun <= TURN_S:
+        return False
+    if turn.out.urgency is not Urgency.BREAKING or turn.process.waiting("urgent"):
+        return True
+    turn.begun = time.monotonic()
+    return False
 
 
 def _settle_rest(turn: Turn) -> None:

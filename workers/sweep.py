@@ -59,15 +59,22 @@ def _start_due(process: Process) -> None:
     for due in found:
         if time.monotonic() > until:
             return
-        reason = _why_not(due)
-        live = reason is None and not _embargoed(due) and _page_answers(process, due.slug)
-        with outbox.unit_of_work(process.engine, process.broker) as work:
-            if reason is not None:
-                lost.stop_scheduled(work.session, due.alert_id, reason)
-            elif not live:
-                lost.ask_page_later(work.session, due.alert_id, PAGE_AGAIN_S)
-            elif lost.start(work.session, due.alert_id):
-                work.outbox.add(outbox.plan_alert(due.alert_id, due.queue))
+        try:
+            _start_one(process, due)
+        except SQLAlchemyError as error:
+            log.warning("not started", alert=due.alert_id, error=type(error).__name__)
+
+
+def _start_one(process: Process, due: lost.Due) -> None:
+    reason = _why_not(due)
+    live = reason is None and not _embargoed(due) and _page_answers(process, due.slug)
+    with outbox.unit_of_work(process.engine, process.broker) as work:
+        if reason is not None:
+            lost.stop_scheduled(work.session, due.alert_id, reason)
+        elif not live:
+            lost.ask_page_later(work.session, due.alert_id, PAGE_AGAIN_S)
+        elif lost.start(work.session, due.alert_id):
+            work.outbox.add(outbox.plan_alert(due.alert_id, due.queue))
 
 
 def _why_not(due: lost.Due) -> str | None:

@@ -168,18 +168,27 @@ SELECT (SELECT state FROM alert WHERE id = :a) AS state,
         SELECT 1 FROM alert k WHERE k.urgency = 2 AND k.state IN ('planning', 'sending')
         AND k.id <> :a AND (EXISTS (SELECT 1 FROM shard s WHERE s.alert_id = k.id AND NOT s.done)
             OR EXISTS (SELECT 1 FROM batch o WHERE o.alert_id = k.id AND o.finished_at IS NULL
-                AND o.claimable_at <= now()
+                AND o.claimable_at <= now() AND o.provider = ANY(:providers)
                 AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.provider = o.provider)))
     ) AS breaking_waits
 """
 
 
-def write(session: Session, alert_id: int, writes: Sequence[Write], *, lease_s: float) -> Written:
+def write(
+    session: Session,
+    alert_id: int,
+    writes: Sequence[Write],
+    *,
+    lease_s: float,
+    providers: Sequence[str] = (),
+) -> Written:
     """Write the states of the batches we hold in one statement, and learn what changed meanwhile.
 
+    Breaking alerts wait behind us when one of the `providers` could push them now.
     A KEEP renews the lease. The waits of released batches replace those that stood there.
     """
-    row = session.execute(text(_WRITE), _columns(alert_id, writes, lease_s)).one()
+    values = _columns(alert_id, writes, lease_s) | {"providers": list(providers)}
+    row = session.execute(text(_WRITE), values).one()
     ours = frozenset(zip(row.shard_ns or (), row.ns or (), strict=True))
     released = [w for w in writes if w.fate is not Fate.KEEP and (w.shard_n, w.n) in ours]
     _keep_waits(session, alert_id, released)

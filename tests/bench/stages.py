@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from service.store import shards
-from workers import consequences, ledger, plan, stream, supply
+from workers import consequences, ledger, plan, supply
 from workers.process import Process
 
 OTHER = "rest"
@@ -95,7 +95,6 @@ def put_clocks(process: Process, clock: StageClock | None) -> TimedGateway:
             (supply, "_feed_lane", "build"),
             (consequences, "read", "verdict"),
             (ledger, "flush", "flush"),
-            (stream, "_write_is_due", OTHER),
         ):
             setattr(owner, name, clock.timed(stage, getattr(owner, name)))
     return gateway

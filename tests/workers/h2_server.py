@@ -34,6 +34,7 @@ import h2.connection
 import h2.events
 import h2.exceptions
 import h2.settings
+import hpack
 
 
 @dataclass
@@ -72,16 +73,21 @@ class H2Server:
         streams: int | None = 1000,
         streams_before_answer: int | None = None,
         latency: float = 0.0,
-        alpn: list[str] | None = None,
+        window: int | None = None,
+        remembers: bool = False,
     ) -> None:
         self.seen = Seen()
         self.streams = streams
         self.streams_before_answer = streams_before_answer
         self.latency = latency
+        self.window = window
+        """How much of a body it takes at a time."""
+        self.remembers = remembers
+        """Whether it uses its header table although it was told not to."""
         self.lock = threading.Lock()
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificate, key)
-        self._tls.set_alpn_protocols(alpn or ["h2"])
+        self._tls.set_alpn_protocols(["h2"])
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
         self.open: set[Connection] = set()
@@ -151,6 +157,8 @@ class Connection:
         self.h2.initiate_connection()
         if limit is not None:
             self.h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: limit})
+        if server.window is not None:
+            self.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: server.window})
         self.flush()
         while self.wait():
             if not (data := self.sock.recv(65536)):
@@ -184,6 +192,8 @@ class Connection:
 
     def take(self, event: h2.events.Event) -> None:
         match event:
+            case h2.events.RemoteSettingsChanged() if self.server.remembers:
+                self.h2.encoder = hpack.Encoder()
             case h2.events.RequestReceived() if self.last is not None:
                 pass  # what comes after a GOAWAY is not even looked at
             case h2.events.RequestReceived():

@@ -1,8 +1,11 @@
 """The gateway's promises, kept by every sender against a real TLS server that misbehaves."""
 
 import json
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -221,9 +224,10 @@ def test_a_cold_origin_gets_one_request_until_it_has_answered(
 
 @pytest.mark.parametrize("streams", [1, 7, 100, 1000, None])
 def test_a_servers_stream_limit_is_kept(
-    gateway: Gateway, serve: Serve, streams: int | None
+    sender: str, certificate: Certificate, serve: Serve, streams: int | None
 ) -> None:
     server = serve(streams=streams, latency=0.002)
+    gateway = open_gateway(settings_for(sender, certificate.certificate, timeout_s=20))
     gateway.open_lane("apns", 300)
     count = 600 if streams is None or streams >= 100 else 150
 
@@ -331,6 +335,49 @@ def test_an_answer_that_breaks_off_is_still_an_answer(gateway: Gateway, server: 
     [answer] = ask(gateway, a_request(server, "/broken"))
 
     assert (answer.status, answer.body, answer.failure) == (200, b"ten bytes!", None)
+
+
+class OldServer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(201)
+        self.send_header("Location", self.path)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def old_server(certificate: Certificate) -> Iterator[str]:
+    """An origin that speaks HTTP/1.1 only."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate.certificate, certificate.key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OldServer)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://localhost:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_server_that_speaks_no_http2_is_served_too(
+    sender: str, certificate: Certificate, old_server: str
+) -> None:
+    gateway = open_gateway(settings_for(sender, certificate.certificate, timeout_s=20))
+    gateway.open_lane("apns", 50)
+    requests = [Request(f"{old_server}/{n}", HEADERS, b"%d" % n) for n in range(20)]
+
+    answers = ask(gateway, *requests)
+
+    assert [(a.status, a.headers.get("location"), a.body) for a in answers] == [
+        (201, f"/{n}", b"%d" % n) for n in range(20)
+    ]
+    gateway.close()
 
 
 def test_a_redirect_is_not_followed(gateway: Gateway, server: H2Server) -> None:

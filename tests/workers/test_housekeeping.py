@@ -6,6 +6,7 @@ from service.domain.audience import Audience
 from service.domain.subscription import Urgency
 from service.store import alerts, audience, canary, retention
 from tests import builders as a
+from workers import housekeeping
 
 
 def age(session, alert_id, what):
@@ -78,3 +79,17 @@ def test_old_alerts_keep_their_totals_and_timing_but_not_their_deliveries(sessio
     rows = session.execute(text("SELECT alert_id, count(*) FROM batch GROUP BY 1")).all()
     assert dict(map(tuple, rows)) == {old.id: 2, young.id: 3}
     assert retention.shrink_old_alerts(session, 90) == 0
+
+
+def test_a_chore_that_fails_in_an_unforeseen_way_spoils_no_other(monkeypatch):
+    done = []
+
+    def broken(_process):
+        raise ValueError("unforeseen")
+
+    def sound(process):
+        done.append(process)
+
+    monkeypatch.setattr(housekeeping, "_CHORES", ((broken, 0.0), (sound, 0.0)))
+    housekeeping.keep_house("a process")
+    assert done == ["a process"]

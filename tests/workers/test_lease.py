@@ -32,9 +32,7 @@ def states(lease):
 def test_the_table_of_a_yes_says_what_next_step_says():
     for byte in range(256):
         if byte & 7 < len(State):
-            step = next_step(
-                Delivery.unpack(byte), Accepted(), now=NOW, deadline=NOW, jitter=0
-            )
+            step = next_step(Delivery.unpack(byte), Accepted(), now=NOW, deadline=NOW, jitter=0)
             assert AFTER_ACCEPTED[byte] == step.delivery.pack()
 
 

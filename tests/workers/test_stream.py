@@ -2,6 +2,7 @@
 
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from multiprocessing import Event
 from types import SimpleNamespace
 
@@ -35,23 +36,23 @@ class Gateway:
         self.waiting = deque()
         self.answering = True
 
-    def room(self, lane):
+    def room(self, _lane):
         return 900 - len(self.waiting)
 
-    def submit(self, lane, request):
+    def submit(self, _lane, request):
         self.sent.append(request)
         self.waiting.append(request)
 
-    def poll(self, timeout):
+    def poll(self, _timeout):
         found = [(request, Answer(200)) for request in self.waiting] if self.answering else []
         if self.answering:
             self.waiting.clear()
         return found
 
-    def in_flight(self, lane=None):
+    def in_flight(self, _lane=None):
         return len(self.waiting)
 
-    def refresh(self, lane):
+    def refresh(self, _lane):
         pass
 
     def abandon(self):
@@ -73,10 +74,10 @@ class Provider:
         self.says = {}
         self.fails_at = None
 
-    def pushes(self, message, credential):
+    def pushes(self, _message, _credential):
         return self
 
-    def requests(self, targets, now):
+    def requests(self, targets, _now):
         for target in sorted(targets, key=lambda each: each.position):
             if target.position == self.fails_at:
                 raise RuntimeError("a fault of ours")
@@ -102,21 +103,20 @@ class System:
             engine=engine,
             broker=SimpleNamespace(send=self.messages.append),
             gateway=self.gateway,
-            credentials=SimpleNamespace(
-                get=lambda provider, now: credential, reject=lambda provider, now: False
-            ),
+            credentials=SimpleNamespace(get=lambda *_: credential, reject=lambda *_: False),
             rates=SimpleNamespace(
-                take=lambda name, wanted, now: wanted,
-                slow=lambda name, seconds: None,
-                ease=lambda name, refused: None,
+                take=lambda _name, wanted, _now: wanted,
+                slow=lambda *_: None,
+                ease=lambda *_: None,
             ),
             providers=self.providers,
             names=["apns"],
+            waiting=lambda _: 0,
             secret=b"secret",
             stopping=Event(),
         )
 
-    def provider(self, name="apns", guard=None, says=lambda address: Accepted()):
+    def provider(self, name="apns", guard=None, says=lambda _: Accepted()):
         found = self.providers[name] = Provider(name, guard)
         sent = self.gateway.sent
         order = iter(range(1_000_000))
@@ -150,9 +150,7 @@ class System:
             if devices:
                 values = {"device_ids": [each.id for each in devices]} | batch
                 provider = next(iter(self.providers))
-                a.a_batch(
-                    session, row, [State.PENDING] * len(devices), provider=provider, **values
-                )
+                a.a_batch(session, row, [State.PENDING] * len(devices), provider=provider, **values)
             return row.id
 
     def states(self, alert_id):
@@ -181,7 +179,7 @@ def test_a_push_service_that_refuses_our_key_loses_no_device_while_another_accep
     refused = "https://one.example/"
     system.provider(
         "webpush",
-        guard=lambda host, port: False,
+        guard=lambda *_: False,
         says=lambda address: KEY_REFUSED if address.startswith(refused) else Accepted(),
     )
     addresses = [f"{refused}{n}" for n in range(30)] + [f"https://other.example/{n}" for n in "ab"]
@@ -195,7 +193,7 @@ def test_a_push_service_that_refuses_our_key_loses_no_device_while_another_accep
 def test_a_push_service_that_accepts_others_is_believed_of_one(system):
     system.provider(
         "webpush",
-        guard=lambda host, port: False,
+        guard=lambda *_: False,
         says=lambda address: KEY_REFUSED if address.endswith("/x") else Accepted(),
     )
     alert = system.alert(["https://one.example/a", "https://one.example/x"])
@@ -212,7 +210,7 @@ def test_a_provider_with_one_server_is_believed_beside_any_acceptance(system):
 
 
 def test_very_many_unclear_refusals_and_no_yes_end_the_alert_on_the_provider(system):
-    system.provider("fcm", says=lambda address: UNCLEAR).window = 50
+    system.provider("fcm", says=lambda _: UNCLEAR).window = 50
     alert = system.alert([f"a{n}" for n in range(300)])
     deliver.deliver(system.process, alert)
     states = system.states(alert)
@@ -233,7 +231,7 @@ def test_what_was_accepted_before_a_fault_of_ours_is_on_record_and_given_back(sy
     provider.window = 3
     provider.fails_at = 3
     alert = system.alert(["a", "b", "c", "d", "e"])
-    system.gateway.room = lambda lane: 1 - len(system.gateway.waiting)
+    system.gateway.room = lambda _: 1 - len(system.gateway.waiting)
     with pytest.raises(RuntimeError):
         deliver.deliver(system.process, alert)
     assert system.states(alert)[:3] == [State.ACCEPTED] * 3
@@ -266,7 +264,7 @@ def test_a_persons_hold_reaches_a_running_stream(system):
         return Accepted()
 
     system.provider(says=says)
-    system.gateway.room = lambda lane: 1 - len(system.gateway.waiting)
+    system.gateway.room = lambda _: 1 - len(system.gateway.waiting)
     slow = system.gateway.poll
     system.gateway.poll = lambda timeout: (stream.time.sleep(0.002), slow(timeout))[1]
     alert = system.alert(addresses)
@@ -324,9 +322,25 @@ def test_a_database_that_takes_nothing_is_tried_by_the_timer_alone(system, monke
         return write(session, *args, **options)
 
     monkeypatch.setattr(ledger.batches, "write", away)
-    system.provider(says=lambda address: TryLater("503"))
+    system.provider(says=lambda _: TryLater("503"))
     alert = system.alert(["a"])
     deliver.deliver(system.process, alert)
     assert system.states(alert) == [State.RETRYING]
-    waits = [after - before for before, after in zip(tries[:5], tries[1:6], strict=True)]
+    waits = [after - before for before, after in pairwise(tries[:6])]
     assert min(waits) >= 0.019
+
+
+@pytest.mark.parametrize(("waiting", "accepted"), [(1, False), (0, True)])
+def test_a_long_breaking_stream_makes_way_for_what_waits_in_its_queue(
+    system, monkeypatch, waiting, accepted
+):
+    monkeypatch.setattr(stream, "TURN_S", 0.05)
+    system.process.waiting = lambda _: waiting
+    system.provider()
+    system.gateway.room = lambda _: 1 - len(system.gateway.waiting)
+    quick = system.gateway.poll
+    system.gateway.poll = lambda timeout: (stream.time.sleep(0.002), quick(timeout))[1]
+    alert = system.alert([f"a{n}" for n in range(100)])
+    deliver.deliver(system.process, alert)
+    assert (State.PENDING not in system.states(alert)) is accepted
+    assert [message.task for message in system.messages] == ([] if accepted else ["deliver"])

@@ -158,7 +158,8 @@ class AnswerLines:
     def read(self, block: bytes) -> tuple[int, Mapping[str, str]]:
         """Return status (0 for a trailer) and headers. Raises ValueError for a broken block."""
         if self._forgetful is None:
-            self._forgetful = bool(block) and block[0] & _SIZE_UPDATE_BITS == _SIZE_UPDATE
+            grows_again = len(block) > 1 and block[1] & _SIZE_UPDATE_BITS == _SIZE_UPDATE
+            self._forgetful = block[:1] == _EMPTY_TABLE and not grows_again
             self._decoder = None if self._forgetful else hpack.Decoder()
         if self._decoder is not None:
             headers = _decode(self._decoder, block)

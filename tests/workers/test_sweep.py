@@ -1,0 +1,118 @@
+"""The sweep's own steadiness: what fails or hangs keeps nothing else waiting."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from service.domain.delivery import State
+from service.store.session import transaction
+from tests import builders as a
+from workers import sweep
+
+
+@pytest.fixture
+def process(engine):
+    return SimpleNamespace(
+        engine=engine,
+        broker=SimpleNamespace(send=lambda _: None),
+        settings=SimpleNamespace(page_origin="http://127.0.0.1:9", canary_minutes=10),
+        names=["apns"],
+        providers={},
+        waiting=lambda _: 0,
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_house(monkeypatch):
+    monkeypatch.setattr(sweep.housekeeping, "keep_house", lambda _: None)
+
+
+def alerts(engine, **given):
+    with transaction(engine) as session:
+        return [a.an_alert(session, a.a_story(session), **given).id for _ in range(3)]
+
+
+def states(engine):
+    with transaction(engine) as session:
+        return dict(map(tuple, session.execute(text("SELECT id, state FROM alert"))))
+
+
+def test_an_alert_that_cannot_be_settled_keeps_no_other_waiting(engine, process, monkeypatch):
+    past = datetime.now(UTC) - timedelta(seconds=5)
+    alerts(engine, state="sending", started_at=past, expires_at=past)
+    with transaction(engine) as session:
+        order = session.execute(text("SELECT id FROM alert ORDER BY urgency DESC, created_at"))
+        stuck, *others = order.scalars()
+        a.a_shard(session, SimpleNamespace(id=stuck), done=False)
+    drain = sweep._drain
+
+    def fails_for_one(session, process, alert_id, to):
+        if alert_id == stuck:
+            raise OperationalError("SELECT", {}, Exception("statement timeout"))
+        drain(session, process, alert_id, to)
+
+    monkeypatch.setattr(sweep, "_drain", fails_for_one)
+    sweep.sweep(process)
+    found = states(engine)
+    assert found[stuck] == "sending"
+    assert {found[other] for other in others} == {"finished"}
+
+
+def test_a_search_that_fails_in_an_unforeseen_way_spoils_no_other(engine, process, monkeypatch):
+    def broken(_process):
+        raise ValueError("unforeseen")
+
+    past = datetime.now(UTC) - timedelta(seconds=5)
+    [alert, *_] = alerts(engine, state="stopped", created_at=past)
+    monkeypatch.setattr(sweep, "_expire", broken)
+    sweep.sweep(process)
+    with transaction(engine) as session:
+        assert session.execute(
+            text("SELECT settled FROM alert WHERE id = :a"), {"a": alert}
+        ).scalar_one()
+
+
+def test_pages_that_hang_hold_up_a_pass_for_seconds_and_not_for_each(engine, process, monkeypatch):
+    past = datetime.now(UTC) - timedelta(seconds=5)
+    alerts(engine, state="scheduled", send_at=past)
+    asked = []
+
+    def hangs(_process, slug):
+        asked.append(slug)
+        time.sleep(0.05)
+        return False
+
+    monkeypatch.setattr(sweep, "PAGES_S", 0.01)
+    monkeypatch.setattr(sweep, "_page_answers", hangs)
+    sweep.sweep(process)
+    assert len(asked) == 1
+    sweep.sweep(process)
+    assert len(set(asked)) == 2
+
+
+def test_what_is_stopped_is_settled_before_pages_are_asked_for(engine, process, monkeypatch):
+    past = datetime.now(UTC) - timedelta(seconds=5)
+    alerts(engine, state="scheduled", send_at=past)
+    with transaction(engine) as session:
+        stopped = a.an_alert(session, a.a_story(session), state="stopped", started_at=past)
+        a.a_shard(session, stopped)
+        a.a_batch(session, stopped, [State.PENDING])
+    seen = []
+
+    def look(*_):
+        with transaction(engine) as session:
+            seen.append(
+                session.execute(
+                    text("SELECT settled FROM alert WHERE id = :a"), {"a": stopped.id}
+                ).scalar_one()
+            )
+        return False
+
+    monkeypatch.setattr(sweep, "_page_answers", look)
+    sweep.sweep(process)
+    assert all(seen)
+    assert seen
