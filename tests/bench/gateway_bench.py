@@ -53,13 +53,6 @@ def go_client() -> Iterator[str | None]:
         yield binary
 
 
-def joined_trust(standins: Running, folder: str) -> str:
-    """What Go needs: it trusts what it is given, so the stand-ins' certificate will do."""
-    path = Path(folder) / "ca.pem"
-    path.write_bytes(Path(standins.ca_file).read_bytes())
-    return str(path)
-
-
 def credential(standins: Running, provider: str) -> str:
     os.environ.update(standins.credentials)
     minting = find(provider).credential(datetime.now(UTC))
@@ -159,7 +152,7 @@ def show(found: list[dict[str, object]]) -> None:
 
 
 def options() -> argparse.Namespace:
-    names = ["gateway (curl)", REFERENCE, "gateway (httpx)", GO]
+    names = ["gateway (wire)", "gateway (curl)", REFERENCE, "gateway (httpx)", GO]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pushes", type=int, default=20_000)
     parser.add_argument("--repeats", type=int, default=5)

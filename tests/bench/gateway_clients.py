@@ -123,6 +123,7 @@ def plain(job: Job) -> Run:
 
 CLIENTS: dict[str, Callable[[Job], Run]] = {
     "gateway (curl)": lambda job: ours(job, "curl"),
+    "gateway (wire)": lambda job: ours(job, "wire"),
     "gateway (httpx)": lambda job: ours(job, "httpx"),
     "plain CurlMulti loop": plain,
 }

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.domain.delivery import delivery_id
+from service.domain.delivery import delivery_ids
 from tests.journeys.people import apns_address, fcm_address
 
 PROVIDERS = ("apns", "fcm", "webpush")
@@ -83,7 +83,7 @@ def test_a_replay_has_the_id_that_the_delivery_had_from_the_first(system, people
     assert system.answer("POST", f"/api/alerts/{alert['id']}/replay")["devices"] == 1
     assert system.finished(alert)["totals"]["accepted"] == 1
     [push] = pushed(system, alert, address_of(phone))
-    assert push["delivery_id"] == str(delivery_id(int(alert["id"]), int(phone.devices[0]["id"])))
+    assert push["delivery_id"] == delivery_ids(int(alert["id"]))(int(phone.devices[0]["id"]))
 
 
 def test_too_many_requests_are_waited_out_and_cut_nobody_off(system, people):

@@ -1,7 +1,6 @@
 """What other servers were seen to make of a provider's answer; the README's table leads here."""
 
 from datetime import timedelta
-from http import HTTPStatus
 
 import pytest
 from pydantic import ValidationError
@@ -115,9 +114,3 @@ def test_a_provider_has_seconds_to_answer_and_no_setting_makes_it_hours():
     assert 2 <= usual.request_timeout_s <= 30
     with pytest.raises(ValidationError, match=r"(?i)request_timeout_s"):
         Settings(_env_file=None, secret_key="sixteen letters!", request_timeout_s=10_000, **known)
-
-
-def test_a_redirect_is_no_success_and_no_death(webpush):
-    for status in (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.TEMPORARY_REDIRECT):
-        [verdict] = webpush.read_answer(an_answer(status, location="https://x.example/"), (0,))
-        assert isinstance(verdict, DeviceRefused)

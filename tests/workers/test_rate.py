@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 import redis
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers import rate
@@ -204,6 +204,7 @@ def test_the_bucket_in_redis_and_the_one_in_python_follow_the_same_rules(
         st.sampled_from([0, 1, 2, 7, 59, 61, 300]),
     )
 
+    @settings(deadline=None)
     @given(st.lists(step, max_size=25), st.sampled_from([0.0, 60.0]))
     def same(steps: list[tuple[str, int, int]], ramp_s: float) -> None:
         client.flushdb()

@@ -7,7 +7,7 @@ from pathlib import Path
 import hpack
 import hpack.hpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workers.certificates import Certificate, make_certificate
@@ -31,11 +31,13 @@ lines = st.lists(st.builds("{}: {}".format, names, values), max_size=8)
 # ------------------------------------------------------------------------ header blocks
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**30), st.integers(1, 8))
 def test_integers_are_written_as_the_rules_say(value: int, bits: int) -> None:
     assert integer(value, bits) == bytes(hpack.hpack.encode_integer(value, bits))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(lines, st.integers(1, 30)), min_size=1, max_size=8),
     st.lists(st.sampled_from([0, 64, 300, 4096, 65536]), max_size=3),
@@ -121,6 +123,7 @@ any_frame = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(any_frame, max_size=8), st.lists(st.integers(1, 50), min_size=1))
 def test_frames_are_the_same_however_they_are_cut(
     frames: list[tuple[int, int, int, bytes]], cuts: list[int]
@@ -411,6 +414,7 @@ def test_a_status_that_is_no_number_ends_the_connection(peer: Peer) -> None:
         peer.hear(headers(1, b"\x20\x08\x03abc", LAST))
 
 
+@settings(deadline=None)
 @given(
     st.lists(any_frame.map(lambda each: wire.frame(*each)) | st.binary(max_size=60), max_size=20)
 )
