@@ -394,10 +394,13 @@ def test_a_second_send_push_in_the_middle_of_the_plan_is_refused_and_stops_nothi
         second = replace(alerts.get(session, first.id), id=a.an_id())
     refused = []
 
+    def send(session):
+        stories.lock(session, story.id)
+        alerts.add(session, second)
+
     def press():
-        with pytest.raises(AlreadyAlerted) as refusal, transaction(engine) as session:
-            stories.lock(session, story.id)
-            alerts.add(session, second)
+        with transaction(engine) as session, pytest.raises(AlreadyAlerted) as refusal:
+            send(session)
         refused.append(refusal.value.first_id)
 
     with transaction(engine) as planning:
