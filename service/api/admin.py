@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from service import operations
 from service.api.dependencies import (
@@ -66,7 +66,7 @@ class ProviderOut(_Shown):
     """A provider, and how it did in the last minute.
 
     `error_share` is of the answered deliveries of the batches at work in that minute, those
-    retrying or buried; null when there was none.
+    retrying or buried; 0 when there was none.
     """
 
     name: str
@@ -75,7 +75,7 @@ class ProviderOut(_Shown):
     since: Moment | None
     held_by: str | None
     accepted_per_second: float
-    error_share: float | None
+    error_share: Annotated[float, BeforeValidator(lambda share: share or 0.0)]
 
 
 class HoldIn(Closed):

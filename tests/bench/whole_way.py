@@ -1,6 +1,7 @@
 """Questions b and c: the whole way, ledger and Celery included, and how its cost grows."""
 
 import statistics
+from dataclasses import dataclass
 
 from tests.bench.gateway_bench import credential, run_python
 from tests.bench.pushes import Job
@@ -20,11 +21,10 @@ MOST_INSIDE = 100_000
 def whole_way(rig: Rig) -> Answer:
     """Send to every size with one and two processes, beside the gateway alone in the same run."""
     figures: list[Figure] = []
-    alone = _gateway_alone(rig, 0)
-    figures.append(Figure("gateway alone", "pushes/s", alone, "more", alone))
     for devices in rig.sizes:
         for processes in (1, 2):
             tell(f"the whole way: {devices:,} devices, {processes} sending")
+            alone = _gateway_alone(rig, 0)
             figures += _of_size(rig.whole(devices, processes), devices, processes, alone)
     figures += _split(rig)
     figures += _slow_answers(rig)
@@ -32,30 +32,45 @@ def whole_way(rig: Rig) -> Answer:
     return Answer("b", title, "the gateway alone with the same pushes", figures)
 
 
-def _gateway_alone(rig: Rig, latency_ms: int) -> list[float]:
-    """Return the rates of the gateway without the rest of the way, half of each provider."""
+@dataclass(frozen=True)
+class Alone:
+    """The gateway without the rest of the way, half of each provider."""
+
+    rates: list[float]
+    cpu_us: list[float]
+
+    def figures(self, what: str) -> list[Figure]:
+        return [
+            Figure(f"{what}: gateway alone", "pushes/s", self.rates, "more", self.rates),
+            Figure(f"{what}: gateway alone", "CPU s/million", self.cpu_us, beside=self.cpu_us),
+        ]
+
+
+def _gateway_alone(rig: Rig, latency_ms: int) -> Alone:
     standins = rig.system.standins
     secrets = {provider: credential(standins, provider) for provider in ("apns", "fcm")}
     jobs = [
         Job(name, GATEWAY_PUSHES, find(name).window, standins.ca_file, secret, standins.credentials)
         for name, secret in secrets.items()
     ]
-    rates = []
+    alone = Alone([], [])
     with rig.answers_after(latency_ms):
         for _ in range(rig.repeats):
-            seconds = [1 / run_python("gateway (curl)", job).per_second for job in jobs]
-            rates.append(len(seconds) / sum(seconds))
+            runs = [run_python("gateway (curl)", job) for job in jobs]
+            alone.rates.append(statistics.harmonic_mean([run.per_second for run in runs]))
+            alone.cpu_us.append(statistics.mean(run.cpu_us for run in runs))
     rig.system.control.delete("/control/pushes").raise_for_status()
-    return rates
+    return alone
 
 
-def _of_size(runs: list[Whole], devices: int, processes: int, alone: list[float]) -> list[Figure]:
+def _of_size(runs: list[Whole], devices: int, processes: int, alone: Alone) -> list[Figure]:
     what = f"{devices:,}, {processes} sending"
-    rate = Figure(what, "pushes/s", [run.per_second for run in runs], "more", alone)
-    figures = [rate]
+    rates = [run.per_second for run in runs]
+    figures = [*alone.figures(what), Figure(what, "pushes/s", rates, "more", alone.rates)]
     for part in ("workers", "postgres", "redis"):
         seconds = [run.cpu[part] / run.devices * MILLION for run in runs]
-        figures.append(Figure(f"{what}: {part}", "CPU s/million", seconds))
+        beside = alone.cpu_us if part == "workers" else ()
+        figures.append(Figure(f"{what}: {part}", "CPU s/million", seconds, beside=beside))
     for part in ("workers", "service", "postgres", "redis"):
         resident = [float(run.usage.largest(part)) for run in runs]
         figures.append(Figure(f"{what}: largest of {part}", "MiB", resident))
@@ -92,8 +107,8 @@ def _slow_answers(rig: Rig) -> list[Figure]:
         slow = [rig.inside(topic, timed=False) for _ in range(rig.repeats)]
     what = f"{LATENCY_MS} ms answers"
     return [
-        Figure(f"{what}: gateway alone", "pushes/s", alone, "more", alone),
-        Figure(f"{what}: one process", "pushes/s", [_rate(s) for s in slow], "more", alone),
+        *alone.figures(what),
+        Figure(f"{what}: one process", "pushes/s", [_rate(s) for s in slow], "more", alone.rates),
         Figure(
             f"{what}: CPU of it",
             "CPU s/million",
