@@ -5,15 +5,20 @@ was measured stands in `Costs`, and whoever measures on other machines gives oth
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from math import ceil
 
-MEASURED = "by `make bench` on two shared virtual cores (AMD EPYC, Linux, Python 3.11)"
+MEASURED = (
+    "in November 2026 by `make bench` on two shared virtual cores (AMD EPYC, Linux, Python 3.11)"
+)
 STEP_S = 0.05
 LONGEST_S = 86_400.0
 MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
+MOST_FOR_A_RAMP = 4
+HEADROOM = 1.2
+"""A quota that is only just enough leaves its provider to be waited for at the end."""
 ROUND_TO = 50_000
 """A quota is asked for in round numbers."""
 
@@ -25,15 +30,15 @@ class Costs:
     Microseconds are of one core's time for one device; bytes are on disk, indexes included.
     """
 
-    push_us: float = 85.0
+    push_us: float = 70.0
     """A sending process: load, build, send, verdict and flush over HTTP/2."""
-    encryption_us: float = 160.0
+    encryption_us: float = 115.0
     """What Web Push costs besides: a new key, ECDH, AES."""
-    database_us: float = 15.0
+    database_us: float = 12.0
     """PostgreSQL: fan-out, load, claims and flushes."""
-    broker_us: float = 0.5
-    """Redis: two messages a shard, the rates of the providers, rests of polling."""
-    first_push_s: float = 0.15
+    broker_us: float = 0.6
+    """Redis: two messages a shard, and the shared rate of a provider with a quota."""
+    first_push_s: float = 0.2
     """From the answer 202 to the first accepted push."""
     answer_s: float = 0.08
     """What a provider takes to answer."""
@@ -106,7 +111,10 @@ def size(wish: Wish, costs: Costs) -> Size:
     shares = wish.of_provider()
     cores = sum(n * push_us(name, costs) for name, n in shares.items()) / window / 1e6
     waiting = max(n / window * costs.answer_s / costs.window for n in shares.values())
-    processes = max(ceil(cores / wish.busy), ceil(waiting), 1)
+    walls = _walls(wish, window)
+    raised = dict(wish.quotas) | {wall.provider: wall.needed for wall in walls}
+    least = max(ceil(cores / wish.busy), ceil(waiting), 1)
+    processes = _enough(replace(wish, quotas=raised), costs, least)
     shards = ceil(wish.devices / costs.shard_devices)
     return Size(
         per_second=wish.devices / window,
@@ -119,8 +127,18 @@ def size(wish: Wish, costs: Costs) -> Size:
         flushes_per_second=processes * costs.flushes_per_second,
         broker_cores=_cores(wish, costs.broker_us, window),
         broker_messages=2 * shards,
-        walls=tuple(_walls(wish)),
+        walls=tuple(walls),
     )
+
+
+def _enough(wish: Wish, costs: Costs, least: int) -> int:
+    """Return how many processes are in time: behind a ramp the last seconds need more than all."""
+    processes = least
+    while processes < least * MOST_FOR_A_RAMP:
+        if simulate(wish, costs, processes).all_s <= wish.seconds + 2 * STEP_S:
+            break
+        processes += max(processes // 50, 1)
+    return processes
 
 
 def push_us(provider: str, costs: Costs) -> float:
@@ -139,16 +157,16 @@ def _disk(wish: Wish, costs: Costs) -> float:
     return wish.devices * (reader + costs.device_bytes + ledger)
 
 
-def _walls(wish: Wish) -> list[Wall]:
+def _walls(wish: Wish, window: float) -> list[Wall]:
     """Return the quotas that stand in the way, and what to ask for."""
     found = []
     for name, devices in wish.of_provider().items():
         allowed = wish.quotas.get(name)
         if allowed is None:
             continue
-        needed = devices * 60 / _at_full_rate(wish.seconds, wish.ramp_s)
+        needed = devices * 60 / _at_full_rate(window, wish.ramp_s)
         if needed > allowed:
-            rounded = ceil(needed / ROUND_TO) * ROUND_TO
+            rounded = ceil(needed * HEADROOM / ROUND_TO) * ROUND_TO
             found.append(Wall(name, allowed, rounded, _until(devices * 60 / allowed, wish.ramp_s)))
     return found
 

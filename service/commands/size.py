@@ -12,48 +12,44 @@ COSTS = sizing.Costs()
 WISH = sizing.Wish(devices=1, seconds=1)
 
 
+Devices = Annotated[int, typer.Option(min=1, help="Devices that one alert goes to.")]
+Seconds = Annotated[float, typer.Option(min=0.5, help="Until the last has it.")]
+Mix = Annotated[str, typer.Option(help="The providers' weights.")]
+Quota = Annotated[int, typer.Option(min=1, help="Google's quota of your project.")]
+Ramp = Annotated[float, typer.Option(min=0, help="FCM_RAMP_SECONDS: until that rate is reached.")]
+PushUs = Annotated[float, typer.Option(min=1, help="One push, in microseconds of a sending core.")]
+ExtraUs = Annotated[float, typer.Option(min=0, help="What Web Push costs besides.")]
+DatabaseUs = Annotated[
+    float, typer.Option(min=0.1, help="One push, in microseconds of a database core.")
+]
+AnswerMs = Annotated[float, typer.Option(min=0.1, help="What a provider takes to answer.")]
+Busy = Annotated[float, typer.Option(min=0.1, max=1.0, help="How far a core may be filled.")]
+
+
 def size(
-    devices: Annotated[int, typer.Option(min=1, help="Devices that one alert goes to.")],
-    seconds: Annotated[float, typer.Option(min=0.5, help="Until the last has it.")] = 60.0,
-    mix: Annotated[str, typer.Option(help="The providers' weights.")] = "fcm=6,apns=3,webpush=1",
-    fcm_per_minute: Annotated[
-        int, typer.Option(min=1, help="Google's quota of your project.")
-    ] = WISH.quotas["fcm"],
-    fcm_ramp: Annotated[
-        float, typer.Option(min=0, help="FCM_RAMP_SECONDS: until that rate is reached.")
-    ] = WISH.ramp_s,
-    push_us: Annotated[
-        float, typer.Option(min=1, help="One push, in microseconds of a sending core.")
-    ] = COSTS.push_us,
-    encryption_us: Annotated[
-        float, typer.Option(min=0, help="What Web Push costs besides.")
-    ] = COSTS.encryption_us,
-    database_us: Annotated[
-        float, typer.Option(min=0.1, help="One push, in microseconds of a database core.")
-    ] = COSTS.database_us,
-    answer_ms: Annotated[
-        float, typer.Option(min=0.1, help="What a provider takes to answer.")
-    ] = COSTS.answer_s * 1000,
-    busy: Annotated[
-        float, typer.Option(min=0.1, max=1.0, help="How far a core may be filled.")
-    ] = WISH.busy,
+    devices: Devices,
+    seconds: Seconds = 60.0,
+    mix: Mix = "fcm=6,apns=3,webpush=1",
+    fcm_per_minute: Quota = WISH.quotas["fcm"],
+    fcm_ramp: Ramp = WISH.ramp_s,
+    push_us: PushUs = COSTS.push_us,
+    encryption_us: ExtraUs = COSTS.encryption_us,
+    database_us: DatabaseUs = COSTS.database_us,
+    answer_ms: AnswerMs = COSTS.answer_s * 1000,
+    busy: Busy = WISH.busy,
 ) -> None:
     """Say how many processes, cores and gigabytes an alert needs, and which quotas stand in it.
 
     The costs are measured ones; `make bench` measures them on your machines.
     """
-    costs = replace(
-        COSTS,
-        push_us=push_us,
-        encryption_us=encryption_us,
-        database_us=database_us,
-        answer_s=answer_ms / 1000,
-    )
+    costs = replace(COSTS, push_us=push_us, encryption_us=encryption_us, database_us=database_us)
+    costs = replace(costs, answer_s=answer_ms / 1000)
+    quotas = {"fcm": fcm_per_minute}
     wish = sizing.Wish(
         devices=devices,
         seconds=seconds,
         mix=_weights(mix),
-        quotas={"fcm": fcm_per_minute},
+        quotas=quotas,
         ramp_s=fcm_ramp,
         busy=busy,
     )

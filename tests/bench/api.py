@@ -44,6 +44,7 @@ class Load:
 
     per_second: float
     p99_ms: float
+    dropped: int
 
 
 def api(rig: Rig) -> Answer:
@@ -73,8 +74,10 @@ def _figures(name: str, found: dict[str, list[Load]]) -> list[Figure]:
     own, bare = found[name], found[BARE]
     rates, beside = [load.per_second for load in own], [load.per_second for load in bare]
     slowest, limit = [load.p99_ms for load in own], [load.p99_ms for load in bare]
+    dropped = sum(load.dropped for load in own)
+    note = f"{dropped} broken off" if dropped else ""
     return [
-        Figure(name, "requests/s", rates, "more", beside),
+        Figure(name, "requests/s", rates, "more", beside, note),
         Figure(name, "p99 ms", slowest, "less", limit),
     ]
 
@@ -147,7 +150,8 @@ def _load(url: str, call: Callable[[int], Call]) -> Load:
     spent = time.perf_counter() - begun
     if refused:
         raise RuntimeError(f"{len(refused)} calls were refused: {refused[0]}")
-    return Load(len(times) / spent, statistics.quantiles(times, n=100)[98] * 1000)
+    p99 = statistics.quantiles(times, n=100)[98] * 1000
+    return Load(len(times) / spent, p99, CLIENTS * EACH - len(times))
 
 
 def _client(
@@ -160,9 +164,13 @@ def _client(
         body = None if made.body is None else json.dumps(made.body)
         headers = dict(made.headers) | ({"Content-Type": "application/json"} if body else {})
         begun = time.perf_counter()
-        connection.request(made.method, made.path, body, headers)
-        answer = connection.getresponse()
-        said = answer.read()
+        try:
+            connection.request(made.method, made.path, body, headers)
+            answer = connection.getresponse()
+            said = answer.read()
+        except (OSError, http.client.HTTPException):
+            connection.close()  # the next request opens it again; this one counts as none
+            continue
         times.append(time.perf_counter() - begun)
         if answer.status >= 300:
             refused.append(f"{made.method} {made.path}: {answer.status} {said[:300]!r}")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,6 +28,11 @@ from workers.provider import Request, find
 PUSHES = 3000
 AT_ONCE = 20
 """httpx's pool becomes dearer with every request that waits for it: this many suit it best."""
+
+
+class PeerFailed(Exception):
+    """A peer did not send what it was to send."""
+
 
 Sender = Callable[[list[Request]], Awaitable[int]]
 
@@ -65,10 +71,11 @@ def aioapns(job: Job) -> Run:
         each.APNS_SERVER, each.APNS_PORT = server.hostname, server.port
     trust = ssl.create_default_context(cafile=job.ca_file)
     trust.set_alpn_protocols(["h2"])
+    key = Path(own["APNS_KEY_FILE"]).read_text()
 
     async def run() -> Run:
         client = APNs(
-            key=own["APNS_KEY_FILE"],
+            key=key,
             key_id=own["APNS_KEY_ID"],
             team_id=own["APNS_TEAM_ID"],
             topic=own["APNS_TOPIC"],
@@ -143,7 +150,10 @@ def beside_the_reference(rig: Rig) -> list[Figure]:
             figures.append(Figure(name, "pushes/s", [], note=f"{module} is not installed"))
             continue
         tell(f"{name}, in turns with the gateway")
-        figures += _figures(name, *_in_turns(rig, name, provider))
+        try:
+            figures += _figures(name, *_in_turns(rig, name, provider))
+        except PeerFailed as failed:
+            figures.append(Figure(name, "pushes/s", [], note=str(failed)))
     return figures
 
 
@@ -171,10 +181,10 @@ def _run(name: str, job: Job) -> Run:
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"{name} failed: {done.stderr[-1500:]}")
+        raise PeerFailed(f"it failed: {done.stderr.strip().splitlines()[-1]}")
     run = Run(**json.loads(done.stdout.splitlines()[-1]))
     if run.accepted != run.pushes:
-        raise RuntimeError(f"{name}: only {run.accepted} of {run.pushes} were accepted")
+        raise PeerFailed(f"only {run.accepted} of {run.pushes} were accepted")
     return run
 
 

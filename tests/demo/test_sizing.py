@@ -41,13 +41,13 @@ def test_slow_answers_ask_for_more_windows_than_cores():
 
 def test_a_quota_in_the_way_is_a_wall_with_the_number_to_ask_for():
     (wall,) = sizing.size(a_wish(seconds=60, quotas={"fcm": 250_000}, ramp_s=0), COSTS).walls
-    assert (wall.provider, wall.needed) == ("fcm", 500_000)
+    assert (wall.provider, wall.needed) == ("fcm", 600_000)
     assert wall.seconds_without == pytest.approx(120)
 
 
 def test_a_ramp_of_the_whole_time_asks_for_twice_the_quota():
     (wall,) = sizing.size(a_wish(seconds=60, quotas={"fcm": 250_000}, ramp_s=60), COSTS).walls
-    assert wall.needed == 1_000_000
+    assert wall.needed == 1_200_000
     assert wall.seconds_without == pytest.approx(150)
 
 
@@ -80,7 +80,7 @@ def test_with_the_quota_that_was_asked_for_the_wish_is_reached():
     wish = a_wish(seconds=60, quotas={"fcm": 250_000}, ramp_s=10)
     found = sizing.size(wish, COSTS)
     raised = replace(wish, quotas={"fcm": found.walls[0].needed})
-    assert sizing.simulate(raised, COSTS, found.processes).all_s <= 75
+    assert sizing.simulate(raised, COSTS, found.processes).all_s <= 60 + 2 * sizing.STEP_S
     assert sizing.size(raised, COSTS).walls == ()
 
 
@@ -88,7 +88,7 @@ def test_the_command_tells_processes_quota_and_course():
     result = CliRunner().invoke(app, ["size", "--devices", "50000000", "--seconds", "60"])
     assert result.exit_code == 0, result.output
     assert "sending processes" in result.stdout
-    assert "ask for 60,000,000 a minute" in result.stdout
+    assert "ask for 72,500,000 a minute" in result.stdout
     assert "Simulated with the quota raised" in result.stdout
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from service.settings import Settings
@@ -15,6 +16,7 @@ from tests.workers.certificates import Certificate, make_certificate
 from tests.workers.h2_server import H2Server, wait_until
 from workers.gateway import Gateway, open_gateway
 from workers.provider import Answer, Failure, Request
+from workers.senders.httpx_sender import HttpxSender
 
 HEADERS = ["content-type: application/json", "authorization: bearer of-good-news"]
 BODY = b'{"aps":{"alert":{"title":"It rained"}}}'
@@ -548,3 +550,18 @@ def test_a_guarded_lane_speaks_https_only(gateway: Gateway) -> None:
     [answer] = ask(gateway, Request("http://localhost:9/x", HEADERS, BODY), lane="webpush")
 
     assert answer.failure is Failure.FORBIDDEN
+
+
+def test_a_mock_transport_can_stand_in_for_the_network() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(429, headers={"Retry-After": "7"}, content=request.content)
+
+    gateway = HttpxSender(
+        ca_file=None, timeout_s=1, transport=lambda _context, _guard: httpx.MockTransport(answer)
+    )
+    gateway.open_lane("apns", 5)
+
+    [(_, answered)] = gateway.send("apns", [Request("https://push.example/x", HEADERS, BODY)])
+
+    assert (answered.status, answered.headers["retry-after"], answered.body) == (429, "7", BODY)
+    gateway.close()

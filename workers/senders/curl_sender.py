@@ -103,7 +103,7 @@ class CurlSender:
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = Lane(window, guard, self._new_pool(guard))
-        elif lane.guard is not guard:
+        elif lane.guard != guard:
             self._renew(lane, guard)
         lane.window = window
         lane.pool.allow(window)

@@ -106,7 +106,7 @@ class HttpxSender:
         known = self._lanes.get(name)
         if known is None:
             self._lanes[name] = Lane(window, guard, [self._new_line(window, guard)])
-        elif known.guard is not guard or known.window != window:
+        elif known.guard != guard or known.window != window:
             known.window, known.guard = window, guard
             known.lines.append(self._new_line(window, guard))
 

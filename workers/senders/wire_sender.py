@@ -56,7 +56,7 @@ class WireSender:
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = Lane(name, window, guard)
-        elif lane.guard is not guard:
+        elif lane.guard != guard:
             lane.drain()
         lane.window, lane.guard = window, guard
         self._other.open_lane(name, window, guard)
