@@ -95,7 +95,7 @@ def _judge(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
     if not lease.doubtful:
         return
     accepted = lane.accepted > 0 or batches.accepted_by(session, turn.alert_id, lane.name)
-    if not accepted and lane.name in holds.held(session):
+    if not accepted and (lane.held or lane.name in holds.held(session)):
         lease.spare_doubtful("its provider was held meanwhile")
         return
     suspects = lease.judge_doubtful(lane.accepting | {""} if accepted else ())

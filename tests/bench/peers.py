@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from service.settings import Settings
 from tests.bench.gateway_bench import REFERENCE, credential, run_python
 from tests.bench.gateway_clients import Run, cpu_seconds
 from tests.bench.pushes import Job, requests_of
@@ -26,6 +27,8 @@ from tests.system import ROOT
 from workers.provider import Request, find
 
 PUSHES = 3000
+OURS = f"gateway ({Settings.model_fields['sender'].default})"
+"""The gateway with the sender that is used unless a setting says otherwise."""
 AT_ONCE = 20
 """httpx's pool becomes dearer with every request that waits for it: this many suit it best."""
 
@@ -69,6 +72,8 @@ def aioapns(job: Job) -> Run:
     wire.APNsBaseClientProtocol.APNS_SERVER = server.hostname
     for each in (wire.APNsProductionClientProtocol, wire.APNsTLSClientProtocol):
         each.APNS_SERVER, each.APNS_PORT = server.hostname, server.port
+    # One token for all, as Apple wants: tokens that take turns are refused.
+    wire.JWTAuthorizationHeaderProvider.get_header = lambda _: f"bearer {job.credential}"
     trust = ssl.create_default_context(cafile=job.ca_file)
     trust.set_alpn_protocols(["h2"])
     key = Path(own["APNS_KEY_FILE"]).read_text()
@@ -166,7 +171,7 @@ def _in_turns(rig: Rig, name: str, provider: str) -> tuple[list[Run], list[Run],
     peer, ours, plain = [], [], []
     for _ in range(rig.repeats):
         peer.append(_run(name, few))
-        ours.append(run_python("gateway (curl)", many))
+        ours.append(run_python(OURS, many))
         plain.append(run_python(REFERENCE, many))
     return peer, ours, plain
 

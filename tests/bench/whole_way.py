@@ -4,6 +4,7 @@ import statistics
 from dataclasses import dataclass
 
 from tests.bench.gateway_bench import credential, run_python
+from tests.bench.peers import OURS
 from tests.bench.pushes import Job
 from tests.bench.report import Answer, Figure
 from tests.bench.rig import Rig, Whole, tell
@@ -56,7 +57,7 @@ def _gateway_alone(rig: Rig, latency_ms: int) -> Alone:
     alone = Alone([], [])
     with rig.answers_after(latency_ms):
         for _ in range(rig.repeats):
-            runs = [run_python("gateway (curl)", job) for job in jobs]
+            runs = [run_python(OURS, job) for job in jobs]
             alone.rates.append(statistics.harmonic_mean([run.per_second for run in runs]))
             alone.cpu_us.append(statistics.mean(run.cpu_us for run in runs))
     rig.system.control.delete("/control/pushes").raise_for_status()

@@ -155,7 +155,7 @@ def test_every_request_comes_back_once_over_few_connections(
     assert [answer for answer in answers if answer.status != 200] == []
     assert len(server.seen.requests) == 500
     assert_seen_once(server)
-    assert server.seen.connections == (1 if sender != "httpx" else window)
+    assert server.seen.connections <= (1 if sender != "httpx" else window)
 
 
 def test_connections_stay_warm_between_batches(gateway: Gateway, serve: Serve, sender: str) -> None:
@@ -164,7 +164,7 @@ def test_connections_stay_warm_between_batches(gateway: Gateway, serve: Serve, s
         ask(gateway, *numbered(server, 40))
         time.sleep(0.1)
 
-    assert server.seen.connections == (1 if sender != "httpx" else 20)
+    assert server.seen.connections <= (1 if sender != "httpx" else 20)
 
 
 def test_the_window_is_never_exceeded_and_fills(gateway: Gateway, serve: Serve) -> None:
