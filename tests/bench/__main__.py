@@ -2,7 +2,7 @@
 
 Each question prints one table; every figure stands beside its reference, measured in the same run
 on the same machine, the ratio first. BENCH_SIZES (default 10000,100000) are the alerts' sizes,
-BENCH_REPEATS (3) how often everything is measured.
+BENCH_REPEATS (3) how often everything is measured, BENCH_SENDER (the usual one) who sends.
 """
 
 import argparse

@@ -17,18 +17,16 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from service.settings import Settings
 from tests.bench.gateway_bench import REFERENCE, credential, run_python
 from tests.bench.gateway_clients import Run, cpu_seconds
 from tests.bench.pushes import Job, requests_of
 from tests.bench.report import Figure
-from tests.bench.rig import Rig, tell
+from tests.bench.rig import SENDER, Rig, tell
 from tests.system import ROOT
 from workers.provider import Request, find
 
 PUSHES = 3000
-OURS = f"gateway ({Settings.model_fields['sender'].default})"
-"""The gateway with the sender that is used unless a setting says otherwise."""
+OURS = f"gateway ({SENDER})"
 AT_ONCE = 20
 """httpx's pool becomes dearer with every request that waits for it: this many suit it best."""
 

@@ -86,14 +86,15 @@ def _split(rig: Rig) -> list[Figure]:
     """
     devices = max(size for size in rig.sizes if size <= MOST_INSIDE or size == min(rig.sizes))
     topic = rig.crowd(devices)
+    what = f"{devices:,}, one process"
     tell(f"one process by stage: {devices:,} devices")
     free = [_cpu(rig.inside(topic, timed=False)) for _ in range(rig.repeats)]
     timed = [rig.inside(topic, timed=True) for _ in range(rig.repeats)]
-    figures = [Figure("one process, all stages", "CPU s/million", free, beside=free)]
+    figures = [Figure(f"{what}, all stages", "CPU s/million", free, beside=free)]
     for stage in STAGES:
         shares = [run.stages[stage] / sum(run.stages.values()) for run in timed]
         spent = [share * statistics.median(free) for share in shares]
-        figures.append(Figure(f"  {stage}", "CPU s/million", spent, beside=free))
+        figures.append(Figure(f"{what}: {stage}", "CPU s/million", spent, beside=free))
     return figures
 
 
@@ -106,7 +107,7 @@ def _slow_answers(rig: Rig) -> list[Figure]:
     quick = [rig.inside(topic, timed=False) for _ in range(rig.repeats)]
     with rig.answers_after(LATENCY_MS):
         slow = [rig.inside(topic, timed=False) for _ in range(rig.repeats)]
-    what = f"{LATENCY_MS} ms answers"
+    what = f"{devices:,}, {LATENCY_MS} ms answers"
     return [
         *alone.figures(what),
         Figure(f"{what}: one process", "pushes/s", [_rate(s) for s in slow], "more", alone.rates),

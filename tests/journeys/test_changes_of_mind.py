@@ -45,7 +45,7 @@ def test_a_correction_in_the_middle_leaves_everybody_with_the_new_text(system, p
     assert system.finished(first)["state"] == "stopped"
     assert report["totals"]["accepted"] == report["totals"]["planned"] == len(crowd)
     assert heard(system, second) == dict.fromkeys(crowd, 1)
-    assert set(heard(system, first)) < crowd
+    assert set(heard(system, first)) <= set(crowd)
 
 
 def test_a_withdrawal_reaches_whoever_has_any_version_and_nobody_else(system, people, crowd):
@@ -59,7 +59,7 @@ def test_a_withdrawal_reaches_whoever_has_any_version_and_nobody_else(system, pe
     system.control.delete("/control/weather")
     report = system.finished(last)
     holders = set(heard(system, first)) | set(heard(system, second))
-    assert holders < crowd
+    assert holders <= set(crowd)
     assert set(heard(system, last)) == holders
     assert report["totals"]["accepted"] == report["totals"]["planned"] == len(holders)
 
