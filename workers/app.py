@@ -76,6 +76,9 @@ class Held:
         """Open it at the first task: a child inherits no connection of its parent's."""
         if cls.process is None:
             cls.process = open_process()
+            # what was loaded by now stays: the garbage collector need not walk it again and again
+            gc.collect()
+            gc.freeze()
         return cls.process
 
     @classmethod
