@@ -7,12 +7,12 @@ short try: whatever does not arrive is found by the sweep within seconds, becaus
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 import structlog
 from celery import Celery
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlmodel import Session
 
 from service.store.session import transaction
@@ -112,5 +112,7 @@ def unit_of_work(engine: Engine, broker: Broker) -> Iterator[Work]:
     """Open a `Work`; on a good end commit, then send its messages; on a raise roll back."""
     outbox = Outbox(broker)
     with transaction(engine) as session:
-        yield Work(session, outbox, datetime.now(UTC))
+        # the database's clock: rows of all machines are compared with it, and no other may jump
+        now: datetime = session.execute(text("SELECT now()")).scalar_one()
+        yield Work(session, outbox, now)
     outbox.flush()

@@ -5,7 +5,7 @@ from sqlmodel import Session
 
 from service import outbox
 from service.domain.alert import queue_of
-from service.store import batches, holds, lifecycle, shards
+from service.store import batches, holds, lifecycle, lost, shards
 from service.store.session import transaction
 from workers import message, stream
 from workers.clock import Clock
@@ -31,8 +31,9 @@ def deliver(process: Process, alert_id: int) -> None:
     with outbox.unit_of_work(process.engine, process.broker) as work:
         if end is stream.End.YIELDED:
             work.outbox.add(outbox.deliver(alert_id, queue_of(turn.out.urgency)))
-        else:
-            lifecycle.finish_if_done(work.session, alert_id)
+        elif lifecycle.finish_if_done(work.session, alert_id):
+            for waiting in lost.waiting_for(work.session, alert_id):
+                work.outbox.add(outbox.plan_alert(waiting.alert_id, waiting.queue))
 
 
 def _begin(process: Process, alert_id: int) -> Turn | None:
