@@ -5,9 +5,9 @@ from sqlmodel import Session
 
 from service import outbox
 from service.domain.alert import queue_of
-from service.store import batches, holds, lifecycle, lost, shards
+from service.store import batches, holds, shards
 from service.store.session import transaction
-from workers import message, stream
+from workers import ending, message, stream
 from workers.clock import Clock
 from workers.lane import Lane
 from workers.message import Outgoing
@@ -28,12 +28,11 @@ def deliver(process: Process, alert_id: int) -> None:
         # Nothing may be left in the air: the next turn would hear answers it never asked for.
         process.gateway.abandon()
     log.info("turn ended", alert=alert_id, why=end.value)
+    if end is not stream.End.YIELDED:
+        ending.end_if_done(process, alert_id)
+        return
     with outbox.unit_of_work(process.engine, process.broker) as work:
-        if end is stream.End.YIELDED:
-            work.outbox.add(outbox.deliver(alert_id, queue_of(turn.out.urgency)))
-        elif lifecycle.finish_if_done(work.session, alert_id):
-            for waiting in lost.waiting_for(work.session, alert_id):
-                work.outbox.add(outbox.plan_alert(waiting.alert_id, waiting.queue))
+        work.outbox.add(outbox.deliver(alert_id, queue_of(turn.out.urgency)))
 
 
 def _begin(process: Process, alert_id: int) -> Turn | None:

@@ -2,7 +2,8 @@
 
 from service import outbox
 from service.domain.alert import queue_of
-from service.store import lifecycle, shards
+from service.store import shards
+from workers import ending
 from workers.process import Process
 
 
@@ -13,5 +14,4 @@ def fan_out_shard(process: Process, alert_id: int, n: int) -> None:
         if alert is None or not shards.fan_out(work.session, alert, process.names, n):
             return
         work.outbox.add(outbox.deliver(alert_id, queue_of(alert.frozen.urgency)))
-    with outbox.unit_of_work(process.engine, process.broker) as work:
-        lifecycle.finish_if_done(work.session, alert_id)
+    ending.end_if_done(process, alert_id)

@@ -17,7 +17,7 @@ from service.domain.delivery import State
 from service.domain.story import StoryState
 from service.store import batches, lifecycle, lost, shards
 from service.store.session import transaction
-from workers import housekeeping
+from workers import ending, housekeeping
 from workers.process import Process
 
 log = structlog.get_logger()
@@ -112,7 +112,7 @@ def _expire_one(process: Process, alert_id: int) -> None:
     with transaction(process.engine) as session:
         lifecycle.expire_unplanned(session, alert_id)
         _drain(session, process, alert_id, State.EXPIRED)
-    _finish_one(process, alert_id)
+    ending.end_if_done(process, alert_id)
 
 
 def _cancel_stopped(process: Process) -> None:
@@ -124,8 +124,7 @@ def _cancel_one(process: Process, alert_id: int) -> None:
     with transaction(process.engine) as session:
         lifecycle.settle_unstarted(session, alert_id)
         _drain(session, process, alert_id, State.CANCELLED)
-    if _finish_one(process, alert_id):
-        _plan_dependents(process, alert_id)
+    ending.end_if_done(process, alert_id)
 
 
 def _drain(session: Session, process: Process, alert_id: int, to: State) -> None:
@@ -147,19 +146,7 @@ def _cancel_rejected(process: Process) -> None:
 
 
 def _finish(process: Process) -> None:
-    _each(process, lost.done, _finish_one)
-
-
-def _finish_one(process: Process, alert_id: int) -> bool:
-    with transaction(process.engine) as session:
-        return lifecycle.finish_if_done(session, alert_id)
-
-
-def _plan_dependents(process: Process, alert_id: int) -> None:
-    """Let go the corrections that waited until their source had settled."""
-    with outbox.unit_of_work(process.engine, process.broker) as work:
-        for found in lost.waiting_for(work.session, alert_id):
-            work.outbox.add(outbox.plan_alert(found.alert_id, found.queue))
+    _each(process, lost.done, ending.end_if_done)
 
 
 def _resend(process: Process) -> None:
