@@ -53,9 +53,9 @@ class Settings(BaseSettings):
         description="The providers in use, comma-separated: "
         "apns, fcm, webpush, hms, expo, console.",
     )
-    sender: Literal["curl", "httpx", "wire"] = Field(
-        "curl",
-        description="Which HTTP client pushes: curl (libcurl), wire (ours, the fastest) or httpx.",
+    sender: Literal["wire", "curl", "httpx"] = Field(
+        "wire",
+        description="Which HTTP client pushes: wire (ours, the fastest), curl (libcurl) or httpx.",
     )
     ca_file: Path | None = Field(
         None, description="Certificates trusted for providers beside the usual ones (PEM)."

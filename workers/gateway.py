@@ -3,8 +3,8 @@
 The gateway takes requests and gives answers; it knows nothing of alerts, devices or providers'
 rules. It is single-threaded and lives as long as its process, so that connections stay warm from
 one batch to the next. Each provider has a lane: a window of requests in flight that no other
-provider can fill. Three senders keep the one contract: `curl` (libcurl) for everyday, `wire` (our
-own HTTP/2) for speed, `httpx` to trace.
+provider can fill. Three senders keep the one contract: `wire`, our own HTTP/2, is the usual one;
+`curl`, libcurl, takes what speaks no HTTP/2, or everything; `httpx` is there to trace.
 
     fan_out -> deliver -> gateway.submit ... gateway.poll -> deliver -> verdicts
                              |                    ^
@@ -86,10 +86,10 @@ def _sender(name: str) -> Callable[..., Gateway]:
         from workers.senders.httpx_sender import HttpxSender  # noqa: PLC0415 - see above
 
         return HttpxSender
-    if name == "wire":
-        from workers.senders.wire_sender import WireSender  # noqa: PLC0415 - see above
+    if name == "curl":
+        from workers.senders.curl_sender import CurlSender  # noqa: PLC0415 - see above
 
-        return WireSender
-    from workers.senders.curl_sender import CurlSender  # noqa: PLC0415 - see above
+        return CurlSender
+    from workers.senders.wire_sender import WireSender  # noqa: PLC0415 - see above
 
-    return CurlSender
+    return WireSender

@@ -23,12 +23,10 @@ from workers.senders.origin import (
 )
 from workers.senders.streaming import keep_full
 from workers.senders.trust import TrustStore
+from workers.senders.waiting import MOST_ORIGINS, Waiting, room
 
 LONGEST_NAP_S = 0.01
 """How long to sleep at most without looking: libcurl also waits for things we do not watch."""
-PATIENCE_S = 1.0
-"""How long a crowd may wait for one of many origins before later comers are turned away."""
-MOST_ORIGINS = 1_000
 
 Taken = list[tuple[Request, Answer]]
 
@@ -47,13 +45,8 @@ class Lane:
     running_dry: list[Pool] = field(default_factory=list)
 
     def room(self) -> int:
-        """Return how many more may be submitted.
-
-        In a guarded lane, whose origins are strangers to each other, as many again may wait for
-        the slow ones, so that these do not hold up the rest.
-        """
-        spare = self.window if self.guard is not None else 0
-        return max(min(self.window - self.handed, self.window + spare - self.unanswered), 0)
+        """Return how many more may be submitted."""
+        return room(self.window, self.guard, handed=self.handed, unanswered=self.unanswered)
 
     def may_go(self, origin: Origin) -> bool:
         """Whether one more request for the origin may be handed to libcurl now."""
@@ -143,8 +136,7 @@ class CurlSender:
 
     def _wait(self, lane: Lane, origin: Origin, request: Request) -> None:
         deadline = time.monotonic() + 2 * self._timeout_s
-        crowded = lane.guard is not None and len(origin.waiting) >= lane.window // 2
-        if crowded and origin.waiting[0][1] < deadline - PATIENCE_S:
+        if lane.guard is not None and origin.waiting.is_crowd(lane.window // 2, deadline):
             self._answer(lane, request, not_sent("too many wait for this origin already"))
             return
         origin.waiting.append((request, deadline))
@@ -180,7 +172,7 @@ class CurlSender:
             lane.handed -= answered
             lane.unanswered -= answered
             for origin, why in closed:
-                for request in origin.give_up():
+                for request in origin.waiting.give_up():
                     self._answer(lane, request, why)
         if lane.waiting:
             self._release(lane)
@@ -189,7 +181,7 @@ class CurlSender:
         """Hand over what has waited and may go now; answer what has waited for too long."""
         now = time.monotonic()
         for origin in list(lane.waiting):
-            for request in origin.expired(now):
+            for request in origin.waiting.late(now):
                 self._answer(lane, request, not_sent("waited too long for a connection"))
             while origin.waiting and lane.may_go(origin):
                 self._hand(lane, origin, origin.waiting.popleft()[0])
@@ -228,7 +220,7 @@ class CurlSender:
                 fresh = Origin(origin.scheme, origin.host, origin.port, waiting=origin.waiting)
                 lane.origins[name] = fresh
                 lane.waiting.add(fresh)
-                origin.waiting = type(origin.waiting)()
+                origin.waiting = Waiting()
 
     def send(self, lane: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
         """Send them all with the window kept full."""
@@ -240,7 +232,7 @@ class CurlSender:
         self._at_once = []
         for lane in self._lanes.values():
             for origin in lane.waiting:
-                lost += origin.give_up()
+                lost += origin.waiting.give_up()
             lane.waiting.clear()
             for pool in lane.pools():
                 lost += pool.drop()

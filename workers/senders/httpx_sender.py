@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, LifoQueue, SimpleQueue
@@ -40,7 +41,8 @@ class Line:
         self._threads = ThreadPoolExecutor(threads, "gateway")
         self._make_transport = make_transport
         self._idle: LifoQueue[httpx.Client] = LifoQueue()
-        self._clients: list[httpx.Client] = []
+        self._transports: list[httpx.BaseTransport] = []
+        self._closed = False
 
     def submit(self, request: Request, timeout_s: float, answered: "Answered") -> None:
         """Let a thread send the request and put its answer into the queue."""
@@ -53,23 +55,35 @@ class Line:
             answered.put((self, request, ask(client, request, timeout_s)))
         finally:
             self._idle.put(client)
+            if self._closed:
+                self._close_idle()
 
     def _client(self) -> httpx.Client:
         """Take the client that was used last: its connections are the warmest."""
         try:
             return self._idle.get_nowait()
         except Empty:
-            client = httpx.Client(
-                transport=self._make_transport(), trust_env=False, follow_redirects=False
-            )
-            self._clients.append(client)
-            return client
+            transport = self._make_transport()
+            self._transports.append(transport)
+            return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
 
     def close(self) -> None:
-        """Break the connections off; threads that wait for an answer see that and end."""
+        """Break the connections off; threads that wait for an answer see that and end.
+
+        Each closes its own socket: a number closed under the hands of the thread that reads from
+        it is soon another file's, and that thread would read a piece of it.
+        """
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for client in self._clients:
-            client.close()
+        for transport in list(self._transports):
+            if isinstance(transport, GuardedTransport):
+                transport.hang_up()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().close()
 
 
 Answered = SimpleQueue[tuple[Line, Request, Answer]]

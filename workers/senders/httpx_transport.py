@@ -49,6 +49,11 @@ class GuardedBackend(httpcore.NetworkBackend):
         self._sockets = [each for each in self._sockets if each.here()]
         self._sockets.append(WatchedSocket(opened.fileno()))
 
+    def hang_up(self) -> None:
+        """End every connection; whoever reads from one sees that, and closes it."""
+        for each in self._sockets:
+            each.hang_up()
+
     def any_dead(self) -> bool:
         """Whether the other side has closed a connection; to be asked while all are idle."""
         open_ones = [each for each in self._sockets if each.here()]
@@ -77,6 +82,10 @@ class GuardedTransport(httpx.HTTPTransport):
         self._guard = guard
         self._pool.close()
         self._connect_anew()
+
+    def hang_up(self) -> None:
+        """End the connections from outside; closing them is for the thread that uses them."""
+        self._backend.hang_up()
 
     def _connect_anew(self) -> None:
         self._backend = GuardedBackend(self._guard)

@@ -5,11 +5,11 @@ allows one until it has seen a valid token. So an origin without a warm connecti
 request, and the others wait here, outside the client, until its answer is in.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from workers.provider import Answer, Failure, Request
+from workers.provider import Answer, Failure
+from workers.senders.waiting import Waiting
 from workers.senders.watched_socket import LentSocket, Pulse
 
 CONNECT_TIMEOUT_S = 5.0
@@ -43,7 +43,7 @@ class Origin:
     stuck_since: float | None = None
     """Since when (monotonic) there was no free stream for some of them."""
     sockets: list[LentSocket] = field(default_factory=list)
-    waiting: deque[tuple[Request, float]] = field(default_factory=deque)
+    waiting: Waiting = field(default_factory=Waiting)
 
     def learn(self, now: float) -> None:
         """Take stock, before anything more is handed over, of what the client could send."""
@@ -69,19 +69,6 @@ class Origin:
             self.warm = self.warm or pulse is Pulse.QUIET
             if pulse is Pulse.DEAD:
                 each.bury()
-
-    def expired(self, now: float) -> list[Request]:
-        """Take out what has waited past its deadline."""
-        late = []
-        while self.waiting and self.waiting[0][1] <= now:
-            late.append(self.waiting.popleft()[0])
-        return late
-
-    def give_up(self) -> list[Request]:
-        """Take out all that waits: there is no way to the origin just now."""
-        all_of_them = [request for request, _ in self.waiting]
-        self.waiting.clear()
-        return all_of_them
 
 
 def origin_of(url: str) -> str:

@@ -39,6 +39,16 @@ class WatchedSocket:
         except OSError:
             return False
 
+    def hang_up(self) -> None:
+        """Shut it down in both directions, without closing it, if it is still the same."""
+        with suppress(OSError):
+            number = os.dup(self.fd)  # nobody else can close this one meanwhile
+            if os.fstat(number).st_ino != self._inode:
+                os.close(number)
+                return
+            with socket.socket(fileno=number) as same:
+                same.shutdown(socket.SHUT_RDWR)
+
     def pulse(self) -> Pulse:
         """Look without touching what there is to read."""
         if not self.here():

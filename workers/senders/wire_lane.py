@@ -1,15 +1,12 @@
 """The lanes of the wire sender: what waits for a connection, and the connections there are."""
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from workers.network_guard import Guard
-from workers.provider import Request
 from workers.senders.origin import origin_of, read_origin
+from workers.senders.waiting import MOST_ORIGINS, Waiting, room
 from workers.senders.wire_connection import Connection
 from workers.senders.wire_dial import Dial
-
-MOST_ORIGINS = 1_000
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +17,7 @@ class Origin:
     port: int
     authority: str
     connections: list[Connection] = field(default_factory=list)
-    waiting: deque[tuple[Request, float]] = field(default_factory=deque)
+    waiting: Waiting = field(default_factory=Waiting)
     dial: Dial | None = None
     elsewhere: bool = False
     """It speaks no HTTP/2: the other sender has it."""
@@ -31,12 +28,6 @@ class Origin:
             if each.free() > 0:
                 return each
         return None
-
-    def give_up(self) -> list[Request]:
-        """Take out all that waits."""
-        all_of_them = [request for request, _ in self.waiting]
-        self.waiting.clear()
-        return all_of_them
 
     def idle(self) -> bool:
         """Whether it could be forgotten."""
@@ -61,13 +52,8 @@ class Lane:
     active: set[Origin] = field(default_factory=set)
 
     def room(self) -> int:
-        """Return how many more may be submitted.
-
-        In a guarded lane, whose origins are strangers to each other, as many again may wait for
-        the slow ones, so that these do not hold up the rest.
-        """
-        spare = self.window if self.guard is not None else 0
-        return min(self.window - self.handed, self.window + spare - self.unanswered)
+        """Return how many more may be submitted."""
+        return room(self.window, self.guard, handed=self.handed, unanswered=self.unanswered)
 
     def new_origin(self, url: str) -> Origin | None:
         """Return an origin for the URL; None when it has none that we would connect to."""

@@ -31,8 +31,6 @@ FULL = 64
 MOST_CONNECTIONS = 10
 LONGEST_NAP_S = 0.1
 SHORTEST_NAP_S = 0.002
-PATIENCE_S = 1.0
-"""How long a crowd may wait for one of many origins before later comers are turned away."""
 RESOLVERS = 4
 
 Taken = list[tuple[Request, Answer]]
@@ -101,8 +99,7 @@ class WireSender:
 
     def _wait(self, lane: Lane, origin: Origin, request: Request) -> None:
         deadline = time.monotonic() + 2 * self._timeout_s
-        crowded = lane.guard is not None and len(origin.waiting) >= lane.window // 2
-        if crowded and origin.waiting[0][1] < deadline - PATIENCE_S:
+        if lane.guard is not None and origin.waiting.is_crowd(lane.window // 2, deadline):
             self._answer(lane, request, not_sent("too many wait for this origin already"))
             return
         origin.waiting.append((request, deadline))
@@ -164,8 +161,7 @@ class WireSender:
 
     def _supply(self, lane: Lane, origin: Origin, now: float) -> None:
         """Let what waits go, over a new connection if it must be."""
-        while origin.waiting and origin.waiting[0][1] <= now:
-            late, _ = origin.waiting.popleft()
+        for late in origin.waiting.late(now):
             self._answer(lane, late, not_sent("waited too long for a connection"))
         if origin.dial is not None:
             self._step(lane, origin, origin.dial)
@@ -196,14 +192,14 @@ class WireSender:
             found = dial.step()
         except NotHttp2:
             origin.dial, origin.elsewhere = None, True
-            for request in origin.give_up():
+            for request in origin.waiting.give_up():
                 lane.unanswered -= 1
                 self._other.submit(lane.name, request)
             return
         if isinstance(found, Answer):
             origin.dial = None
             if not origin.connections:
-                for request in origin.give_up():
+                for request in origin.waiting.give_up():
                     self._answer(lane, request, found)
         elif found is not None:
             origin.dial = None
@@ -248,7 +244,7 @@ class WireSender:
         self._taken = []
         for lane in self._lanes.values():
             for origin in lane.active:
-                lost += origin.give_up()
+                lost += origin.waiting.give_up()
                 for connection in origin.connections:
                     lost += connection.drop()
             lane.unanswered = lane.handed = 0
