@@ -91,8 +91,9 @@ class Held:
 
 @app.task(name="plan_alert")
 def plan_alert(alert_id: int) -> None:
-    """Cut an alert into shards."""
-    plan_stage.plan_alert(Held.get(), alert_id)
+    """Cut an alert into shards, and send at once what is packed: no hand-over delays it."""
+    if plan_stage.plan_alert(Held.get(), alert_id):
+        deliver_stage.deliver(Held.get(), alert_id)
 
 
 @app.task(name="fan_out_shard")

@@ -1,5 +1,6 @@
 """What an answer leads to besides the delivery's own next state: for lanes, devices, providers."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -19,7 +20,7 @@ from service.store import batches, holds
 from service.store.session import DATABASE_AWAY, transaction
 from workers.lane import Lane
 from workers.lease import Lease
-from workers.provider import Answer, Position, Request
+from workers.provider import Answer, Position, Request, Vouching
 from workers.targets import quote
 from workers.turn import Turn
 
@@ -36,7 +37,10 @@ def read(turn: Turn, request: Request, answer: Answer, at_ms: int) -> None:
     lane: Lane
     lease: Lease
     lane, lease, generation = request.tag
-    verdicts = lane.provider.read_answer(answer, request.positions)
+    try:
+        verdicts = lane.provider.read_answer(answer, request.positions)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the other answers are read
+        verdicts = _unread(turn, lane, request, error)
     lease.flying.difference_update(request.positions)
     lane.answers += len(request.positions)
     voice = lane.voice(request)
@@ -52,6 +56,14 @@ def read(turn: Turn, request: Request, answer: Answer, at_ms: int) -> None:
         else:
             old = generation != lane.generation
             follow(turn, lane, lease, position, verdict, request, answer, stale=old)
+
+
+def _unread(turn: Turn, lane: Lane, request: Request, fault: Exception) -> Sequence[Verdict]:
+    """Bury what a fault of ours cannot read the answer of: sent again, it would only fail again."""
+    kind = type(fault).__name__
+    log.error("answer not read", alert=turn.alert_id, provider=lane.name, error=kind)
+    why = f"its answer could not be read ({kind})"
+    return [DeviceRefused(why, unknown=True)] * len(request.positions)
 
 
 def follow(
@@ -83,7 +95,8 @@ def follow(
     elif isinstance(verdict, AlertRejected):
         _end_provider(lane)
     elif isinstance(verdict, DeviceGone) and effect is Effect.DOUBT_DEVICE:
-        _doubt(turn, lane, verdict.why)
+        if _is_vouched_for(lane, request):
+            _doubt(turn, lane, verdict.why)
     elif isinstance(verdict, DeviceRefused) and verdict.doubtful:
         _doubt_alert(turn, lane, verdict.why)
 
@@ -131,6 +144,7 @@ def hold(turn: Turn, lane: Lane, why: str) -> None:
             holds.hold(session, lane.name, why, holds.WORKER)
     except DATABASE_AWAY as error:
         # Answers in hand must still be read; the next turn will meet the same refusal.
+        lane.unrecorded = True
         log.warning("hold not written", provider=lane.name, error=type(error).__name__)
     log.error("provider held", provider=lane.name, reason=why)
 
@@ -161,10 +175,21 @@ def no_credential(turn: Turn, lane: Lane, verdict: Verdict) -> None:
 
 def _end_provider(lane: Lane) -> None:
     """End the alert on this provider: what was tried is buried, the rest is cancelled."""
-    lane.ended = True
+    lane.ended = lane.ending = True
     lane.stop_sending()
     for lease in lane.leases.values():
         lease.put_rest(State.CANCELLED)
+
+
+def _is_vouched_for(lane: Lane, request: Request | None) -> bool:
+    """Whether doubts of this server may hold the whole provider: a stranger's never do.
+
+    Who runs many servers could make them agree, so counting them would not help. A stranger's
+    devices are buried one by one, to be replayed if the mistake was ours after all.
+    """
+    if request is None or not isinstance(lane.provider, Vouching):
+        return True
+    return lane.provider.vouches(request.url)
 
 
 def _doubt(turn: Turn, lane: Lane, why: str) -> None:

@@ -5,7 +5,8 @@ from sqlmodel import Session
 
 from service import outbox
 from service.domain.alert import queue_of
-from service.store import batches, holds, shards
+from service.domain.subscription import Urgency
+from service.store import batches, holds, precedence, shards
 from service.store.session import transaction
 from workers import ending, message, stream
 from workers.clock import Clock
@@ -32,6 +33,8 @@ def deliver(process: Process, alert_id: int) -> None:
         ending.end_if_done(process, alert_id)
         return
     with outbox.unit_of_work(process.engine, process.broker) as work:
+        if turn.gives_way_to is not None:
+            work.outbox.add(outbox.deliver(turn.gives_way_to, queue_of(Urgency.BREAKING)))
         work.outbox.add(outbox.deliver(alert_id, queue_of(turn.out.urgency)))
 
 
@@ -50,6 +53,9 @@ def _begin(process: Process, alert_id: int) -> Turn | None:
             if lane.held and _may_probe(session, alert_id, out, lane.name):
                 lane.held, lane.probing = False, True
         packing = running if shards.open_ones(session, alert_id, 1) else None
+        ahead = precedence.ahead_of(
+            session, alert_id, process.names, lease_s=process.settings.lease_s
+        )
     return Turn(
         process=process,
         alert_id=alert_id,
@@ -57,6 +63,7 @@ def _begin(process: Process, alert_id: int) -> Turn | None:
         clock=Clock.of(process.engine),
         lanes=lanes,
         packing=packing,
+        ahead=ahead,
     )
 
 

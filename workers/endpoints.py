@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
@@ -47,9 +48,13 @@ class Allowed:
 
     @classmethod
     def parse(cls, entries: Iterable[str]) -> "Allowed":
-        """Read the entries; raises ValueError that names the first which is none."""
+        """Read the entries; raises ValueError that names the first which is none.
+
+        A list that is open to all still knows the push services we know.
+        """
         hosts, suffixes, named, opened = set(), [], set(), False
-        for entry in entries:
+        written = tuple(entries)
+        for entry in (*written, *KNOWN_PUSH_SERVICES) if "*" in written else written:
             found = _ENTRY.fullmatch(entry.lower())
             if not found or (found[2] and found[1].startswith("*")):
                 raise ValueError(f"{entry!r} is no host, host:port, *.suffix or *")
@@ -69,7 +74,16 @@ class Allowed:
 
     def lists(self, host: str) -> bool:
         """Whether the host is on the list, or the list is open."""
-        return self.open or host in self.hosts or host.endswith(self.suffixes)
+        return self.open or self._knows(host)
+
+    def vouches(self, endpoint: str) -> bool:
+        """Whether somebody named the endpoint's server: the `*` of an open list names nobody."""
+        place = urlsplit(endpoint)
+        host = place.hostname or ""
+        return self.names(host, place.port or HTTPS_PORT) or self._knows(host)
+
+    def _knows(self, host: str) -> bool:
+        return host in self.hosts or host.endswith(self.suffixes)
 
     def check(self, endpoint: str) -> str:
         """Return the endpoint in its one spelling; raises `EndpointRefused`."""

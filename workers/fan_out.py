@@ -1,10 +1,16 @@
 """Shards -> batches per provider. The one statement that does it stands in `store.shards`."""
 
+from sqlmodel import Session
+
 from service import outbox
 from service.domain.alert import queue_of
 from service.store import shards
 from workers import ending
 from workers.process import Process
+
+SPREAD = 8
+"""Every shard asks for so many more: a few hand-overs reach as many processes as are idle, and
+the first push does not wait for a message per shard."""
 
 
 def fan_out_shard(process: Process, alert_id: int, n: int) -> None:
@@ -13,5 +19,18 @@ def fan_out_shard(process: Process, alert_id: int, n: int) -> None:
         alert = shards.running(work.session, alert_id)
         if alert is None or not shards.fan_out(work.session, alert, process.names, n):
             return
-        work.outbox.add(outbox.deliver(alert_id, queue_of(alert.frozen.urgency)))
+        queue = queue_of(alert.frozen.urgency)
+        work.outbox.add(outbox.deliver(alert_id, queue))
+        for child in open_children(work.session, alert_id, n):
+            work.outbox.add(outbox.fan_out_shard(alert_id, child, queue))
     ending.end_if_done(process, alert_id)
+
+
+def open_children(session: Session, alert_id: int, n: int) -> list[int]:
+    """Return the shards that shard `n` is to ask for: of a tree, so that each is asked for once.
+
+    What nobody asks for (a message was lost) the streams pack when they run dry, or the sweep asks.
+    """
+    first = n * SPREAD + 1
+    found = shards.open_ones(session, alert_id, SPREAD, first)
+    return [child for child in found if child < first + SPREAD]

@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from service.domain.verdict import Verdict
 from workers.lease import Lease
@@ -20,8 +19,9 @@ PATIENCE_S = 2.0
 class Lane:
     """Batches of one provider on their way out. `generation` counts credentials.
 
-    `held` lanes send nothing; a `probing` one sends a single request to learn whether the hold
-    can end. `ended` is a provider that rejected this alert. `accepting` are the origins that
+    `held` lanes send nothing, `unrecorded` says that only we know of the hold; a `probing` one
+    sends a single request to learn whether the hold can end. `ended` is a provider that rejected
+    this alert, `ending` one whose rejection is not on record yet. `accepting` are the origins that
     took something of it, as `voice` names them.
     """
 
@@ -36,8 +36,10 @@ class Lane:
     paused_until: float = 0.0
     origins: dict[str, float] = field(default_factory=dict)
     held: bool = False
+    unrecorded: bool = False
     probing: bool = False
     ended: bool = False
+    ending: bool = False
     accepted: int = 0
     accepting: set[str] = field(default_factory=set)
     answers: int = 0
@@ -123,6 +125,13 @@ class Lane:
         self.probing = False
         self.stop_sending()
 
+    def reopen(self) -> None:
+        """Go on where a hold has ended: what was held against the provider counts no more."""
+        if self.held or self.probing:
+            self.held = self.probing = False
+            self.doubts = 0
+            self.look_again_at = 0.0
+
     def forget(self, lease: Lease) -> None:
         """Let go of a batch that is no longer ours, and of what was to be sent of it."""
         self.leases.pop(lease.key, None)
@@ -134,5 +143,6 @@ class Lane:
 
 
 def origin(url: str) -> str:
-    """Return scheme, host and port."""
-    return "{0.scheme}://{0.netloc}".format(urlsplit(url))
+    """Return scheme, host and port; of no url at all, itself."""
+    end = url.find("/", len("https://"))
+    return url if end < 0 else url[:end]

@@ -12,6 +12,7 @@ from itertools import chain
 from service.domain.delivery import Delivery, Effect, State, Step, next_step
 from service.domain.verdict import Accepted, FollowUp, Verdict
 from service.store.batches import Claimed, Fate, Write
+from workers.provider import Target
 
 _EPOCH = datetime.fromtimestamp(0).astimezone()
 
@@ -67,13 +68,16 @@ class Lease:
     due: dict[int, tuple[datetime, str]] = field(default_factory=dict)
     gone: list[tuple[int, datetime | None]] = field(default_factory=list)
     doubtful: dict[int, Doubt] = field(default_factory=dict)
+    suspects: list[int] = field(default_factory=list)
     buried: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-    accepted_at: dict[int, int] = field(default_factory=dict)
+    accepted_at: dict[int, int] = field(init=False)
     tickets: list[tuple[str, int, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Take over the states, and the waits that are not over yet."""
+        """Take over the states, what was accepted when, and the waits that are not over yet."""
+        progress = self.claimed.progress
         self.states = bytearray(self.claimed.states)
+        self.accepted_at = dict(zip(progress[::2], progress[1::2], strict=True))
         begin = self.now()
         for position, seconds in self.claimed.waits.items():
             self.due[position] = (begin + timedelta(seconds=seconds), "")
@@ -91,6 +95,11 @@ class Lease:
     def to_send(self) -> list[int]:
         """Return the positions that are due now."""
         return [p for p, byte in enumerate(self.states) if byte & 7 in OPEN and p not in self.due]
+
+    def unsent(self, targets: Sequence[Target]) -> list[Target]:
+        """Return those of the targets that are due and neither answered nor in flight."""
+        waiting = set(self.to_send()) - self.flying
+        return [target for target in targets if target.position in waiting]
 
     def is_open(self, position: int) -> bool:
         """Whether the position may still be sent."""
@@ -160,22 +169,20 @@ class Lease:
             self.due[position] = (self.now(), why)
         self.doubtful.clear()
 
-    def judge_doubtful(self, believed: Container[str]) -> list[int]:
-        """Settle doubtful evidence; returns the devices that are only under suspicion.
+    def judge_doubtful(self, believed: Container[str]) -> None:
+        """Settle doubtful evidence.
 
-        Where its origin is believed, the devices are gone. Elsewhere they stay and the deliveries
-        are buried, so that a person who mends the cause can replay them.
+        Where its origin is believed, the devices are gone. Elsewhere they are only suspects, and
+        the deliveries are buried, so that a person who mends the cause can replay them.
         """
-        suspects = []
         for position, doubt in self.doubtful.items():
             if doubt.origin in believed:
                 self.gone.append((self.device_ids[position], doubt.heard_at))
                 continue
             self.states[position] = Delivery(State.BURIED, doubt.unknown, doubt.attempts).pack()
             self.bury(position, f"{doubt.why}, while nothing of this alert was accepted", "")
-            suspects.append(self.device_ids[position])
+            self.suspects.append(self.device_ids[position])
         self.doubtful.clear()
-        return suspects
 
     @property
     def finished(self) -> bool:
@@ -206,7 +213,8 @@ class Lease:
             token=self.claimed.token,
             states=bytes(self.states),
             fate=fate,
-            steps=tuple(chain.from_iterable(self.accepted_at.items())),
+            progress=tuple(chain.from_iterable(self.accepted_at.items())),
+            flying=bool(self.flying),
             due_s=max(self._released_for(waits), not_before_s),
             waits=waits if fate is Fate.RELEASE else (),
         )
@@ -220,7 +228,7 @@ class Lease:
 
     def written(self) -> None:
         """Forget what the last write has put on record."""
-        self.accepted_at = {}
         self.tickets = []
         self.buried = {}
         self.gone = []
+        self.suspects = []

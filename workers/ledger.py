@@ -53,13 +53,17 @@ def flush(turn: Turn) -> bool:
 
 
 def _take_note(turn: Turn, written: batches.Written) -> None:
-    """Learn from a write how things stand, and hold what somebody has held meanwhile."""
+    """Learn from a write how things stand, and which providers were held or released meanwhile."""
     turn.written_at = time.monotonic()
     turn.write_failed = False
     turn.state = written.state
-    turn.breaking_waits = written.breaking_waits
+    turn.ahead = written.ahead
     for lane in turn.lanes.values():
-        if lane.name in written.held and not lane.probing:
+        lane.ending = False
+        if lane.name not in written.held:
+            if not lane.unrecorded:
+                lane.reopen()
+        elif not lane.probing:
             lane.hold()
 
 
@@ -80,7 +84,7 @@ def _write(
     for lane in turn.lanes.values():
         ours = [lease for at, lease in held if at is lane and lease.key in written.ours]
         _write_exceptions(session, turn, lane, ours)
-        if lane.ended:
+        if lane.ending:
             _note_rejection(session, turn, lane)
     return written
 
@@ -98,19 +102,18 @@ def _judge(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
     if not accepted and (lane.held or lane.name in holds.held(session)):
         lease.spare_doubtful("its provider was held meanwhile")
         return
-    suspects = lease.judge_doubtful(lane.accepting | {""} if accepted else ())
-    if suspects:
-        devices.suspect(session, suspects)
+    lease.judge_doubtful(lane.accepting | {""} if accepted else ())
 
 
 def _write_exceptions(session: Session, turn: Turn, lane: Lane, ours: list[Lease]) -> None:
-    """Forget gone devices, keep dead letters and tickets, in the transaction of the states.
+    """Forget gone devices, keep suspects, dead letters and tickets, all together with the states.
 
     The devices of all batches at once: two alerts that forget the same ones do not meet crosswise.
     """
     devices.forget(
         session, [gone for lease in ours for gone in lease.gone], f"{lane.name} said it is gone"
     )
+    devices.suspect(session, [device for lease in ours for device in lease.suspects])
     tickets = [ticket for lease in ours for ticket in lease.tickets]
     if tickets:
         follow_ups.keep(session, lane.name, tickets)

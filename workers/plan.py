@@ -6,33 +6,33 @@ from service import outbox
 from service.domain.alert import queue_of
 from service.domain.audience import Audience
 from service.store import audience, lifecycle, shards
+from workers import fan_out
 from workers.process import Process
 
-MESSAGES_AHEAD = 64
-"""Shards beyond these are asked for by the streams that run dry, and by the sweep."""
 
-
-def plan_alert(process: Process, alert_id: int) -> None:
+def plan_alert(process: Process, alert_id: int) -> bool:
     """Freeze an alert's words and audience, cut its shards, pack the first and ask for the rest.
 
-    The first shard is small: its devices are on their way while the others are being packed.
+    The first shard is small: its devices are on their way while the others are being packed. True:
+    there is something to deliver, and whoever planned it had best begin.
     """
     with outbox.unit_of_work(process.engine, process.broker) as work:
         alert = lifecycle.unplanned(work.session, alert_id)
         if alert is None or lifecycle.chain_is_settling(work.session, alert):
-            return
+            return False
         if alert.expires_at <= alert.now:
             lifecycle.expire_unplanned(work.session, alert_id)
-            return
+            return False
         count = _cut(process, work.session, alert)
         if count == 0:
             lifecycle.finish_if_done(work.session, alert_id)
-            return
+            return False
         _pack_first(process, work.session, alert_id)
         queue = queue_of(alert.urgency)
         work.outbox.add(outbox.deliver(alert_id, queue))
-        for n in range(1, min(count, MESSAGES_AHEAD)):
+        for n in fan_out.open_children(work.session, alert_id, 0):
             work.outbox.add(outbox.fan_out_shard(alert_id, n, queue))
+    return True
 
 
 def _cut(process: Process, session: Session, alert: lifecycle.Unplanned) -> int:
@@ -52,6 +52,8 @@ def _cut(process: Process, session: Session, alert: lifecycle.Unplanned) -> int:
 
 def audience_of(alert: lifecycle.Unplanned) -> Audience:
     """Return whom the alert is for, judged now."""
+    if alert.reader_id is not None:
+        return Audience.of_reader(alert.story_id, alert.reader_id, alert.urgency, alert.now)
     if alert.everyone:
         return Audience.of_everyone(alert.story_id, alert.urgency, alert.now)
     of = Audience.of_topics if alert.named else Audience.of_story

@@ -212,6 +212,18 @@ class Ticketing(Protocol):
         ...
 
 
+@runtime_checkable
+class Vouching(Protocol):
+    """A provider whose addresses may lead to servers that nobody named: a list opened to all."""
+
+    def vouches(self, url: str) -> bool:
+        """Whether we or an administrator named the server that the request goes to.
+
+        What the others say is believed of their own devices only: it holds nobody else.
+        """
+        ...
+
+
 class CredentialRefused(Exception):
     """No credential can be had. `verdict` says whether to wait or to hold the provider."""
 

@@ -50,16 +50,16 @@ def run(turn: Turn) -> End:
 
 
 def _run(turn: Turn) -> End:
-    end: End | None = None
-    while end is None:
-        supply.top_up(turn)
-        supply.feed(turn)
-        _hear(turn)
+    while (end := _reason_to_end(turn)) is None:
+        more = False
+        if not turn.stands_aside:
+            more = supply.top_up(turn)
+            supply.feed(turn)
+        _hear(turn, wait=not more)
         if _write_is_due(turn):
             consequences.adjust_pace(turn)
             if not ledger.flush(turn):
                 return End.LOST
-        end = _reason_to_end(turn)
     for lane in turn.lanes.values():
         lane.stop_sending()
     return end if _wind_up(turn, end) else End.LOST
@@ -96,8 +96,7 @@ def _reason_to_end(turn: Turn) -> End | None:
         return End.OVER
     if turn.process.stopping.is_set():
         return End.YIELDED
-    breaking = turn.out.urgency is Urgency.BREAKING
-    if _turn_is_over(turn) or (turn.breaking_waits and not breaking):
+    if turn.gives_way_to is not None or _turn_is_over(turn):
         return End.YIELDED
     return End.DRY if not turn.leases() and _dry(turn) else None
 
@@ -127,15 +126,15 @@ def _settle_rest(turn: Turn) -> None:
         lease.put_rest(state)
 
 
-def _hear(turn: Turn) -> None:
+def _hear(turn: Turn, *, wait: bool = True) -> None:
     """Wait for answers, but not past the next write, and read them."""
     gateway = turn.process.gateway
     until_write = turn.tried_at + turn.process.settings.flush_ms / 1000 - time.monotonic()
     if gateway.in_flight() == 0:
-        if turn.leases():
+        if wait and (turn.leases() or turn.stands_aside):
             time.sleep(max(min(until_write, IDLE_S), 0.0))
         return
-    answers = gateway.poll(max(until_write, 0.001))
+    answers = gateway.poll(max(until_write, 0.001) if wait else 0)
     at_ms = turn.clock.ms_since(turn.out.due_at)
     for request, answer in answers:
         consequences.read(turn, request, answer, at_ms)

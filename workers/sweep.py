@@ -110,6 +110,8 @@ def _expire(process: Process) -> None:
 
 def _expire_one(process: Process, alert_id: int) -> None:
     with transaction(process.engine) as session:
+        if not lifecycle.lock_overdue(session, alert_id):
+            return
         lifecycle.expire_unplanned(session, alert_id)
         _drain(session, process, alert_id, State.EXPIRED)
     ending.end_if_done(process, alert_id)

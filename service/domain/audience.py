@@ -19,6 +19,7 @@ class Audience:
 
     `topics` holds every matching path: those named, all their ancestors and, for the usual
     audience of a story, the story's own topic. `story_topic` is the topic whose mute beats all.
+    With a `reader_id` it is that reader and nobody else.
     """
 
     topics: frozenset[str]
@@ -26,6 +27,7 @@ class Audience:
     urgency: Urgency
     at: datetime
     everyone: bool = False
+    reader_id: int | None = None
 
     @classmethod
     def of_story(
@@ -59,14 +61,27 @@ class Audience:
             everyone=True,
         )
 
+    @classmethod
+    def of_reader(cls, story_id: int, reader_id: int, urgency: Urgency, at: datetime) -> "Audience":
+        """Return one reader who asked for it: no rule that spares readers has a say."""
+        return cls(
+            topics=frozenset(),
+            story_topic=topics.story_topic(story_id),
+            urgency=urgency,
+            at=at,
+            reader_id=reader_id,
+        )
+
 
 def wants(audience: Audience, reader: Reader, subscriptions: Iterable[Subscription]) -> bool:
     """Whether the reader is in the audience.
 
     Quiet hours exclude unless the alert is breaking. Any matching subscription suffices, but a
     mute on a topic beats a follow of its ancestors, and a mute of the story beats all. `everyone`
-    asks for quiet hours only.
+    asks for quiet hours only, and the audience of one reader for nothing.
     """
+    if audience.reader_id is not None:
+        return reader.id == audience.reader_id
     if audience.urgency is not Urgency.BREAKING and in_quiet_hours(reader, audience.at):
         return False
     if audience.everyone:

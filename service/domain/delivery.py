@@ -136,8 +136,9 @@ def next_step(  # noqa: PLR0911 - one return a verdict is the point
             return Step(Delivery(State.GONE, False, tried), effect=Effect.DOUBT_DEVICE)
         case DeviceGone():
             return Step(Delivery(State.GONE, False, tried), effect=Effect.FORGET_DEVICE)
-        case DeviceRefused():
-            return Step(Delivery(State.BURIED, delivery.unknown, tried), effect=Effect.BURY)
+        case DeviceRefused(unknown=unknown):
+            buried = Delivery(State.BURIED, delivery.unknown or unknown, tried)
+            return Step(buried, effect=Effect.BURY)
         case AlertRejected():
             return Step(Delivery(State.BURIED, delivery.unknown, tried), effect=Effect.END_PROVIDER)
         case SenderRejected():

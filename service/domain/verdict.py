@@ -69,11 +69,12 @@ class DeviceRefused:
     """Permanent for this delivery, and says nothing against the device: bury it.
 
     `doubtful` refusals may as well be our message's fault: very many of them and not one yes end
-    the alert on this provider.
+    the alert on this provider. `unknown` says that the push may have arrived all the same.
     """
 
     why: str
     doubtful: bool = False
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

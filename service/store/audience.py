@@ -26,7 +26,7 @@ _MARGIN = 1.25
 _ZONES = """
 zone AS MATERIALIZED (
     SELECT name, (CAST(:at AS timestamptz) AT TIME ZONE name)::time AS local FROM time_zone
-), quiet AS (
+), quiet AS MATERIALIZED (
     SELECT reader.id FROM reader JOIN zone ON zone.name = reader.timezone
     WHERE reader.id >= :lo AND reader.id < :hi AND quiet_from <> quiet_to
     AND CASE WHEN quiet_from <= quiet_to THEN local >= quiet_from AND local < quiet_to
@@ -64,6 +64,9 @@ follower AS (
 _EVERYONE = """
 follower AS (SELECT reader.id FROM reader WHERE reader.id >= :lo AND reader.id < :hi)"""
 
+_ONE = """
+follower AS (SELECT CAST(:reader_id AS bigint) AS id)"""
+
 _DEVICES = """
 device_in AS (
     SELECT device.id, device.provider FROM follower
@@ -83,6 +86,7 @@ class Frozen:
     urgency: Urgency
     everyone: bool
     at: datetime
+    reader_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ def freeze(session: Session, story_id: int, audience: Audience) -> Frozen:
         urgency=audience.urgency,
         everyone=audience.everyone,
         at=audience.at,
+        reader_id=audience.reader_id,
     )
 
 
@@ -121,6 +126,8 @@ def _pairs(ids: dict[str, int]) -> Iterable[int]:
 
 def devices_sql(frozen: Frozen) -> str:
     """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with."""
+    if frozen.reader_id is not None:
+        return f"WITH {_ONE}, {_DEVICES.format(not_quiet='')}"
     breaking = frozen.urgency is Urgency.BREAKING
     quiet = "" if breaking else _ZONES
     not_quiet = "" if breaking else _NOT_QUIET.format(reader="device.reader_id")
@@ -137,6 +144,7 @@ def parameters(frozen: Frozen, lo: int, hi: int, providers: Sequence[str]) -> di
         "story_topic": frozen.story_id,
         "urgency": frozen.urgency.rank,
         "at": frozen.at,
+        "reader_id": frozen.reader_id,
         "lo": lo,
         "hi": hi,
         "providers": list(providers),

@@ -16,6 +16,8 @@ from sqlmodel import Session
 
 from service.domain.alert import AlertState
 from service.domain.delivery import State, count_states
+from service.store import precedence
+from service.store.precedence import Ahead
 from service.store.schema import ID_LIMIT
 
 
@@ -29,6 +31,7 @@ class Claimed:
     token: int
     device_ids: list[int]
     states: bytes
+    progress: list[int]
     waits: dict[int, float]
     """Seconds until a retrying position is due; those not named are due now."""
 
@@ -46,14 +49,19 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """The states of one batch to be written, under its token."""
+    """How one batch stands, to be written under its token.
+
+    Everything is said in full, so that a write whose answer was lost can be repeated. `flying`:
+    some of it is on its way, though no state says so yet.
+    """
 
     shard_n: int
     n: int
     token: int
     states: bytes
     fate: Fate
-    steps: Sequence[int] = ()
+    progress: Sequence[int] = ()
+    flying: bool = False
     due_s: float = 0.0
     waits: Sequence[tuple[int, float, str]] = ()
     """Released positions that wait: (position, seconds, why)."""
@@ -61,14 +69,14 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write found: the alert's state, which batches were still ours, who waits behind us.
+    """What a write found: the alert's state, which batches were still ours, what goes ahead of us.
 
     `held` are the providers that nobody may use now.
     """
 
     state: AlertState
     ours: frozenset[tuple[int, int]] = field(default_factory=frozenset)
-    breaking_waits: bool = False
+    ahead: Ahead = field(default_factory=Ahead)
     held: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -77,21 +85,30 @@ WITH free AS (
     SELECT shard_n, n FROM batch
     WHERE alert_id = :a AND provider = :provider AND finished_at IS NULL {which}
     AND claimable_at <= now()
-    AND (SELECT state FROM alert WHERE id = :a) IN ('planning', 'sending')
+    AND EXISTS (SELECT 1 FROM alert WHERE id = :a AND state IN ('planning', 'sending')
+        AND expires_at = coalesce(CAST(:deadline AS timestamptz), expires_at))
     ORDER BY shard_n, n LIMIT :most FOR UPDATE SKIP LOCKED
 )
-UPDATE batch b SET lease_token = :token, claimable_at = now() + make_interval(secs => :lease_s),
-    started_at = coalesce(b.started_at, now())
+UPDATE batch b SET lease_token = :token, claimable_at = now() + make_interval(secs => :lease_s)
 FROM free WHERE b.alert_id = :a AND b.shard_n = free.shard_n AND b.n = free.n
-RETURNING b.shard_n, b.n, b.device_ids, b.states
+RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress
 """
 _FRESH = "AND started_at IS NULL"
 
 
 def claim(
-    session: Session, alert_id: int, provider: str, *, lease_s: float, most: int = 1
+    session: Session,
+    alert_id: int,
+    provider: str,
+    *,
+    lease_s: float,
+    most: int = 1,
+    deadline: datetime | None = None,
 ) -> list[Claimed]:
-    """Take up to `most` batches: fresh ones first, so that retries never starve first attempts."""
+    """Take up to `most` batches: fresh ones first, so that retries never starve first attempts.
+
+    None when the alert has another `deadline` by now: a replay is not to expire by the old one.
+    """
     token = secrets.randbelow(ID_LIMIT)
     values = {
         "a": alert_id,
@@ -99,6 +116,7 @@ def claim(
         "token": token,
         "lease_s": lease_s,
         "most": most,
+        "deadline": deadline,
     }
     rows = session.execute(text(_CLAIM.format(which=_FRESH)), values).all()
     if not rows:
@@ -111,6 +129,7 @@ def claim(
             token=token,
             device_ids=row.device_ids,
             states=bytes(row.states),
+            progress=row.progress,
             waits=_waits(session, alert_id, row.shard_n, row.n) if any(row.states) else {},
         )
         for row in rows
@@ -147,31 +166,25 @@ def load(session: Session, device_ids: Sequence[int], positions: Sequence[int]) 
     return [tuple(row) for row in rows]
 
 
-_WRITE = """
+_WRITE = f"""
 WITH written AS (
     UPDATE batch b SET states = v.states, counts = CAST(v.counts AS int[]),
-        progress = b.progress || CAST(v.steps AS int[]),
+        progress = CAST(v.progress AS int[]),
+        started_at = coalesce(b.started_at, CASE WHEN v.tried THEN now() END),
         lease_token = CASE v.fate WHEN 'keep' THEN b.lease_token END,
         claimable_at = now() + make_interval(secs => v.seconds),
         finished_at = CASE v.fate WHEN 'done' THEN now() END
     FROM unnest(CAST(:shard_ns AS int[]), CAST(:ns AS int[]), CAST(:tokens AS bigint[]),
-        CAST(:states AS bytea[]), CAST(:counts AS text[]), CAST(:steps AS text[]),
-        CAST(:fates AS text[]), CAST(:seconds AS float8[]))
-        AS v(shard_n, n, token, states, counts, steps, fate, seconds)
+        CAST(:states AS bytea[]), CAST(:counts AS text[]), CAST(:progress AS text[]),
+        CAST(:tried AS boolean[]), CAST(:fates AS text[]), CAST(:seconds AS float8[]))
+        AS v(shard_n, n, token, states, counts, progress, tried, fate, seconds)
     WHERE b.alert_id = :a AND b.shard_n = v.shard_n AND b.n = v.n AND b.lease_token = v.token
     RETURNING b.shard_n, b.n
 )
 SELECT (SELECT state FROM alert WHERE id = :a) AS state,
     (SELECT array_agg(shard_n) FROM written) AS shard_ns, (SELECT array_agg(n) FROM written) AS ns,
     ARRAY(SELECT provider FROM hold) AS held,
-    EXISTS (
-        SELECT 1 FROM alert k WHERE k.urgency = 2 AND k.state IN ('planning', 'sending')
-        AND k.id <> :a AND (EXISTS (SELECT 1 FROM shard s WHERE s.alert_id = k.id AND NOT s.done)
-            OR EXISTS (SELECT 1 FROM batch o WHERE o.alert_id = k.id AND o.finished_at IS NULL
-                AND o.claimable_at <= now() AND o.provider = ANY(:providers)
-                AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.provider = o.provider)))
-    ) AS breaking_waits
-"""
+{precedence.COLUMNS}"""
 
 
 def write(
@@ -184,15 +197,16 @@ def write(
 ) -> Written:
     """Write the states of the batches we hold in one statement, and learn what changed meanwhile.
 
-    Breaking alerts wait behind us when one of the `providers` could push them now.
+    What is `ahead` of us counts only as far as one of the `providers` could push it.
     A KEEP renews the lease. The waits of released batches replace those that stood there.
     """
-    values = _columns(alert_id, writes, lease_s) | {"providers": list(providers)}
+    values = _columns(alert_id, writes, lease_s) | precedence.values(providers, lease_s)
     row = session.execute(text(_WRITE), values).one()
     ours = frozenset(zip(row.shard_ns or (), row.ns or (), strict=True))
     released = [w for w in writes if w.fate is not Fate.KEEP and (w.shard_n, w.n) in ours]
     _keep_waits(session, alert_id, released)
-    return Written(AlertState(row.state), ours, row.breaking_waits, frozenset(row.held))
+    ahead = Ahead(row.breaking_waits, row.breaking_runs)
+    return Written(AlertState(row.state), ours, ahead, frozenset(row.held))
 
 
 def _columns(alert_id: int, writes: Sequence[Write], lease_s: float) -> dict[str, Any]:
@@ -204,10 +218,19 @@ def _columns(alert_id: int, writes: Sequence[Write], lease_s: float) -> dict[str
         "tokens": [w.token for w in writes],
         "states": [w.states for w in writes],
         "counts": [_array(count_states(w.states)) for w in writes],
-        "steps": [_array(w.steps) for w in writes],
+        "progress": [_array(w.progress) for w in writes],
+        "tried": [w.flying or _was_tried(w.states) for w in writes],
         "fates": [w.fate.value for w in writes],
         "seconds": [seconds.get(w.fate, w.due_s) for w in writes],
     }
+
+
+_UNTRIED = bytes((State.PENDING, State.GONE, State.EXPIRED, State.CANCELLED))
+"""The bytes of deliveries that came to where they stand without a single attempt."""
+
+
+def _was_tried(states: bytes) -> bool:
+    return bool(states.translate(None, _UNTRIED))
 
 
 def _array(numbers: Sequence[int]) -> str:

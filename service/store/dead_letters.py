@@ -57,7 +57,8 @@ class Returned:
 
 
 _JOIN = """
-UPDATE dead_letter SET positions = positions || CAST(:positions AS smallint[])
+UPDATE dead_letter SET positions = positions || ARRAY(
+    SELECT unnest(CAST(:positions AS smallint[])) EXCEPT SELECT unnest(positions))
 WHERE alert_id = :alert AND shard_n = :shard_n AND n = :n AND reason = :reason
 AND answer = :answer AND replayed_at IS NULL RETURNING id
 """
@@ -79,7 +80,8 @@ def bury(
 ) -> None:
     """Keep why some positions of a batch were given up; the same reason and answer share a row.
 
-    The caller holds the batch's lease, so nobody else writes its dead letters meanwhile.
+    The caller holds the batch's lease, so nobody else writes its dead letters meanwhile; said
+    twice, because the first answer was lost, it counts once.
     """
     values = {
         "alert": alert_id,

@@ -22,14 +22,15 @@ class Unplanned:
     topics: tuple[str, ...]
     named: bool
     everyone: bool
+    reader_id: int | None
     source_alert_id: int | None
     expires_at: datetime
     now: datetime
 
 
 _UNPLANNED = """
-SELECT a.id, a.story_id, a.urgency, a.topics, a.everyone, a.source_alert_id, a.expires_at,
-    a.started_at, s.topics AS story_topics, clock_timestamp() AS now
+SELECT a.id, a.story_id, a.urgency, a.topics, a.everyone, a.reader_id, a.source_alert_id,
+    a.expires_at, a.started_at, s.topics AS story_topics, clock_timestamp() AS now
 FROM alert a JOIN story s ON s.id = a.story_id
 WHERE a.id = :a AND a.state = 'planning' FOR UPDATE OF a
 """
@@ -47,6 +48,7 @@ def unplanned(session: Session, alert_id: int) -> Unplanned | None:
         topics=tuple(row.topics if row.topics is not None else row.story_topics),
         named=row.topics is not None,
         everyone=row.everyone,
+        reader_id=row.reader_id,
         source_alert_id=row.source_alert_id,
         expires_at=row.expires_at,
         now=row.now,
@@ -89,6 +91,18 @@ def freeze(
     )
 
 
+def lock_overdue(session: Session, alert_id: int) -> bool:
+    """Lock an alert whose deadline has passed; false when a replay gave it another, or it ended."""
+    found = session.execute(
+        text(
+            "SELECT 1 FROM alert WHERE id = :a AND state IN ('scheduled', 'planning', 'sending') "
+            "AND expires_at <= now() FOR NO KEY UPDATE"
+        ),
+        {"a": alert_id},
+    )
+    return found.one_or_none() is not None
+
+
 def expire_unplanned(session: Session, alert_id: int) -> None:
     """End an alert whose deadline passed before any push was tried."""
     session.execute(
@@ -109,9 +123,9 @@ _END = """
 UPDATE alert SET state = :state, finished_at = coalesce(finished_at, now()), settled = true
 WHERE id = :a
 """
-_TRIED = """
-SELECT count(*) = 0 OR bool_or(counts[3] + counts[4] + counts[6] + counts[7] > 0 OR progress <> '{}'
-    OR started_at IS NOT NULL) FROM batch WHERE alert_id = :a
+_EXPIRED_UNTRIED = """
+SELECT coalesce(bool_or(counts[5] > 0) AND NOT bool_or(started_at IS NOT NULL), false)
+FROM batch WHERE alert_id = :a
 """
 
 
@@ -131,8 +145,8 @@ def finish_if_done(session: Session, alert_id: int) -> bool:
         return False
     state = AlertState(row.state)
     if state.running:
-        tried = session.execute(text(_TRIED), {"a": alert_id}).scalar_one()
-        state = AlertState.FINISHED if tried else AlertState.EXPIRED
+        expired = session.execute(text(_EXPIRED_UNTRIED), {"a": alert_id}).scalar_one()
+        state = AlertState.EXPIRED if expired else AlertState.FINISHED
     session.execute(text(_END), {"a": alert_id, "state": state.value})
     alerts.free_story_if_nothing_accepted(session, alert_id)
     return True

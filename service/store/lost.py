@@ -99,13 +99,16 @@ def stopped(session: Session) -> list[Found]:
 
 
 def rejected(session: Session) -> list[tuple[Found, list[str]]]:
-    """Return running alerts that a provider has rejected while batches of it are open."""
+    """Lock running alerts that a provider has rejected while batches of it are open.
+
+    A replay that means to try the provider again comes wholly before this or wholly after.
+    """
     rows = session.execute(
         text(
             "SELECT a.id, a.urgency, a.rejected_by FROM alert a "
             "WHERE a.state IN ('planning', 'sending') AND a.rejected_by <> '{}' AND EXISTS ("
             "SELECT 1 FROM batch b WHERE b.alert_id = a.id AND b.finished_at IS NULL "
-            "AND b.provider = ANY(a.rejected_by)) LIMIT :look"
+            "AND b.provider = ANY(a.rejected_by)) LIMIT :look FOR NO KEY UPDATE SKIP LOCKED"
         ),
         {"look": LOOK},
     )

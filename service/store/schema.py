@@ -38,10 +38,12 @@ def _id(**options: Any) -> Any:
     return Field(default_factory=new_id, sa_column=column)
 
 
-def _ref(target: str, *, primary_key: bool = False, nullable: bool = False) -> Any:
+def _ref(
+    target: str, *, primary_key: bool = False, nullable: bool = False, ondelete: str = "CASCADE"
+) -> Any:
     column: Column[int] = Column(
         BigInteger,
-        ForeignKey(target, ondelete="CASCADE"),
+        ForeignKey(target, ondelete=ondelete),
         primary_key=primary_key,
         nullable=nullable,
         autoincrement=False,
@@ -66,14 +68,19 @@ class TimeZoneRow(SQLModel, table=True):
 
 
 class StaffRow(SQLModel, table=True):
-    """A member of the newsroom. `password_hash` is argon2's own encoded form."""
+    """A member of the newsroom. `password_hash` is argon2's own encoded form.
+
+    `reader_id` is the reader this person is: whose devices get this person's tests.
+    """
 
     __tablename__: ClassVar[str] = "staff"
+    __table_args__: ClassVar[Any] = (Index("staff_reader", "reader_id"),)
     id: int = _id()
     email: str = Field(sa_column=Column(Text, unique=True, nullable=False))
     password_hash: str = Field(sa_column=Column(Text, nullable=False))
     role: str = Field(sa_column=Column(Text, nullable=False))
     totp_secret: str | None = Field(default=None, sa_column=Column(Text))
+    reader_id: int | None = _ref("reader.id", nullable=True, ondelete="SET NULL")
     created_at: datetime = _moment(now=True)
     disabled_at: datetime | None = _moment(nullable=True)
 
@@ -249,6 +256,8 @@ class AlertRow(SQLModel, table=True):
     `takes_over` is a correction that stopped its source in the middle: whom that had not reached
     is its too. `page_due_at` is when the story's page is asked for again before a scheduled start.
     `topic_ids` and `above` (pairs topic, ancestor, flattened) are the audience frozen at the start.
+    `reader_id` is whom a test is for. It refers to nothing: where that reader is erased, a test is
+    for nobody, and never for the story's followers.
     """
 
     __tablename__: ClassVar[str] = "alert"
@@ -266,6 +275,7 @@ class AlertRow(SQLModel, table=True):
             "state",
             postgresql_where=text("state IN ('scheduled', 'planning', 'sending', 'stopped')"),
         ),
+        CheckConstraint("(kind = 'test') = (reader_id IS NOT NULL)", name="alert_test_reader"),
     )
     id: int = _id()
     story_id: int = _ref("story.id")
@@ -284,6 +294,7 @@ class AlertRow(SQLModel, table=True):
     dry_run: bool = Field(default=False, nullable=False)
     source_alert_id: int | None = _ref("alert.id", nullable=True)
     takes_over: bool = Field(default=False, nullable=False)
+    reader_id: int | None = Field(default=None, sa_column=Column(BigInteger))
     created_by: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = _moment(now=True)
     send_at: datetime | None = _moment(nullable=True)
@@ -320,7 +331,8 @@ class BatchRow(SQLModel, table=True):
 
     `claimable_at` is from when anybody may claim it: the end of its lease while it is leased, its
     earliest due retry while it waits. `counts` is derived from `states` at every write.
-    `progress` holds pairs (ms since the alert was due, newly accepted), flattened.
+    `progress` holds pairs (ms since the alert was due, newly accepted), flattened. `started_at` is
+    when the first push of it was on record as tried.
     """
 
     __tablename__: ClassVar[str] = "batch"
@@ -406,7 +418,10 @@ class FollowUpRow(SQLModel, table=True):
     """A ticket that a provider gave for its yes: what became of the push is asked for later."""
 
     __tablename__: ClassVar[str] = "follow_up"
-    __table_args__: ClassVar[Any] = (Index("follow_up_due", "provider", "due_at"),)
+    __table_args__: ClassVar[Any] = (
+        Index("follow_up_due", "provider", "due_at"),
+        Index("follow_up_old", "provider", "created_at"),
+    )
     provider: str = Field(sa_column=Column(Text, primary_key=True))
     ticket: str = Field(sa_column=Column(Text, primary_key=True))
     device_id: int = Field(sa_column=Column(BigInteger, nullable=False))

@@ -58,11 +58,14 @@ def add(session: Session, alert_id: int, ranges: Sequence[tuple[int, int]]) -> N
     )
 
 
-def open_ones(session: Session, alert_id: int, limit: int) -> list[int]:
-    """Return the numbers of shards that are not fanned out yet, lowest first."""
+def open_ones(session: Session, alert_id: int, limit: int, first: int = 0) -> list[int]:
+    """Return the numbers of shards from `first` on that are not fanned out yet, lowest first."""
     rows = session.execute(
-        text("SELECT n FROM shard WHERE alert_id = :a AND NOT done ORDER BY n LIMIT :limit"),
-        {"a": alert_id, "limit": limit},
+        text(
+            "SELECT n FROM shard WHERE alert_id = :a AND n >= :first AND NOT done "
+            "ORDER BY n LIMIT :limit"
+        ),
+        {"a": alert_id, "first": first, "limit": limit},
     )
     return list(rows.scalars())
 
@@ -85,7 +88,7 @@ def running(session: Session, alert_id: int) -> Running | None:
     row = session.execute(
         text(
             "SELECT kind, state, source_alert_id, takes_over, topic_ids, above, story_id, urgency, "
-            "everyone, started_at FROM alert WHERE id = :a AND started_at IS NOT NULL"
+            "everyone, reader_id, started_at FROM alert WHERE id = :a AND started_at IS NOT NULL"
         ),
         {"a": alert_id},
     ).one_or_none()
@@ -105,6 +108,7 @@ def running(session: Session, alert_id: int) -> Running | None:
             urgency=Urgency.of_rank(row.urgency),
             everyone=row.everyone,
             at=started_at,
+            reader_id=row.reader_id,
         ),
     )
 

@@ -26,6 +26,23 @@ def test_the_known_push_services_are_taken(endpoint):
     assert KNOWN.check(endpoint).startswith("https://")
 
 
+@pytest.mark.parametrize(
+    ("entries", "endpoint", "vouched"),
+    [
+        (KNOWN_PUSH_SERVICES, "https://fcm.googleapis.com/x", True),
+        (["*"], "https://fcm.googleapis.com/x", True),
+        (["*"], "https://updates.push.services.mozilla.com/x", True),
+        (["*"], "https://push.example.com/x", False),
+        (["*"], "https://fcm.googleapis.com.evil.example/x", False),
+        (["*", "push.example.com"], "https://push.example.com/x", True),
+        (["*", "127.0.0.1:8443"], "https://127.0.0.1:8443/x", True),
+        (["*", "127.0.0.1:8443"], "https://127.0.0.1:9443/x", False),
+    ],
+)
+def test_an_open_list_vouches_for_nobody_who_is_not_named(entries, endpoint, vouched):
+    assert Allowed.parse(entries).vouches(endpoint) is vouched
+
+
 def test_an_endpoint_has_one_spelling():
     assert KNOWN.check("HTTPS://FCM.googleapis.COM:443/Send/ABC") == (
         "https://fcm.googleapis.com/Send/ABC"

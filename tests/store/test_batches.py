@@ -1,13 +1,14 @@
 """The ledger's rules on a real PostgreSQL: leases, fencing, retries, ends."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
 from service.domain.alert import AlertState
 from service.domain.delivery import State
-from service.store import batches, lifecycle
+from service.store import batches, dead_letters, lifecycle
 from service.store.batches import Fate, Write
 from service.store.session import transaction
 from tests import builders as a
@@ -73,7 +74,7 @@ def test_a_holder_whose_lease_was_taken_over_writes_nothing(engine, alert):
 
 def test_counts_are_derived_from_the_states_at_every_write(engine, alert):
     held = claim(engine, alert)[0]
-    written = write(engine, alert, held, [2 | 16, 3, 1 | 8], steps=(40, 1))
+    written = write(engine, alert, held, [2 | 16, 3, 1 | 8], progress=(40, 1))
     assert written.ours == {(0, 0)}
     assert row(engine).counts == [0, 1, 1, 1, 0, 0, 0]
     assert row(engine).progress == [40, 1]
@@ -129,6 +130,34 @@ def test_closing_keeps_what_was_said_already(engine, alert):
     with transaction(engine) as session:
         batches.close_open(session, alert, State.EXPIRED)
     assert bytes(row(engine).states) == bytes([2, 4 | 8, 4])
+
+
+def test_a_batch_is_begun_when_a_push_of_it_was_tried_and_not_when_it_was_claimed(engine, alert):
+    held = claim(engine, alert)[0]
+    write(engine, alert, held, [0, 3, 0])
+    assert row(engine).started_at is None
+    write(engine, alert, held, [0, 3, 0], flying=True)
+    begun = row(engine).started_at
+    assert begun is not None
+    write(engine, alert, held, [2 | 16, 3, 0])
+    assert row(engine).started_at == begun
+
+
+def test_who_believes_in_an_old_deadline_claims_nothing(engine, alert):
+    with transaction(engine) as session:
+        old = session.execute(text("SELECT expires_at FROM alert")).scalar_one()
+        session.execute(text("UPDATE alert SET expires_at = expires_at + interval '1 h'"))
+    assert claim(engine, alert, deadline=old) == []
+    assert claim(engine, alert, deadline=old + timedelta(hours=1))
+
+
+def test_the_same_positions_buried_twice_for_one_reason_count_once(engine, alert):
+    for positions in ([2, 0], [0, 2, 1]):
+        with transaction(engine) as session:
+            dead_letters.bury(session, alert, 0, 0, "fcm", "too old", "400", positions)
+    with transaction(engine) as session:
+        kept = session.execute(text("SELECT positions FROM dead_letter")).scalars().all()
+    assert [sorted(positions) for positions in kept] == [[0, 1, 2]]
 
 
 def test_an_alert_is_finished_when_its_last_batch_is(engine, alert):

@@ -19,9 +19,9 @@ from workers.lease import AFTER_ACCEPTED, Lease
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def a_lease(states=bytes(4), waits=None, deadline=NOW + timedelta(hours=1)):
+def a_lease(states=bytes(4), waits=None, deadline=NOW + timedelta(hours=1), progress=()):
     ids = list(range(101, 101 + len(states)))
-    claimed = Claimed(0, 7, "fcm", 99, ids, bytes(states), waits or {})
+    claimed = Claimed(0, 7, "fcm", 99, ids, bytes(states), list(progress), waits or {})
     return Lease(claimed, deadline, lambda: NOW)
 
 
@@ -72,7 +72,7 @@ def test_a_batch_is_done_when_every_position_is_final():
         lease.accept(position, 26 * position)
     wanted = lease.write(give_back=True)
     assert wanted.fate is Fate.DONE
-    assert wanted.steps == (0, 1, 25, 1, 50, 1, 75, 1)
+    assert wanted.progress == (0, 1, 25, 1, 50, 1, 75, 1)
 
 
 def test_what_was_written_is_not_written_again():
@@ -81,9 +81,16 @@ def test_what_was_written_is_not_written_again():
     lease.settle(1, DeviceRefused("too old"), "400 no")
     lease.settle(2, DeviceGone("Unregistered"))
     lease.written()
-    assert lease.write(give_back=False).steps == ()
     assert lease.dead_letters() == []
     assert lease.gone == []
+
+
+def test_what_was_accepted_when_is_said_in_full_by_every_write():
+    lease = a_lease(progress=(50, 7))
+    lease.accept(0, 60)
+    lease.written()
+    lease.accept(1, 110)
+    assert lease.write(give_back=False).progress == (50, 8, 100, 1)
 
 
 def test_dead_letters_of_one_reason_and_answer_are_one_row():
@@ -106,7 +113,8 @@ def test_a_sender_fault_burns_no_attempt():
 def test_doubtful_evidence_that_is_believed_forgets_the_device():
     lease = a_lease()
     lease.settle(2, DeviceGone("BadDeviceToken", doubtful=True))
-    assert lease.judge_doubtful({""}) == []
+    lease.judge_doubtful({""})
+    assert lease.suspects == []
     assert lease.gone == [(103, NOW)]
     assert states(lease)[2] is State.GONE
 
@@ -114,7 +122,8 @@ def test_doubtful_evidence_that_is_believed_forgets_the_device():
 def test_doubtful_evidence_that_is_not_believed_keeps_the_device_and_can_be_replayed():
     lease = a_lease()
     lease.settle(2, DeviceGone("BadDeviceToken", doubtful=True))
-    assert lease.judge_doubtful(()) == [103]
+    lease.judge_doubtful(())
+    assert lease.suspects == [103]
     assert lease.gone == []
     assert states(lease)[2] is State.BURIED
     assert lease.dead_letters()[0].positions == [2]
@@ -124,7 +133,8 @@ def test_doubtful_evidence_is_believed_by_its_own_origin_only():
     lease = a_lease()
     lease.settle(1, DeviceGone("403", doubtful=True), origin="https://one.example")
     lease.settle(2, DeviceGone("403", doubtful=True), origin="https://other.example")
-    assert lease.judge_doubtful({"", "https://one.example"}) == [103]
+    lease.judge_doubtful({"", "https://one.example"})
+    assert lease.suspects == [103]
     assert lease.gone == [(102, NOW)]
     assert states(lease)[2] is State.BURIED
 
@@ -149,7 +159,8 @@ def test_spared_doubts_return_to_retrying_without_a_burnt_attempt():
     lease.settle(2, DeviceGone("BadDeviceToken", doubtful=True))
     lease.spare_doubtful("wrong environment")
     assert Delivery.unpack(lease.states[2]) == Delivery(State.RETRYING, False, 0)
-    assert lease.judge_doubtful({""}) == []
+    lease.judge_doubtful({""})
+    assert lease.gone == lease.suspects == []
 
 
 def test_what_is_in_flight_keeps_its_right_to_answer_when_the_rest_is_cancelled():

@@ -1,18 +1,21 @@
 """A whole turn at an alert, on real PostgreSQL, with a provider and a gateway of the test's own."""
 
 from collections import deque
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from multiprocessing import Event
 from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from service.domain.delivery import Delivery, State
 from service.domain.verdict import (
     Accepted,
+    AlertRejected,
     DeviceGone,
     DeviceRefused,
     SenderRejected,
@@ -22,19 +25,24 @@ from service.store import batches, holds
 from service.store.session import transaction
 from tests import builders as a
 from workers import consequences, deliver, ledger, stream
+from workers.endpoints import Allowed
 from workers.provider import Answer, Credential, Request
 
 KEY_REFUSED = DeviceGone("its push service refuses our VAPID key for it", doubtful=True)
 UNCLEAR = DeviceRefused("Google finds something wrong with this push", doubtful=True)
 
 
+def batched(every, size):
+    rest = iter(every)
+    return iter(lambda: tuple(islice(rest, size)), ())
+
+
 class Gateway:
-    """Answers at once, in the order of sending."""
+    """Answers at once, in the order of sending, with what was sent."""
 
     def __init__(self):
         self.sent = []
         self.waiting = deque()
-        self.answering = True
 
     def room(self, _lane):
         return 900 - len(self.waiting)
@@ -44,9 +52,8 @@ class Gateway:
         self.waiting.append(request)
 
     def poll(self, _timeout):
-        found = [(request, Answer(200)) for request in self.waiting] if self.answering else []
-        if self.answering:
-            self.waiting.clear()
+        found = [(request, Answer(200, body=request.body)) for request in self.waiting]
+        self.waiting.clear()
         return found
 
     def in_flight(self, _lane=None):
@@ -72,17 +79,20 @@ class Provider:
         self.name = name
         self.guard = guard
         self.says = {}
-        self.fails_at = None
+        self.fails_at = ()
+        self.at_once = 1
 
     def pushes(self, _message, _credential):
         return self
 
     def requests(self, targets, _now):
-        for target in sorted(targets, key=lambda each: each.position):
-            if target.position == self.fails_at:
-                raise RuntimeError("a fault of ours")
-            url = target.address if "://" in target.address else f"https://apns/{target.address}"
-            yield Request(url, (), target.address.encode(), (target.position,))
+        for group in batched(sorted(targets, key=lambda each: each.position), self.at_once):
+            for target in group:
+                if target.position in self.fails_at:
+                    raise RuntimeError(f"no push for {target.address}")
+            address = group[0].address
+            url = address if "://" in address else f"https://apns/{address}"
+            yield Request(url, (), address.encode(), tuple(each.position for each in group))
 
     def read_answer(self, answer, positions):
         raise NotImplementedError
@@ -118,13 +128,7 @@ class System:
 
     def provider(self, name="apns", guard=None, says=lambda _: Accepted()):
         found = self.providers[name] = Provider(name, guard)
-        sent = self.gateway.sent
-        order = iter(range(1_000_000))
-
-        def read(answer, positions):
-            return [says(sent[next(order)].body.decode())]
-
-        found.read_answer = read
+        found.read_answer = lambda answer, positions: [says(answer.body.decode())] * len(positions)
         return found
 
     def alert(self, addresses, *, shards_open=0, urgency=2, **batch):
@@ -153,6 +157,19 @@ class System:
                 a.a_batch(session, row, [State.PENDING] * len(devices), provider=provider, **values)
             return row.id
 
+    def batch(self, alert_id, provider, addresses, n=1):
+        """Give the alert one more batch."""
+        with transaction(self.engine) as session:
+            reader = a.a_reader(session)
+            devices = [
+                a.a_device(session, reader, address=address, provider=provider)
+                for address in addresses
+            ]
+            pending = [State.PENDING] * len(devices)
+            ids = [each.id for each in devices]
+            alert = SimpleNamespace(id=alert_id)
+            a.a_batch(session, alert, pending, n=n, provider=provider, device_ids=ids)
+
     def states(self, alert_id):
         with transaction(self.engine) as session:
             found = session.execute(
@@ -169,6 +186,14 @@ class System:
 @pytest.fixture
 def system(engine):
     return System(engine)
+
+
+def slowly(system):
+    """Have one request of each provider in flight at a time, and each take two milliseconds."""
+    waiting = system.gateway.waiting
+    system.gateway.room = lambda name: 1 - sum(each.tag[0].name == name for each in waiting)
+    quick = system.gateway.poll
+    system.gateway.poll = lambda timeout: (stream.time.sleep(0.002), quick(timeout))[1]
 
 
 def gone(system):
@@ -188,6 +213,25 @@ def test_a_push_service_that_refuses_our_key_loses_no_device_while_another_accep
     assert gone(system) == 0
     assert system.states(alert).count(State.BURIED) == 30
     assert system.one("SELECT count(*) FROM device WHERE suspect_at IS NOT NULL") == 30
+
+
+@pytest.mark.parametrize(("vouched", "held"), [(False, 0), (True, 1)])
+def test_doubts_of_a_server_that_nobody_named_hold_nobody_else(system, vouched, held):
+    strange = "https://stranger.example/"
+    provider = system.provider(
+        "webpush",
+        guard=lambda *_: False,
+        says=lambda address: KEY_REFUSED if address.startswith(strange) else Accepted(),
+    )
+    provider.vouches = lambda url: vouched or not url.startswith(strange)
+    slowly(system)
+    alert = system.alert([f"{strange}{n}" for n in range(25)] + ["https://known.example/a"])
+    deliver.deliver(system.process, alert)
+    assert system.one("SELECT count(*) FROM hold") == held
+    states = system.states(alert)
+    assert states.count(State.RETRYING if held else State.BURIED) >= 20
+    assert states[-1] is (State.PENDING if held else State.ACCEPTED)
+    assert gone(system) == 0
 
 
 def test_a_push_service_that_accepts_others_is_believed_of_one(system):
@@ -227,11 +271,15 @@ def test_unclear_refusals_beside_a_yes_are_each_devices_own(system):
 
 
 def test_what_was_accepted_before_a_fault_of_ours_is_on_record_and_given_back(system):
-    provider = system.provider()
-    provider.window = 3
-    provider.fails_at = 3
+    def submit(_lane, request):
+        if request.body == b"d":
+            raise RuntimeError("a fault of ours")
+        works(_lane, request)
+
+    system.provider().window = 3
     alert = system.alert(["a", "b", "c", "d", "e"])
     system.gateway.room = lambda _: 1 - len(system.gateway.waiting)
+    works, system.gateway.submit = system.gateway.submit, submit
     with pytest.raises(RuntimeError):
         deliver.deliver(system.process, alert)
     assert system.states(alert)[:3] == [State.ACCEPTED] * 3
@@ -239,6 +287,69 @@ def test_what_was_accepted_before_a_fault_of_ours_is_on_record_and_given_back(sy
     assert system.one(
         "SELECT claimable_at > now() + interval '1 s' FROM batch WHERE alert_id = :a", a=alert
     )
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+@pytest.mark.parametrize("culprits", [{0}, {5}, {9}, {2, 3, 8}, set(range(10))])
+def test_a_push_that_cannot_be_built_is_buried_and_all_others_leave(system, culprits, at_once):
+    provider = system.provider()
+    provider.fails_at = culprits
+    provider.at_once = at_once
+    alert = system.alert([f"secret-{n}" for n in range(10)])
+    with capture_logs() as logs:
+        deliver.deliver(system.process, alert)
+    assert [position in culprits for position in range(10)] == [
+        state is State.BURIED for state in system.states(alert)
+    ]
+    assert system.states(alert).count(State.ACCEPTED) == 10 - len(culprits)
+    sent = [position for request in system.gateway.sent for position in request.positions]
+    assert sorted(sent) == sorted(set(range(10)) - culprits)
+    reasons = system.one("SELECT string_agg(reason || answer, ';') FROM dead_letter")
+    assert reasons == "its push could not be built (RuntimeError)"
+    assert "secret-" not in str(logs)
+    assert [each["where"].partition(":")[0] for each in logs if "where" in each] == [__name__]
+    assert system.one("SELECT state FROM alert WHERE id = :a", a=alert) == "finished"
+
+
+def test_an_answer_that_cannot_be_read_spoils_no_other_and_is_not_asked_for_again(system):
+    def says(address):
+        if address == "c":
+            raise RuntimeError(f"no meaning for {address}")
+        return Accepted()
+
+    system.provider(says=says)
+    alert = system.alert(["a", "b", "c", "d"])
+    deliver.deliver(system.process, alert)
+    assert [request.body for request in system.gateway.sent] == [b"a", b"b", b"c", b"d"]
+    assert system.states(alert) == [State.ACCEPTED] * 2 + [State.BURIED, State.ACCEPTED]
+    [unread] = system.one("SELECT states FROM batch")[2:3]
+    assert Delivery.unpack(unread).unknown
+    assert system.one("SELECT reason FROM dead_letter") == (
+        "its answer could not be read (RuntimeError)"
+    )
+
+
+def test_an_endpoint_that_is_none_breaks_no_turn_off(system):
+    no = DeviceRefused("forbidden")
+    provider = system.provider(
+        "webpush", guard=lambda *_: False, says=lambda it: no if "[" in it else Accepted()
+    )
+    provider.vouches = Allowed.parse(["*"]).vouches
+    alert = system.alert(["https://[bad/x", "https://one.example/a"])
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.BURIED, State.ACCEPTED]
+
+
+def test_a_provider_that_cannot_take_the_alert_at_all_keeps_no_other_waiting(system, monkeypatch):
+    broken = system.provider("apns")
+    system.provider("fcm")
+    monkeypatch.setattr(broken, "pushes", lambda *_: {}["a fault of ours"])
+    alert = system.alert(["a", "b"])
+    system.batch(alert, "fcm", ["c"])
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.BURIED, State.BURIED, State.ACCEPTED]
+    assert system.one("SELECT reason FROM dead_letter") == "its push could not be built (KeyError)"
+    assert [request.body for request in system.gateway.sent] == [b"c"]
 
 
 def test_a_turn_with_every_provider_held_ends_though_shards_are_open(system):
@@ -264,12 +375,46 @@ def test_a_persons_hold_reaches_a_running_stream(system):
         return Accepted()
 
     system.provider(says=says)
-    system.gateway.room = lambda _: 1 - len(system.gateway.waiting)
-    slow = system.gateway.poll
-    system.gateway.poll = lambda timeout: (stream.time.sleep(0.002), slow(timeout))[1]
+    slowly(system)
     alert = system.alert(addresses)
     deliver.deliver(system.process, alert)
     assert 0 < system.states(alert).count(State.PENDING) < 200
+
+
+def test_a_lane_goes_on_in_the_same_turn_when_its_hold_has_ended(system):
+    addresses = [f"a{n}" for n in range(100)]
+
+    def says(address):
+        if address == addresses[0]:
+            with transaction(system.engine) as session:
+                holds.release(session, "fcm")
+        return Accepted()
+
+    system.provider(says=says)
+    system.provider("fcm")
+    slowly(system)
+    alert = system.alert(addresses)
+    system.batch(alert, "fcm", ["b", "c"])
+    with transaction(system.engine) as session:
+        holds.hold(session, "fcm", "a person said so", "a person")
+    deliver.deliver(system.process, alert)
+    assert set(system.states(alert)) == {State.ACCEPTED}
+
+
+def test_a_lane_stays_closed_while_only_this_turn_knows_of_the_hold(system, monkeypatch):
+    def away(*args, **options):
+        raise OperationalError("INSERT", {}, Exception("server closed the connection"))
+
+    monkeypatch.setattr(consequences.holds, "hold", away)
+    system.provider()
+    revoked = SenderRejected("The key was revoked.")
+    system.provider("fcm", says=lambda address: revoked if "f" in address else Accepted())
+    slowly(system)
+    alert = system.alert([f"a{n}" for n in range(100)])
+    system.batch(alert, "fcm", ["f1", "f2"])
+    deliver.deliver(system.process, alert)
+    assert [request.body for request in system.gateway.sent].count(b"f1") == 1
+    assert b"f2" not in [request.body for request in system.gateway.sent]
 
 
 def test_a_turn_with_nothing_for_a_held_provider_leaves_its_probe_to_another(system):
@@ -330,6 +475,93 @@ def test_a_database_that_takes_nothing_is_tried_by_the_timer_alone(system, monke
     assert min(waits) >= 0.019
 
 
+def test_a_write_whose_answer_was_lost_is_repeated_and_counts_once(system, monkeypatch):
+    lost = []
+
+    @contextmanager
+    def cut_off(engine):
+        with transaction(engine) as session:
+            yield session
+        if system.gateway.sent and len(lost) < 3:
+            lost.append(len(system.gateway.sent))
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+    monkeypatch.setattr(ledger, "transaction", cut_off)
+    no = DeviceRefused("too old")
+    system.provider(says=lambda address: no if int(address) % 2 else Accepted())
+    slowly(system)
+    alert = system.alert([str(n) for n in range(60)])
+    deliver.deliver(system.process, alert)
+    assert 0 < lost[0] < lost[1] < 60
+    steps = system.one("SELECT progress FROM batch WHERE alert_id = :a", a=alert)
+    assert sum(steps[1::2]) == 30
+    buried = system.one("SELECT array_agg(p ORDER BY p) FROM dead_letter, unnest(positions) AS p")
+    assert buried == list(range(1, 60, 2))
+
+
+def test_suspects_are_marked_though_the_first_writes_failed(system, monkeypatch):
+    failed = []
+
+    @contextmanager
+    def away(engine):
+        with transaction(engine) as session:
+            yield session
+            if system.gateway.sent and len(failed) < 2:
+                failed.append(len(system.gateway.sent))
+                raise OperationalError("COMMIT", {}, Exception("the database is shut down"))
+
+    monkeypatch.setattr(ledger, "transaction", away)
+    system.provider(says=lambda _: KEY_REFUSED)
+    alert = system.alert(["a", "b", "c"])
+    deliver.deliver(system.process, alert)
+    assert len(failed) == 2
+    assert system.states(alert) == [State.BURIED] * 3
+    assert system.one("SELECT count(*) FROM device WHERE suspect_at IS NOT NULL") == 3
+
+
+def test_a_batch_that_is_taken_up_again_keeps_when_the_first_were_accepted(system):
+    answers = iter([TryLater("503", after=timedelta(0))])
+    system.provider(says=lambda _: next(answers, Accepted()))
+    alert = system.alert(["a", "b"])
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.RETRYING, State.ACCEPTED]
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE retry SET due_at = now()"))
+        session.execute(text("UPDATE batch SET claimable_at = now()"))
+    deliver.deliver(system.process, alert)
+    steps = system.one("SELECT progress FROM batch WHERE alert_id = :a", a=alert)
+    assert sum(steps[1::2]) == 2
+
+
+@pytest.mark.parametrize(("room", "state"), [(0, "expired"), (1, "finished")])
+def test_an_alert_of_which_nothing_left_before_its_deadline_is_expired(system, room, state):
+    system.provider(says=lambda _: TryLater("HTTP 503", after=timedelta(hours=5)))
+    system.gateway.room = lambda _: room - len(system.gateway.sent)
+    alert = system.alert(["a", "b"])
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE alert SET expires_at = now() + interval '300 ms'"))
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.EXPIRED] * 2
+    assert system.one("SELECT state FROM alert WHERE id = :a", a=alert) == state
+
+
+def test_a_rejection_that_a_replay_took_back_is_not_written_again(system):
+    def says(address):
+        if address == "a20":
+            with transaction(system.engine) as session:
+                assert session.execute(text("SELECT rejected_by FROM alert")).scalar_one()
+                session.execute(text("UPDATE alert SET rejected_by = '{}'"))
+        return Accepted()
+
+    system.provider(says=says)
+    system.provider("fcm", says=lambda _: AlertRejected("HTTP 413"))
+    slowly(system)
+    alert = system.alert([f"a{n}" for n in range(60)])
+    system.batch(alert, "fcm", ["b"])
+    deliver.deliver(system.process, alert)
+    assert system.one("SELECT rejected_by FROM alert WHERE id = :a", a=alert) == []
+
+
 @pytest.mark.parametrize(("waiting", "accepted"), [(1, False), (0, True)])
 def test_a_long_breaking_stream_makes_way_for_what_waits_in_its_queue(
     system, monkeypatch, waiting, accepted
@@ -337,10 +569,34 @@ def test_a_long_breaking_stream_makes_way_for_what_waits_in_its_queue(
     monkeypatch.setattr(stream, "TURN_S", 0.05)
     system.process.waiting = lambda _: waiting
     system.provider()
-    system.gateway.room = lambda _: 1 - len(system.gateway.waiting)
-    quick = system.gateway.poll
-    system.gateway.poll = lambda timeout: (stream.time.sleep(0.002), quick(timeout))[1]
+    slowly(system)
     alert = system.alert([f"a{n}" for n in range(100)])
     deliver.deliver(system.process, alert)
     assert (State.PENDING not in system.states(alert)) is accepted
     assert [message.task for message in system.messages] == ([] if accepted else ["deliver"])
+
+
+def test_a_normal_stream_calls_for_help_to_a_waiting_breaking_alert_before_it_sends(system):
+    system.provider()
+    breaking = system.alert(["b"], urgency=2)
+    normal = system.alert(["a"], urgency=1)
+    deliver.deliver(system.process, normal)
+    assert system.gateway.sent == []
+    assert [(message.queue, message.args) for message in system.messages] == [
+        ("urgent", (breaking,)),
+        ("normal", (normal,)),
+    ]
+
+
+def test_a_normal_stream_stands_aside_while_others_begin_a_breaking_alert(system):
+    system.provider()
+    breaking = system.alert(["b"], urgency=2)
+    with transaction(system.engine) as session:
+        batches.claim(session, breaking, "apns", lease_s=20)
+        begun = "UPDATE batch SET started_at = now() - interval '1.8 s' WHERE alert_id = :a"
+        session.execute(text(begun), {"a": breaking})
+    normal = system.alert(["a"], urgency=1)
+    before = datetime.now(UTC)
+    deliver.deliver(system.process, normal)
+    assert datetime.now(UTC) - before > timedelta(seconds=0.15)
+    assert system.states(normal) == [State.ACCEPTED]

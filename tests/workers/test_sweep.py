@@ -1,5 +1,6 @@
 """The sweep's own steadiness: what fails or hangs keeps nothing else waiting."""
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -74,6 +75,57 @@ def test_a_search_that_fails_in_an_unforeseen_way_spoils_no_other(engine, proces
         assert session.execute(
             text("SELECT settled FROM alert WHERE id = :a"), {"a": alert}
         ).scalar_one()
+
+
+@pytest.mark.parametrize("moment", ["before the lock", "before the commit"])
+def test_a_replay_in_the_instant_of_the_expiry_keeps_its_deliveries(
+    engine, process, monkeypatch, moment
+):
+    past = datetime.now(UTC) - timedelta(seconds=5)
+    with transaction(engine) as session:
+        late = a.an_alert(
+            session, a.a_story(session), state="sending", started_at=past, expires_at=past
+        )
+        a.a_shard(session, late)
+        a.a_batch(session, late, [State.PENDING])
+    replay = text("UPDATE alert SET expires_at = now() + interval '1 h', state = 'sending'")
+    overdue = sweep.lost.overdue
+
+    def replayed_meanwhile(session):
+        found = overdue(session)
+        replaying.execute(replay)
+        if moment == "before the lock":
+            replaying.commit()
+        else:
+            threading.Timer(0.2, replaying.commit).start()
+        return found
+
+    monkeypatch.setattr(sweep.lost, "overdue", replayed_meanwhile)
+    with engine.connect() as replaying:
+        sweep.sweep(process)
+    with transaction(engine) as session:
+        assert session.execute(text("SELECT finished_at FROM batch")).scalar_one() is None
+
+
+def test_a_replay_in_the_instant_of_a_rejections_clearing_keeps_its_deliveries(engine, process):
+    begun = datetime.now(UTC)
+    with transaction(engine) as session:
+        alert = a.an_alert(
+            session,
+            a.a_story(session),
+            state="sending",
+            started_at=begun,
+            rejected_by=["apns"],
+            expires_at=begun + timedelta(hours=1),
+        )
+        a.a_shard(session, alert)
+        a.a_batch(session, alert, [State.PENDING])
+    with engine.connect() as replaying:
+        replaying.execute(text("UPDATE alert SET rejected_by = '{}'"))
+        sweep.sweep(process)
+        replaying.commit()
+    with transaction(engine) as session:
+        assert session.execute(text("SELECT finished_at FROM batch")).scalar_one() is None
 
 
 def test_pages_that_hang_hold_up_a_pass_for_seconds_and_not_for_each(engine, process, monkeypatch):

@@ -137,6 +137,10 @@ class Provider:
         self._allowed = Allowed.parse(settings.allowed_hosts)
         self.guard = self._allowed.names
 
+    def vouches(self, url: str) -> bool:
+        """Whether the endpoint's push service is one that was named, not just any server."""
+        return self._allowed.vouches(url)
+
     @property
     def public_key(self) -> str:
         """Our VAPID key as browsers want it: `applicationServerKey`, base64url."""

@@ -1,0 +1,84 @@
+"""Breaking alerts go first: what another alert's stream is told of them, on real PostgreSQL."""
+
+import pytest
+from sqlalchemy import text
+
+from service.domain.delivery import State
+from service.store import batches, holds, precedence
+from service.store.precedence import Ahead
+from service.store.session import transaction
+from tests import builders as a
+
+NOTHING = Ahead()
+
+
+@pytest.fixture
+def breaking(engine):
+    """A running breaking alert with one open batch for FCM."""
+    with transaction(engine) as session:
+        row = a.an_alert(session, a.a_story(session), state="sending", started_at=a.NOON, urgency=2)
+        a.a_batch(session, row, [State.PENDING] * 3, provider="fcm")
+        return row.id
+
+
+def ahead(engine, alert_id=0, providers=("apns", "fcm")):
+    with transaction(engine) as session:
+        return precedence.ahead_of(session, alert_id, providers, lease_s=20)
+
+
+def claim(engine, alert_id):
+    with transaction(engine) as session:
+        return batches.claim(session, alert_id, "fcm", lease_s=20)
+
+
+def do(engine, statement):
+    with transaction(engine) as session:
+        session.execute(text(statement))
+
+
+def test_a_breaking_alert_with_a_batch_to_claim_waits_for_help(engine, breaking):
+    assert ahead(engine) == Ahead(waits=breaking, runs=False)
+    assert ahead(engine, breaking) == NOTHING
+
+
+def test_one_whose_batches_are_all_claimed_wants_room_for_a_moment(engine, breaking):
+    claim(engine, breaking)
+    assert ahead(engine) == Ahead(waits=None, runs=True)
+    do(engine, "UPDATE batch SET started_at = now() - interval '3 s'")
+    assert ahead(engine) == NOTHING
+
+
+def test_a_batch_whose_holder_is_silent_keeps_nobody(engine, breaking):
+    claim(engine, breaking)
+    do(engine, "UPDATE batch SET claimable_at = claimable_at - interval '2 s'")
+    assert ahead(engine) == NOTHING
+
+
+def test_one_with_shards_to_pack_waits_for_help(engine, breaking):
+    claim(engine, breaking)
+    do(engine, f"INSERT INTO shard (alert_id, n, lo, hi, done) VALUES ({breaking}, 1, 0, 9, false)")
+    assert ahead(engine).waits == breaking
+
+
+def test_what_these_providers_cannot_push_keeps_nobody(engine, breaking):
+    assert ahead(engine, providers=["apns"]) == NOTHING
+    with transaction(engine) as session:
+        holds.hold(session, "fcm", "not today", "a person")
+    assert ahead(engine) == NOTHING
+
+
+def test_a_provider_that_rejected_the_alert_keeps_nobody(engine, breaking):
+    do(engine, "UPDATE alert SET rejected_by = '{fcm}'")
+    assert ahead(engine) == NOTHING
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped", "expired"])
+def test_a_breaking_alert_that_is_over_keeps_nobody(engine, breaking, state):
+    claim(engine, breaking)
+    do(engine, f"UPDATE alert SET state = '{state}'")
+    assert ahead(engine) == NOTHING
+
+
+def test_normal_alerts_keep_nobody(engine, breaking):
+    do(engine, "UPDATE alert SET urgency = 1")
+    assert ahead(engine) == NOTHING
