@@ -1,7 +1,7 @@
 """The composition root: settings -> engine, broker, Redis -> routers -> error table.
 
-Endpoints are plain functions and run in a pool of threads as large as the pool of connections:
-a request that has a thread finds a connection, and a request that has none waits outside.
+Endpoints are plain functions and run in threads. A request has a seat before it has either thread
+or connection (`api/seats.py`), and there are both for every seat: so nobody waits inside.
 """
 
 from collections.abc import AsyncIterator
@@ -13,6 +13,8 @@ import redis
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from starlette.middleware import Middleware
 
 from service import settings as settings_module
@@ -30,8 +32,9 @@ from service.api import (
     subscriptions,
     topics,
 )
-from service.api.limits import LimitBody, ShedLoad
+from service.api.limits import LimitBody
 from service.api.metrics import CountRequests, Requests
+from service.api.seats import Seats, SeatTaken
 from service.auth import KnownKeys
 from service.logs import configure_logging
 from service.outbox import CeleryBroker
@@ -40,8 +43,6 @@ from service.store.session import open_engine
 from service.throttle import Throttle
 
 REDIS_TIMEOUT_S = 1.0
-WAITING_PER_THREAD = 25
-"""Requests that may wait for each thread; what more comes is told to try again."""
 ABOUT = """\
 A story comes in, an editor sends its alert, every follower's device has it.
 
@@ -74,9 +75,9 @@ def create_app(settings: Settings) -> FastAPI:
         static_url="/docs/files",
         responses=problems.DOCUMENTED,
         lifespan=_lifespan,
+        dependencies=[SeatTaken],
         middleware=[
             Middleware(CountRequests, requests=Requests(registry)),
-            Middleware(ShedLoad, most_waiting=WAITING_PER_THREAD * _threads(settings)),
             Middleware(LimitBody),
         ],
     )
@@ -87,10 +88,12 @@ def create_app(settings: Settings) -> FastAPI:
         settings.redis_url,
         socket_timeout=REDIS_TIMEOUT_S,
         socket_connect_timeout=REDIS_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),  # whoever asks is waiting: one try
         decode_responses=True,
     )
     app.state.registry = registry
     app.state.known_keys = KnownKeys()
+    app.state.seats = Seats(settings.db_pool)
     app.state.throttle = Throttle(settings.redis_url)
     problems.install(app)
     for router in _ROUTERS:
@@ -115,5 +118,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _threads(settings: Settings) -> int:
-    """Return how many connections the engine opens at most: its pool, and as many again."""
+    """Return how many connections the engine opens at most: two for every seat."""
     return 2 * settings.db_pool

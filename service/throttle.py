@@ -7,6 +7,8 @@ import structlog
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import FixedWindowRateLimiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = structlog.get_logger()
 
@@ -15,10 +17,11 @@ class Throttle:
     """Counts by the minute. Without Redis each process counts for itself: looser, never open."""
 
     def __init__(self, redis_url: str) -> None:
+        shared = redis.ConnectionPool.from_url(
+            redis_url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+        )
         self._shared = FixedWindowRateLimiter(
-            RedisStorage(
-                redis_url, key_prefix="throttle", socket_timeout=1, socket_connect_timeout=1
-            )
+            RedisStorage(redis_url, connection_pool=shared, key_prefix="throttle")
         )
         self._own = FixedWindowRateLimiter(MemoryStorage())
 

@@ -1,17 +1,15 @@
-"""What we take at most: bytes of one request, and requests that wait."""
+"""What we take at most: the bytes of one request."""
 
-import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import KINDS, RETRY_AFTER_S, problem
-from service.domain.errors import TooLarge, Unavailable
+from service.api.problems import KINDS, problem
+from service.domain.errors import TooLarge
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 REFUSAL = f"A request may have {MAX_REQUEST_BYTES:,} bytes."
 HANG_UP = {"Connection": "close"}
 """The rest of the request is not read, so nothing else can follow on its connection."""
-ALWAYS_ANSWERED = "/health/live"
 
 
 class LimitBody:
@@ -52,24 +50,3 @@ def _said(scope: Scope) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return 0
-
-
-class ShedLoad:
-    """Answers 503 at once when so many requests wait for a thread that this one would time out."""
-
-    def __init__(self, app: ASGIApp, most_waiting: int) -> None:
-        self.app = app
-        self.most_waiting = most_waiting
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it before anything of it is done."""
-        if scope["type"] == "http" and scope["path"] != ALWAYS_ANSWERED:
-            threads = anyio.to_thread.current_default_thread_limiter()
-            if threads.statistics().tasks_waiting > self.most_waiting:
-                headers = {"Retry-After": str(RETRY_AFTER_S)}
-                answer = problem(
-                    KINDS[Unavailable], "More calls than we can serve.", headers=headers
-                )
-                await answer(scope, receive, send)
-                return
-        await self.app(scope, receive, send)

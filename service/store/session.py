@@ -6,26 +6,30 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, create_engine, exc
 from sqlmodel import Session
 
+from service.store import pulse
+
 DATABASE_AWAY = (exc.OperationalError, exc.InternalError, exc.InterfaceError, exc.TimeoutError)
 """What is raised while Postgres is away, restarts or takes no writes: worth another try."""
 
 CONNECT_TIMEOUT_S = 3
+POOL_TIMEOUT_S = 3
 STATEMENT_TIMEOUT_MS = 15_000
 
 
 def open_engine(url: str, *, pool_size: int = 8, name: str = "newszop") -> Engine:
     """Return an engine on `url` (a libpq URL). Nothing connects until it is used.
 
-    A statement ends after 15 s, so that no request and no worker hangs on a lock for ever. Plans
+    A statement ends after 15 s, so that no request and no worker hangs on a lock for ever; for a
+    server that is too frozen to end one, there is `pulse`: about four seconds. Plans
     are made for the values at hand: a topic that ten readers follow and one that a million follow
     want different ones. None is compiled: our statements are over before a compiler is.
     """
     address = url.replace("postgres://", "postgresql://", 1)
-    return create_engine(
+    engine = create_engine(
         address.replace("postgresql://", "postgresql+psycopg://", 1),
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_timeout=5,
+        pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
         hide_parameters=True,  # an error's text must not carry an address or a token
         connect_args={
@@ -38,6 +42,8 @@ def open_engine(url: str, *, pool_size: int = 8, name: str = "newszop") -> Engin
             "keepalives_count": 3,
         },
     )
+    pulse.listen(engine)
+    return engine
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from sqlmodel import Session
 
+from service.api.seats import in_a_seat
 from service.domain import topic as topic_paths
 from service.domain.errors import NotFound
 from service.domain.story import Story
@@ -129,7 +129,7 @@ async def _answer(request: Request, make: Callable[[Session], Text]) -> Response
     hot: HotPages = request.app.state.hot_pages
     text = hot.find(address)
     if text is None:
-        text = await run_in_threadpool(_made, request, make)
+        text = await in_a_seat(request, _made, request, make)
         hot.keep(address, text)
     return text.answer(request, vary="Accept-Encoding")
 

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from markupsafe import Markup
 from sqlmodel import Session
 
 from service import platforms
+from service.api.seats import in_a_seat
 from service.auth import STAFF_COOKIE, staff_from_cookie
 from service.domain import topic as topic_paths
-from service.domain.errors import NotFound, Refusal
+from service.domain.errors import NotFound, Refusal, Unavailable
 from service.domain.story import Story, StoryState
 from service.settings import Settings
 from service.store import desk, stories, topics
@@ -157,13 +157,15 @@ def _linked(
 async def _public(request: Request, template: str, make: Make) -> Response:
     """Answer anybody with the same page, from memory in a rush; staff get a page of their own."""
     if STAFF_COOKIE in request.cookies:
-        return await run_in_threadpool(_for_staff, request, template, make)
+        return await in_a_seat(request, _for_staff, request, template, make)
     address = f"{request.url.path}?{request.url.query}"
     hot: HotPages = request.app.state.hot_pages
     text = hot.find(address)
     if text is None:
         try:
-            text = await run_in_threadpool(_for_everyone, request, template, make)
+            text = await in_a_seat(request, _for_everyone, request, template, make)
+        except Unavailable:  # says nothing of the page
+            raise
         except Refusal:
             hot.drop(address)
             raise

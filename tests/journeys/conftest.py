@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.journeys.people import People
@@ -18,3 +19,10 @@ def people(system: System) -> Iterator[People]:
     """Readers with devices, made through the API or, many at a time, in the tables."""
     yield People(system)
     system.control.delete("/control/weather").raise_for_status()
+
+
+@pytest.fixture
+def anybody(system: System) -> Iterator[httpx.Client]:
+    """A caller without any key."""
+    with httpx.Client(base_url=system.url, timeout=30) as client:
+        yield client

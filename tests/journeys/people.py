@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -36,6 +37,11 @@ class Reader:
     def follows(self, topic: str, **given: Any) -> None:
         answer = self.call("PUT", f"/api/me/subscriptions/{topic}", json=given)
         assert answer.status_code in (200, 201), answer.text
+
+
+def soon(seconds: float) -> str:
+    """A moment in the near future, or past, as the API reads it."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
 def apns_address() -> str:
