@@ -93,6 +93,8 @@ def withdraw(work: Work, alert_id: int, words: Words, caller: Caller) -> Alert:
     """
     check_words(words)
     withdrawn = _locked_with_story(work, alert_id)
+    if withdrawn.kind is Kind.TEST:
+        raise Conflict("This was a test: no reader has it.")
     if withdrawn.dry_run:
         raise Conflict("This was a dry run: it is on no device.")
     if withdrawn.state is AlertState.SCHEDULED:
@@ -181,6 +183,8 @@ def _replay_alert(work: Work, alert_id: int, which: Filter, caller: Caller) -> i
 
 
 def _why_not_replayable(work: Work, alert: Alert) -> str | None:
+    if alert.kind is Kind.TEST:
+        return "This was a test: send another from the story's page."
     if alert.state is AlertState.STOPPED:
         return "This alert was stopped: send a new one instead."
     later = [

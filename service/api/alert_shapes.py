@@ -149,6 +149,7 @@ class AlertShown(BaseModel):
     timing: TimingShown
     receipts: ReceiptsShown
     dry_run: bool
+    test: bool = Field(description="For the devices of the editor who sent it, and no others.")
     created_by: str
     url: str
     source_alert_id: Id | None = None
@@ -206,6 +207,7 @@ def shown(report: Report, site: str) -> AlertShown:
         timing=TimingShown.model_validate(report.timing, from_attributes=True),
         receipts=ReceiptsShown(shown=report.shown, opened=report.opened),
         dry_run=alert.dry_run,
+        test=alert.kind is Kind.TEST,
         created_by=alert.created_by,
         url=url(site, alert.id),
         source_alert_id=alert.source_alert_id,

@@ -86,7 +86,7 @@ def send(
 def listed(
     work: WorkDep, settings: SettingsDep, _: Editor, cursor: Cursor = None, limit: Limit = 50
 ) -> Listing[AlertShown]:
-    """List all alerts, the newest first."""
+    """List all alerts, the newest first; editors' tests and the canaries are left out."""
     found = alerts.page(work.session, cursor, limit)
     return page([shown(report, settings.public_url) for report in found.items], found.next)
 

@@ -12,6 +12,7 @@ from service.domain.language import parse_language
 from service.domain.subscription import Urgency
 
 DEFAULT_TTL = timedelta(hours=4)
+TEST_TTL = timedelta(minutes=10)
 SHORTEST_TTL = timedelta(seconds=1)
 LONGEST_TTL = timedelta(days=28)
 FARTHEST_SEND = timedelta(days=366)
@@ -22,11 +23,12 @@ MAX_LOCALES = 50
 
 
 class Kind(StrEnum):
-    """The story's one first alert, a correction of it, or its withdrawal."""
+    """The story's one first alert, a correction of it, its withdrawal, or an editor's test."""
 
     FIRST = "first"
     UPDATE = "update"
     WITHDRAWAL = "withdrawal"
+    TEST = "test"
 
 
 class AlertState(StrEnum):
@@ -87,7 +89,8 @@ class Alert:
     """An alert as its row says. Words are None while a scheduled alert follows its story.
 
     With a `source_alert_id` it goes to the devices of that alert that have it, and with
-    `takes_over` to those the source had not reached when this one stopped it.
+    `takes_over` to those the source had not reached when this one stopped it. A test, and nothing
+    else, has a `reader_id`: the one reader it is for.
     """
 
     id: int
@@ -111,6 +114,7 @@ class Alert:
     stop_reason: str | None = None
     source_alert_id: int | None = None
     takes_over: bool = False
+    reader_id: int | None = None
     created_by: str = ""
 
     @property
@@ -211,6 +215,9 @@ def queue_of(urgency: Urgency) -> str:
     return "urgent" if urgency is Urgency.BREAKING else "normal"
 
 
-def collapse_key(story_id: int) -> str:
-    """Return the key by which later alerts of a story replace earlier ones on a screen."""
-    return f"story-{story_id}"
+def collapse_key(story_id: int, kind: Kind = Kind.FIRST) -> str:
+    """Return the key by which later alerts of a story replace earlier ones on a screen.
+
+    Tests have one of their own: neither they nor the story's alert ever replace the other.
+    """
+    return f"test-{story_id}" if kind is Kind.TEST else f"story-{story_id}"

@@ -59,12 +59,13 @@ class Reader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staff:
-    """A member of the newsroom who signs in."""
+    """A member of the newsroom who signs in; `reader_id` is the reader this person is."""
 
     id: int
     email: str
     role: Role
     disabled: bool = False
+    reader_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

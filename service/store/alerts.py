@@ -30,6 +30,8 @@ RUNNING = (AlertState.PLANNING.value, AlertState.SENDING.value)
 
 _ALERT = SQLModel.metadata.tables[AlertRow.__tablename__]
 _A = _ALERT.c
+_FOR_READERS = _A.kind.in_((Kind.FIRST.value, Kind.UPDATE.value))
+"""What speaks of a story to its readers: neither takes anything back nor is a test."""
 _NEWEST = (_A.created_at.desc(), _A.id.desc())
 
 
@@ -61,8 +63,9 @@ def lock(session: Session, alert_ids: Sequence[int]) -> list[Alert]:
 
 
 def page(session: Session, cursor: str | None, limit: int) -> paging.Page[Report]:
-    """Return the newest alerts, each with what became of it; canaries are not news."""
-    wanted = select(_ALERT).where(_A.created_by != CANARY).order_by(*_NEWEST).limit(limit + 1)
+    """Return the newest alerts, each with what became of it; canaries and tests are not news."""
+    news = and_(_A.created_by != CANARY, _A.kind != Kind.TEST.value)
+    wanted = select(_ALERT).where(news).order_by(*_NEWEST).limit(limit + 1)
     after = paging.read_moment(cursor)
     if after is not None:
         wanted = wanted.where(tuple_(_A.created_at, _A.id) < tuple_(*after))
@@ -150,7 +153,7 @@ def overtake(session: Session, alert: Alert, now: datetime) -> None:
         return
     corrects = alert.kind is Kind.UPDATE
     of_chain = (_A.id == root_id) | (_A.source_alert_id == root_id)
-    of_story = and_(_A.story_id == alert.story_id, _A.kind != Kind.WITHDRAWAL.value)
+    of_story = and_(_A.story_id == alert.story_id, _FOR_READERS)
     leaving = and_(_A.state.in_(RUNNING), ~_A.dry_run, _A.id != alert.id)
     found = lock(session, _ids(session, leaving, of_story if corrects else of_chain))
     stopped = [other for other in found if other.state.running]
@@ -282,6 +285,7 @@ def _alert(row: Row[Any]) -> Alert:
         stop_reason=row.stop_reason,
         source_alert_id=row.source_alert_id,
         takes_over=row.takes_over,
+        reader_id=row.reader_id,
         created_by=row.created_by,
     )
 
@@ -304,6 +308,7 @@ def _values(alert: Alert) -> dict[str, Any]:
         "dry_run": alert.dry_run,
         "source_alert_id": alert.source_alert_id,
         "takes_over": alert.takes_over,
+        "reader_id": alert.reader_id,
         "created_by": alert.created_by,
         "created_at": alert.created_at,
         "send_at": alert.send_at,

@@ -72,7 +72,7 @@ class Autosave:
 _LAST_ALERTS = text("""
     SELECT DISTINCT ON (story_id) story_id, id, state, kind, urgency, dry_run,
         coalesce(send_at, created_at) AS at
-    FROM alert WHERE story_id = ANY(:ids)
+    FROM alert WHERE story_id = ANY(:ids) AND kind <> 'test'
     ORDER BY story_id, created_at DESC, id DESC""")
 
 # A reader's shard is found first: a batch of another shard cannot hold the reader's devices.
@@ -82,6 +82,7 @@ _SENT_TO = text("""
         SELECT id, story_id, title, body, urgency, coalesce(send_at, created_at) AS at,
             coalesce(source_alert_id, id) AS ranged
         FROM alert WHERE created_at > :since AND NOT dry_run AND started_at IS NOT NULL
+            AND kind <> 'test'
         ORDER BY created_at DESC LIMIT :looks_at)
     SELECT recent.id, story.slug, coalesce(recent.title, story.headline) AS title,
         coalesce(recent.body, story.summary) AS body, story.language, recent.urgency, recent.at
@@ -100,7 +101,7 @@ _DISTURBANCES = text("""
         coalesce(alert.topics, story.topics) AS topics, coalesce(send_at, alert.created_at) AS at
     FROM alert JOIN story ON story.id = alert.story_id
     WHERE alert.created_at > :since AND NOT dry_run AND started_at IS NOT NULL
-        AND kind <> 'withdrawal'
+        AND kind NOT IN ('withdrawal', 'test')
     ORDER BY at DESC LIMIT 50""")
 
 _SECTIONS = text("""
@@ -144,7 +145,7 @@ _NAMES = text("""
 
 
 def last_alerts(session: Session, story_ids: Sequence[int]) -> dict[int, LastAlert]:
-    """Return the newest alert of each story that has one."""
+    """Return the newest alert of each story that has one; tests are none of its readers'."""
     rows = session.execute(_LAST_ALERTS, {"ids": list(story_ids)})
     return {
         row.story_id: LastAlert(

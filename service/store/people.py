@@ -65,6 +65,12 @@ def enable(session: Session, staff_id: int) -> None:
     _staff_row(session, staff_id).disabled_at = None
 
 
+def tie(session: Session, staff_id: int, reader_id: int | None) -> None:
+    """Write down which reader a member of staff is; None for none."""
+    _staff_row(session, staff_id).reader_id = reader_id
+    session.flush()
+
+
 def authenticate(session: Session, email: str, password: str, now: datetime) -> Staff | None:
     """Return who signs in with this address and password, None for anybody else.
 
@@ -230,7 +236,11 @@ def _staff_row(session: Session, staff_id: int) -> StaffRow:
 
 def _staff(row: StaffRow) -> Staff:
     return Staff(
-        id=row.id, email=row.email, role=Role(row.role), disabled=row.disabled_at is not None
+        id=row.id,
+        email=row.email,
+        role=Role(row.role),
+        disabled=row.disabled_at is not None,
+        reader_id=row.reader_id,
     )
 
 

@@ -1,4 +1,4 @@
-"""My own account: the password, the second factor, other sessions."""
+"""My own account: the password, the second factor, the devices that get my tests."""
 
 import secrets
 from typing import Annotated
@@ -7,18 +7,20 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from itsdangerous import BadSignature, Signer
 
-from service.api.dependencies import SettingsDep, WorkDep
+from service import rehearsal
+from service.api.dependencies import SettingsDep, WorkDep, limit
 from service.domain import one_time_code
 from service.domain.errors import Invalid
-from service.domain.people import Caller, Staff
+from service.domain.people import Caller, Staff, hash_token
 from service.outbox import Work
 from service.settings import Settings
-from service.store import audit, people, second_factor
+from service.store import audit, people, readers, second_factor
 from service.web import guards
 from service.web.rendering import PRIVATE, render
 from service.web.visitors import Editor, EditorActing
 
 router = APIRouter(prefix="/desk/account")
+TOKENS_PER_MINUTE = 10
 _Password = Annotated[str, Form(max_length=people.LONGEST_PASSWORD)]
 
 
@@ -43,6 +45,8 @@ def _show(
         "account.html",
         status=422 if fault else 200,
         fault=fault,
+        tied=staff.reader_id is not None,
+        own=rehearsal.devices_of(work, staff, settings.providers),
         has_code=second_factor.secret_of(work.session, staff.id) is not None,
         secret=offered,
         signed=_signer(settings, staff).sign(offered).decode(),
@@ -109,6 +113,31 @@ def drop_code(
     second_factor.keep(work.session, staff.id, None)
     _note(work, caller, "ask for no codes")
     return _done(request, "Signing in asks for the password alone.")
+
+
+@router.post("/devices")
+def tie(
+    request: Request,
+    work: WorkDep,
+    settings: SettingsDep,
+    staff: Editor,
+    caller: EditorActing,
+    token: Annotated[str, Form(max_length=200)],
+) -> Response:
+    """Send my tests to the devices of the reader with this token: an app has no page to say so."""
+    limit(request, "tokens", caller.name, TOKENS_PER_MINUTE)
+    reader = readers.by_token(work.session, hash_token(token.strip()))
+    if reader is None:
+        return _show(request, work, settings, staff, fault="No reader has this token.")
+    rehearsal.tie(work, staff, reader.id, caller)
+    return _done(request, "Your tests go to that reader's devices now.")
+
+
+@router.post("/devices/untie")
+def untie(request: Request, work: WorkDep, staff: Editor, caller: EditorActing) -> Response:
+    """Send my tests to no device."""
+    rehearsal.untie(work, staff, caller)
+    return _done(request, "Your devices get no more tests.")
 
 
 def _signer(settings: Settings, staff: Staff) -> Signer:

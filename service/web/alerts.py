@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from service import alerting
 from service.api.dependencies import Cursor, Id, WorkDep
-from service.domain.alert import MAX_TEXT, MAX_TITLE, Alert, Report, Words
+from service.domain.alert import MAX_TEXT, MAX_TITLE, Alert, Kind, Report, Words
 from service.domain.errors import Forbidden, NotFound, Refusal
 from service.domain.people import Role
 from service.domain.story import Story
@@ -63,6 +63,8 @@ def show(request: Request, work: WorkDep, _: Editor, alert_id: AlertId) -> Respo
 
 
 def _audience(work: Work, story: Story, alert: Alert) -> str:
+    if alert.kind is Kind.TEST:
+        return "The sender's own devices"
     if alert.source_alert_id is not None:
         return "Who got the first alert"
     if alert.everyone:

@@ -155,10 +155,12 @@ def replay(
     every: Annotated[str, Form(max_length=3)] = "",
 ) -> Response:
     """Push again the ticked dead letters, or all that fit the filter."""
+    if not every and not letter:
+        return _done(request, "Nothing was replayed: tick what to replay, or replay all that fit.")
     which = _Letters(alert, provider, reason).filter()
     if not every:
         which = dead_letters.Filter(ids=tuple(letter))
-    devices = alerting.replay(work, which, caller) if every or letter else 0
+    devices = alerting.replay(work, which, caller)
     said = f"{devices:,} devices are tried again." if devices else "There was nothing to replay."
     return _done(request, said)
 

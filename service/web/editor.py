@@ -108,6 +108,7 @@ def _show(request: Request, work: Work, staff: Staff, page: _Page) -> Response:
         form |= {name: value for name, value in mine.content.items() if name in form}
         restored = mine.saved_at
     revisions = stories.revisions(work.session, story_id) if story else []
+    known = topics.page(work.session, None, KNOWN_TOPICS)
     return render(
         request,
         "story_form.html",
@@ -119,7 +120,8 @@ def _show(request: Request, work: Work, staff: Staff, page: _Page) -> Response:
         others=[one for one in typed if one.staff_id != staff.id] if story else [],
         revisions=revisions,
         names=desk.names_of(work.session, {one.saved_by for one in revisions}),
-        topics=topics.page(work.session, None, KNOWN_TOPICS).items,
+        topics=known.items,
+        every_topic=known.next is None,
         action=f"/desk/stories/{story.id}" if story else "/desk/stories/new",
     )
 
@@ -147,7 +149,7 @@ def create(
     except Invalid as fault:
         return _show(request, work, staff, _Page(None, fields.shown(), _faults(fault)))
     desk.drop_autosave(work.session, staff.id, desk.NEW_STORY)
-    return _saved(request, story)
+    return _saved(request, None, story)
 
 
 @router.post("/{story_id}")
@@ -166,7 +168,7 @@ def save(
     except (Invalid, Conflict) as fault:
         return _show(request, work, staff, _Page(current, fields.shown(), _faults(fault)))
     desk.drop_autosave(work.session, staff.id, story_id)
-    return _saved(request, story)
+    return _saved(request, current, story)
 
 
 def _save(work: Work, current: Story, fields: StoryFields, caller: Caller) -> Story:
@@ -184,12 +186,23 @@ def _faults(fault: Invalid | Conflict) -> dict[str, str]:
     return {name: fault.detail}
 
 
-def _saved(request: Request, story: Story) -> Response:
-    """Go on where an editor goes on: a draft is still being written, the rest is to be alerted."""
-    said = "Saved as a draft." if story.state is StoryState.DRAFT else "The story is out."
+def _saved(request: Request, before: Story | None, story: Story) -> Response:
+    """Go on where an editor goes on, and say what saving has done."""
     answer = RedirectResponse(f"/desk/stories/{story.id}", 303, headers={"Cache-Control": PRIVATE})
-    guards.say(request, answer, said)
+    guards.say(request, answer, _outcome(before, story))
     return answer
+
+
+def _outcome(before: Story | None, story: Story) -> str:
+    was_out = before is not None and before.state.public
+    if before is not None and (before.version, before.state) == (story.version, story.state):
+        return "Nothing had changed."
+    if story.state is StoryState.DRAFT:
+        return "Saved as a draft. Nobody sees it yet."
+    if not was_out:
+        return "The story is out. Send Push tells its followers."
+    words = "The correction is out" if story.state is StoryState.CORRECTED else "Saved"
+    return f"{words}, as version {story.version}. No alert was sent."
 
 
 @router.post("/{story}/autosave")

@@ -2,7 +2,7 @@
 
 import json
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -35,36 +35,54 @@ def ask(
     settings: SettingsDep,
     staff: StaffOrNone,
     next: Annotated[str | None, Query(max_length=500)] = None,  # noqa: A002 - the address's word
+    demo: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """Show the form, unless the visitor is signed in."""
+    """Show the form, unless the visitor is signed in; `demo` says whose login to fill in."""
     where = guards.local_path(next, HOME)
     if staff is not None:
         return RedirectResponse(where, 303, headers={"Cache-Control": PRIVATE})
-    return _form(request, settings, where)
+    return _form(request, settings, where, demo=demo)
+
+
+class _Login(NamedTuple):
+    """One of the demo's people."""
+
+    role: str
+    email: str
+    password: str
 
 
 def _form(
-    request: Request, settings: Settings, where: str, *, email: str = "", fault: str = ""
+    request: Request,
+    settings: Settings,
+    where: str,
+    *,
+    email: str = "",
+    fault: str = "",
+    demo: str = "",
 ) -> Response:
+    logins = _demo_logins(settings)
+    filled = next((one for one in logins if one.role.lower() == demo), _Login("", email, ""))
     return render(
         request,
         "login.html",
         status=401 if fault else 200,
         next=where,
-        email=email,
+        email=filled.email,
+        password=filled.password,
         fault=fault,
-        demo_logins=_demo_logins(settings),
+        demo_logins=logins,
     )
 
 
-def _demo_logins(settings: Settings) -> list[tuple[str, str, str]]:
-    """Return role, e-mail and password of the demo's people; nothing outside a demo."""
+def _demo_logins(settings: Settings) -> list[_Login]:
+    """Return the demo's people and their passwords; nothing outside a demo."""
     file = settings.demo_file
     if not settings.demo or file is None or not file.is_file():
         return []
     known = json.loads(file.read_text())
     found = ((role.capitalize(), known.get(role, {})) for role in ("editor", "admin"))
-    return [(role, one["email"], one["password"]) for role, one in found if "password" in one]
+    return [_Login(role, one["email"], one["password"]) for role, one in found if "password" in one]
 
 
 @router.post("/login", dependencies=[FromOurPages, LoginsLimited])

@@ -1,5 +1,6 @@
 """The fields of Send Push: read into a draft, and shown again as they were typed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -63,23 +64,29 @@ class PushFields(BaseModel):
             for n in range(1, LOCALE_ROWS + 1)
         ]
 
+    def words(self) -> Draft:
+        """Return the words and how urgently they are said: all that a test needs."""
+        return Draft(
+            title=self.title.strip() or None,
+            body=self.body.strip() or None,
+            urgency=self.urgency,
+            locales={tag: Words(t, b) for tag, t, b in self.locales() if tag},
+        )
+
     def read(self) -> Draft:
         """Return what the editor asks for, or raise `Invalid`."""
         topics = tuple(self.topic) if self.audience == "topics" else None
         if self.mode != "correct" and topics == ():
             raise Invalid("topics", "Choose at least one topic, or another audience.")
         correct = self.mode == "correct"
-        return Draft(
-            title=self.title.strip() or None,
-            body=self.body.strip() or None,
-            urgency=self.urgency,
+        return replace(
+            self.words(),
             topics=None if correct else topics,
             everyone=not correct and self.audience == "everyone",
             ttl=timedelta(seconds=self.ttl),
             send_at=self._send_at(),
             dry_run=bool(self.dry_run),
             update=self.mode != "first",
-            locales={tag: Words(t, b) for tag, t, b in self.locales() if tag},
         )
 
     def _send_at(self) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from service import platforms, readership
+from service import platforms, readership, rehearsal
 from service.api import readers
 from service.api.dependencies import Id, WorkDep
 from service.domain import topic as topic_paths
@@ -24,6 +24,8 @@ from service.web.rendering import PRIVATE, render
 from service.web.visitors import (
     READER_COOKIE,
     READER_PATH,
+    Editor,
+    EditorActing,
     FromOurPages,
     ReaderOrNone,
     StaffOrNone,
@@ -46,7 +48,7 @@ def me(
     request: Request,
     work: WorkDep,
     reader: ReaderOrNone,
-    staff: StaffOrNone,  # noqa: ARG001 - the layout shows who is signed in
+    staff: StaffOrNone,  # noqa: ARG001 - the page shows who is signed in
     back: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:
     """Show what this browser follows, has, and was sent."""
@@ -199,6 +201,22 @@ def remove_device(
     """Take out one of my devices."""
     readership.remove_device(work, _known(reader), device_id)
     return _done(request, "The device is removed.", None)
+
+
+@router.post("/test-pushes")
+def tie(
+    request: Request, work: WorkDep, reader: ReaderOrNone, staff: Editor, caller: EditorActing
+) -> Response:
+    """Send the tests of whoever is signed in to my devices."""
+    rehearsal.tie(work, staff, _known(reader).id, caller)
+    return _done(request, "Tests that you send from the desk come to these devices now.", None)
+
+
+@router.post("/test-pushes/stop")
+def untie(request: Request, work: WorkDep, staff: Editor, caller: EditorActing) -> Response:
+    """Send those tests to no device."""
+    rehearsal.untie(work, staff, caller)
+    return _done(request, "These devices get no more tests.", None)
 
 
 @router.get("/export")

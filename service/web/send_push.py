@@ -10,8 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from service import alerting, platforms
-from service.api.dependencies import Id, SettingsDep, WorkDep
+from service import alerting, platforms, rehearsal
+from service.api.dependencies import Id, SettingsDep, WorkDep, limit
+from service.api.problems import KINDS
 from service.domain.alert import Alert, Draft, Words, collapse_key
 from service.domain.errors import (
     AlreadyAlerted,
@@ -20,6 +21,7 @@ from service.domain.errors import (
     KeyReused,
     NotFound,
     Refusal,
+    TooMany,
 )
 from service.domain.people import Caller, Staff
 from service.domain.story import Story, why_not_pushable
@@ -28,7 +30,7 @@ from service.outbox import Work
 from service.settings import Settings
 from service.store import alerts, desk, idempotency, second_looks, stories, topics
 from service.store.audience import Estimate
-from service.web import guards
+from service.web import guards, own_devices
 from service.web.push_form import LIFETIMES, PushFields, initial, shown_of
 from service.web.rendering import PRIVATE, render
 from service.web.visitors import Editor, EditorActing
@@ -42,16 +44,20 @@ MOST_CHIPS = 60
 """Topics offered as chips: the story's own first, then the tree from its top."""
 DRIFT = 0.05
 DRIFT_AT_LEAST = 10
+TESTS_PER_MINUTE = 6
 
 
 @dataclass(slots=True)
 class _Page:
     """What the page shows besides the form's fields."""
 
+    staff: Staff
     story: Story
     fields: PushFields
     faults: dict[str, str] = field(default_factory=dict)
     look_again: str = ""
+    tested: Alert | None = None
+    test_fault: str = ""
     status: int = 200
 
 
@@ -60,7 +66,7 @@ def ask(
     request: Request,
     work: WorkDep,
     settings: SettingsDep,
-    _: Editor,
+    staff: Editor,
     story_id: StoryId,
     mode: Annotated[str, Query(pattern="^(correct|again)?$")] = "",
 ) -> Response:
@@ -72,7 +78,7 @@ def ask(
         fields = PushFields(**asked.draft)
     else:
         fields = initial(story, (mode or "again") if first else "first")
-    return _show(request, work, settings, _Page(story, fields))
+    return _show(request, work, settings, _Page(staff, story, fields))
 
 
 def _show(request: Request, work: Work, settings: Settings, page: _Page) -> Response:
@@ -97,6 +103,8 @@ def _show(request: Request, work: Work, settings: Settings, page: _Page) -> Resp
         lifetimes=LIFETIMES,
         intent=secrets.token_urlsafe(16),
         two_persons=settings.breaking_needs_two,
+        test_fault=page.test_fault,
+        **own_devices.tested(work, settings, page.staff, page.tested),
         **_look(work, settings, story, fields),
     )
 
@@ -166,7 +174,7 @@ def send(
 ) -> Response:
     """Send it, once, if it was confirmed with the number of devices that it would reach."""
     story = _story(work, story_id)
-    page = _Page(story, fields, status=422)
+    page = _Page(staff, story, fields, status=422)
     try:
         draft = fields.read()
         page.look_again = _why_look_again(work, settings, story, fields, draft)
@@ -181,6 +189,28 @@ def send(
     except (Invalid, Conflict, KeyReused) as fault:
         page.faults = {getattr(fault, "field", "alert"): fault.detail}
         page.status = 409 if isinstance(fault, Conflict) else 422
+    return _show(request, work, settings, page)
+
+
+@router.post("/test")
+def try_out(
+    request: Request,
+    work: WorkDep,
+    settings: SettingsDep,
+    staff: Editor,
+    caller: EditorActing,
+    story_id: StoryId,
+    fields: Fields,
+) -> Response:
+    """Send the words as they stand to the editor's own devices; the form stays as it is."""
+    page = _Page(staff, _story(work, story_id), fields)
+    try:
+        limit(request, "tests", caller.name, TESTS_PER_MINUTE)
+        draft, providers = fields.words(), settings.providers
+        page.tested = rehearsal.send_test(work, story_id, draft, staff, caller, providers)
+    except (Invalid, Conflict, TooMany) as refusal:
+        page.test_fault = refusal.detail
+        page.status = KINDS[type(refusal)].status
     return _show(request, work, settings, page)
 
 

@@ -7,6 +7,7 @@ from html import unescape
 from typing import Any
 
 from service.domain.alert import AlertState, Kind
+from service.domain.delivery import State
 from service.domain.story import StoryState
 from service.domain.subscription import Urgency
 
@@ -54,6 +55,16 @@ KINDS: Mapping[Kind, str] = {
     Kind.FIRST: "Alert",
     Kind.UPDATE: "Correction",
     Kind.WITHDRAWAL: "Withdrawal",
+    Kind.TEST: "Test",
+}
+DELIVERY_STATES: Mapping[State, tuple[str, str]] = {
+    State.PENDING: ("On its way", "wait"),
+    State.RETRYING: ("Trying again", "wait"),
+    State.ACCEPTED: ("Accepted", "good"),
+    State.GONE: ("Device gone", "bad"),
+    State.EXPIRED: ("Too late", "bad"),
+    State.BURIED: ("Given up", "bad"),
+    State.CANCELLED: ("Stopped before", "bad"),
 }
 LANGUAGES: Mapping[str, str] = {
     "ar": "العربية",
@@ -205,4 +216,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "alert_state": lambda state: ALERT_STATES[state],
     "urgency_words": lambda urgency: URGENCIES[urgency],
     "kind_name": lambda kind: KINDS[kind],
+    "delivery_state": lambda state: DELIVERY_STATES[state],
 }

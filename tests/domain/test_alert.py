@@ -2,7 +2,16 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from service.domain.alert import AlertState, Draft, Words, check, check_words, queue_of
+from service.domain.alert import (
+    AlertState,
+    Draft,
+    Kind,
+    Words,
+    check,
+    check_words,
+    collapse_key,
+    queue_of,
+)
 from service.domain.errors import Invalid
 from service.domain.subscription import Urgency
 
@@ -89,3 +98,9 @@ def test_an_alert_is_scheduled_running_or_final_and_never_two_of_them():
 
 def test_only_breaking_alerts_wait_in_the_urgent_queue():
     assert [queue_of(u) for u in Urgency] == ["normal", "normal", "urgent"]
+
+
+def test_a_test_and_the_storys_alert_never_replace_one_another():
+    of_tests = collapse_key(42, Kind.TEST)
+    assert of_tests not in {collapse_key(42, kind) for kind in Kind if kind is not Kind.TEST}
+    assert of_tests != collapse_key(43, Kind.TEST)

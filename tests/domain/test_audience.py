@@ -119,3 +119,11 @@ def test_a_mute_of_the_story_beats_topics_given_by_name():
     named = Audience.of_topics(STORY, ["world"], NORMAL, AT)
     muted = [follows("world"), follows("story/42", muted_until=LATER)]
     assert not wants(named, a_reader(), muted)
+
+
+@pytest.mark.parametrize("urgency", Urgency)
+def test_an_audience_of_one_reader_is_that_reader_whatever_the_reader_asked_to_be_spared(urgency):
+    asleep = a_reader("00:00", "23:59")
+    muted = [follows(f"story/{STORY}", muted_until=LATER)]
+    assert wants(Audience.of_reader(STORY, asleep.id, urgency, AT), asleep, muted)
+    assert not wants(Audience.of_reader(STORY, 2, urgency, AT), asleep, [follows("sport/tennis")])

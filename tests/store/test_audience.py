@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -63,11 +64,13 @@ PLAIN_PATHS = [path for path in PATHS if not path.startswith("story/")] + [NEVER
 def audiences(draw: st.DrawFn) -> Audience:
     urgency, at = draw(st.sampled_from(Urgency)), draw(MOMENTS)
     paths = draw(st.lists(st.sampled_from(PLAIN_PATHS), max_size=3, unique=True))
-    match draw(st.sampled_from(["story", "story", "topics", "everyone"])):
+    match draw(st.sampled_from(["story", "story", "topics", "everyone", "reader"])):
         case "story":
             return Audience.of_story(STORY, paths, urgency, at)
         case "topics":
             return Audience.of_topics(STORY, paths, urgency, at)
+        case "reader":
+            return Audience.of_reader(STORY, draw(st.integers(1, 4)), urgency, at)
         case _:
             return Audience.of_everyone(STORY, urgency, at)
 
@@ -150,7 +153,8 @@ def both(
     session: Session, wanted: Audience, people: Sequence[tuple[Reader, list[Subscription]]]
 ) -> tuple[list[int], list[int]]:
     """Return the readers, counted from 1, whom Python wants and whom SQL finds."""
-    expected = [n for n, (reader, held) in enumerate(people, 1) if wants(wanted, reader, held)]
+    numbered = [(replace(reader, id=n), held) for n, (reader, held) in enumerate(people, 1)]
+    expected = [reader.id for reader, held in numbered if wants(wanted, reader, held)]
     return expected, sorted({device // 10 for device in in_sql(session, wanted)})
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from sqlalchemy import Engine
 
 from service.app import create_app
@@ -19,8 +20,9 @@ from service.store import people
 from service.store.schema import StaffRow
 from service.store.session import transaction
 from tests.credentials import provider_environment
+from tests.system import System
+from tests.web.browsing import BODY, CHROMIUM, DESK, HEADLINES, PASSWORD, OpenContext
 
-PASSWORD = "correct horse battery staple"
 SITE = "http://news.example"
 
 
@@ -131,3 +133,44 @@ def ingest(app: FastAPI, engine: Engine) -> Callable[..., dict[str, Any]]:
 
     bring.machine = machine  # type: ignore[attr-defined]
     return bring
+
+
+@pytest.fixture(scope="package")
+def system() -> Iterator[System]:
+    """The whole system, its people, and a story in each direction of reading."""
+    with System(NEWSZOP_DEMO="true") as running:
+        with transaction(running.engine) as session:
+            people.add_staff(session, "editor@news.example", PASSWORD, Role.EDITOR)
+            people.add_staff(session, "admin@news.example", PASSWORD, Role.ADMIN)
+        running.ingest(headline=HEADLINES["en"], body=BODY, topics=["world/asia", "climate"])
+        for language in ("ar", "hi"):
+            running.ingest(headline=HEADLINES[language], language=language, topics=["world"])
+        running.finished(running.send(running.ingest(headline="Sent before", topics=["world"])))
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_context(browser: Browser, system: System) -> Iterator[OpenContext]:
+    opened: list[BrowserContext] = []
+
+    def make(width: int = DESK, **given: Any) -> BrowserContext:
+        context = browser.new_context(
+            base_url=system.url, viewport={"width": width, "height": 900}, **given
+        )
+        context.set_default_timeout(15_000)
+        opened.append(context)
+        return context
+
+    yield make
+    for context in opened:
+        context.close()

@@ -16,7 +16,8 @@ from service.store import dead_letters, holds, people
 from service.store.session import transaction
 from service.web.charts import chart
 from tests.builders import a_batch, a_story, an_alert
-from tests.web.conftest import PASSWORD, Visitor
+from tests.web.browsing import PASSWORD
+from tests.web.conftest import Visitor
 
 Ingest = Callable[..., dict[str, Any]]
 
@@ -96,6 +97,8 @@ def test_all_that_fit_a_filter_are_replayed_at_once(admin: Visitor, buried: int)
     nothing = {"every": "yes", "provider": "fcm"}
     admin.submit("/control/dead-letters/replay", **nothing)
     assert "There was nothing to replay" in admin.get("/control").text
+    admin.submit("/control/dead-letters/replay")
+    assert "tick what to replay" in admin.get("/control").text
     admin.submit("/control/dead-letters/replay", every="yes", provider="apns")
     assert "2 devices are tried again" in admin.get("/control").text
 

@@ -68,6 +68,31 @@ def test_a_story_is_written_as_a_draft_and_then_published(
     assert "Rain at last" not in editor.get("/desk?state=draft").text
 
 
+def test_saving_says_what_it_has_done(editor: Visitor) -> None:
+    story = id_in(editor.submit("/desk/stories/new", **STORY, do="draft"))
+    page = editor.get(f"/desk/stories/{story}").text
+    assert "Saved as a draft." in page
+    for fields, words in (
+        ({"do": "publish"}, "The story is out."),
+        ({"do": "publish"}, "Nothing had changed."),
+        ({"do": "publish", "summary": "It pours."}, "Saved, as version"),
+        ({"do": "correct", "summary": "It drips."}, "The correction is out, as version"),
+    ):
+        version = re.search(r'name="version" value="(\d+)"', page)
+        assert version
+        editor.submit(f"/desk/stories/{story}", **STORY | fields, version=version[1])
+        page = editor.get(f"/desk/stories/{story}").text
+        assert words in page
+
+
+def test_the_desk_offers_no_push_for_what_is_not_out(editor: Visitor) -> None:
+    story = id_in(editor.submit("/desk/stories/new", **STORY, do="draft"))
+    push_page = f'href="/desk/stories/{story}/push"'
+    assert push_page not in editor.get("/desk").text
+    editor.submit(f"/desk/stories/{story}", **STORY, do="publish", version=1)
+    assert push_page in editor.get("/desk").text
+
+
 def test_paragraphs_of_plain_text_become_paragraphs(editor: Visitor, visitor: Visitor) -> None:
     editor.submit("/desk/stories/new", **STORY, do="publish")
     slug = re.search(r'href="/stories/([^"]+)"', visitor.get("/").text)

@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from service.domain.people import Role
 from service.store import people
 from service.store.session import transaction
-from tests.web.conftest import PASSWORD, Visitor
+from tests.web.browsing import PASSWORD
+from tests.web.conftest import Visitor
 
 STAFF_PAGES = ("/desk", "/desk/stories/new", "/desk/alerts", "/control", "/control/people")
 ACTIONS = (
@@ -117,6 +118,7 @@ def test_an_editor_is_not_let_into_the_control_room(editor: Visitor, path: str) 
     answer = editor.get(path)
     assert answer.status_code == 403
     assert "for admins" in answer.text
+    assert 'href="/desk">To the desk' in answer.text
     assert editor.submit("/control/keys", name="mine", scope="admin").status_code == 403
 
 
@@ -166,6 +168,9 @@ def test_the_demo_shows_its_logins_and_nothing_else_does(
     page = visitor.get("/login").text
     assert ("shown-pass" in page) is settings.demo
     assert "nzp_x" not in page
+    filled = visitor.get("/login?demo=editor").text
+    assert ('value="e@demo"' in filled) is settings.demo
+    assert ('value="shown-pass"' in filled) is settings.demo
 
 
 def test_a_closed_session_cannot_watch_events(editor: Visitor, ingest: Any) -> None:

@@ -1,9 +1,11 @@
 // Send Push: whom it reaches and how it looks, anew while the editor types; a moment's pause before it leaves.
-import { csrf, enhanceForms } from "./forms.js";
+import { csrf, enhanceForms, say } from "./forms.js";
 import { localTimes } from "./times.js";
 
 const LOUD_FROM = 10000;
 const HOLD_MS = 1200;
+const LOOK_MS = 700;
+const MOST_LOOKS = 120;
 const form = document.querySelector("[data-push-form]");
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const number = new Intl.NumberFormat("en");
@@ -17,6 +19,7 @@ form.addEventListener("input", later);
 form.addEventListener("change", later);
 form.addEventListener("submit", send);
 prepareHold(form.querySelector("[data-send]"));
+form.querySelector("[data-test]").addEventListener("click", test);
 shape();
 
 let timer = 0;
@@ -61,6 +64,37 @@ function loud() {
   const fields = new FormData(form);
   if (fields.get("dry_run")) return false;
   return fields.get("urgency") === "breaking" || (fields.get("mode") !== "correct" && fields.get("audience") === "everyone") || devices() >= LOUD_FROM;
+}
+
+// A test to the editor's own devices: sent from here, and told of here until it has settled.
+let sending = false;
+let tests = 0;
+
+async function test(event) {
+  event.preventDefault();
+  if (sending) return;
+  sending = true;
+  const mine = ++tests;
+  const fields = { method: "POST", headers: { "X-CSRF-Token": csrf() }, body: new URLSearchParams(new FormData(form)) };
+  let told = await tell(event.currentTarget.formAction, fields);
+  sending = false;
+  for (let looks = 0; told?.dataset.live && looks < MOST_LOOKS; looks++) {
+    await new Promise((resume) => setTimeout(resume, LOOK_MS));
+    if (mine !== tests) return;
+    told = await tell(told.dataset.live);
+  }
+}
+
+async function tell(address, options) {
+  const answer = await fetch(address, options).catch(() => null);
+  if (answer?.redirected) return window.location.reload();
+  const fresh = new DOMParser().parseFromString((await answer?.text()) ?? "", "text/html");
+  const part = fresh.querySelector("[data-part=test]");
+  if (!part) return say("The connection is lost: look again in a moment.");
+  localTimes(part);
+  const shown = form.querySelector("[data-part=test]");
+  if (shown.innerHTML !== part.innerHTML) shown.replaceWith(part);
+  return part;
 }
 
 let held = false;

@@ -1,4 +1,4 @@
-// Writing: a surface with the usual marks in place of the HTML, and autosave.
+// Writing: a surface with the usual marks in place of the HTML, topics, times, and autosave.
 import { csrf, enhanceForms } from "./forms.js";
 import { localTimes } from "./times.js";
 
@@ -12,6 +12,8 @@ localTimes(document);
 enhanceForms(document);
 const form = document.querySelector("[data-story-form]");
 const surface = rich(form.querySelector("[data-rich]"));
+nameTopics(form.querySelector("[data-topics]"));
+for (const field of form.querySelectorAll("[data-utc]")) showOnTheWritersClock(field);
 autosave(form);
 
 function rich(textarea) {
@@ -31,7 +33,10 @@ function rich(textarea) {
   textarea.hidden = true;
   textarea.after(toolbar(area), area);
   form.querySelector("#body-hint .hint").textContent = "Enter begins a new paragraph. What you paste comes in as plain text.";
-  area.addEventListener("input", () => { textarea.value = empty(area) ? "" : area.innerHTML; });
+  area.addEventListener("input", () => {
+    paragraph(area);
+    textarea.value = empty(area) ? "" : area.innerHTML;
+  });
   area.addEventListener("paste", (event) => {
     event.preventDefault();
     const plain = event.clipboardData.getData("text/plain");
@@ -39,6 +44,12 @@ function rich(textarea) {
   });
   form.querySelector("#body-label").addEventListener("click", () => area.focus());
   return area;
+}
+
+// What is typed on an empty surface stands in no paragraph: it gets one.
+function paragraph(area) {
+  const bare = area.firstChild?.nodeType === Node.TEXT_NODE && area.firstChild.data.trim();
+  if (bare) document.execCommand("formatBlock", false, "p");
 }
 
 const empty = (area) => !area.textContent.trim() && !area.querySelector("img");
@@ -91,6 +102,38 @@ function mark(area, command) {
   const address = window.prompt("Where does the link lead?", "https://");
   if (address && /^(https?:|mailto:)/.test(address)) document.execCommand(name, false, address);
   return null;
+}
+
+// Topics are completed one after another, and a name that nobody has used yet is said to be new.
+function nameTopics(field) {
+  const options = [...field.list.options];
+  const known = options.map((option) => option.value);
+  const hint = form.querySelector("#topics-hint .hint");
+  const usual = hint.textContent;
+  hint.setAttribute("aria-live", "polite");
+  field.addEventListener("input", () => {
+    const [before] = field.value.match(/^(.*,\s*)?/);
+    options.forEach((option, n) => { option.value = before + known[n]; });
+  });
+  field.addEventListener("change", () => {
+    const typed = field.value.toLowerCase().split(",").map((path) => path.trim());
+    const fresh = field.dataset.topics === "all" ? typed.filter((path) => path && !known.includes(path)) : [];
+    hint.textContent = fresh.length ? `New, and followed by nobody yet: ${fresh.join(", ")}.` : usual;
+  });
+}
+
+// What is sent stays in UTC; what is shown and typed is the writer's own time.
+function showOnTheWritersClock(field) {
+  const shown = field.cloneNode();
+  const label = form.querySelector(`label[for="${field.id}"]`);
+  const at = new Date(`${field.value}Z`);
+  label.textContent = label.textContent.replace("UTC", Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");
+  if (field.value) shown.value = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  shown.removeAttribute("name");
+  shown.addEventListener("input", () => { field.value = shown.value && new Date(shown.value).toISOString().slice(0, 16); });
+  field.type = "hidden";
+  field.removeAttribute("id");
+  field.before(shown);
 }
 
 function autosave(form) {

@@ -1,0 +1,46 @@
+"""The editor's own devices on Send Push, and what became of a test on each of them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+
+from service import rehearsal
+from service.api.dependencies import Id, SettingsDep, WorkDep
+from service.domain.alert import Alert, Kind
+from service.domain.errors import NotFound
+from service.domain.people import Staff
+from service.outbox import Work
+from service.settings import Settings
+from service.store import alerts, ledger
+from service.web.rendering import render
+from service.web.visitors import Editor
+
+router = APIRouter(prefix="/desk/stories/{story_id}/push/test")
+
+
+def tested(work: Work, settings: Settings, staff: Staff, test: Alert | None) -> dict[str, Any]:
+    """Return what the page tells: the devices, and how the test fared on each; None for no test."""
+    own = rehearsal.devices_of(work, staff, settings.providers)
+    if test is None:
+        return {"own": own, "test": None, "fates": [], "test_runs": False}
+    fates = [(device, ledger.fate_of(work.session, test, device.id)) for device in own]
+    settled = all(fate is None or fate.state.final for _, fate in fates)
+    runs = not (test.state.final and settled)
+    return {"own": own, "test": test, "fates": fates, "test_runs": runs}
+
+
+@router.get("/{alert_id}")
+def fates(
+    request: Request,
+    work: WorkDep,
+    settings: SettingsDep,
+    staff: Editor,
+    story_id: Annotated[Id, Path()],
+    alert_id: Annotated[Id, Path()],
+) -> Response:
+    """Return how a test fares now: a fragment, in place of the one shown."""
+    test = alerts.get(work.session, alert_id)
+    if test is None or test.kind is not Kind.TEST or test.story_id != story_id:
+        raise NotFound("There is no such test.")
+    told = tested(work, settings, staff, test)
+    return render(request, "push_test.html", test_fault="", **told)

@@ -1,0 +1,182 @@
+"""The desk and the control room in a real browser: the ways of an editor and an admin."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.journeys.people import People
+from tests.system import System
+from tests.web.browsing import DESK, IN_A_BROWSER, PHONE, OpenContext, sign_in
+
+pytestmark = IN_A_BROWSER
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("scripts", ["with scripts", "without scripts"])
+def test_an_editor_writes_a_story_pushes_it_and_sees_it_arrive(
+    system: System, open_context: OpenContext, width: int, scripts: str
+) -> None:
+    readers = People(system)
+    readers.follower_on_all()
+    topic = readers.topic
+    page = open_context(width, java_script_enabled=scripts == "with scripts").new_page()
+    sign_in(page, "editor")
+    page.get_by_role("link", name="Write a story").click()
+    page.get_by_label("Headline").fill(f"News of {topic}")
+    page.get_by_label("Summary").fill("In one line.")
+    body = page.get_by_role("textbox", name="Text")
+    body.click()
+    if scripts == "with scripts":
+        page.keyboard.type("The first paragraph.")
+    else:
+        body.fill("The first paragraph.")
+    page.get_by_label("Topics").fill(topic)
+    page.get_by_role("button", name="Publish").click()
+    page.get_by_role("link", name="Send Push").click()
+    expect(page.locator(".audience-number")).to_have_text("3")
+    page.get_by_role("checkbox", name="Yes, send it to").check()
+    page.get_by_role("button", name="Send Push").click()
+    expect(page).to_have_url(re.compile(r"/desk/alerts/\d+"))
+    state = page.locator("[data-state]")
+    expect(state).to_have_text("Finished", timeout=30_000)
+    expect(page.locator('[data-total="accepted"]')).to_have_text("3")
+    page.goto(page.get_by_role("link", name="See it on the phones").get_attribute("href") or "")
+    expect(page.get_by_text(f"News of {topic}").first).to_be_visible()
+
+
+def test_a_breaking_alert_leaves_only_when_the_button_is_held_or_the_number_typed(
+    system: System, open_context: OpenContext
+) -> None:
+    story = system.ingest(headline="Breaking", topics=["breaking-news"])
+    page = open_context().new_page()
+    sign_in(page, "editor")
+    page.goto(f"/desk/stories/{story['id']}/push")
+    page.get_by_role("radio", name="Breaking Sounds at once").check()
+    page.get_by_role("checkbox", name="Yes, send it to").check()
+    button = page.locator("[data-send]")
+    expect(button).to_have_text("Hold to send")
+    button.click()
+    expect(page).to_have_url(re.compile("/push$"))
+    alerts = system.answer("GET", "/api/alerts")["items"]
+    assert story["id"] not in {alert["story_id"] for alert in alerts}
+    page.locator("#typed").fill("0")
+    button.click()
+    expect(page).to_have_url(re.compile(r"/desk/alerts/\d+"))
+
+
+def tab_to(page: Page, target: Locator) -> None:
+    """Go there with the Tab key, as who has no mouse does."""
+    for _ in range(80):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{target} is not reached with Tab")
+
+
+@pytest.mark.parametrize("urgency", ["normal", "breaking"])
+def test_send_push_needs_no_mouse(system: System, open_context: OpenContext, urgency: str) -> None:
+    story = system.ingest(headline="By keyboard", topics=["keyboards"])
+    page = open_context().new_page()
+    sign_in(page, "editor")
+    page.goto(f"/desk/stories/{story['id']}")
+    tab_to(page, page.get_by_role("link", name="Send Push"))
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/push$"))
+    tab_to(page, page.get_by_role("radio", name="Normal"))
+    if urgency == "breaking":
+        page.keyboard.press("ArrowUp")
+    tab_to(page, page.get_by_role("checkbox", name="Yes, send it to"))
+    page.keyboard.press("Space")
+    tab_to(page, page.locator("[data-send]"))
+    page.keyboard.press("Enter")
+    if urgency == "breaking":
+        expect(page.locator("#typed")).to_be_focused()
+        page.keyboard.type("0")
+        page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/desk/alerts/\d+"))
+    assert system.answer("GET", "/api/alerts")["items"][0]["urgency"] == urgency
+
+
+def test_what_is_typed_first_is_a_paragraph_like_the_others(
+    system: System, open_context: OpenContext
+) -> None:
+    page = open_context().new_page()
+    sign_in(page, "editor")
+    page.goto("/desk/stories/new")
+    page.get_by_label("Headline").fill("Two paragraphs")
+    page.get_by_role("textbox", name="Text").click()
+    page.keyboard.type("The first.\nThe second.")
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_text("The story is out.")).to_be_visible()
+    story = system.answer("GET", f"/api/stories/{page.url.rpartition('/')[2]}")
+    assert story["body"] == "<p>The first.</p><p>The second.</p>"
+
+
+def test_times_are_typed_on_the_writers_clock_and_kept_in_utc(open_context: OpenContext) -> None:
+    page = open_context(timezone_id="Europe/Berlin").new_page()
+    sign_in(page, "editor")
+    page.goto("/desk/stories/new")
+    page.get_by_label("Headline").fill("Not before noon")
+    page.get_by_role("textbox", name="Text").click()
+    page.keyboard.type("It is noon.")
+    page.get_by_label("Embargo until (Europe/Berlin)").fill("2035-06-01T12:00")
+    page.get_by_role("button", name="Save as draft").click()
+    expect(page.get_by_text("Saved as a draft.")).to_be_visible()
+    expect(page.locator("input[name=embargo_until]")).to_have_value("2035-06-01T10:00")
+    expect(page.get_by_label("Embargo until (Europe/Berlin)")).to_have_value("2035-06-01T12:00")
+
+
+def test_a_topic_that_nobody_has_used_yet_is_said_to_be_new(open_context: OpenContext) -> None:
+    page = open_context().new_page()
+    sign_in(page, "editor")
+    page.goto("/desk/stories/new")
+    topics = page.get_by_label("Topics")
+    topics.fill("world/asia, wrold/asia")
+    topics.blur()
+    expect(page.get_by_text("New, and followed by nobody yet: wrold/asia.")).to_be_visible()
+    topics.fill("world/asia")
+    topics.blur()
+    expect(page.get_by_text("followed by nobody yet")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_an_admin_holds_and_releases_a_provider_and_sees_the_room_live(
+    system: System, open_context: OpenContext, width: int
+) -> None:
+    page = open_context(width).new_page()
+    sign_in(page, "admin")
+    page.goto("/control")
+    expect(page.locator("[data-as-of]")).to_have_text("Live")
+    page.get_by_text("Hold iPhone and iPad").click()
+    page.locator("#reason-apns").fill("Tried by hand")
+    page.wait_for_timeout(2500)
+    expect(page.locator("#reason-apns")).to_have_value("Tried by hand")
+    system.answer("PUT", "/api/admin/providers/fcm/hold", json={"reason": "Held meanwhile"})
+    expect(page.get_by_text("Held meanwhile")).to_be_visible()
+    system.answer("DELETE", "/api/admin/providers/fcm/hold")
+    page.locator("#reason-apns").press("Enter")
+    expect(page.get_by_text("Tried by hand")).to_be_visible()
+    system.answer("DELETE", "/api/admin/providers/apns/hold")
+    expect(page.get_by_text("Tried by hand")).to_be_hidden()
+    page.context.set_offline(True)
+    expect(page.locator("[data-as-of]")).to_contain_text("Connection lost")
+
+
+def test_an_admin_replays_what_was_given_up(system: System, open_context: OpenContext) -> None:
+    readers = People(system)
+    readers.follower_on_all()
+    story = system.ingest(headline="Refused", topics=[readers.topic])
+    refusal = {"status": 400, "body": '{"reason":"BadExpirationDate"}', "count": 100}
+    system.weather(provider="apns", script=[refusal])
+    alert = system.send(story)
+    report = system.finished(alert)
+    system.control.delete("/control/weather").raise_for_status()
+    buried = report["totals"]["buried"]
+    assert buried
+    page = open_context().new_page()
+    sign_in(page, "admin")
+    page.goto(f"/control?alert={alert['id']}")
+    page.get_by_role("button", name="Replay all that fit").click()
+    expect(page.get_by_text(f"{buried} devices are tried again.")).to_be_visible()
+    assert system.finished(alert)["totals"]["buried"] == 0
