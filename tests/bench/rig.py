@@ -27,11 +27,13 @@ ALL_TOPICS = 1000
 """More than there are: then every reader follows each."""
 LOOK_S = 0.25
 """Between two looks at a report: each costs the service and the database some milliseconds."""
+IDLE_S = 4.0
+"""How long to watch a system that has nothing to do."""
 
 
 @dataclass(frozen=True)
 class Whole:
-    """An alert that went the whole way. Milliseconds are since Send Push."""
+    """An alert that went the whole way. Milliseconds are since Send Push; CPU beyond idling."""
 
     devices: int
     first_ms: int
@@ -60,6 +62,7 @@ class Rig:
     _system: System | None = None
     _crowds: dict[str, str] = field(default_factory=dict)
     _sent: dict[tuple[int, int], list[Whole]] = field(default_factory=dict)
+    _idle: dict[int, Counter[str]] = field(default_factory=dict)
 
     @property
     def system(self) -> System:
@@ -143,10 +146,25 @@ class Rig:
             self._sent[key] = [self._whole(topic) for _ in range(self.repeats)]
         return self._sent[key]
 
+    def _idle_cpu(self) -> Counter[str]:
+        """Return the CPU seconds a second that each part takes with nothing to do: sweeps, beats.
+
+        They are no alert's; a short one would bear more of them than its devices cost.
+        """
+        processes = self.system.processes
+        if processes not in self._idle:
+            before, begun = usage(), time.monotonic()
+            time.sleep(IDLE_S)
+            spent, seconds = usage().since(before), time.monotonic() - begun
+            self._idle[processes] = Counter({part: cpu / seconds for part, cpu in spent.items()})
+        return self._idle[processes]
+
     def _whole(self, topic: str) -> Whole:
-        before = usage()
+        idle = self._idle_cpu()
+        before, begun = usage(), time.monotonic()
         report = self.push(topic)
-        after = usage()
+        after, seconds = usage(), time.monotonic() - begun
+        spent = after.since(before)
         self.system.control.delete("/control/pushes").raise_for_status()
         timing = report["timing"]
         return Whole(
@@ -155,7 +173,7 @@ class Rig:
             half_ms=timing["p50_ms"],
             ninety_ms=timing["p90_ms"],
             last_ms=max(timing["last_ms"], 1),
-            cpu=after.since(before),
+            cpu=Counter({part: cpu - idle[part] * seconds for part, cpu in spent.items()}),
             usage=after,
         )
 
