@@ -16,7 +16,7 @@ from typing import Any, Self
 import httpx
 import redis
 
-from service import programs
+from service import children, programs
 from service.domain.people import Scope
 from service.embedded import Embedded, free_port
 from service.settings import new_secret
@@ -26,6 +26,7 @@ from service.store.session import open_engine, transaction
 from workers.standins import process as standins
 
 ROOT = Path(__file__).parent.parent
+LEASH = (sys.executable, "-I", "-S", str(children.LEASH))
 STOP_S = 10.0
 PROVIDERS = "apns,fcm,webpush"
 
@@ -109,11 +110,17 @@ class System:
             "beat": programs.beat(self.folder),
         }
 
+    def _command(self, name: str) -> tuple[str, ...]:
+        return self._programs()[name].command
+
     def start(self, name: str) -> None:
-        """Start one of service, worker-urgent, worker and beat."""
+        """Start one of service, worker-urgent, worker and beat, from the main thread.
+
+        It is told to end when that thread does, so nothing outlives a run that was killed.
+        """
         log = (self.folder / f"{name}.log").open("ab")
         self.running[name] = subprocess.Popen(
-            self._programs()[name].command,
+            [*LEASH, str(os.getpid()), str(int(signal.SIGTERM)), "-", *self._command(name)],
             cwd=self.folder,
             env=self.environment,
             stdout=log,

@@ -29,11 +29,28 @@ class Findings:
     unaccounted: int = 0
     on_a_screen_twice: int = 0
     wrong_text: int = 0
-    sent_again: int = 0
-    pushed_twice: int = 0
+    forgotten: int = 0
+    never_ended: int = 0
     devices: int = 0
     pushes: int = 0
+    doubled: list[float] = field(default_factory=list)
+    """When each push was taken that was followed by another of the same delivery."""
+    sent_again: list[float] = field(default_factory=list)
+    """When each push was taken whose delivery's acceptance was on record already."""
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def broken(self) -> bool:
+        """Whether there is something to look at."""
+        return bool(self.lost or self.unaccounted or self.sent_again or self.forgotten)
+
+    def in_short(self) -> str:
+        """Say the numbers, without the lists."""
+        return ", ".join(
+            f"{item.name} {value}"
+            for item in fields(self)
+            if isinstance(value := getattr(self, item.name), int)
+        )
 
     def add(self, other: "Findings") -> None:
         """Add another alert's."""
@@ -113,12 +130,15 @@ def judge(
         keys[push.address].add(push.collapse_key)
         times[push.address].append(push.at)
     found.on_a_screen_twice = sum(len(several) - 1 for several in keys.values())
-    found.pushed_twice = sum(len(several) - 1 for several in times.values())
-    found.sent_again = sum(
-        1
-        for device, at in flushed.items()
-        if device in wanted and any(t > at for t in times.get(wanted[device], ()))
-    )
+    found.doubled = [at for several in times.values() for at in sorted(several)[:-1]]
+    found.forgotten = sum(1 for device in flushed if states.get(device) != "accepted")
+    found.sent_again = [
+        push
+        for device, on_record in flushed.items()
+        if device in wanted
+        for push in times.get(wanted[device], ())
+        if push > on_record
+    ]
     return found
 
 

@@ -40,6 +40,11 @@ class Sampler(threading.Thread):
         self._ending.set()
         self.join(10)
 
+    def of(self, alert_id: int) -> dict[int, float]:
+        """Return the acceptances of one alert, by device."""
+        seen = self.accepted_by.items()
+        return {device: at for (alert, device), at in seen if alert == alert_id}
+
     def _look(self, connection: psycopg.Connection) -> None:
         changed = connection.execute(
             "SELECT alert_id, shard_n, n, states, CASE WHEN counts[3] > 0 THEN device_ids END "

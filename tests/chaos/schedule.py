@@ -1,6 +1,7 @@
 """Which fault comes when: everything follows from the seed."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 FAULTS = (
@@ -10,6 +11,8 @@ FAULTS = (
     "kill beat",
     "kill all",
     "drain worker",
+    "freeze worker",
+    "kill worker, answers hang",
     "flush redis",
     "restart redis",
     "redis away",
@@ -21,21 +24,17 @@ FAULTS = (
 )
 """Each comes at least once when there is time for so many."""
 
-CAN_PUSH_TWICE = frozenset(
-    {
-        "kill worker",
-        "kill urgent worker",
-        "kill all",
-        "drain worker",
-        "restart postgres",
-        "disconnect postgres",
-        "refuse writes",
-    }
-)
-"""Faults after which what was in flight may have to be pushed again."""
+AIMED = frozenset({"kill worker", "freeze worker", "kill worker, answers hang"})
+"""Faults that wait some seconds for a moment in which batches are in somebody's hands."""
 
-LASTING_S = {"redis away": (3, 60), "redis frozen": (2, 15), "refuse writes": (3, 30)}
-KINDS = ("plain", "plain", "plain", "breaking", "corrected", "stopped", "withdrawn")
+LASTING_S = {
+    "redis away": (3, 60),
+    "redis frozen": (2, 15),
+    "refuse writes": (3, 30),
+    "freeze worker": (13, 16),
+    "kill worker, answers hang": (6, 8),
+}
+KINDS = ("plain", "plain", "replayed", "replayed", "breaking", "corrected", "stopped", "withdrawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Sending:
     turn_at: float
 
 
-def faults(seed: int, seconds: float, every_s: float) -> list[Fault]:
+def faults(seed: int, seconds: float, every_s: float, among: Sequence[str] = FAULTS) -> list[Fault]:
     """Return the faults of a run; none falls into its last fifth, so that recovery shows."""
     draw = random.Random(seed)
     order: list[str] = []
@@ -65,7 +64,7 @@ def faults(seed: int, seconds: float, every_s: float) -> list[Fault]:
     longest = seconds / 5
     while at < seconds * 0.8:
         if not order:
-            order = list(FAULTS)
+            order = list(among)
             draw.shuffle(order)
         name = order.pop()
         low, high = LASTING_S.get(name, (0, 0))
