@@ -132,8 +132,10 @@ FROM batch WHERE alert_id = :a
 def finish_if_done(session: Session, alert_id: int) -> bool:
     """End an alert when nothing of it is open. Call it in a NEW transaction after a settle.
 
-    The row is locked first and looked at second: two workers that settle the last two batches at
-    the same moment would otherwise each see the other's as open, for ever.
+    In the settling one, two workers with the last two batches would each see the other's as open,
+    for ever. The row is locked first and looked at second: a replay that opens batches again in
+    the same moment comes wholly before and is seen, or wholly after; else its alert would be
+    called finished with deliveries that nobody sends.
     """
     row = session.execute(
         text("SELECT state, started_at, settled FROM alert WHERE id = :a FOR UPDATE"),
