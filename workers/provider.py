@@ -87,7 +87,7 @@ class Credential:
     fresh_until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
     """One device of a batch, ready to be pushed to."""
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -150,20 +150,21 @@ def _waits(session: Session, alert_id: int, shard_n: int, n: int) -> dict[int, f
 Loaded = tuple[int, int, str, str, str | None, str | None, str]
 
 
-def load(session: Session, device_ids: Sequence[int], positions: Sequence[int]) -> list[Loaded]:
-    """Read the live devices at some positions: (position, id, address, kind, p256dh, auth, locale).
+def load(session: Session, alert_id: int, shard_n: int, n: int) -> Sequence[Loaded]:
+    """Read a batch's live devices: (position, id, address, kind, p256dh, auth, locale).
 
     A position without a row has no live device any more.
     """
     rows = session.execute(
         text(
-            "SELECT t.position, d.id, d.address, d.kind, d.p256dh, d.auth, d.locale FROM "
-            "unnest(CAST(:ids AS bigint[]), CAST(:positions AS int[])) AS t(id, position) "
-            "JOIN device d ON d.id = t.id AND d.gone_at IS NULL"
+            "SELECT (t.o - 1)::int, d.id, d.address, d.kind, d.p256dh, d.auth, d.locale "
+            "FROM batch b CROSS JOIN LATERAL unnest(b.device_ids) WITH ORDINALITY AS t(id, o) "
+            "JOIN device d ON d.id = t.id AND d.gone_at IS NULL "
+            "WHERE b.alert_id = :a AND b.shard_n = :shard_n AND b.n = :n"
         ),
-        {"ids": [device_ids[position] for position in positions], "positions": list(positions)},
-    )
-    return [tuple(row) for row in rows]
+        {"a": alert_id, "shard_n": shard_n, "n": n},
+    ).all()
+    return cast("Sequence[Loaded]", rows)
 
 
 _WRITE = f"""

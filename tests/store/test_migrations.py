@@ -16,7 +16,7 @@ from service.store.migrate import compared, migrate, pending
 from service.store.session import open_engine
 
 COLUMNS = """
-    SELECT table_name, column_name, ordinal_position, udt_name, is_nullable, column_default
+    SELECT table_name, column_name, udt_name, is_nullable, column_default
     FROM information_schema.columns WHERE table_schema = 'public'
 """
 INDEXES = "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'"
@@ -70,6 +70,27 @@ def test_an_empty_database_has_migrations_pending(empty_database):
     assert pending(empty_database)
     migrate(empty_database)
     assert not pending(empty_database)
+
+
+def test_a_database_of_the_first_release_keeps_its_rows(empty_database):
+    from alembic import command  # noqa: PLC0415
+
+    from service.store import migrate as migrations  # noqa: PLC0415
+
+    engine = open_engine(empty_database)
+    with engine.begin() as connection:
+        command.upgrade(migrations._config(connection), "0001")
+        connection.execute(
+            text(
+                "INSERT INTO staff (id, email, password_hash, role) VALUES (1, 'a@b.example', 'x', "
+                "'editor')"
+            )
+        )
+    assert pending(empty_database)
+    migrate(empty_database)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT id, reader_id FROM staff")).one() == (1, None)
+    engine.dispose()
 
 
 def test_all_can_be_taken_back(empty_database):

@@ -95,7 +95,6 @@ def upgrade() -> None:  # noqa: PLR0915 - a table or an index a line
         sa.PrimaryKeyConstraint("provider", "ticket"),
     )
     op.create_index("follow_up_due", "follow_up", ["provider", "due_at"], unique=False)
-    op.create_index("follow_up_old", "follow_up", ["provider", "created_at"], unique=False)
     op.create_table(
         "hold",
         sa.Column("provider", sa.Text(), nullable=False),
@@ -124,6 +123,23 @@ def upgrade() -> None:  # noqa: PLR0915 - a table or an index a line
         sa.PrimaryKeyConstraint("caller", "endpoint", "key"),
     )
     op.create_index("idempotency_age", "idempotency", ["created_at"], unique=False)
+    op.create_table(
+        "staff",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("totp_secret", sa.Text(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("email"),
+    )
     op.create_table(
         "story",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -218,7 +234,6 @@ def upgrade() -> None:  # noqa: PLR0915 - a table or an index a line
         sa.Column("dry_run", sa.Boolean(), nullable=False),
         sa.Column("source_alert_id", sa.BigInteger(), autoincrement=False, nullable=True),
         sa.Column("takes_over", sa.Boolean(), nullable=False),
-        sa.Column("reader_id", sa.BigInteger(), nullable=True),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column(
             "created_at",
@@ -240,7 +255,6 @@ def upgrade() -> None:  # noqa: PLR0915 - a table or an index a line
             server_default=sa.text("'{}'"),
             nullable=False,
         ),
-        sa.CheckConstraint("(kind = 'test') = (reader_id IS NOT NULL)", name="alert_test_reader"),
         sa.ForeignKeyConstraint(["source_alert_id"], ["alert.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["story_id"], ["story.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
@@ -266,6 +280,17 @@ def upgrade() -> None:  # noqa: PLR0915 - a table or an index a line
         postgresql_where=sa.text("state IN ('scheduled', 'planning', 'sending', 'stopped')"),
     )
     op.create_index("alert_story", "alert", ["story_id"], unique=False)
+    op.create_table(
+        "autosave",
+        sa.Column("staff_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("story_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column(
+            "saved_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("staff_id", "story_id"),
+    )
     op.create_table(
         "reader",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -295,37 +320,6 @@ def upgrade() -> None:  # noqa: PLR0915 - a table or an index a line
         unique=False,
         postgresql_include=["timezone", "quiet_from", "quiet_to"],
         postgresql_where=sa.text("quiet_from <> quiet_to"),
-    )
-    op.create_table(
-        "staff",
-        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("email", sa.Text(), nullable=False),
-        sa.Column("password_hash", sa.Text(), nullable=False),
-        sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("totp_secret", sa.Text(), nullable=True),
-        sa.Column("reader_id", sa.BigInteger(), autoincrement=False, nullable=True),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["reader_id"], ["reader.id"], ondelete="SET NULL"),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("email"),
-    )
-    op.create_index("staff_reader", "staff", ["reader_id"], unique=False)
-    op.create_table(
-        "autosave",
-        sa.Column("staff_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("story_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column(
-            "saved_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
-        ),
-        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("staff_id", "story_id"),
     )
     op.create_table(
         "revision",
@@ -576,9 +570,6 @@ def downgrade() -> None:  # noqa: PLR0915 - the same
     op.drop_table("staff_session")
     op.drop_table("second_look")
     op.drop_table("revision")
-    op.drop_table("autosave")
-    op.drop_index("staff_reader", table_name="staff")
-    op.drop_table("staff")
     op.drop_index(
         "reader_quiet",
         table_name="reader",
@@ -586,6 +577,7 @@ def downgrade() -> None:  # noqa: PLR0915 - the same
         postgresql_where=sa.text("quiet_from <> quiet_to"),
     )
     op.drop_table("reader")
+    op.drop_table("autosave")
     op.drop_index("alert_story", table_name="alert")
     op.drop_index(
         "alert_open",
@@ -611,10 +603,10 @@ def downgrade() -> None:  # noqa: PLR0915 - the same
         postgresql_where=sa.text("state IN ('published', 'corrected')"),
     )
     op.drop_table("story")
+    op.drop_table("staff")
     op.drop_index("idempotency_age", table_name="idempotency")
     op.drop_table("idempotency")
     op.drop_table("hold")
-    op.drop_index("follow_up_old", table_name="follow_up")
     op.drop_index("follow_up_due", table_name="follow_up")
     op.drop_table("follow_up")
     op.drop_index("audit_newest", table_name="audit")
