@@ -120,9 +120,7 @@ class Demo:
             engine.dispose()
 
     def _start_workers(self, environment: Mapping[str, str]) -> None:
-        beat = self.folder / "beat"
-        beat.mkdir(exist_ok=True)
-        for program in (*programs.workers(os.cpu_count() or 1, 1), programs.beat(beat)):
+        for program in (*programs.workers(os.cpu_count() or 1, 1), programs.beat()):
             self._launch(program, environment)
 
     def _launch(self, program: Program, environment: Mapping[str, str]) -> Child:

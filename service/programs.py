@@ -43,10 +43,9 @@ def workers(processes: int, urgent_processes: int) -> tuple[Program, Program]:
     return worker(URGENT, urgent_processes), worker(BOTH, processes)
 
 
-def beat(folder: Path) -> Program:
-    """Send `sweep` every second; it keeps its schedule in `folder`."""
-    options = ("--schedule", str(folder / "beat"), "--pidfile=", "--loglevel", "info")
-    return Program("beat", _celery("beat", *options))
+def beat() -> Program:
+    """Send `sweep` every second."""
+    return Program("beat", _celery("beat", "--pidfile=", "--loglevel", "warning"))
 
 
 def standins(port: int, folder: Path | None = None) -> Program:

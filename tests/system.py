@@ -107,7 +107,7 @@ class System:
             "service": programs.service("127.0.0.1", self.port),
             "worker-urgent": urgent,
             "worker": both,
-            "beat": programs.beat(self.folder),
+            "beat": programs.beat(),
         }
 
     def _command(self, name: str) -> tuple[str, ...]:

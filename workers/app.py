@@ -18,7 +18,7 @@ from service.logs import configure_logging
 from service.settings import SettingsError, load
 from workers import deliver as deliver_stage
 from workers import fan_out as fan_out_stage
-from workers import heartbeat
+from workers import heartbeat, metronome
 from workers import plan as plan_stage
 from workers import sweep as sweep_stage
 from workers.process import STOPPING, Process, check_start, open_process
@@ -26,7 +26,8 @@ from workers.process import STOPPING, Process, check_start, open_process
 log = structlog.get_logger()
 
 QUEUES = ("urgent", "normal")
-SWEEP_EVERY_S = 1.0
+SWEEP_KEPT_S = 30
+"""How long a sweep waits for a worker. Expiry goes by two machines' clocks, so not by seconds."""
 
 app = Celery("newszop")
 app.conf.update(
@@ -59,10 +60,11 @@ app.conf.update(
     beat_schedule={
         "sweep": {
             "task": "sweep",
-            "schedule": SWEEP_EVERY_S,
-            "options": {"queue": "urgent", "expires": 1, "retry": False},
+            "schedule": metronome.EVERY_S,
+            "options": {"queue": "urgent", "expires": SWEEP_KEPT_S, "retry": False},
         }
     },
+    beat_scheduler="workers.metronome:Metronome",
 )
 
 

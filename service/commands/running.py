@@ -77,11 +77,10 @@ def work(
             stop_all(children, DRAIN_S)
 
 
-def sweep(folder: Folder = DEFAULT_FOLDER) -> None:
+def sweep() -> None:
     """Send `sweep` every second, which finds what was lost, due or overdue. Run it once."""
     edge.settings()
-    (folder / "beat").mkdir(parents=True, exist_ok=True)
-    become(programs.beat(folder.absolute() / "beat"))
+    become(programs.beat())
 
 
 def migrate() -> None:
