@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
+from sqlmodel import Session
 
 from service.store import batches
-from service.store.session import transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +17,9 @@ class Clock:
     begun: float
 
     @classmethod
-    def of(cls, engine: Engine) -> "Clock":
+    def of(cls, session: Session) -> "Clock":
         """Ask the database once."""
-        with transaction(engine) as session:
-            return cls(batches.database_now(session), time.monotonic())
+        return cls(batches.database_now(session), time.monotonic())
 
     def now(self) -> datetime:
         """Return the database's time."""

@@ -44,6 +44,7 @@ def _begin(process: Process, alert_id: int) -> Turn | None:
         running = shards.running(session, alert_id)
         if out is None or running is None:
             return None
+        clock = Clock.of(session)
         held = holds.held(session)
         lanes = {
             name: Lane(provider, held=name in held, ended=name in out.rejected_by)
@@ -60,7 +61,7 @@ def _begin(process: Process, alert_id: int) -> Turn | None:
         process=process,
         alert_id=alert_id,
         out=out,
-        clock=Clock.of(process.engine),
+        clock=clock,
         lanes=lanes,
         packing=packing,
         ahead=ahead,

@@ -8,7 +8,7 @@ from service.store import shards
 from workers import ending
 from workers.process import Process
 
-SPREAD = 8
+SPREAD = 3
 """Every shard asks for so many more: a few hand-overs reach as many processes as are idle, and
 the first push does not wait for a message per shard."""
 

@@ -124,13 +124,16 @@ def _pairs(ids: dict[str, int]) -> Iterable[int]:
                 yield from (topic_id, ids[ancestor])
 
 
-def devices_sql(frozen: Frozen) -> str:
-    """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with."""
+def devices_sql(frozen: Frozen, *, asleep: bool = False) -> str:
+    """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with.
+
+    `asleep` counts those in quiet hours in, whom only a breaking alert reaches.
+    """
     if frozen.reader_id is not None:
         return f"WITH {_ONE}, {_DEVICES.format(not_quiet='')}"
-    breaking = frozen.urgency is Urgency.BREAKING
-    quiet = "" if breaking else _ZONES
-    not_quiet = "" if breaking else _NOT_QUIET.format(reader="device.reader_id")
+    asleep = asleep or frozen.urgency is Urgency.BREAKING
+    quiet = "" if asleep else _ZONES
+    not_quiet = "" if asleep else _NOT_QUIET.format(reader="device.reader_id")
     followers = _EVERYONE if frozen.everyone else _MUTED + _FOLLOWERS
     return f"WITH {quiet}{followers}, {_DEVICES.format(not_quiet=not_quiet)}"
 
@@ -162,14 +165,21 @@ def estimate(session: Session, frozen: Frozen, providers: Sequence[str]) -> Esti
 
 
 def rough_size(session: Session, frozen: Frozen, providers: Sequence[str]) -> int:
-    """Return about how many devices there are, from one id in 256: enough to size shards."""
+    """Return about how many devices there are, from one id in 256: enough to size shards.
+
+    Quiet hours would cost the first push two milliseconds, and shards may as well be smaller.
+    """
     parts = SAMPLE * 4
-    return sum(_count(session, frozen, ID_LIMIT // parts, providers).values()) * parts
+    found = _count(session, frozen, ID_LIMIT // parts, providers, asleep=True)
+    return sum(found.values()) * parts
 
 
-def _count(session: Session, frozen: Frozen, hi: int, providers: Sequence[str]) -> dict[str, int]:
+def _count(
+    session: Session, frozen: Frozen, hi: int, providers: Sequence[str], *, asleep: bool = False
+) -> dict[str, int]:
+    found = devices_sql(frozen, asleep=asleep)
     rows = session.execute(
-        text(devices_sql(frozen) + " SELECT provider, count(*) FROM device_in GROUP BY provider"),
+        text(found + " SELECT provider, count(*) FROM device_in GROUP BY provider"),
         parameters(frozen, 0, hi, providers),
     )
     return {str(provider): int(n) for provider, n in rows}
