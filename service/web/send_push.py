@@ -120,10 +120,12 @@ def _look(work: Work, settings: Settings, story: Story, fields: PushFields) -> d
     disturbed = desk.disturbances(
         work.session, paths, everyone=draft.everyone, since=work.now - LOOKS_BACK
     )
+    looks = platforms.previews(_message(settings, story, draft, work.now))
+    reached = {name: look for name, look in looks.items() if estimate.by_provider.get(name)}
     return {
         "estimate": estimate,
         "disturbed": disturbed[:SHOWN_DISTURBANCES],
-        "previews": platforms.previews(_message(settings, story, draft, work.now)),
+        "previews": reached or looks,
         "language": story.text.language,
     }
 

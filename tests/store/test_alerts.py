@@ -14,7 +14,7 @@ from sqlmodel import Session
 from service.domain.alert import AlertState, Kind
 from service.domain.delivery import Delivery, State, Totals, timing
 from service.domain.errors import AlreadyAlerted
-from service.store import alerts, dead_letters, ledger, lifecycle, receipts, stories
+from service.store import alerts, dead_letters, desk, ledger, lifecycle, receipts, stories
 from service.store.receipts import Mark
 from service.store.session import transaction
 from tests import builders as a
@@ -440,3 +440,9 @@ def test_a_report_on_a_million_deliveries_takes_milliseconds(session):
     print(f"a report on 1,050,000 deliveries: {min(took) * 1000:.1f} ms")
     assert min(took) < 0.1, took
     assert Kind.FIRST is report.alert.kind
+
+
+def test_the_desk_shows_no_canary_as_a_storys_alert(session):
+    story = a.a_story(session)
+    a.an_alert(session, story, dry_run=True, created_by=alerts.CANARY)
+    assert desk.last_alerts(session, [story.id]) == {}

@@ -154,10 +154,21 @@ def test_the_push_page_shows_words_audience_and_previews(
 ) -> None:
     page = editor.get(f"/desk/stories/{story}/push").text
     assert 'data-devices="1"' in page
-    for provider in ("iPhone and iPad", "Android", "Browsers"):
-        assert provider in page
     assert re.search(r"\d+ of 4,096 bytes", page)
     assert 'value="Rain"' in page
+
+
+def test_previews_are_of_the_providers_that_reach_somebody(
+    editor: Visitor, story: str, follower: None
+) -> None:
+    def previewed(**chosen: str) -> list[str]:
+        look = editor.submit(f"/desk/stories/{story}/push/look", urgency="normal", **chosen)
+        return re.findall(r'screen-caption"><span>([^<]+)<', look.text)
+
+    assert len(previewed()) == 1
+    assert {"iPhone and iPad", "Android", "Browsers"} <= set(
+        previewed(audience="topics", topic="chess")
+    )
 
 
 def test_the_look_follows_what_is_typed(editor: Visitor, story: str, follower: None) -> None:
