@@ -30,21 +30,21 @@ class Costs:
     Microseconds are of one core's time for one device; bytes are on disk, indexes included.
     """
 
-    push_us: float = 70.0
+    push_us: float = 32.0
     """A sending process: load, build, send, verdict and flush over HTTP/2."""
     encryption_us: float = 115.0
     """What Web Push costs besides: a new key, ECDH, AES."""
-    database_us: float = 12.0
+    database_us: float = 9.0
     """PostgreSQL: fan-out, load, claims and flushes."""
-    broker_us: float = 0.6
+    broker_us: float = 0.3
     """Redis: two messages a shard, and the shared rate of a provider with a quota."""
-    first_push_s: float = 0.2
+    first_push_s: float = 0.05
     """From the answer 202 to the first accepted push."""
     answer_s: float = 0.08
     """What a provider takes to answer."""
     window: int = 900
     """Requests that one process has in flight at one provider."""
-    process_mib: int = 250
+    process_mib: int = 135
     """Resident memory of a sending process with its windows full."""
     reader_bytes: int = 220
     device_bytes: int = 390
