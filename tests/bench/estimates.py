@@ -84,15 +84,16 @@ def _follow_more(rig: Rig, wanted: int) -> list[str]:
     while (there := _subscriptions(rig)) < wanted and len(names) < MOST_TOPICS:
         tell(f"subscriptions: {there:,} of {wanted:,}")
         name = f"bench/more{len(names)}"
-        topic = rig.system.answer("POST", "/api/topics", json={"path": name})
+        rig.system.answer("POST", "/api/topics", json={"path": name})
         with transaction(rig.system.engine) as session:
             session.execute(text("SET LOCAL statement_timeout = '30min'"))
             session.execute(
                 text(
                     "INSERT INTO subscription (reader_id, topic_id) "
-                    "SELECT id, :topic FROM reader ORDER BY id LIMIT :most"
+                    "SELECT reader.id, topic.id FROM reader, topic WHERE topic.path = :path "
+                    "ORDER BY reader.id LIMIT :most"
                 ),
-                {"topic": int(topic["id"]), "most": wanted - there},
+                {"path": name, "most": wanted - there},
             )
             session.execute(text("ANALYZE subscription"))
         names.append(name)
