@@ -49,7 +49,7 @@ def _hungry(turn: Turn) -> list[Lane]:
         for lane in turn.lanes.values()
         if lane.hungry and len(lane.leases) < LEASES_PER_LANE and now >= lane.look_again_at
     ]
-    return sorted(hungry, key=lambda lane: lane.unsent) if len(hungry) > 1 else hungry
+    return sorted(hungry, key=lambda lane: lane.unsent)
 
 
 def _claim(turn: Turn, lane: Lane) -> bool:

@@ -17,10 +17,11 @@ _ADDRESS_LIKE = re.compile(r"[A-Za-z0-9_:%+/=.-]{20,}")
 def load(session: Session, lease: Lease, alert_id: int, secret: bytes) -> list[Target]:
     """Read the devices that are due; positions whose device is no more settle as gone."""
     shard_n, n = lease.key
-    due = set(lease.to_send())
-    rows = batches.load(session, alert_id, shard_n, n)
-    if len(rows) < len(lease.device_ids):
-        lease.put(due - {row[0] for row in rows}, State.GONE)
+    due = lease.to_send()
+    some = due if len(due) < len(lease.device_ids) else None
+    rows = batches.load(session, alert_id, shard_n, n, some)
+    if len(rows) < len(due):
+        lease.put(set(due) - {row[0] for row in rows}, State.GONE)
     id_of = delivery_ids(alert_id)
     return [
         Target(
@@ -34,7 +35,6 @@ def load(session: Session, lease: Lease, alert_id: int, secret: bytes) -> list[T
             receipt=receipt.sign(secret, alert_id, shard_n, n, position),
         )
         for position, device_id, address, kind, p256dh, auth, locale in rows
-        if position in due
     ]
 
 

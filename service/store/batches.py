@@ -150,19 +150,22 @@ def _waits(session: Session, alert_id: int, shard_n: int, n: int) -> dict[int, f
 Loaded = tuple[int, int, str, str, str | None, str | None, str]
 
 
-def load(session: Session, alert_id: int, shard_n: int, n: int) -> Sequence[Loaded]:
+def load(
+    session: Session, alert_id: int, shard_n: int, n: int, positions: Sequence[int] | None = None
+) -> Sequence[Loaded]:
     """Read a batch's live devices: (position, id, address, kind, p256dh, auth, locale).
 
-    A position without a row has no live device any more.
+    Of all `positions` unless some are named. One without a row has no live device any more.
     """
     rows = session.execute(
         text(
             "SELECT (t.o - 1)::int, d.id, d.address, d.kind, d.p256dh, d.auth, d.locale "
             "FROM batch b CROSS JOIN LATERAL unnest(b.device_ids) WITH ORDINALITY AS t(id, o) "
             "JOIN device d ON d.id = t.id AND d.gone_at IS NULL "
-            "WHERE b.alert_id = :a AND b.shard_n = :shard_n AND b.n = :n"
+            "WHERE b.alert_id = :a AND b.shard_n = :shard_n AND b.n = :n "
+            "AND (CAST(:positions AS int[]) IS NULL OR t.o - 1 = ANY(CAST(:positions AS int[])))"
         ),
-        {"a": alert_id, "shard_n": shard_n, "n": n},
+        {"a": alert_id, "shard_n": shard_n, "n": n, "positions": positions},
     ).all()
     return cast("Sequence[Loaded]", rows)
 

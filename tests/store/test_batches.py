@@ -202,3 +202,14 @@ def test_an_alert_whose_deadline_passed_before_any_push_was_tried_is_expired(eng
         batches.close_open(session, alert, State.EXPIRED)
         assert lifecycle.finish_if_done(session, alert)
         assert session.execute(text("SELECT state FROM alert")).scalar_one() == "expired"
+
+
+def test_of_a_batch_tried_before_only_the_due_devices_are_read(session):
+    row = a.an_alert(session, a.a_story(session), state="sending", started_at=a.NOON)
+    reader = a.a_reader(session)
+    ids = [a.a_device(session, reader, provider="fcm").id for _ in range(4)]
+    a.a_batch(session, row, [State.PENDING] * 4, provider="fcm", device_ids=ids)
+    whole = batches.load(session, row.id, 0, 0)
+    assert sorted((found[0], found[1]) for found in whole) == list(enumerate(ids))
+    due = batches.load(session, row.id, 0, 0, [1, 3])
+    assert sorted((found[0], found[1]) for found in due) == [(1, ids[1]), (3, ids[3])]
