@@ -25,22 +25,22 @@ from service.api import (
     dead_letters,
     devices,
     health,
-    problems,
     readers,
     receipts,
     stories,
     subscriptions,
     topics,
 )
-from service.api.limits import LimitBody
-from service.api.metrics import CountRequests, Requests
-from service.api.seats import Seats, SeatTaken
-from service.auth import KnownKeys
+from service.http import problems
+from service.http.admission import Seats, SeatTaken
+from service.http.auth import KnownKeys
+from service.http.body_limit import LimitBody
+from service.http.metrics import CountRequests, Requests
+from service.http.rate_limit import Throttle
 from service.logs import configure_logging
 from service.outbox import CeleryBroker
 from service.settings import Settings
 from service.store.session import open_engine
-from service.throttle import Throttle
 
 REDIS_TIMEOUT_S = 1.0
 ABOUT = """\

@@ -5,8 +5,8 @@ import sys
 import typer
 
 from service.commands import alert, key, readers, running, size, staff, story
+from service.commands.output import Failed
 from service.commands.settings import print_settings
-from service.commands.telling import Failed
 
 app = typer.Typer(
     name="newszop",

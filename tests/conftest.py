@@ -9,7 +9,7 @@ import redis
 from sqlalchemy import Engine, text
 from sqlmodel import Session, SQLModel
 
-from service.embedded import Embedded, temporary
+from service.demo.servers import Embedded, temporary
 from service.store import schema  # noqa: F401 - declares the tables
 from service.store.migrate import migrate
 from service.store.session import open_engine, transaction

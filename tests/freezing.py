@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from service.embedded_postgres import Postgres
-from service.embedded_redis import Redis
+from service.demo.postgres import Postgres
+from service.demo.valkey import Redis
 
 
 @contextmanager

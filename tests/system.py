@@ -16,17 +16,17 @@ from typing import Any, Self
 import httpx
 import redis
 
-from service import children, programs
+from service.demo import child_processes, programs
+from service.demo.servers import Embedded, free_port
 from service.domain.people import Scope
-from service.embedded import Embedded, free_port
 from service.settings import new_secret
-from service.store import people
 from service.store.migrate import migrate
 from service.store.session import open_engine, transaction
+from service.store.staff import accounts
 from workers.standins import process as standins
 
 ROOT = Path(__file__).parent.parent
-LEASH = (sys.executable, "-I", "-S", str(children.LEASH))
+LEASH = (sys.executable, "-I", "-S", str(child_processes.LEASH))
 STOP_S = 10.0
 PROVIDERS = "apns,fcm,webpush"
 
@@ -74,7 +74,7 @@ class System:
         self._stack.callback(self.engine.dispose)
         self.environment = self._environment()
         with transaction(self.engine) as session:
-            _, self.key = people.add_key(session, "tests", frozenset(Scope))
+            _, self.key = accounts.add_key(session, "tests", frozenset(Scope))
         self.api = httpx.Client(
             base_url=self.url, timeout=30, headers={"Authorization": f"Bearer {self.key}"}
         )

@@ -18,10 +18,10 @@ from service.logs import configure_logging
 from service.settings import SettingsError, load
 from workers import deliver as deliver_stage
 from workers import fan_out as fan_out_stage
-from workers import heartbeat, metronome
 from workers import plan as plan_stage
 from workers import sweep as sweep_stage
-from workers.process import STOPPING, Process, check_start, open_process
+from workers.context import STOPPING, Process, check_start, open_process
+from workers.upkeep import beat_schedule, heartbeat
 
 log = structlog.get_logger()
 
@@ -60,11 +60,11 @@ app.conf.update(
     beat_schedule={
         "sweep": {
             "task": "sweep",
-            "schedule": metronome.EVERY_S,
+            "schedule": beat_schedule.EVERY_S,
             "options": {"queue": "urgent", "expires": SWEEP_KEPT_S, "retry": False},
         }
     },
-    beat_scheduler="workers.metronome:Metronome",
+    beat_scheduler="workers.upkeep.beat_schedule:Metronome",
 )
 
 

@@ -6,14 +6,16 @@ from sqlmodel import Session
 from service import outbox
 from service.domain.alert import queue_of
 from service.domain.subscription import Urgency
-from service.store import batches, holds, precedence, shards
+from service.store.deliveries import batches, precedence, shards
+from service.store.operations import holds
 from service.store.session import transaction
-from workers import ending, message, stream
-from workers.clock import Clock
-from workers.lane import Lane
-from workers.message import Outgoing
-from workers.process import Process
-from workers.turn import Turn
+from workers.context import Process
+from workers.delivery import loop, outgoing
+from workers.delivery.channel import Lane
+from workers.delivery.clock import Clock
+from workers.delivery.outgoing import Outgoing
+from workers.delivery.turn import Turn
+from workers.upkeep import ending
 
 log = structlog.get_logger()
 
@@ -24,12 +26,12 @@ def deliver(process: Process, alert_id: int) -> None:
     if turn is None:
         return
     try:
-        end = stream.run(turn)
+        end = loop.run(turn)
     finally:
         # Nothing may be left in the air: the next turn would hear answers it never asked for.
         process.gateway.abandon()
     log.info("turn ended", alert=alert_id, why=end.value)
-    if end is not stream.End.YIELDED:
+    if end is not loop.End.YIELDED:
         ending.end_if_done(process, alert_id)
         return
     with outbox.unit_of_work(process.engine, process.broker) as work:
@@ -40,7 +42,7 @@ def deliver(process: Process, alert_id: int) -> None:
 
 def _begin(process: Process, alert_id: int) -> Turn | None:
     with transaction(process.engine) as session:
-        out = message.outgoing(session, process.settings, alert_id)
+        out = outgoing.outgoing(session, process.settings, alert_id)
         running = shards.running(session, alert_id)
         if out is None or running is None:
             return None

@@ -4,9 +4,9 @@ from sqlmodel import Session
 
 from service import outbox
 from service.domain.alert import queue_of
-from service.store import shards
-from workers import ending
-from workers.process import Process
+from service.store.deliveries import shards
+from workers.context import Process
+from workers.upkeep import ending
 
 SPREAD = 3
 """Every shard asks for so many more: a few hand-overs reach as many processes as are idle, and

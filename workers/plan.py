@@ -5,9 +5,11 @@ from sqlmodel import Session
 from service import outbox
 from service.domain.alert import queue_of
 from service.domain.audience import Audience
-from service.store import audience, lifecycle, shards
+from service.store.alerts import lifecycle
+from service.store.deliveries import shards
+from service.store.readers import audience
 from workers import fan_out
-from workers.process import Process
+from workers.context import Process
 
 
 def plan_alert(process: Process, alert_id: int) -> bool:

@@ -15,10 +15,11 @@ from sqlmodel import Session
 from service import outbox
 from service.domain.delivery import State
 from service.domain.story import StoryState
-from service.store import batches, lifecycle, lost, shards
+from service.store.alerts import lifecycle, unfinished
+from service.store.deliveries import batches, shards
 from service.store.session import transaction
-from workers import ending, housekeeping
-from workers.process import Process
+from workers.context import Process
+from workers.upkeep import ending, housekeeping
 
 log = structlog.get_logger()
 
@@ -41,7 +42,7 @@ def sweep(process: Process) -> None:
     Asking for pages comes last: it is the only search that waits for somebody else's answer.
     """
     with transaction(process.engine) as guard:
-        if not lost.only_one(guard):
+        if not unfinished.only_one(guard):
             return
         for search in (_expire, _cancel_stopped, _cancel_rejected, _finish, _resend, _start_due):
             try:
@@ -54,7 +55,7 @@ def sweep(process: Process) -> None:
 def _start_due(process: Process) -> None:
     """Start scheduled alerts whose time has come, if their story is live and its page answers."""
     with transaction(process.engine) as session:
-        found = lost.due(session)
+        found = unfinished.due(session)
     until = time.monotonic() + PAGES_S
     for due in found:
         if time.monotonic() > until:
@@ -65,19 +66,19 @@ def _start_due(process: Process) -> None:
             log.warning("not started", alert=due.alert_id, error=type(error).__name__)
 
 
-def _start_one(process: Process, due: lost.Due) -> None:
+def _start_one(process: Process, due: unfinished.Due) -> None:
     reason = _why_not(due)
     live = reason is None and not _embargoed(due) and _page_answers(process, due.slug)
     with outbox.unit_of_work(process.engine, process.broker) as work:
         if reason is not None:
-            lost.stop_scheduled(work.session, due.alert_id, reason)
+            unfinished.stop_scheduled(work.session, due.alert_id, reason)
         elif not live:
-            lost.ask_page_later(work.session, due.alert_id, PAGE_AGAIN_S)
-        elif lost.start(work.session, due.alert_id):
+            unfinished.ask_page_later(work.session, due.alert_id, PAGE_AGAIN_S)
+        elif unfinished.start(work.session, due.alert_id):
             work.outbox.add(outbox.plan_alert(due.alert_id, due.queue))
 
 
-def _why_not(due: lost.Due) -> str | None:
+def _why_not(due: unfinished.Due) -> str | None:
     """Say why a due alert must not start at all; None when it may."""
     if due.story_state is StoryState.DRAFT:
         return "When its time came the story was a draft."
@@ -88,7 +89,7 @@ def _why_not(due: lost.Due) -> str | None:
     return None
 
 
-def _embargoed(due: lost.Due) -> bool:
+def _embargoed(due: unfinished.Due) -> bool:
     """Whether the story's embargo was put off: its page is not there yet, whatever a cache says."""
     return due.embargo_until is not None and due.now < due.embargo_until
 
@@ -105,7 +106,7 @@ def _page_answers(process: Process, slug: str) -> bool:
 
 def _expire(process: Process) -> None:
     """End alerts past their deadline: what is open expires, what is leased its holder ends."""
-    _each(process, lost.overdue, _expire_one)
+    _each(process, unfinished.overdue, _expire_one)
 
 
 def _expire_one(process: Process, alert_id: int) -> None:
@@ -119,7 +120,7 @@ def _expire_one(process: Process, alert_id: int) -> None:
 
 def _cancel_stopped(process: Process) -> None:
     """Account for the rest of stopped alerts: pack what is unpacked, cancel what is open."""
-    _each(process, lost.stopped, _cancel_one)
+    _each(process, unfinished.stopped, _cancel_one)
 
 
 def _cancel_one(process: Process, alert_id: int) -> None:
@@ -140,7 +141,7 @@ def _drain(session: Session, process: Process, alert_id: int, to: State) -> None
 
 def _cancel_rejected(process: Process) -> None:
     with transaction(process.engine) as session:
-        for found, names in lost.rejected(session):
+        for found, names in unfinished.rejected(session):
             for name in names:
                 batches.close_open(
                     session, found.alert_id, State.CANCELLED, provider=name, most=CLOSE_BATCHES
@@ -148,28 +149,28 @@ def _cancel_rejected(process: Process) -> None:
 
 
 def _finish(process: Process) -> None:
-    _each(process, lost.done, ending.end_if_done)
+    _each(process, unfinished.done, ending.end_if_done)
 
 
 def _resend(process: Process) -> None:
     """Send the messages of alerts that nobody is at work on."""
     full = {queue for queue in QUEUES if process.waiting(queue) > LONGEST_QUEUE}
     with outbox.unit_of_work(process.engine, process.broker) as work:
-        for found in lost.unplanned(work.session, PATIENCE_S):
+        for found in unfinished.unplanned(work.session, PATIENCE_S):
             if found.queue not in full:
                 work.outbox.add(outbox.plan_alert(found.alert_id, found.queue))
-        for found in lost.unpacked(work.session, PATIENCE_S):
+        for found in unfinished.unpacked(work.session, PATIENCE_S):
             for n in shards.open_ones(work.session, found.alert_id, SHARDS_A_PASS):
                 if found.queue not in full:
                     work.outbox.add(outbox.fan_out_shard(found.alert_id, n, found.queue))
-        for found in lost.undelivered(work.session, process.names):
+        for found in unfinished.undelivered(work.session, process.names):
             if found.queue not in full:
                 work.outbox.add(outbox.deliver(found.alert_id, found.queue))
 
 
 def _each(
     process: Process,
-    search: Callable[[Session], list[lost.Found]],
+    search: Callable[[Session], list[unfinished.Found]],
     settle: Callable[[Process, int], object],
 ) -> None:
     """Settle every alert found; one that cannot be settled now keeps no other waiting."""

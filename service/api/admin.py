@@ -5,8 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from service import operations
-from service.api.dependencies import (
+from service.actions import providers as provider_actions
+from service.domain.people import Caller, Scope
+from service.http.auth import require
+from service.http.dependencies import (
     Closed,
     Cursor,
     Id,
@@ -17,9 +19,7 @@ from service.api.dependencies import (
     SettingsDep,
     WorkDep,
 )
-from service.auth import require
-from service.domain.people import Caller, Scope
-from service.store import audit
+from service.store.staff import audit
 
 router = APIRouter(prefix="/api/admin", tags=["admin"])
 Admin = Annotated[Caller, require(Scope.ADMIN)]
@@ -99,13 +99,13 @@ class EntryOut(_Shown):
 @router.get("/queues")
 def queues(work: WorkDep, client: RedisDep, settings: SettingsDep, _: Admin) -> OverviewOut:
     """Count the messages that wait, the deliveries that wait, and the workers."""
-    return OverviewOut.model_validate(operations.overview(work, client, settings))
+    return OverviewOut.model_validate(provider_actions.overview(work, client, settings))
 
 
 @router.get("/providers")
 def providers(work: WorkDep, settings: SettingsDep, _: Admin) -> Listing[ProviderOut]:
     """List the providers in use."""
-    found = operations.providers(work, settings)
+    found = provider_actions.providers(work, settings)
     return Listing(items=[ProviderOut.model_validate(one) for one in found], next=None)
 
 
@@ -114,14 +114,14 @@ def hold(
     name: str, sent: HoldIn, work: WorkDep, settings: SettingsDep, caller: Admin
 ) -> ProviderOut:
     """Stop using a provider: its deliveries wait until it is released, or run out."""
-    operations.hold(work, settings, name, sent.reason, caller)
+    provider_actions.hold(work, settings, name, sent.reason, caller)
     return _provider(work, settings, name)
 
 
 @router.delete("/providers/{name}/hold")
 def release(name: str, work: WorkDep, settings: SettingsDep, caller: Admin) -> ProviderOut:
     """Use a provider again: what waited goes on at once."""
-    operations.release(work, settings, name, caller)
+    provider_actions.release(work, settings, name, caller)
     return _provider(work, settings, name)
 
 
@@ -135,5 +135,5 @@ def audit_trail(
 
 
 def _provider(work: WorkDep, settings: SettingsDep, name: str) -> ProviderOut:
-    found = {one.name: one for one in operations.providers(work, settings)}
+    found = {one.name: one for one in provider_actions.providers(work, settings)}
     return ProviderOut.model_validate(found[name])

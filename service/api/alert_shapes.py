@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 
-from service.api.dependencies import Closed, Id, Line, Moment
 from service.domain.alert import (
     DEFAULT_TTL,
     LONGEST_TTL,
@@ -22,6 +21,7 @@ from service.domain.alert import (
 )
 from service.domain.delivery import Totals
 from service.domain.subscription import Urgency
+from service.http.dependencies import Closed, Id, Line, Moment
 
 Title = Annotated[str, Field(max_length=MAX_TITLE)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
-from service import alerting
+from service.actions import alerts as alert_actions
 from service.api import events
 from service.api.alert_shapes import (
     Accepted,
@@ -22,21 +22,15 @@ from service.api.alert_shapes import (
     accepted,
     shown,
 )
-from service.api.dependencies import (
-    Cursor,
-    Id,
-    Limit,
-    Listing,
-    SettingsDep,
-    WorkDep,
-    page,
-)
-from service.auth import require
 from service.domain.alert import Report
 from service.domain.errors import NotFound
 from service.domain.people import Caller, Scope
+from service.http.auth import require
+from service.http.dependencies import Cursor, Id, Limit, Listing, SettingsDep, WorkDep, page
 from service.outbox import Work
-from service.store import alerts, idempotency, ledger
+from service.store import idempotency
+from service.store.alerts import alerts
+from service.store.deliveries import reports
 
 router = APIRouter(prefix="/api", tags=["alerts"])
 
@@ -57,7 +51,7 @@ def estimate(
 ) -> EstimateShown:
     """Say how many devices this alert would reach, exactly up to 200,000."""
     draft = (body or AlertBody()).read()
-    found = alerting.estimate(work, story_id, draft, settings.providers)
+    found = alert_actions.estimate(work, story_id, draft, settings.providers)
     return EstimateShown(
         devices=found.devices, by_provider=dict(found.by_provider), exact=found.exact
     )
@@ -76,7 +70,7 @@ def send(
     asked = body or AlertBody()
 
     def act() -> Accepted:
-        alert = alerting.send_alert(work, story_id, asked.read(), caller)
+        alert = alert_actions.send_alert(work, story_id, asked.read(), caller)
         return accepted(alert, settings.public_url)
 
     return _once(work, caller, f"POST /api/stories/{story_id}/alerts", key, asked, act)
@@ -119,7 +113,7 @@ def device(work: WorkDep, _: Editor, alert_id: Id, device_id: Id) -> FateShown:
     alert = alerts.get(work.session, alert_id)
     if alert is None:
         raise NotFound("There is no such alert.")
-    fate = ledger.fate_of(work.session, alert, device_id)
+    fate = reports.fate_of(work.session, alert, device_id)
     if fate is None:
         raise NotFound("This device is not in the alert's audience.")
     return FateShown(
@@ -134,14 +128,14 @@ def device(work: WorkDep, _: Editor, alert_id: Id, device_id: Id) -> FateShown:
 @router.post("/alerts/{alert_id}/stop")
 def stop(work: WorkDep, settings: SettingsDep, caller: Editor, alert_id: Id) -> AlertShown:
     """Stop an alert at once; what has not left yet is cancelled by name within a second or so."""
-    alerting.stop(work, alert_id, caller)
+    alert_actions.stop(work, alert_id, caller)
     return shown(_report(work, alert_id), settings.public_url)
 
 
 @router.post("/alerts/{alert_id}/replay")
 def replay(work: WorkDep, settings: SettingsDep, caller: Editor, alert_id: Id) -> Replayed:
     """Push what was buried again, under the same delivery ids."""
-    devices = alerting.replay(work, alert_id, caller)
+    devices = alert_actions.replay(work, alert_id, caller)
     alert = _report(work, alert_id).alert
     return Replayed(devices=devices, **dict(accepted(alert, settings.public_url)))
 
@@ -158,7 +152,7 @@ def withdraw(
     """Stop an alert and replace it, without a sound, on the devices that have it."""
 
     def act() -> Accepted:
-        alert = alerting.withdraw(work, alert_id, body.read(), caller)
+        alert = alert_actions.withdraw(work, alert_id, body.read(), caller)
         return accepted(alert, settings.public_url)
 
     return _once(work, caller, f"POST /api/alerts/{alert_id}/withdraw", key, body, act)

@@ -5,12 +5,22 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from service import alerting
-from service.api.dependencies import Closed, Cursor, Id, Limit, Line, Listing, Moment, WorkDep, page
-from service.auth import require
+from service.actions import alerts as alert_actions
 from service.domain.people import Caller, Scope
-from service.store import dead_letters
-from service.store.dead_letters import DeadLetter, Filter
+from service.http.auth import require
+from service.http.dependencies import (
+    Closed,
+    Cursor,
+    Id,
+    Limit,
+    Line,
+    Listing,
+    Moment,
+    WorkDep,
+    page,
+)
+from service.store.deliveries import dead_letters
+from service.store.deliveries.dead_letters import DeadLetter, Filter
 
 router = APIRouter(prefix="/api/admin/dead-letters", tags=["admin"])
 
@@ -77,7 +87,7 @@ def replay(work: WorkDep, caller: Admin, body: ReplayBody) -> Replayed:
         provider=body.provider,
         reason=body.reason,
     )
-    return Replayed(devices=alerting.replay(work, which, caller))
+    return Replayed(devices=alert_actions.replay(work, which, caller))
 
 
 def _shown(letter: DeadLetter) -> DeadLetterShown:

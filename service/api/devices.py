@@ -5,8 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from service import readership
-from service.api.dependencies import (
+from service.actions import readers as reader_actions
+from service.domain.device import Registration
+from service.http.auth import CurrentReader
+from service.http.dependencies import (
     Closed,
     Cursor,
     Id,
@@ -17,9 +19,7 @@ from service.api.dependencies import (
     WorkDep,
     page,
 )
-from service.auth import CurrentReader
-from service.domain.device import Registration
-from service.store import devices
+from service.store.readers import devices
 
 router = APIRouter(prefix="/api/me/devices", tags=["readers"])
 
@@ -80,7 +80,7 @@ def register(
 
     At most 16 are kept; the 17th evicts the oldest registration.
     """
-    device, is_new = readership.register_device(work, reader, body.read())
+    device, is_new = reader_actions.register_device(work, reader, body.read())
     response.status_code = 201 if is_new else 200
     return DeviceId(id=device.id)
 
@@ -107,4 +107,4 @@ def listed(
 @router.delete("/{device_id}", status_code=204)
 def remove(work: WorkDep, reader: CurrentReader, device_id: Id) -> None:
     """Take a device out; nothing is pushed to it any more."""
-    readership.remove_device(work, reader, device_id)
+    reader_actions.remove_device(work, reader, device_id)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.alert_shapes import shown
 from service.domain.errors import NotFound, Unavailable
-from service.store import alerts
+from service.store.alerts import alerts
 from service.store.session import transaction
 
 log = structlog.get_logger()

@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.api.dependencies import RedisDep, SettingsDep
-from service.api.metrics import gauges_now
-from service.api.problems import KINDS, problem
 from service.domain.errors import Unavailable
-from service.store import gauges, migrate
+from service.http.dependencies import RedisDep, SettingsDep
+from service.http.metrics import gauges_now
+from service.http.problems import KINDS, problem
+from service.store import migrate
+from service.store.operations import gauges
 from service.store.session import transaction
 
 router = APIRouter(tags=["health"])

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service import readership
-from service.api.dependencies import Closed, Id, Line, Moment, RegistrationsLimited, WorkDep
-from service.auth import CurrentReader
+from service.actions import readers as reader_actions
 from service.domain.people import QuietHours, Reader
 from service.domain.subscription import Urgency
-from service.store import devices
+from service.http.auth import CurrentReader
+from service.http.dependencies import Closed, Id, Line, Moment, RegistrationsLimited, WorkDep
+from service.store.readers import devices
 
 router = APIRouter(prefix="/api", tags=["readers"])
 NO_STORE = {"Cache-Control": "no-store"}
@@ -47,9 +47,9 @@ class ReaderChange(Closed):
     timezone: Timezone = ""
     quiet_hours: QuietHoursBody | None = None
 
-    def wishes(self) -> readership.Wishes:
+    def wishes(self) -> reader_actions.Wishes:
         """Return what was said, and nothing that was left out."""
-        wishes: readership.Wishes = {}
+        wishes: reader_actions.Wishes = {}
         if "language" in self.model_fields_set:
             wishes["language"] = self.language
         if "timezone" in self.model_fields_set:
@@ -128,7 +128,9 @@ def register_reader(work: WorkDep, response: Response, body: NewReader | None = 
     """Become a reader: the answer holds the token that all other calls of a reader need."""
     asked = body or NewReader()
     quiet_hours = asked.quiet_hours.read() if asked.quiet_hours else None
-    reader, token = readership.register_reader(work, asked.language, asked.timezone, quiet_hours)
+    reader, token = reader_actions.register_reader(
+        work, asked.language, asked.timezone, quiet_hours
+    )
     response.headers.update(NO_STORE)
     return NewToken(id=reader.id, token=token)
 
@@ -143,19 +145,19 @@ def show(reader: CurrentReader, response: Response) -> ReaderShown:
 @router.patch("/me")
 def change(work: WorkDep, reader: CurrentReader, body: ReaderChange) -> ReaderShown:
     """Change what is given and leave the rest."""
-    return ReaderShown(**_shown(readership.change(work, reader, body.wishes())))
+    return ReaderShown(**_shown(reader_actions.change(work, reader, body.wishes())))
 
 
 @router.delete("/me", status_code=204)
 def erase(work: WorkDep, reader: CurrentReader) -> None:
     """Erase the reader with its devices and subscriptions; the token is worth nothing more."""
-    readership.erase(work, reader)
+    reader_actions.erase(work, reader)
 
 
 @router.get("/me/export")
 def export(work: WorkDep, reader: CurrentReader, response: Response) -> ReaderKept:
     """Hand out all that is kept of the reader, addresses included."""
-    kept = readership.export(work, reader)
+    kept = reader_actions.export(work, reader)
     response.headers.update(NO_STORE)
     return ReaderKept(
         **_shown(kept.reader.reader),

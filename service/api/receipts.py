@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from service.api.dependencies import Closed, Line, SettingsDep, WorkDep
 from service.domain import receipt
-from service.store import receipts
-from service.store.receipts import Mark
+from service.http.dependencies import Closed, Line, SettingsDep, WorkDep
+from service.store.readers import receipts
+from service.store.readers.receipts import Mark
 
 router = APIRouter(prefix="/api/receipts", tags=["devices"])
 

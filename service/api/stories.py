@@ -5,8 +5,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field, StrictInt
 
-from service import newsroom
-from service.api.dependencies import (
+from service.actions import stories as story_actions
+from service.actions.stories import Incoming
+from service.domain.errors import NotFound
+from service.domain.people import Caller, Scope
+from service.domain.story import Outcome, Story, StoryState, StoryText, readable
+from service.domain.topic import parse_path
+from service.http.auth import require
+from service.http.dependencies import (
     Closed,
     Cursor,
     Id,
@@ -16,13 +22,7 @@ from service.api.dependencies import (
     SettingsDep,
     WorkDep,
 )
-from service.auth import require
-from service.domain.errors import NotFound
-from service.domain.people import Caller, Scope
-from service.domain.story import Outcome, Story, StoryState, StoryText, readable
-from service.domain.topic import parse_path
-from service.newsroom import Incoming
-from service.store import stories
+from service.store.stories import stories
 
 router = APIRouter(prefix="/api/stories", tags=["stories"])
 Writer = Annotated[Caller, require(Scope.STORIES_WRITE)]
@@ -147,7 +147,7 @@ def take_in(
     A story is known by its `source_uri`. A lower version, or the same one with other text, is
     ignored; without a version a different text is the next one. Unknown topics are created.
     """
-    ingested = newsroom.ingest(work, sent.incoming(), caller)
+    ingested = story_actions.ingest(work, sent.incoming(), caller)
     if ingested.outcome is not Outcome.CREATED:
         response.status_code = status.HTTP_200_OK
     story = ingested.story
@@ -197,7 +197,7 @@ def read_next(
 @router.post("/{story_id}/retract")
 def retract(story_id: Id, work: WorkDep, settings: SettingsDep, caller: Writer) -> StoryOut:
     """Take a story back: its page is gone, its scheduled and running alerts stop."""
-    return _whole(newsroom.retract(work, story_id, caller), settings.public_url)
+    return _whole(story_actions.retract(work, story_id, caller), settings.public_url)
 
 
 def _public(work: WorkDep, story_id: int) -> Story:

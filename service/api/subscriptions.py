@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from service import readership
-from service.api.dependencies import Closed, Cursor, Limit, Listing, Moment, WorkDep, page
-from service.auth import CurrentReader
+from service.actions import readers as reader_actions
 from service.domain.subscription import Subscription, Urgency
-from service.store import subscriptions
+from service.http.auth import CurrentReader
+from service.http.dependencies import Closed, Cursor, Limit, Listing, Moment, WorkDep, page
+from service.store.readers import subscriptions
 
 router = APIRouter(prefix="/api/me/subscriptions", tags=["readers"])
 
@@ -39,7 +39,7 @@ def listed(
 @router.get("/{topic:path}")
 def show(work: WorkDep, reader: CurrentReader, topic: str) -> SubscriptionShown:
     """Show one subscription; 404 when the reader does not follow the topic."""
-    return _shown(readership.subscription_to(work, reader, topic))
+    return _shown(reader_actions.subscription_to(work, reader, topic))
 
 
 @router.put(
@@ -54,7 +54,7 @@ def follow(
 ) -> SubscriptionShown:
     """Follow a topic, and with it all below it, or follow it on other terms."""
     terms = body or Terms()
-    subscription, is_new = readership.follow(
+    subscription, is_new = reader_actions.follow(
         work, reader, topic, terms.least_urgency, terms.muted_until
     )
     response.status_code = 201 if is_new else 200
@@ -64,7 +64,7 @@ def follow(
 @router.delete("/{topic:path}", status_code=204)
 def unfollow(work: WorkDep, reader: CurrentReader, topic: str) -> None:
     """Stop following a topic; 404 only when there is no such topic."""
-    readership.unfollow(work, reader, topic)
+    reader_actions.unfollow(work, reader, topic)
 
 
 def _shown(subscription: Subscription) -> SubscriptionShown:

@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Response, status
 from pydantic import BaseModel, Field
 
-from service import copydesk
-from service.api.dependencies import Closed, Cursor, Limit, Listing, WorkDep
-from service.auth import require
+from service.actions import story_text
 from service.domain.people import Caller, Scope
 from service.domain.topic import Topic, parse_path
-from service.store import audit, topics
+from service.http.auth import require
+from service.http.dependencies import Closed, Cursor, Limit, Listing, WorkDep
+from service.store.staff import audit
+from service.store.stories import topics
 
 router = APIRouter(prefix="/api/topics", tags=["topics"])
 Admin = Annotated[Caller, require(Scope.ADMIN)]
@@ -50,7 +51,7 @@ def listed(work: WorkDep, cursor: Cursor = None, limit: Limit = 50) -> Listing[T
 def add(sent: TopicIn, work: WorkDep, caller: Admin, response: Response) -> TopicOut:
     """Make a topic with all above it: 201; or name one that exists: 200."""
     path = parse_path(sent.path, "path")
-    words = copydesk.plain_line(sent.label or "", "label", MAX_LABEL)
+    words = story_text.plain_line(sent.label or "", "label", MAX_LABEL)
     known = path in topics.by_paths(work.session, [path])
     topics.ensure(work.session, [path])
     if words:

@@ -8,8 +8,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from service.commands.calling import Api, Key, Url, api
-from service.commands.telling import on_terminal, print_table, say
+from service.commands.api_client import Api, Key, Url, api
+from service.commands.output import on_terminal, print_table, say
 
 LOOK_EVERY_S = 0.5
 STATES = ("planned", "pending", "retrying", "accepted", "gone", "expired", "buried", "cancelled")

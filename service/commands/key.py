@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from service.commands import edge
-from service.commands.telling import Failed, print_table, say
+from service.commands import store_access
+from service.commands.output import Failed, print_table, say
 from service.domain.people import ApiKey, Scope
-from service.store import audit, people
+from service.store.staff import accounts, audit
 
 app = typer.Typer(help="The keys of machines that call the API.", no_args_is_help=True)
 
@@ -19,28 +19,30 @@ def add(
     scope: Annotated[list[Scope], typer.Option(help="What it may do; give it several times.")],
 ) -> None:
     """Make a key and print its secret, once."""
-    with edge.one_transaction() as session:
-        key, secret = people.add_key(session, name, scope)
-        audit.write(session, edge.WHO, "add", f"key:{key.id}", name=name, scopes=sorted(scope))
+    with store_access.one_transaction() as session:
+        key, secret = accounts.add_key(session, name, scope)
+        audit.write(
+            session, store_access.WHO, "add", f"key:{key.id}", name=name, scopes=sorted(scope)
+        )
     say(f"Key {key.id} ({key.name}): {secret}")
 
 
 @app.command("list")
 def list_() -> None:
     """List the keys, the newest first; their secrets cannot be shown again."""
-    with edge.one_transaction() as session:
-        rows = [_row(key) for key in people.list_keys(session)]
+    with store_access.one_transaction() as session:
+        rows = [_row(key) for key in accounts.list_keys(session)]
     print_table(("Id", "Name", "Begins with", "Scopes", "Last used", "State"), rows)
 
 
 @app.command()
 def revoke(key_id: Annotated[int, typer.Argument(metavar="ID", help="As listed.")]) -> None:
     """End a key for good."""
-    with edge.one_transaction() as session:
-        if people.find_key(session, key_id) is None:
+    with store_access.one_transaction() as session:
+        if accounts.find_key(session, key_id) is None:
             raise Failed(f"there is no key {key_id}")
-        key = people.revoke_key(session, key_id, datetime.now(UTC))
-        audit.write(session, edge.WHO, "revoke", f"key:{key.id}")
+        key = accounts.revoke_key(session, key_id, datetime.now(UTC))
+        audit.write(session, store_access.WHO, "revoke", f"key:{key.id}")
     say(f"Key {key.id} ({key.name}) is revoked.")
 
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from service import demo_data
-from service.commands import edge
-from service.commands.telling import Failed, progress, say
-from service.store import seeding
+from service.commands import store_access
+from service.commands.output import Failed, progress, say
+from service.demo import contents
+from service.store.readers import seeding
 
 MOST_COMPLAINTS = 100
 
@@ -29,13 +29,13 @@ def seed(
     ] = None,
 ) -> None:
     """Make readers with devices and subscriptions; the same command again adds nothing."""
-    url = edge.settings().database_url
+    url = store_access.settings().database_url
     mix = seeding.Mix(
         devices_per_reader=devices,
         topics_per_reader=topics,
-        browsers=demo_data.browsers(standins.rstrip("/")) if standins else None,
+        browsers=contents.browsers(standins.rstrip("/")) if standins else None,
     )
-    with edge.store(), progress("Readers", readers) as tell:
+    with store_access.store(), progress("Readers", readers) as tell:
         added = seeding.seed(url, readers=readers, mix=mix, seed=dice, progress=tell)
     say(f"{added:,} readers added.")
 
@@ -49,9 +49,9 @@ def import_(
     {"provider", "address", "keys"?, "topics"?, "language"?, "timezone"?, "locale"?}: a known
     address renews its device, so a file may be read again. A wrong line is named and left out.
     """
-    from service import importing  # noqa: PLC0415 - half a second that no other command needs
+    from service.commands import reader_import  # noqa: PLC0415 - half a second that no other command needs
 
-    edge.settings()
+    store_access.settings()
     shown = 0
 
     def complain(line: int, why: str) -> None:
@@ -61,8 +61,8 @@ def import_(
             say(f"line {line}: {why}")
 
     size = file.stat().st_size
-    with edge.store() as engine, file.open("rb") as lines, progress("Bytes", size) as tell:
-        tally = importing.import_readers(
+    with store_access.store() as engine, file.open("rb") as lines, progress("Bytes", size) as tell:
+        tally = reader_import.import_readers(
             engine, lines, progress=lambda so_far: tell(so_far.size), complain=complain
         )
     say(f"{tally.added:,} readers added, {tally.renewed:,} renewed.")

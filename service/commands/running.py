@@ -8,15 +8,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from service import programs
-from service.children import Child, ChildFailed
-from service.commands import edge
-from service.commands.telling import Failed, progress, say
-from service.demo import Demo, DemoFailed, Wishes
-from service.embedded import AlreadyRunning
-from service.programs import Program
+from service.commands import store_access
+from service.commands.output import Failed, progress, say
+from service.demo import programs
+from service.demo.child_processes import Child, ChildFailed
+from service.demo.programs import Program
+from service.demo.servers import AlreadyRunning
+from service.demo.supervisor import Stop, Supervisor, stop_all, stoppable
+from service.demo.system import Demo, DemoFailed, Wishes
 from service.store import migrate as migrations
-from service.supervision import Stop, Supervisor, stop_all, stoppable
 
 Folder = Annotated[Path, typer.Option("--data", envvar="DATA", help="Where its files are kept.")]
 DEFAULT_FOLDER = Path(".newszop")
@@ -49,7 +49,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
 ) -> None:
     """Serve the site and the API."""
-    edge.checked_settings()
+    store_access.checked_settings()
     become(programs.service(host, port, workers=workers))
 
 
@@ -62,7 +62,7 @@ def work(
     ] = 1,
 ) -> None:
     """Run the workers: one for breaking alerts only, one for everything."""
-    edge.checked_settings()
+    store_access.checked_settings()
     environment = programs.environment(programs.given())
     several = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
     children = [Child(each.name, each.command, environment=environment) for each in several]
@@ -79,14 +79,14 @@ def work(
 
 def sweep() -> None:
     """Send `sweep` every second, which finds what was lost, due or overdue. Run it once."""
-    edge.settings()
+    store_access.settings()
     become(programs.beat())
 
 
 def migrate() -> None:
     """Bring the database to the present schema; harmless when it is there."""
-    with edge.store():
-        migrations.migrate(edge.settings().database_url)
+    with store_access.store():
+        migrations.migrate(store_access.settings().database_url)
     say("The database has the present schema.")
 
 

@@ -8,8 +8,8 @@ import typer
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from service import platforms
-from service.commands.telling import print_table, say
+from service import provider_door
+from service.commands.output import print_table, say
 from service.settings import Settings, variable
 
 
@@ -29,7 +29,7 @@ class Knob:
 
 def knobs() -> list[Knob]:
     """Return every setting: the service's, then each provider's."""
-    classes: list[type[BaseSettings]] = [Settings, *platforms.settings_classes().values()]
+    classes: list[type[BaseSettings]] = [Settings, *provider_door.settings_classes().values()]
     return [knob for cls in classes for knob in _knobs_of(cls)]
 
 

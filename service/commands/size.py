@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from service import sizing
-from service.commands.telling import Failed, print_table, say
+from service.commands import sizing
+from service.commands.output import Failed, print_table, say
 
 COSTS = sizing.Costs()
 WISH = sizing.Wish(devices=1, seconds=1)

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from sqlmodel import Session
 
-from service.commands import edge
-from service.commands.telling import Failed, print_table, say
+from service.commands import store_access
+from service.commands.output import Failed, print_table, say
 from service.domain.people import Role, Staff
-from service.store import audit, people
+from service.store.staff import accounts, audit
 
 app = typer.Typer(help="Members of the newsroom: who may sign in.", no_args_is_help=True)
 Email = Annotated[str, typer.Argument(help="E-mail address they sign in with.")]
@@ -25,19 +25,19 @@ def add(
 ) -> None:
     """Add somebody and print their password, once."""
     password = _password(ask=ask)
-    with edge.one_transaction() as session:
-        person = people.add_staff(session, email, password, role)
-        audit.write(session, edge.WHO, "add", f"staff:{person.id}", role=role)
+    with store_access.one_transaction() as session:
+        person = accounts.add_staff(session, email, password, role)
+        audit.write(session, store_access.WHO, "add", f"staff:{person.id}", role=role)
     say(f"{person.email} is {role}." + ("" if ask else f" Password: {password}"))
 
 
 @app.command("list")
 def list_() -> None:
     """List everybody."""
-    with edge.one_transaction() as session:
+    with store_access.one_transaction() as session:
         rows = [
             (person.email, person.role, "disabled" if person.disabled else "active")
-            for person in people.list_staff(session)
+            for person in accounts.list_staff(session)
         ]
     print_table(("E-mail", "Role", "State"), rows)
 
@@ -45,10 +45,10 @@ def list_() -> None:
 @app.command()
 def disable(email: Email) -> None:
     """Shut somebody out at once; what they did keeps their name."""
-    with edge.one_transaction() as session:
+    with store_access.one_transaction() as session:
         person = _find(session, email)
-        people.disable(session, person.id, datetime.now(UTC))
-        audit.write(session, edge.WHO, "disable", f"staff:{person.id}")
+        accounts.disable(session, person.id, datetime.now(UTC))
+        audit.write(session, store_access.WHO, "disable", f"staff:{person.id}")
     say(f"{person.email} can no longer sign in.")
 
 
@@ -56,11 +56,11 @@ def disable(email: Email) -> None:
 def reset(email: Email, ask: Ask = False) -> None:
     """Give somebody a new password and sign them out everywhere; let a disabled one in."""
     password = _password(ask=ask)
-    with edge.one_transaction() as session:
+    with store_access.one_transaction() as session:
         person = _find(session, email)
-        people.set_password(session, person.id, password)
-        people.enable(session, person.id)
-        audit.write(session, edge.WHO, "reset", f"staff:{person.id}")
+        accounts.set_password(session, person.id, password)
+        accounts.enable(session, person.id)
+        audit.write(session, store_access.WHO, "reset", f"staff:{person.id}")
     say(f"{person.email} has a new password." + ("" if ask else f" Password: {password}"))
 
 
@@ -72,7 +72,7 @@ def _password(*, ask: bool) -> str:
 
 
 def _find(session: Session, email: str) -> Staff:
-    person = people.find_staff(session, email)
+    person = accounts.find_staff(session, email)
     if person is None:
         raise Failed(f"{email} is no member of staff")
     return person

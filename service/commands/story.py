@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from service.commands.alert import watch_to_the_end
-from service.commands.calling import Key, Url, api
-from service.commands.telling import Failed, say
+from service.commands.api_client import Key, Url, api
+from service.commands.output import Failed, say
 
 app = typer.Typer(help="Stories from a shell.", no_args_is_help=True)
 

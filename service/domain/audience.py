@@ -1,4 +1,4 @@
-"""Who is in an alert's audience. The same rule stands in SQL in `service.store.audience`.
+"""Who is in an alert's audience. The same rule stands in SQL in `service.store.readers.audience`.
 
 A property test holds the two together on real Postgres.
 """

@@ -1,4 +1,4 @@
-"""Every refusal the product knows, HTTP-free; `service.api.problems` gives each its status.
+"""Every refusal the product knows, HTTP-free; `service.http.problems` gives each its status.
 
 Refusal
 ├── Invalid            a field of the request is wrong: names the field

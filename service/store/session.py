@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, create_engine, exc
 from sqlmodel import Session
 
-from service.store import pulse
+from service.store import liveness
 
 DATABASE_AWAY = (exc.OperationalError, exc.InternalError, exc.InterfaceError, exc.TimeoutError)
 """What is raised while Postgres is away, restarts or takes no writes: worth another try."""
@@ -42,7 +42,7 @@ def open_engine(url: str, *, pool_size: int = 8, name: str = "newszop") -> Engin
             "keepalives_count": 3,
         },
     )
-    pulse.listen(engine)
+    liveness.listen(engine)
     return engine
 
 

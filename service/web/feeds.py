@@ -8,18 +8,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
 
-from service.api.seats import in_a_seat
 from service.domain import topic as topic_paths
 from service.domain.errors import NotFound
 from service.domain.story import Story
 from service.domain.topic import Topic
+from service.http.admission import in_a_seat
 from service.settings import Settings
-from service.store import stories, topics
 from service.store.session import transaction
-from service.web import reading
-from service.web.hot import HotPages, Text
+from service.store.stories import stories, topics
+from service.web import lookups
+from service.web.formatting import iso
+from service.web.page_cache import HotPages, Text
 from service.web.rendering import renderer
-from service.web.wording import iso
 
 router = APIRouter()
 ITEMS = 50
@@ -36,7 +36,7 @@ async def rss(request: Request, topic: _Topic = None) -> Response:
     def make(session: Session) -> Text:
         found, about = _newest(session, topic)
         text = renderer(request).text(
-            "feed.xml", stories=found, topic=about, labels=reading.labels(session, found)
+            "feed.xml", stories=found, topic=about, labels=lookups.labels(session, found)
         )
         return Text.of(text, "application/rss+xml")
 
@@ -49,7 +49,7 @@ async def json_feed(request: Request, topic: _Topic = None) -> Response:
 
     def make(session: Session) -> Text:
         found, about = _newest(session, topic)
-        labels = reading.labels(session, found)
+        labels = lookups.labels(session, found)
         feed = _feed(request.app.state.settings, found, about, labels)
         return Text.of(json.dumps(feed, ensure_ascii=False), "application/feed+json")
 

@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from service.api.dependencies import SettingsDep
+from service.http.dependencies import SettingsDep
 from service.web.rendering import STATIC, render, renderer, static_build
 
 router = APIRouter()

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from service.domain.people import Role, Staff
 from service.domain.subscription import Urgency
 from service.settings import Settings
-from service.web import guards, wording
+from service.web import form_guards, formatting
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -83,7 +83,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.env.filters.update(wording.FILTERS)
+        self.env.filters.update(formatting.FILTERS)
         self.env.globals.update(
             settings=settings,
             static=static_url,
@@ -101,10 +101,10 @@ class Renderer:
         """Return a whole page as the visitor of `request` may see it."""
         staff: Staff | None = getattr(request.state, "staff", None)
         context.setdefault("staff", staff)
-        context.setdefault("csrf", guards.csrf_of(request) if staff else "")
+        context.setdefault("csrf", form_guards.csrf_of(request) if staff else "")
         context.setdefault("path", request.url.path)
         context.setdefault("sections", ())
-        context.setdefault("said", guards.said(request))
+        context.setdefault("said", form_guards.said(request))
         return self.text(template, **context)
 
 
@@ -120,9 +120,9 @@ def render(
     """Answer with a page; it is nobody else's unless `cache` says so."""
     html = renderer(request).page(request, template, **context)
     answer = HTMLResponse(html, status, {"Cache-Control": cache, **SECURITY_HEADERS})
-    if cache == PRIVATE and guards.SAID_COOKIE in request.cookies:
+    if cache == PRIVATE and form_guards.SAID_COOKIE in request.cookies:
         for path in ("/", "/me"):
-            answer.delete_cookie(guards.SAID_COOKIE, path=path)
+            answer.delete_cookie(form_guards.SAID_COOKIE, path=path)
     return answer
 
 

@@ -4,43 +4,35 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Mount
 
-from service.web import (
+from service.web import feeds, files, page_cache, visitors
+from service.web.admin import control, phones, staff_pages, topic_pages
+from service.web.newsroom import (
     account,
-    alerts,
-    control,
+    alert_pages,
     desk,
-    devices,
-    editor,
-    feeds,
-    files,
-    hot,
     login,
     own_devices,
-    pages,
-    people,
-    phones,
-    reader,
     send_push,
-    topics,
-    visitors,
+    story_editor,
 )
+from service.web.readers import browser_devices, public_pages, reader_pages
 from service.web.rendering import STATIC, Renderer, error_page
 
 _ROUTERS = (
-    pages.router,
+    public_pages.router,
     feeds.router,
     files.router,
-    reader.router,
-    devices.router,
+    reader_pages.router,
+    browser_devices.router,
     login.router,
     desk.router,
-    editor.router,
+    story_editor.router,
     send_push.router,
     own_devices.router,
-    alerts.router,
+    alert_pages.router,
     control.router,
-    people.router,
-    topics.router,
+    staff_pages.router,
+    topic_pages.router,
     account.router,
 )
 
@@ -49,7 +41,7 @@ def mount(app: FastAPI) -> None:
     """Give the application its pages, their files, and a page for every refusal."""
     app.state.renderer = Renderer(app.state.settings)
     app.state.error_page = error_page
-    app.state.hot_pages = hot.HotPages()
+    app.state.hot_pages = page_cache.HotPages()
     for router in _ROUTERS:
         app.include_router(router, include_in_schema=False)
     if app.state.settings.demo:

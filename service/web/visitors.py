@@ -10,15 +10,15 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Request, Response
 
-from service import readership
-from service.api.dependencies import WorkDep, limit_registrations
-from service.auth import STAFF_COOKIE, caller_of_staff, hash_token, staff_from_cookie
+from service.actions import readers as reader_actions
 from service.domain.errors import Forbidden
 from service.domain.people import Caller, Reader, Role, Staff
+from service.http.auth import STAFF_COOKIE, caller_of_staff, hash_token, staff_from_cookie
+from service.http.dependencies import WorkDep, limit_registrations
 from service.outbox import Work
 from service.settings import Settings
-from service.store import readers
-from service.web import guards
+from service.store.readers import readers
+from service.web import form_guards
 
 READER_COOKIE = "newszop_reader"
 READER_PATH = "/me"
@@ -68,7 +68,7 @@ Admin = Annotated[Staff, Depends(_admin)]
 
 
 async def _form_token(request: Request) -> str:
-    sent = (await request.form()).get(guards.CSRF_FIELD, "")
+    sent = (await request.form()).get(form_guards.CSRF_FIELD, "")
     return sent if isinstance(sent, str) else ""
 
 
@@ -76,12 +76,12 @@ _FormToken = Annotated[str, Depends(_form_token)]
 
 
 def _editor_acting(request: Request, staff: Editor, token: _FormToken) -> Caller:
-    guards.check_csrf(request, token)
+    form_guards.check_csrf(request, token)
     return caller_of_staff(staff)
 
 
 def _admin_acting(request: Request, staff: Admin, token: _FormToken) -> Caller:
-    guards.check_csrf(request, token)
+    form_guards.check_csrf(request, token)
     return caller_of_staff(staff)
 
 
@@ -90,7 +90,7 @@ EditorActing = Annotated[Caller, Depends(_editor_acting)]
 AdminActing = Annotated[Caller, Depends(_admin_acting)]
 """An admin who sends one of our forms."""
 
-FromOurPages = Depends(guards.check_origin)
+FromOurPages = Depends(form_guards.check_origin)
 """Refuses requests of other sites: what guards readers' forms."""
 
 
@@ -114,7 +114,7 @@ def ensure_reader(
     if known is not None:
         return known, None
     limit_registrations(request, request.app.state.settings)
-    return readership.register_reader(work, language, timezone)
+    return reader_actions.register_reader(work, language, timezone)
 
 
 def remember(request: Request, response: Response, token: str | None) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 from service.app import create_app
 from service.domain.people import Role, Scope, Staff
 from service.settings import Settings
-from service.store import people
 from service.store.session import transaction
+from service.store.staff import accounts
 from tests.credentials import provider_environment
 
 PASSWORD = "correct horse battery staple"
@@ -47,7 +47,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 def make_key(engine: Engine) -> Callable[..., str]:
     def make(*scopes: Scope, name: str = "a key") -> str:
         with transaction(engine) as session:
-            return people.add_key(session, name, scopes)[1]
+            return accounts.add_key(session, name, scopes)[1]
 
     return make
 
@@ -85,7 +85,7 @@ def as_ingester(ingester_key: str) -> dict[str, str]:
 @pytest.fixture
 def editor(engine: Engine) -> Staff:
     with transaction(engine) as session:
-        return people.add_staff(session, "editor@news.example", PASSWORD, Role.EDITOR)
+        return accounts.add_staff(session, "editor@news.example", PASSWORD, Role.EDITOR)
 
 
 @pytest.fixture

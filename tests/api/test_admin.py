@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from service.domain.delivery import State
-from service.store import gauges, heartbeats, holds
+from service.store.operations import gauges, heartbeats, holds
 from tests.builders import a_batch, a_story, an_alert
 
 ADMIN_CALLS = [

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from service import programs
 from service.api import events
+from service.demo import programs
 from service.domain.delivery import State
 from service.domain.errors import NotFound, Unavailable
 from service.store.session import transaction

@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from service import outbox
 from service.domain.delivery import State
-from service.store import audience, dead_letters
+from service.store.deliveries import dead_letters
+from service.store.readers import audience
 from service.store.session import transaction
 from tests import builders as a
 

@@ -3,10 +3,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from service import auth
 from service.domain.people import Scope
-from service.store import people
+from service.http import auth
 from service.store.session import transaction
+from service.store.staff import accounts
 
 STORY = {"headline": "h", "body": "b"}
 
@@ -65,8 +65,8 @@ def test_a_revoked_key_ends_within_seconds(client, engine, make_key, monkeypatch
     headers = {"Authorization": f"Bearer {secret}"}
     assert client.get("/api/admin/queues", headers=headers).status_code == 200
     with transaction(engine) as session:
-        key = people.key_of(session, secret)
-        people.revoke_key(session, key.id, datetime.now(UTC))
+        key = accounts.key_of(session, secret)
+        accounts.revoke_key(session, key.id, datetime.now(UTC))
     monkeypatch.setattr(auth.time, "monotonic", lambda: 1e12)
     assert client.get("/api/admin/queues", headers=headers).status_code == 401
 
@@ -83,7 +83,7 @@ def test_a_key_that_is_used_says_when(client, engine, make_key):
 @pytest.fixture
 def cookie(engine, editor):
     with transaction(engine) as session:
-        token = people.open_session(session, editor.id, datetime.now(UTC), timedelta(hours=1))
+        token = accounts.open_session(session, editor.id, datetime.now(UTC), timedelta(hours=1))
     return {"Cookie": f"newszop_staff={token}"}
 
 
@@ -94,7 +94,7 @@ def test_the_staff_cookie_opens_get_calls_and_nothing_else(client, cookie):
 
 def test_a_closed_session_opens_nothing(client, engine, editor, cookie):
     with transaction(engine) as session:
-        people.close_sessions_of(session, editor.id)
+        accounts.close_sessions_of(session, editor.id)
     assert client.get("/api/admin/audit", headers=cookie).status_code == 401
 
 

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import text
 
-from workers.forms import base64url
+from workers.provider_kit.encoding import base64url
 
 pytestmark = pytest.mark.usefixtures("providers")
 

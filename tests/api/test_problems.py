@@ -6,8 +6,8 @@ from fastapi.responses import HTMLResponse
 from fastapi.testclient import TestClient
 from sqlalchemy import exc as sql
 
-from service.api import limits, problems
 from service.domain import errors
+from service.http import body_limit, problems
 
 REFUSALS = [
     cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.Refusal)
@@ -135,7 +135,7 @@ def test_an_unknown_address_and_an_unfit_method_are_problems(client):
 def test_a_request_that_announces_too_much_is_refused_unread(client, as_ingester):
     answer = client.post(
         "/api/stories",
-        content=b" " * (limits.MAX_REQUEST_BYTES + 1),
+        content=b" " * (body_limit.MAX_REQUEST_BYTES + 1),
         headers=as_ingester | {"Content-Type": "application/json"},
     )
     assert answer.status_code == 413

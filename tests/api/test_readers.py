@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from service.domain.people import hash_token
 from service.logs import configure_logging
-from service.store import devices
+from service.store.readers import devices
 from tests.builders import a_topic
 
 NIGHT = {"from": "22:00", "to": "07:30"}

@@ -7,16 +7,16 @@ from contextlib import AsyncExitStack
 import anyio
 import pytest
 
-from service.api import seats
-from service.api.seats import Seats
 from service.domain.errors import Unavailable
+from service.http import admission
+from service.http.admission import Seats
 
 ALERT, DEVICE = "/api/stories/1/alerts", "/api/me/devices"
 
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(seats, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(admission, "PATIENCE_S", 0.05)
 
 
 async def take(room, held, *paths):
@@ -53,8 +53,8 @@ def test_whoever_was_turned_away_holds_no_seat(impatient):
 
 
 def test_a_full_room_turns_away_at_once(monkeypatch):
-    monkeypatch.setattr(seats, "WAITING_PER_SEAT", 2)
-    monkeypatch.setattr(seats, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(admission, "WAITING_PER_SEAT", 2)
+    monkeypatch.setattr(admission, "PATIENCE_S", 60.0)
 
     async def main():
         room = Seats(2)

@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy import text
 
-from service import readership
+from service.actions import readers as reader_actions
 from tests.builders import a_story, a_topic
 
 LATER = "2031-05-01T12:00:00+05:30"
@@ -173,7 +173,7 @@ def test_a_wrong_page_is_a_problem(client, as_reader, query, field):
 
 
 def test_a_reader_follows_so_many_topics_and_no_more(client, as_reader, put, monkeypatch):
-    monkeypatch.setattr(readership, "MAX_SUBSCRIPTIONS", 2)
+    monkeypatch.setattr(reader_actions, "MAX_SUBSCRIPTIONS", 2)
     assert put(as_reader, "sport").status_code == 201
     assert put(as_reader, "world").status_code == 201
     refused = put(as_reader, "sport/tennis")

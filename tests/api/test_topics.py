@@ -1,8 +1,8 @@
 import pytest
 from sqlalchemy import text
 
-from service.store import topics
 from service.store.session import transaction
+from service.store.stories import topics
 from tests.builders import a_follow, a_reader, a_topic
 
 

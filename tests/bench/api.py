@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import httpx
 from sqlalchemy import text
 
-from service import programs
-from service.embedded import free_port
+from service.demo import programs
+from service.demo.servers import free_port
 from service.store.session import transaction
 from tests.bench.report import Answer, Figure
 from tests.bench.rig import Rig, tell

@@ -14,8 +14,8 @@ from typing import Any
 import http_ece
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from service.demo_data import browsers
-from service.store.specimens import Browser
+from service.demo.contents import browsers
+from service.store.readers.sample_rows import Browser
 from tests.bench.pushes import a_message, a_target
 from tests.bench.report import Answer, Figure
 from tests.bench.rig import Rig, tell

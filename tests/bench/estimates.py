@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from service.domain.audience import Audience
 from service.domain.subscription import Urgency
-from service.store import audience
+from service.store.readers import audience
 from service.store.session import transaction
 from tests.bench.report import Answer, Figure
 from tests.bench.rig import Rig, tell

@@ -25,8 +25,8 @@ import httpx
 
 from tests.bench.gateway_clients import Run
 from tests.bench.pushes import Job, requests_of
+from workers.gateway.httpx.exchange import ask
 from workers.provider import Answer, find
-from workers.senders.httpx_ask import ask
 from workers.standins.process import Running, start
 
 REFERENCE = "plain CurlMulti loop"

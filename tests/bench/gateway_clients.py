@@ -17,7 +17,7 @@ import pycurl
 
 from service.settings import Settings
 from tests.bench.pushes import Job, requests_of
-from workers.gateway import open_gateway
+from workers.gateway.contract import open_gateway
 from workers.provider import Request
 
 

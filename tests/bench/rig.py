@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from service.demo_data import browsers
+from service.demo.contents import browsers
 from service.settings import Settings
-from service.store import seeding
+from service.store.readers import seeding
 from tests.bench.machine import Usage, usage
 from tests.bench.sending import Sent, Task
 from tests.system import ROOT, System

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 
 from service.outbox import Send
-from service.store import alerts
+from service.store.alerts import alerts
 from service.store.session import transaction
 from tests import builders as a
 from tests.bench.stages import StageClock, TimedGateway, put_clocks
 from workers import deliver, plan
-from workers.process import Process, open_process
+from workers.context import Process, open_process
 
 RUN_IN = 0.15
 """The first and the last part of a run, in which no window can be full, are left out."""

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from service.store import shards
-from workers import consequences, ledger, plan, supply
-from workers.process import Process
+from service.store.deliveries import shards
+from workers import plan
+from workers.context import Process
+from workers.delivery import claiming, flushing, outcomes
 
 OTHER = "rest"
 STAGES = ("plan", "fan-out", "load", "build", "send", "verdict", "flush", OTHER)
@@ -90,11 +91,11 @@ def put_clocks(process: Process, clock: StageClock | None) -> TimedGateway:
         for owner, name, stage in (
             (plan, "plan_alert", "plan"),
             (shards, "fan_out", "fan-out"),
-            (supply, "top_up", "load"),
-            (supply, "_pushes", "build"),
-            (supply, "_feed_lane", "build"),
-            (consequences, "read", "verdict"),
-            (ledger, "flush", "flush"),
+            (claiming, "top_up", "load"),
+            (claiming, "_pushes", "build"),
+            (claiming, "_feed_lane", "build"),
+            (outcomes, "read", "verdict"),
+            (flushing, "flush", "flush"),
         ):
             setattr(owner, name, clock.timed(stage, getattr(owner, name)))
     return gateway

@@ -10,14 +10,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from service import children
-from service.children import Child, ChildFailed
-from service.supervision import Stop, Supervisor, described, stop_all, stoppable
+from service.demo import child_processes
+from service.demo.child_processes import Child, ChildFailed
+from service.demo.supervisor import Stop, Supervisor, described, stop_all, stoppable
 
 PARENT = """
 import sys, time
 from pathlib import Path
-from service.children import Child
+from service.demo.child_processes import Child
 child = Child("sleeper", ["/bin/sleep", "60"], Path(sys.argv[1]))
 child.start()
 print(child.pid, flush=True)
@@ -71,7 +71,7 @@ def test_a_child_that_will_not_stop_is_ended_by_force(tmp_path):
 
 
 def test_a_log_is_cut_when_it_grows_too_long_and_the_child_writes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(children, "LOG_LIMIT", 1000)
+    monkeypatch.setattr(child_processes, "LOG_LIMIT", 1000)
     log = tmp_path / "script.log"
     child = shell("i=0; while :; do echo line $i; i=$((i+1)); sleep 0.01; done", log)
     child.start()

@@ -11,9 +11,9 @@ import typer.main
 from typer.testing import CliRunner
 
 from service.cli import app
-from service.commands.telling import Failed
-from service.store import people
+from service.commands.output import Failed
 from service.store.session import transaction
+from service.store.staff import accounts
 
 
 def commands(command=None, path=()):
@@ -56,7 +56,7 @@ def test_staff_come_and_go(newszop, engine):
 
     def signs_in(password: str) -> bool:
         with transaction(engine) as session:
-            found = people.authenticate(session, "ana@example.org", password, datetime.now(UTC))
+            found = accounts.authenticate(session, "ana@example.org", password, datetime.now(UTC))
             return found is not None
 
     said = newszop("staff", "add", "Ana@example.org", "--role", "admin")
@@ -78,7 +78,7 @@ def test_keys_are_made_listed_and_revoked(newszop, engine):
     said = newszop("key", "add", "agency", "--scope", "stories:write")
     secret = said.split()[-1]
     with transaction(engine) as session:
-        key = people.key_of(session, secret)
+        key = accounts.key_of(session, secret)
     assert key is not None
     assert key.scopes == {"stories:write"}
     listed = newszop("key", "list")
@@ -86,7 +86,7 @@ def test_keys_are_made_listed_and_revoked(newszop, engine):
     assert secret not in listed
     newszop("key", "revoke", str(key.id))
     with transaction(engine) as session:
-        assert people.key_of(session, secret) is None
+        assert accounts.key_of(session, secret) is None
 
 
 def test_what_commands_do_stands_in_the_audit_trail(newszop, session):
@@ -196,7 +196,7 @@ def test_calling_without_a_key_says_which_setting_is_missing(newszop, tmp_path):
 
 
 LONG_WORK = """
-from service.commands.telling import progress
+from service.commands.output import progress
 with progress("Readers", 1000) as tell:
     for done in range(0, 1001, 50):
         tell(done)

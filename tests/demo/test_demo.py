@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
-from service.commands.telling import Failed
-from service.embedded import free_port
+from service.commands.output import Failed
+from service.demo.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 NEWSZOP = (sys.executable, "-c", "from service.cli import main; main()")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from service import demo_settings
-from service.demo_settings import Standins
-from service.embedded import Embedded
+from service.demo import demo_settings
+from service.demo.demo_settings import Standins
+from service.demo.servers import Embedded
 
 
 @pytest.fixture

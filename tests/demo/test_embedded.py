@@ -12,12 +12,12 @@ import psycopg
 import pytest
 import redis
 
-from service.embedded import AlreadyRunning, Embedded, kept, temporary
-from service.embedded_postgres import may_enter
+from service.demo.postgres import may_enter
+from service.demo.servers import AlreadyRunning, Embedded, kept, temporary
 
 HOLDER = """
 import sys, time
-from service.embedded import Embedded
+from service.demo.servers import Embedded
 servers = Embedded(sys.argv[1], fast=True)
 servers.start()
 print(servers.postgres.child.pid, servers.redis.child.pid, servers.database_url, flush=True)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from service import sizing
 from service.cli import app
+from service.commands import sizing
 
 COSTS = sizing.Costs(push_us=100, encryption_us=100, database_us=10, first_push_s=0)
 PHONES = {"fcm": 1.0, "apns": 1.0}

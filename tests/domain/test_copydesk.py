@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import copydesk
+from service.actions import story_text
 from service.domain.errors import Invalid
 from service.domain.story import MAX_BODY_BYTES, StoryText
 
@@ -42,18 +42,18 @@ A_MOMENT = "2026-03-01T12:00:00+00:00"
     ],
 )
 def test_a_body_becomes_safe_html_that_reads_as_it_was_meant(body, kept):
-    assert copydesk.clean_body(body) == kept
+    assert story_text.clean_body(body) == kept
 
 
 @given(st.text(alphabet="<>/ab p\n&;\"'=", max_size=200))
 def test_cleaning_twice_changes_nothing(body):
-    once = copydesk.clean_body(body)
-    assert copydesk.clean_body(once) == once
+    once = story_text.clean_body(body)
+    assert story_text.clean_body(once) == once
 
 
 @given(st.text(max_size=300))
 def test_no_text_at_all_makes_a_script_or_a_handler(body):
-    cleaned = copydesk.clean_body(f"<p {body}>{body}<script>{body}</script><img src={body}>")
+    cleaned = story_text.clean_body(f"<p {body}>{body}<script>{body}</script><img src={body}>")
     assert "<script" not in cleaned.lower()
     assert not re.search(r"<[^>]*\son\w+\s*=", cleaned)
 
@@ -63,30 +63,30 @@ def test_a_megabyte_of_nested_tags_is_refused_in_a_moment(opening):
     body = opening * (MAX_BODY_BYTES // len(opening))
     began = time.monotonic()
     with pytest.raises(Invalid) as refused:
-        copydesk.clean_body(body)
+        story_text.clean_body(body)
     assert refused.value.field == "body"
     assert time.monotonic() - began < 1
 
 
 def test_the_deepest_body_that_is_taken_costs_little():
-    deep = "<div>" * copydesk.DEEPEST_NESTING + "<hr>" * 150_000
+    deep = "<div>" * story_text.DEEPEST_NESTING + "<hr>" * 150_000
     began = time.monotonic()
-    copydesk.clean_body(deep + "</div>" * copydesk.DEEPEST_NESTING)
+    story_text.clean_body(deep + "</div>" * story_text.DEEPEST_NESTING)
     assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1])
 def test_a_body_is_measured_in_bytes_not_in_letters(size):
-    copydesk.clean_body("न" * (size // 3 - 1))
+    story_text.clean_body("न" * (size // 3 - 1))
     with pytest.raises(Invalid):
-        copydesk.clean_body("न" * (size // 3 + 1))
+        story_text.clean_body("न" * (size // 3 + 1))
 
 
 @given(st.text(max_size=600), st.integers(min_value=1, max_value=2**63 - 1))
 def test_every_headline_in_any_script_has_a_slug_fit_for_an_address(headline, story_id):
-    slug = copydesk.slug_of(headline, story_id)
+    slug = story_text.slug_of(headline, story_id)
     assert SLUG.fullmatch(slug)
-    assert len(slug) <= copydesk.MAX_SLUG + 10
+    assert len(slug) <= story_text.MAX_SLUG + 10
 
 
 @pytest.mark.parametrize(
@@ -103,23 +103,23 @@ def test_every_headline_in_any_script_has_a_slug_fit_for_an_address(headline, st
     ],
 )
 def test_a_slug_can_be_read(headline, begins):
-    assert copydesk.slug_of(headline, 42).startswith(begins)
+    assert story_text.slug_of(headline, 42).startswith(begins)
 
 
 def test_two_stories_with_one_headline_have_two_slugs():
-    assert copydesk.slug_of("Same", 1) != copydesk.slug_of("Same", 2)
+    assert story_text.slug_of("Same", 1) != story_text.slug_of("Same", 2)
 
 
 @given(st.text(max_size=100))
 def test_a_plain_line_is_one_line_without_controls(text):
-    line = copydesk.plain_line(text, "headline", 1000)
+    line = story_text.plain_line(text, "headline", 1000)
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", line)
-    assert copydesk.plain_line(line, "headline", 1000) == line
+    assert story_text.plain_line(line, "headline", 1000) == line
 
 
 def test_joiners_and_narrow_spaces_of_a_headline_survive():
     for headline in ("क्‍ष", "👩‍👩‍👧", "« Bonjour » !", "می‌خواهم"):
-        assert copydesk.plain_line(headline, "headline", 100) == headline
+        assert story_text.plain_line(headline, "headline", 100) == headline
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_joiners_and_narrow_spaces_of_a_headline_survive():
 )
 def test_an_image_must_have_an_absolute_web_address(url):
     with pytest.raises(Invalid) as refused:
-        copydesk.edit(StoryText(headline="h", body="b", image_url=url))
+        story_text.edit(StoryText(headline="h", body="b", image_url=url))
     assert refused.value.field == "image_url"
 
 
 def test_topics_are_spelt_one_way_and_stand_once():
-    assert copydesk.check_topics(["/Sport/Tennis/", "sport/tennis", "world"]) == (
+    assert story_text.check_topics(["/Sport/Tennis/", "sport/tennis", "world"]) == (
         "sport/tennis",
         "world",
     )

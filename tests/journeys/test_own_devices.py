@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from service.domain.people import Role
-from service.store import people as staff
 from service.store.session import transaction
+from service.store.staff import accounts as staff
 from tests.journeys.people import People, Reader
 from tests.system import System
 

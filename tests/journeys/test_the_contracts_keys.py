@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from service.domain.people import Role, Scope
-from service.store import people as staff
 from service.store.session import transaction
+from service.store.staff import accounts as staff
 from tests.journeys.shapes import (
     DEAD_LETTER,
     OVERVIEW,

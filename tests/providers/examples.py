@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from service.domain.alert import Words
 from service.domain.subscription import Urgency
 from tests.credentials import a_p256_key
-from workers.encryption import point
 from workers.provider import Answer, Credential, Message, Provider, Request, Target
+from workers.provider_kit.encryption import point
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RECEIPT = "Ab3-_" * 7

@@ -3,7 +3,7 @@
 import pytest
 
 from service.settings import Settings
-from workers import doctor
+from workers.upkeep import doctor
 
 NAMES = ("apns", "console", "expo", "fcm", "hms", "webpush")
 

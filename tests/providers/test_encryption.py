@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.credentials import a_p256_key
-from workers.encryption import CURVE, OVERHEAD, encrypt, is_point, point
+from workers.provider_kit.encryption import CURVE, OVERHEAD, encrypt, is_point, point
 
 
 def b64(text: str) -> bytes:

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from service.domain.network import host_as_address, is_public_address
-from workers.endpoints import KNOWN_PUSH_SERVICES, Allowed, EndpointRefused, origin_of
+from workers.provider_kit.endpoints import KNOWN_PUSH_SERVICES, Allowed, EndpointRefused, origin_of
 
 KNOWN = Allowed.parse(KNOWN_PUSH_SERVICES)
 OPEN = Allowed.parse(["*"])

@@ -15,7 +15,7 @@ from service.domain.verdict import (
 from service.settings import Settings
 from tests.providers.examples import an_answer
 from workers import provider as providers
-from workers.endpoints import KNOWN_PUSH_SERVICES
+from workers.provider_kit.endpoints import KNOWN_PUSH_SERVICES
 from workers.providers import webpush as browsers
 
 SENDING = sorted(set(providers.names()) - {"console"})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service import platforms
+from service import provider_door
 from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.settings import Settings, SettingsError
@@ -32,38 +32,38 @@ def settings(*names: str) -> Settings:
 
 def test_a_registration_is_checked_by_its_provider(in_use):
     given = Registration(provider="apns", address="AB" * 32)
-    assert platforms.check("apns", given).address == "ab" * 32
+    assert provider_door.check("apns", given).address == "ab" * 32
 
 
 @pytest.mark.parametrize("name", ["hms", "pigeon", "", "../apns"])
 def test_a_provider_that_is_not_in_use_is_refused(in_use, name):
     with pytest.raises(Invalid) as refused:
-        platforms.check(name, Registration(provider=name, address=ADDRESSES["hms"]))
+        provider_door.check(name, Registration(provider=name, address=ADDRESSES["hms"]))
     assert refused.value.field == "provider"
 
 
 def test_each_provider_in_use_has_its_preview(in_use):
-    found = platforms.previews(a_message(title="Rain"))
+    found = provider_door.previews(a_message(title="Rain"))
     assert set(found) == {"apns", "fcm", "webpush"}
     assert {preview.title for preview in found.values()} == {"Rain"}
 
 
 def test_browsers_subscribe_with_the_key_of_the_file(in_use, monkeypatch, tmp_path):
-    first = platforms.vapid_public_key()
+    first = provider_door.vapid_public_key()
     assert first
     other = tmp_path / "vapid.pem"
     other.write_bytes(pem(a_p256_key()))
     monkeypatch.setenv("WEBPUSH_VAPID_KEY_FILE", str(other))
-    assert platforms.vapid_public_key() not in {first, None}
+    assert provider_door.vapid_public_key() not in {first, None}
 
 
 def test_without_web_push_there_is_no_key(in_use, monkeypatch):
     monkeypatch.setenv("NEWSZOP_PROVIDERS", "apns")
-    assert platforms.vapid_public_key() is None
+    assert provider_door.vapid_public_key() is None
 
 
 def test_the_settings_of_every_provider_are_described(in_use):
-    classes = platforms.settings_classes()
+    classes = provider_door.settings_classes()
     assert set(classes) == set(providers.names())
     for name, cls in classes.items():
         assert cls.model_config["env_prefix"] == f"{name.upper()}_"
@@ -72,7 +72,7 @@ def test_the_settings_of_every_provider_are_described(in_use):
 
 
 def test_a_start_with_sound_settings_passes(in_use):
-    platforms.start_check(settings("apns", "fcm", "webpush", "hms", "expo", "console"))
+    provider_door.start_check(settings("apns", "fcm", "webpush", "hms", "expo", "console"))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_bad_start_is_told_in_one_line_that_names_the_setting(
         else:
             monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as refused:
-        platforms.start_check(settings(*names))
+        provider_door.start_check(settings(*names))
     assert str(refused.value).startswith(line)
     assert "\n" not in str(refused.value)
 
@@ -124,10 +124,10 @@ def test_a_service_account_with_another_key_is_a_bad_setting(in_use, monkeypatch
     file.write_text(json.dumps(account | {"private_key": pem(a_p256_key()).decode()}))
     monkeypatch.setenv("FCM_CREDENTIALS_FILE", str(file))
     with pytest.raises(SettingsError, match=r"FCM_CREDENTIALS_FILE.*no RSA key"):
-        platforms.start_check(settings("fcm"))
+        provider_door.start_check(settings("fcm"))
 
 
 def test_settings_in_a_file_count_too(monkeypatch, tmp_path, configured):
     (tmp_path / ".env").write_text("".join(f"{k}={v}\n" for k, v in configured.items()))
     monkeypatch.chdir(tmp_path)
-    platforms.start_check(settings("apns", "fcm"))
+    provider_door.start_check(settings("apns", "fcm"))

@@ -25,7 +25,7 @@ from tests.providers.examples import (
     run,
     the_request,
 )
-from workers.encryption import point
+from workers.provider_kit.encryption import point
 from workers.providers import webpush as module
 
 MOZILLA = "https://updates.push.services.mozilla.com/wpush/v2/gAAA"

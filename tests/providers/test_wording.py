@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from service.domain.alert import Words
 from tests.providers.examples import a_message
-from workers.wording import ByLocale, choose, fit, json_size, right_to_left, shorten, words_in
+from workers.provider_kit.alert_text import (
+    ByLocale,
+    choose,
+    fit,
+    json_size,
+    right_to_left,
+    shorten,
+    words_in,
+)
 
 ELLIPSIS = "…"
 

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.standins.senders import DATA, DEVICE, WORDS, Apple
-from workers.standins.apns import MOST_BYTES, _bad_form
+from workers.standins.providers.apns import MOST_BYTES, _bad_form
 
 
 def reason(answer) -> tuple[int, str]:

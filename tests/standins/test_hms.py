@@ -3,10 +3,10 @@ import json
 import pytest
 
 from tests.standins.senders import DATA, HMS_TOKEN, WORDS, Huawei
-from workers.standins.exchange import Request
-from workers.standins.grants import AccessTokens
-from workers.standins.hms import Hms
-from workers.standins.pushes import Pushes
+from workers.standins.providers.exchange import Request
+from workers.standins.providers.grants import AccessTokens
+from workers.standins.providers.hms import Hms
+from workers.standins.received import Pushes
 from workers.standins.weather import Sky
 
 

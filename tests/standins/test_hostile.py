@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.standins.senders import DATA, FCM_TOKEN, HMS_TOKEN, WORDS, Apple, Browser, Expo, Mozilla
 from workers.standins.accounts import APNS_TOPIC, FCM_PROJECT, HMS_APP_ID
-from workers.standins.exchange import Request
-from workers.standins.stage import Stage
+from workers.standins.all_standins import Stage
+from workers.standins.providers.exchange import Request
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),

@@ -1,6 +1,6 @@
 import random
 
-from workers.standins.pushes import PLAIN_SEGMENTS, SEGMENT, Push, Pushes
+from workers.standins.received import PLAIN_SEGMENTS, SEGMENT, Push, Pushes
 
 
 def push(number: int, alert_id: str = "1", provider: str = "apns") -> Push:

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from tests.standins.senders import EXPO_TOKEN, HMS_TOKEN, Browser, Expo, Huawei
-from workers.standins.forecast import BadWeather, read_front
 from workers.standins.weather import Kind, Sky, Stroke, draw
+from workers.standins.weather_request import BadWeather, read_front
 
 
 def device(number: int) -> str:

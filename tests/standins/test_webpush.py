@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.standins.senders import DATA, WORDS, Browser, b64, point, unb64
-from workers.standins.exchange import Refused
+from workers.standins.providers.exchange import Refused
+from workers.standins.providers.webpush import decrypt
 from workers.standins.subscriptions import find, subscribe
-from workers.standins.webpush import decrypt
 
 
 def test_a_push_is_decrypted_and_answered_201_with_a_location(mozilla, browser, control):

@@ -14,9 +14,13 @@ from sqlmodel import Session
 from service.domain.alert import AlertState, Kind
 from service.domain.delivery import Delivery, State, Totals, timing
 from service.domain.errors import AlreadyAlerted
-from service.store import alerts, dead_letters, desk, ledger, lifecycle, receipts, stories
-from service.store.receipts import Mark
+from service.store import page_queries
+from service.store.alerts import alerts, lifecycle
+from service.store.deliveries import dead_letters, reports
+from service.store.readers import receipts
+from service.store.readers.receipts import Mark
 from service.store.session import transaction
+from service.store.stories import stories
 from tests import builders as a
 
 PENDING, RETRYING, ACCEPTED = State.PENDING, State.RETRYING, State.ACCEPTED
@@ -143,7 +147,7 @@ def test_one_devices_fate_comes_with_its_reason(session, device, delivery, reaso
     )
     dead_letters.bury(session, alert.id, 1, 0, "apns", "refused", "400 BadTopic", [1])
     dead_letters.bury(session, alert.id, 1, 0, "apns", "another", "", [0])
-    fate = ledger.fate_of(session, domain(session, alert), device.id)
+    fate = reports.fate_of(session, domain(session, alert), device.id)
     expected = delivery.state if isinstance(delivery, Delivery) else delivery
     assert (fate.state, fate.provider) == (expected, "apns")
     assert fate.unknown == (delivery is UNKNOWN)
@@ -155,13 +159,13 @@ def test_an_erased_device_is_still_found_in_the_ledger(session, device):
     a.a_batch(session, alert, [ACCEPTED], shard_n=1, device_ids=[device.id])
     device_id = device.id
     session.execute(text("DELETE FROM reader"))
-    assert ledger.fate_of(session, domain(session, alert), device_id).state is ACCEPTED
+    assert reports.fate_of(session, domain(session, alert), device_id).state is ACCEPTED
 
 
 def test_a_device_outside_the_audience_has_no_fate(session, device):
     alert = sharded(session)
     a.a_batch(session, alert, [ACCEPTED], shard_n=1)
-    assert ledger.fate_of(session, domain(session, alert), device.id) is None
+    assert reports.fate_of(session, domain(session, alert), device.id) is None
 
 
 def test_a_corrections_device_is_found_by_the_shards_of_its_root(session, device):
@@ -172,7 +176,7 @@ def test_a_corrections_device_is_found_by_the_shards_of_its_root(session, device
     for n in range(3):
         a.a_shard(session, correction, n=n, lo=n, hi=n + 1)
     a.a_batch(session, correction, [ACCEPTED], shard_n=1, device_ids=[device.id])
-    found = ledger.find(session, domain(session, correction), device.id)
+    found = reports.find(session, domain(session, correction), device.id)
     assert (found.shard_n, found.delivery.state) == (1, ACCEPTED)
 
 
@@ -308,9 +312,9 @@ def test_a_correction_is_estimated_by_whom_it_would_reach(session):
     a.a_batch(session, correction, [ACCEPTED, CANCELLED], device_ids=[3, 1])
     a.a_batch(session, root, [ACCEPTED], provider="hms", n=1)
     members = [domain(session, root), domain(session, correction)]
-    assert ledger.holders(session, members, ["apns"], takes_over=False) == {"apns": 3}
+    assert reports.holders(session, members, ["apns"], takes_over=False) == {"apns": 3}
     a.a_batch(session, root, [PENDING, RETRYING, CANCELLED], n=2)
-    assert ledger.holders(session, members, ["apns"], takes_over=True) == {"apns": 6}
+    assert reports.holders(session, members, ["apns"], takes_over=True) == {"apns": 6}
 
 
 # --- receipts ---
@@ -445,4 +449,4 @@ def test_a_report_on_a_million_deliveries_takes_milliseconds(session):
 def test_the_desk_shows_no_canary_as_a_storys_alert(session):
     story = a.a_story(session)
     a.an_alert(session, story, dry_run=True, created_by=alerts.CANARY)
-    assert desk.last_alerts(session, [story.id]) == {}
+    assert page_queries.last_alerts(session, [story.id]) == {}

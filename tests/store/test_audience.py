@@ -15,7 +15,7 @@ from sqlmodel import Session, SQLModel
 from service.domain.audience import Audience, wants
 from service.domain.people import QuietHours, Reader
 from service.domain.subscription import Subscription, Urgency
-from service.store import audience
+from service.store.readers import audience
 from service.store.schema import ID_LIMIT
 from tests import builders as a
 

@@ -8,8 +8,9 @@ from sqlalchemy import text
 
 from service.domain.alert import AlertState
 from service.domain.delivery import State
-from service.store import batches, dead_letters, lifecycle
-from service.store.batches import Fate, Write
+from service.store.alerts import lifecycle
+from service.store.deliveries import batches, dead_letters
+from service.store.deliveries.batches import Fate, Write
 from service.store.session import transaction
 from tests import builders as a
 

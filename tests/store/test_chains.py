@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 from service.domain.alert import AlertState
 from service.domain.delivery import Delivery, State
-from service.store import alerts, lifecycle, lost, shards
+from service.store.alerts import alerts, lifecycle, unfinished
+from service.store.deliveries import shards
 from tests import builders as a
 
 PENDING, RETRYING, ACCEPTED = State.PENDING, State.RETRYING, State.ACCEPTED
@@ -121,8 +122,8 @@ def test_a_scheduled_correction_stops_its_root_when_it_starts(session, story):
         state="scheduled",
         send_at=BEGUN - timedelta(seconds=1),
     )
-    assert lost.start(session, correction.id)
+    assert unfinished.start(session, correction.id)
     session.expire_all()
     assert alerts.get(session, root.id).state is AlertState.STOPPED
     assert alerts.get(session, correction.id).takes_over
-    assert not lost.start(session, correction.id)
+    assert not unfinished.start(session, correction.id)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from service.domain.device import MAX_TOMBSTONES_PER_READER, Registration
 from service.domain.errors import NotFound
 from service.domain.people import Reader
-from service.store import devices, readers
+from service.store.readers import devices, readers
 from service.store.schema import new_id
 from service.store.session import transaction
 

@@ -4,8 +4,8 @@ import tracemalloc
 import pytest
 from sqlalchemy import text
 
-from service import importing
-from service.importing import import_readers
+from service.commands import reader_import
+from service.commands.reader_import import import_readers
 from service.store.session import transaction
 from tests.builders import a_topic
 from tests.credentials import provider_environment
@@ -150,7 +150,7 @@ def test_complaints_come_in_the_order_of_the_lines(read):
 
 
 def test_many_lines_go_in_batches_and_progress_is_told(read, kept, monkeypatch):
-    monkeypatch.setattr(importing, "BATCH", 10)
+    monkeypatch.setattr(reader_import, "BATCH", 10)
     told = []
     tally, _ = read(*(phone(n) for n in range(25)), progress=lambda t: told.append(t.lines))
     assert (tally.lines, told) == (25, [10, 20, 25])

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 
 from sqlalchemy import text
 
-from service import alerting, newsroom
+from service.actions import alerts as alert_actions
+from service.actions import stories as story_actions
 from service.domain.delivery import State
 from service.domain.errors import Conflict
 from service.domain.people import Caller, Scope
 from service.outbox import Outbox, Work
-from service.store import alerts, dead_letters
+from service.store.alerts import alerts
+from service.store.deliveries import dead_letters
 from service.store.session import transaction
 from tests import builders as a
 
@@ -39,7 +41,7 @@ def test_a_replay_comes_wholly_before_or_after_a_retraction(engine):
     def replay():
         try:
             with transaction(engine) as session:
-                alerting.replay(
+                alert_actions.replay(
                     Work(session, Outbox(Nobody()), datetime.now(UTC)), alert_id, EDITOR
                 )
         except Conflict as conflict:
@@ -47,7 +49,7 @@ def test_a_replay_comes_wholly_before_or_after_a_retraction(engine):
 
     with transaction(engine) as session:
         work = Work(session, Outbox(Nobody()), datetime.now(UTC))
-        newsroom.retract(work, story_id, EDITOR)
+        story_actions.retract(work, story_id, EDITOR)
         other = threading.Thread(target=replay)
         other.start()
         other.join(0.3)

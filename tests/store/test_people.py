@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from service.domain.errors import Conflict, Invalid, NotFound
 from service.domain.people import Role, Scope
-from service.store import people
+from service.store.staff import accounts
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PASSWORD = "a long enough password"
@@ -14,11 +14,11 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def editor(session):
-    return people.add_staff(session, " Ada@News.Example ", PASSWORD, Role.EDITOR)
+    return accounts.add_staff(session, " Ada@News.Example ", PASSWORD, Role.EDITOR)
 
 
 def test_only_the_right_password_signs_in(session, editor):
-    assert people.authenticate(session, "ADA@news.example", PASSWORD, NOW) == editor
+    assert accounts.authenticate(session, "ADA@news.example", PASSWORD, NOW) == editor
     for email, password in (
         ("ada@news.example", "a wrong password"),
         ("ada@news.example", ""),
@@ -27,7 +27,7 @@ def test_only_the_right_password_signs_in(session, editor):
         ("", PASSWORD),
         ("ada@news.example\x00", PASSWORD[::-1]),
     ):
-        assert people.authenticate(session, email.replace("\0", ""), password, NOW) is None
+        assert accounts.authenticate(session, email.replace("\0", ""), password, NOW) is None
 
 
 def test_a_password_is_kept_as_argon2_only(session, editor):
@@ -38,7 +38,7 @@ def test_a_password_is_kept_as_argon2_only(session, editor):
 
 def test_an_address_is_taken_once_whatever_its_case(session, editor):
     with pytest.raises(Conflict):
-        people.add_staff(session, "ADA@NEWS.EXAMPLE", PASSWORD, Role.ADMIN)
+        accounts.add_staff(session, "ADA@NEWS.EXAMPLE", PASSWORD, Role.ADMIN)
 
 
 @pytest.mark.parametrize(
@@ -54,71 +54,73 @@ def test_an_address_is_taken_once_whatever_its_case(session, editor):
 )
 def test_unfit_staff_are_refused_by_field(session, email, password, field):
     with pytest.raises(Invalid) as refused:
-        people.add_staff(session, email, password, Role.EDITOR)
+        accounts.add_staff(session, email, password, Role.EDITOR)
     assert refused.value.field == field
 
 
 def test_a_session_lasts_as_long_as_it_was_given(session, editor):
-    token = people.open_session(session, editor.id, NOW, HOUR)
-    assert people.staff_of_session(session, token, NOW + HOUR / 2) == editor
-    assert people.staff_of_session(session, token, NOW + HOUR) is None
-    assert people.staff_of_session(session, token + "x", NOW) is None
+    token = accounts.open_session(session, editor.id, NOW, HOUR)
+    assert accounts.staff_of_session(session, token, NOW + HOUR / 2) == editor
+    assert accounts.staff_of_session(session, token, NOW + HOUR) is None
+    assert accounts.staff_of_session(session, token + "x", NOW) is None
 
 
 def test_signing_out_ends_one_session_and_a_new_password_all(session, editor):
-    one, other = (people.open_session(session, editor.id, NOW, HOUR) for _ in range(2))
-    people.close_session(session, one)
-    assert people.staff_of_session(session, one, NOW) is None
-    assert people.staff_of_session(session, other, NOW) == editor
-    people.set_password(session, editor.id, "another long password")
-    assert people.staff_of_session(session, other, NOW) is None
+    one, other = (accounts.open_session(session, editor.id, NOW, HOUR) for _ in range(2))
+    accounts.close_session(session, one)
+    assert accounts.staff_of_session(session, one, NOW) is None
+    assert accounts.staff_of_session(session, other, NOW) == editor
+    accounts.set_password(session, editor.id, "another long password")
+    assert accounts.staff_of_session(session, other, NOW) is None
 
 
 def test_disabled_staff_are_out_at_once_and_can_come_back(session, editor):
-    token = people.open_session(session, editor.id, NOW, HOUR)
-    people.disable(session, editor.id, NOW)
+    token = accounts.open_session(session, editor.id, NOW, HOUR)
+    accounts.disable(session, editor.id, NOW)
     session.flush()
-    assert people.staff_of_session(session, token, NOW) is None
-    assert people.authenticate(session, editor.email, PASSWORD, NOW) is None
-    people.enable(session, editor.id)
+    assert accounts.staff_of_session(session, token, NOW) is None
+    assert accounts.authenticate(session, editor.email, PASSWORD, NOW) is None
+    accounts.enable(session, editor.id)
     session.flush()
-    assert people.authenticate(session, editor.email, PASSWORD, NOW) == editor
+    assert accounts.authenticate(session, editor.email, PASSWORD, NOW) == editor
 
 
 def test_a_token_is_not_kept(session, editor):
-    token = people.open_session(session, editor.id, NOW, HOUR)
+    token = accounts.open_session(session, editor.id, NOW, HOUR)
     kept = session.execute(text("SELECT token_hash FROM staff_session")).scalar_one()
     assert token.encode() not in bytes(kept)
 
 
 def test_a_key_has_its_scopes_until_it_is_revoked(session):
-    key, secret = people.add_key(session, "wire", [Scope.STORIES_WRITE, Scope.STORIES_WRITE])
-    assert people.key_of(session, secret) == key
+    key, secret = accounts.add_key(session, "wire", [Scope.STORIES_WRITE, Scope.STORIES_WRITE])
+    assert accounts.key_of(session, secret) == key
     assert key.scopes == {Scope.STORIES_WRITE}
-    assert people.key_of(session, secret[:-1]) is None
-    revoked = people.revoke_key(session, key.id, NOW)
+    assert accounts.key_of(session, secret[:-1]) is None
+    revoked = accounts.revoke_key(session, key.id, NOW)
     assert revoked.revoked_at == NOW
-    assert people.key_of(session, secret) is None
-    assert [one.id for one in people.list_keys(session)] == [key.id]
+    assert accounts.key_of(session, secret) is None
+    assert [one.id for one in accounts.list_keys(session)] == [key.id]
 
 
 @pytest.mark.parametrize(("name", "scopes"), [("", [Scope.ADMIN]), ("x", [])])
 def test_a_key_needs_a_name_and_a_scope(session, name, scopes):
     with pytest.raises(Invalid):
-        people.add_key(session, name, scopes)
+        accounts.add_key(session, name, scopes)
 
 
 def test_an_unknown_key_cannot_be_revoked(session):
     with pytest.raises(NotFound):
-        people.revoke_key(session, 1, NOW)
+        accounts.revoke_key(session, 1, NOW)
 
 
 def test_a_busy_key_is_written_at_most_once_a_minute(session):
-    key, secret = people.add_key(session, "wire", [Scope.ADMIN])
+    key, secret = accounts.add_key(session, "wire", [Scope.ADMIN])
     for seconds in (0, 10, 59):
-        people.touch_key(session, people.key_of(session, secret), NOW + timedelta(seconds=seconds))
+        accounts.touch_key(
+            session, accounts.key_of(session, secret), NOW + timedelta(seconds=seconds)
+        )
         session.expire_all()
-    assert people.find_key(session, key.id).last_used_at == NOW
-    people.touch_key(session, people.find_key(session, key.id), NOW + timedelta(seconds=61))
+    assert accounts.find_key(session, key.id).last_used_at == NOW
+    accounts.touch_key(session, accounts.find_key(session, key.id), NOW + timedelta(seconds=61))
     session.expire_all()
-    assert people.find_key(session, key.id).last_used_at == NOW + timedelta(seconds=61)
+    assert accounts.find_key(session, key.id).last_used_at == NOW + timedelta(seconds=61)

@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy import text
 
 from service.domain.delivery import State
-from service.store import batches, holds, precedence
-from service.store.precedence import Ahead
+from service.store.deliveries import batches, precedence
+from service.store.deliveries.precedence import Ahead
+from service.store.operations import holds
 from service.store.session import transaction
 from tests import builders as a
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import exc, text
 
-from service.store import pulse
+from service.store import liveness
 from service.store.session import DATABASE_AWAY, open_engine, transaction
 
 
@@ -46,7 +46,7 @@ class Wire:
 
 @pytest.fixture
 def wire(database_url, monkeypatch):
-    monkeypatch.setattr(pulse, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(liveness, "PATIENCE_S", 0.3)
     server = conninfo_to_dict(database_url)
     opened = Wire(server["host"], int(server["port"]))
     yield opened
@@ -103,14 +103,14 @@ def test_a_silent_server_costs_one_caller_a_wait_and_the_others_none(over_the_wi
     assert seconds_until_refused(over_the_wire) < 5
     assert all(seconds_until_refused(over_the_wire) < 0.2 for _ in range(5))
     wire.flowing.set()
-    time.sleep(pulse.REST_S + 0.1)
+    time.sleep(liveness.REST_S + 0.1)
     assert ask(over_the_wire) == 1
 
 
 def test_of_all_who_come_to_a_silent_server_one_at_a_time_tries_again(over_the_wire, wire):
     wire.flowing.clear()
     assert seconds_until_refused(over_the_wire) < 5
-    time.sleep(pulse.REST_S + 0.1)
+    time.sleep(liveness.REST_S + 0.1)
     took = []
     callers = [
         threading.Thread(target=lambda: took.append(seconds_until_refused(over_the_wire)))

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from service.domain.device import Registration
 from service.domain.people import QuietHours, Reader, hash_token
 from service.domain.subscription import Subscription
-from service.store import devices, readers, subscriptions
+from service.store.readers import devices, readers, subscriptions
 from service.store.schema import new_id
 
 NIGHT = QuietHours(time(22, 30), time(7, 0))

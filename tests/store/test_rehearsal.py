@@ -9,8 +9,12 @@ from sqlalchemy.exc import IntegrityError
 from service.domain.alert import Kind
 from service.domain.delivery import State
 from service.domain.people import Role
-from service.store import alerts, desk, people, readers, shards
+from service.store import page_queries
+from service.store.alerts import alerts
+from service.store.deliveries import shards
+from service.store.readers import readers
 from service.store.schema import StaffRow
+from service.store.staff import accounts
 from tests import builders as a
 
 NOW = datetime.now(UTC)
@@ -79,9 +83,12 @@ def test_no_list_of_what_readers_were_told_names_a_test(session, story, own):
     a.a_shard(session, test)
     a.a_batch(session, test, [State.ACCEPTED], device_ids=[min(devices)])
     assert alerts.page(session, None, 10).items == []
-    assert desk.last_alerts(session, [story.id]) == {}
-    assert desk.sent_to(session, reader.id, sorted(devices), NOW, 10) == []
-    assert desk.disturbances(session, ["world"], everyone=True, since=NOW - timedelta(days=1)) == []
+    assert page_queries.last_alerts(session, [story.id]) == {}
+    assert page_queries.sent_to(session, reader.id, sorted(devices), NOW, 10) == []
+    assert (
+        page_queries.disturbances(session, ["world"], everyone=True, since=NOW - timedelta(days=1))
+        == []
+    )
 
 
 def test_a_correction_leaves_a_running_test_alone(session, story, own):
@@ -100,8 +107,8 @@ def test_whoever_is_erased_is_nobodys_reader_any_more(session, own):
     row = StaffRow(email="editor@news.example", password_hash="none", role=Role.EDITOR)
     session.add(row)
     session.flush()
-    people.tie(session, row.id, reader.id)
-    assert people.find_staff(session, row.email).reader_id == reader.id
+    accounts.tie(session, row.id, reader.id)
+    assert accounts.find_staff(session, row.email).reader_id == reader.id
     readers.erase(session, reader.id)
     session.expire_all()
-    assert people.find_staff(session, row.email).reader_id is None
+    assert accounts.find_staff(session, row.email).reader_id is None

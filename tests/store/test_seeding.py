@@ -4,9 +4,9 @@ from itertools import count
 import pytest
 from sqlalchemy import text
 
-from service.store import devices, seeding
-from service.store.seeding import Mix
-from service.store.specimens import Browser
+from service.store.readers import devices, seeding
+from service.store.readers.sample_rows import Browser
+from service.store.readers.seeding import Mix
 
 FORMS = {
     "apns": re.compile(r"[0-9a-f]{64}"),

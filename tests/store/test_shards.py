@@ -6,7 +6,8 @@ from sqlalchemy import text
 
 from service.domain.audience import Audience
 from service.domain.subscription import Urgency
-from service.store import audience, batches, shards
+from service.store.deliveries import batches, shards
+from service.store.readers import audience
 from service.store.schema import ID_LIMIT
 from tests import builders as a
 

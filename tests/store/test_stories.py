@@ -3,12 +3,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from service import newsroom
+from service.actions import stories as story_actions
 from service.domain.errors import Conflict, Invalid, NotFound
 from service.domain.people import Caller, Role
 from service.domain.story import StoryState, StoryText
 from service.outbox import Outbox, Work
-from service.store import audit, stories, topics
+from service.store.staff import audit
+from service.store.stories import stories, topics
 
 EDITOR = Caller(name="staff:1", label="ada@news.example", scopes=Role.EDITOR.scopes)
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -31,16 +32,16 @@ def later(work, hours):
 
 @pytest.fixture
 def draft(work):
-    return newsroom.save_draft(work, None, TEXT, EDITOR)
+    return story_actions.save_draft(work, None, TEXT, EDITOR)
 
 
 def test_an_editors_way_from_draft_to_correction(work, draft):
     assert (draft.state, draft.version, draft.published_at) == (StoryState.DRAFT, 1, None)
-    published = newsroom.publish(later(work, 1), draft.id, EDITOR)
+    published = story_actions.publish(later(work, 1), draft.id, EDITOR)
     assert (published.state, published.version) == (StoryState.PUBLISHED, 2)
     assert published.published_at == NOW + timedelta(hours=1)
     mended = StoryText(headline="Grid fails", body="<p>Dark.</p>")
-    corrected = newsroom.correct(later(work, 2), draft.id, mended, EDITOR, version=2)
+    corrected = story_actions.correct(later(work, 2), draft.id, mended, EDITOR, version=2)
     assert (corrected.state, corrected.version) == (StoryState.CORRECTED, 3)
     assert corrected.published_at == published.published_at
     assert stories.get(work.session, draft.id) == corrected
@@ -68,48 +69,50 @@ def test_a_revision_keeps_every_member_of_its_text(work):
         embargo_until=NOW,
         expires_at=NOW + timedelta(days=1),
     )
-    story = newsroom.save_draft(work, None, full, EDITOR)
+    story = story_actions.save_draft(work, None, full, EDITOR)
     assert stories.revisions(work.session, story.id)[0].text == full
     assert stories.by_slug(work.session, story.slug) == story
 
 
 def test_who_saves_over_somebody_elses_version_is_told(work, draft):
-    newsroom.save_story(work, draft.id, TEXT, StoryState.PUBLISHED, EDITOR, version=1)
+    story_actions.save_story(work, draft.id, TEXT, StoryState.PUBLISHED, EDITOR, version=1)
     with pytest.raises(Conflict):
-        newsroom.save_story(work, draft.id, TEXT, StoryState.PUBLISHED, EDITOR, version=1)
+        story_actions.save_story(work, draft.id, TEXT, StoryState.PUBLISHED, EDITOR, version=1)
 
 
 def test_a_correction_needs_a_published_story(work, draft):
     with pytest.raises(Conflict):
-        newsroom.correct(work, draft.id, TEXT, EDITOR)
+        story_actions.correct(work, draft.id, TEXT, EDITOR)
 
 
 def test_a_corrected_story_stays_marked_when_it_is_edited_again(work, draft):
-    newsroom.publish(work, draft.id, EDITOR)
-    newsroom.correct(work, draft.id, StoryText(headline="B", body="b"), EDITOR)
+    story_actions.publish(work, draft.id, EDITOR)
+    story_actions.correct(work, draft.id, StoryText(headline="B", body="b"), EDITOR)
     again = StoryText(headline="C", body="c")
-    saved = newsroom.save_story(work, draft.id, again, StoryState.PUBLISHED, EDITOR)
+    saved = story_actions.save_story(work, draft.id, again, StoryState.PUBLISHED, EDITOR)
     assert saved.state is StoryState.CORRECTED
 
 
 def test_an_empty_draft_cannot_be_published(work):
-    empty = newsroom.save_draft(work, None, StoryText(headline="Only a headline", body=""), EDITOR)
+    empty = story_actions.save_draft(
+        work, None, StoryText(headline="Only a headline", body=""), EDITOR
+    )
     with pytest.raises(Invalid) as refused:
-        newsroom.publish(work, empty.id, EDITOR)
+        story_actions.publish(work, empty.id, EDITOR)
     assert refused.value.field == "body"
 
 
 def test_verbs_on_a_story_that_is_not_there_say_so(work):
-    for verb in (newsroom.publish, newsroom.retract):
+    for verb in (story_actions.publish, story_actions.retract):
         with pytest.raises(NotFound):
             verb(work, 1, EDITOR)
 
 
 def test_the_desk_sees_every_state_last_touched_first(work, draft):
-    second = newsroom.save_draft(
+    second = story_actions.save_draft(
         later(work, 1), None, StoryText(headline="50% off", body=""), EDITOR
     )
-    newsroom.publish(later(work, 2), draft.id, EDITOR)
+    story_actions.publish(later(work, 2), draft.id, EDITOR)
     ids = [story.id for story in stories.page(work.session).items]
     assert ids == [draft.id, second.id]
     first = stories.page(work.session, limit=1)
@@ -122,7 +125,7 @@ def test_the_desk_sees_every_state_last_touched_first(work, draft):
 
 
 def test_lists_come_without_bodies_unless_asked(work, draft):
-    newsroom.publish(work, draft.id, EDITOR)
+    story_actions.publish(work, draft.id, EDITOR)
     assert stories.newest(work.session).items[0].text.body == ""
     assert stories.newest(work.session, body=True).items[0].text.body == TEXT.body
     assert stories.many(work.session, [draft.id])[draft.id].text.headline == "Grid holds"
@@ -131,7 +134,7 @@ def test_lists_come_without_bodies_unless_asked(work, draft):
 def test_only_a_readable_story_can_be_followed(work, draft):
     with pytest.raises(NotFound):
         topics.ensure_story_topic(work.session, draft.id)
-    newsroom.publish(work, draft.id, EDITOR)
+    story_actions.publish(work, draft.id, EDITOR)
     for _ in range(2):
         assert topics.ensure_story_topic(work.session, draft.id) == draft.id
 

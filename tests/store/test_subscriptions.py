@@ -6,7 +6,7 @@ from sqlalchemy import text
 from service.domain.errors import Invalid
 from service.domain.people import Reader
 from service.domain.subscription import Subscription, Urgency
-from service.store import readers, subscriptions
+from service.store.readers import readers, subscriptions
 from service.store.schema import new_id
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)

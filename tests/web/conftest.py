@@ -16,9 +16,9 @@ from sqlalchemy import Engine
 from service.app import create_app
 from service.domain.people import Role, Scope
 from service.settings import Settings
-from service.store import people
 from service.store.schema import StaffRow
 from service.store.session import transaction
+from service.store.staff import accounts
 from tests.credentials import provider_environment
 from tests.system import System
 from tests.web.browsing import BODY, CHROMIUM, DESK, HEADLINES, PASSWORD, OpenContext
@@ -100,7 +100,7 @@ def make_staff(app: FastAPI, engine: Engine) -> Callable[[str, Role], Visitor]:
             person = StaffRow(email=f"{name}@news.example", password_hash="none", role=role)
             session.add(person)
             session.flush()
-            token = people.open_session(session, person.id, now, timedelta(hours=1))
+            token = accounts.open_session(session, person.id, now, timedelta(hours=1))
         signed_in = Visitor(app)
         signed_in.cookies.set("newszop_staff", token)
         return signed_in
@@ -122,7 +122,7 @@ def admin(make_staff: Callable[[str, Role], Visitor]) -> Visitor:
 def ingest(app: FastAPI, engine: Engine) -> Callable[..., dict[str, Any]]:
     """Bring a story in as an agency does."""
     with transaction(engine) as session:
-        _, key = people.add_key(session, "agency", frozenset(Scope))
+        _, key = accounts.add_key(session, "agency", frozenset(Scope))
     machine = TestClient(app, headers={"Authorization": f"Bearer {key}"})
 
     def bring(headline: str = "Rain at last", **given: Any) -> dict[str, Any]:
@@ -140,8 +140,8 @@ def system() -> Iterator[System]:
     """The whole system, its people, and a story in each direction of reading."""
     with System(NEWSZOP_DEMO="true") as running:
         with transaction(running.engine) as session:
-            people.add_staff(session, "editor@news.example", PASSWORD, Role.EDITOR)
-            people.add_staff(session, "admin@news.example", PASSWORD, Role.ADMIN)
+            accounts.add_staff(session, "editor@news.example", PASSWORD, Role.EDITOR)
+            accounts.add_staff(session, "admin@news.example", PASSWORD, Role.ADMIN)
         running.ingest(headline=HEADLINES["en"], body=BODY, topics=["world/asia", "climate"])
         for language in ("ar", "hi"):
             running.ingest(headline=HEADLINES[language], language=language, topics=["world"])

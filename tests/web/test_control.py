@@ -12,8 +12,10 @@ from sqlalchemy import Engine, text
 from service.domain import one_time_code
 from service.domain.delivery import State
 from service.domain.people import Role
-from service.store import dead_letters, holds, people
+from service.store.deliveries import dead_letters
+from service.store.operations import holds
 from service.store.session import transaction
+from service.store.staff import accounts
 from service.web.charts import chart
 from tests.builders import a_batch, a_story, an_alert
 from tests.web.browsing import PASSWORD
@@ -247,7 +249,7 @@ def test_topics_of_a_running_alert_stay_where_they_are(
 @pytest.fixture
 def ann(engine: Engine, app: Any) -> Visitor:
     with transaction(engine) as session:
-        people.add_staff(session, "ann@news.example", PASSWORD, Role.EDITOR)
+        accounts.add_staff(session, "ann@news.example", PASSWORD, Role.EDITOR)
     visitor = Visitor(app)
     assert visitor.sign_in("ann@news.example").status_code == 303
     return visitor

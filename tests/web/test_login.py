@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine
 
 from service.domain.people import Role
-from service.store import people
 from service.store.session import transaction
+from service.store.staff import accounts
 from tests.web.browsing import PASSWORD
 from tests.web.conftest import Visitor
 
@@ -33,7 +33,7 @@ def cookie_of(answer: httpx.Response, name: str) -> str:
 @pytest.fixture
 def known(engine: Engine) -> str:
     with transaction(engine) as session:
-        people.add_staff(session, "ada@news.example", PASSWORD, Role.EDITOR)
+        accounts.add_staff(session, "ada@news.example", PASSWORD, Role.EDITOR)
     return "ada@news.example"
 
 
@@ -70,9 +70,9 @@ def test_a_disabled_person_is_signed_out_and_stays_out(
 ) -> None:
     visitor.sign_in(known)
     with transaction(engine) as session:
-        staff = people.find_staff(session, known)
+        staff = accounts.find_staff(session, known)
         assert staff
-        people.disable(session, staff.id, datetime.now(UTC))
+        accounts.disable(session, staff.id, datetime.now(UTC))
     assert visitor.get("/desk").status_code == 303
     assert visitor.sign_in(known).status_code == 401
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from service.domain.people import Role
-from service.web.hot import FRESH_S, RUSH, HotPages, Text
+from service.web.page_cache import FRESH_S, RUSH, HotPages, Text
 from tests.web.conftest import SITE, Visitor
 
 Ingest = Callable[..., dict[str, Any]]

@@ -7,7 +7,7 @@ import pytest
 from tests.workers.certificates import Certificate, make_certificate
 from tests.workers.gateways import SENDERS, Serve, settings_for
 from tests.workers.h2_server import H2Server
-from workers.gateway import Gateway, open_gateway
+from workers.gateway.contract import Gateway, open_gateway
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 
 from service.settings import Settings
 from tests.workers.h2_server import H2Server
-from workers.gateway import Gateway
+from workers.gateway.contract import Gateway
 from workers.provider import Answer, Request
 
 HEADERS = ["content-type: application/json", "authorization: bearer of-good-news"]

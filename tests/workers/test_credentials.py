@@ -12,7 +12,7 @@ from service.domain.verdict import SenderRejected, TryLater
 from service.settings import Settings
 from tests.workers.certificates import Certificate, make_certificate
 from tests.workers.h2_server import H2Server
-from workers.credentials import Credentials
+from workers.credentials.minting import Credentials
 from workers.provider import Answer, Credential, CredentialRefused, Failure, Request
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

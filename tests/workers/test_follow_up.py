@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import text
 
 from service.domain.verdict import DeviceGone, TryLater
-from service.store import follow_ups
+from service.store.deliveries import follow_ups
 from service.store.session import transaction
 from tests import builders as a
-from workers import follow_up
 from workers.provider import Answer, Failure, Request
+from workers.upkeep import follow_up
 
 
 class Ticketing:

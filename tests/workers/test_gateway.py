@@ -19,9 +19,9 @@ from tests.workers.gateways import (
     settings_for,
 )
 from tests.workers.h2_server import H2Server
-from workers.gateway import Gateway, open_gateway
+from workers.gateway.contract import Gateway, open_gateway
+from workers.gateway.httpx.httpx_gateway import HttpxSender
 from workers.provider import Failure, Request
-from workers.senders.httpx_sender import HttpxSender
 
 
 def test_an_answer_has_status_headers_in_lower_case_and_body(

@@ -13,7 +13,7 @@ import pytest
 from tests.workers.certificates import Certificate
 from tests.workers.gateways import BODY, HEADERS, a_request, ask, numbered, settings_for
 from tests.workers.h2_server import H2Server, wait_until
-from workers.gateway import Gateway, open_gateway
+from workers.gateway.contract import Gateway, open_gateway
 from workers.provider import Failure, Request
 
 

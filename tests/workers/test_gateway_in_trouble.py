@@ -7,7 +7,7 @@ import pytest
 from tests.workers.certificates import Certificate
 from tests.workers.gateways import Serve, a_request, ask, assert_seen_once, numbered, settings_for
 from tests.workers.h2_server import H2Server, wait_until
-from workers.gateway import Gateway, open_gateway
+from workers.gateway.contract import Gateway, open_gateway
 from workers.provider import Failure
 
 TROUBLES = [
@@ -132,7 +132,8 @@ def test_a_slow_cold_origin_does_not_hold_up_the_others(
 def test_refresh_sends_what_follows_on_a_new_connection(
     gateway: Gateway, server: H2Server, monkeypatch: pytest.MonkeyPatch, sender: str
 ) -> None:
-    monkeypatch.setattr(f"workers.senders.{sender}_sender.REFRESH_EVERY_S", 0.0)
+    place = {"wire": "http2.http2_gateway"}.get(sender, f"{sender}.{sender}_gateway")
+    monkeypatch.setattr(f"workers.gateway.{place}.REFRESH_EVERY_S", 0.0)
     gateway.submit("apns", old := a_request(server, "/slow/0.3"))
     while not server.seen.requests:
         gateway.poll(0.01)

@@ -4,9 +4,12 @@ from sqlalchemy import text
 
 from service.domain.audience import Audience
 from service.domain.subscription import Urgency
-from service.store import alerts, audience, canary, retention
+from service.store.alerts import alerts
+from service.store.deliveries import retention
+from service.store.operations import canary
+from service.store.readers import audience
 from tests import builders as a
-from workers import housekeeping
+from workers.upkeep import housekeeping
 
 
 def age(session, alert_id, what):

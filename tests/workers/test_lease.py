@@ -13,8 +13,8 @@ from service.domain.verdict import (
     SenderRejected,
     TryLater,
 )
-from service.store.batches import Claimed, Fate
-from workers.lease import AFTER_ACCEPTED, Lease
+from service.store.deliveries.batches import Claimed, Fate
+from workers.delivery.leased_batch import AFTER_ACCEPTED, Lease
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

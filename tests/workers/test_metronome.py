@@ -8,14 +8,14 @@ import pytest
 import redis
 from celery import Celery
 
-from workers import metronome
 from workers.app import app as own
-from workers.metronome import Metronome
+from workers.upkeep import beat_schedule
+from workers.upkeep.beat_schedule import Metronome
 
 
 @pytest.fixture
 def beat(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Metronome:
-    monkeypatch.setattr(metronome, "EVERY_S", 0.05)
+    monkeypatch.setattr(beat_schedule, "EVERY_S", 0.05)
     app = Celery("beat", broker=redis_url, set_as_current=False)
     app.conf.beat_schedule = own.conf.beat_schedule
     return Metronome(app)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from workers.gateway import Gateway, open_gateway
-from workers.network_guard import may_connect
+from workers.gateway.contract import Gateway, open_gateway
+from workers.gateway.network_guard import may_connect
 from workers.provider import Failure, Request
 
 NOT_PUBLIC = [

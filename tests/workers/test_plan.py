@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import text
 
-from service.store import shards
+from service.store.deliveries import shards
 from service.store.session import transaction
 from tests import builders as a
 from workers import fan_out, plan

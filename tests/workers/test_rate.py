@@ -11,9 +11,9 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers import rate
-from workers.bucket import BURST_S, FLOOR, IDLE_S, RECOVERY_S, Bucket, Pace
-from workers.rate import Rates
+from workers.pacing import shared_rate
+from workers.pacing.shared_rate import Rates
+from workers.pacing.token_bucket import BURST_S, FLOOR, IDLE_S, RECOVERY_S, Bucket, Pace
 
 
 @dataclass
@@ -178,7 +178,7 @@ def test_a_redis_in_trouble_does_not_hold_the_worker_up(
 def test_a_redis_that_comes_back_is_used_again(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate, "AWAY_S", 0.1)
+    monkeypatch.setattr(shared_rate, "AWAY_S", 0.1)
     rates = Rates(client, [FAST])  # type: ignore[list-item]
     rates.take("fcm", 1, time.monotonic())
     meter = rates._meters["fcm"]
@@ -195,7 +195,7 @@ def test_the_bucket_in_redis_and_the_one_in_python_follow_the_same_rules(
     client: redis.Redis,
 ) -> None:
     """The script is run on a clock of ours, beside the bucket, through the same happenings."""
-    body = files("workers").joinpath("rate.lua").read_text("utf-8")
+    body = files("workers.pacing").joinpath("rate.lua").read_text("utf-8")
     script = client.register_script(body.replace("redis.call('TIME')", "{ARGV[10], '0'}"))
 
     step = st.tuples(

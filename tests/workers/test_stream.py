@@ -21,12 +21,14 @@ from service.domain.verdict import (
     SenderRejected,
     TryLater,
 )
-from service.store import batches, holds
+from service.store.deliveries import batches
+from service.store.operations import holds
 from service.store.session import transaction
 from tests import builders as a
-from workers import consequences, deliver, ledger, stream
-from workers.endpoints import Allowed
+from workers import deliver
+from workers.delivery import flushing, loop, outcomes
 from workers.provider import Answer, Credential, Request
+from workers.provider_kit.endpoints import Allowed
 
 KEY_REFUSED = DeviceGone("its push service refuses our VAPID key for it", doubtful=True)
 UNCLEAR = DeviceRefused("Google finds something wrong with this push", doubtful=True)
@@ -193,7 +195,7 @@ def slowly(system):
     waiting = system.gateway.waiting
     system.gateway.room = lambda name: 1 - sum(each.tag[0].name == name for each in waiting)
     quick = system.gateway.poll
-    system.gateway.poll = lambda timeout: (stream.time.sleep(0.002), quick(timeout))[1]
+    system.gateway.poll = lambda timeout: (loop.time.sleep(0.002), quick(timeout))[1]
 
 
 def gone(system):
@@ -405,7 +407,7 @@ def test_a_lane_stays_closed_while_only_this_turn_knows_of_the_hold(system, monk
     def away(*args, **options):
         raise OperationalError("INSERT", {}, Exception("server closed the connection"))
 
-    monkeypatch.setattr(consequences.holds, "hold", away)
+    monkeypatch.setattr(outcomes.holds, "hold", away)
     system.provider()
     revoked = SenderRejected("The key was revoked.")
     system.provider("fcm", says=lambda address: revoked if "f" in address else Accepted())
@@ -448,7 +450,7 @@ def test_a_hold_that_cannot_be_written_spoils_no_other_answer(system, monkeypatc
     def away(*args, **options):
         raise OperationalError("INSERT", {}, Exception("server closed the connection"))
 
-    monkeypatch.setattr(consequences.holds, "hold", away)
+    monkeypatch.setattr(outcomes.holds, "hold", away)
     revoked = SenderRejected("The key was revoked.")
     system.provider(says=lambda address: revoked if address == "a0" else Accepted())
     alert = system.alert([f"a{n}" for n in range(5)])
@@ -461,12 +463,12 @@ def test_a_database_that_takes_nothing_is_tried_by_the_timer_alone(system, monke
     write = batches.write
 
     def away(session, *args, **options):
-        tries.append(stream.time.monotonic())
+        tries.append(loop.time.monotonic())
         if len(tries) <= 5:
             raise OperationalError("UPDATE", {}, Exception("the database is shut down"))
         return write(session, *args, **options)
 
-    monkeypatch.setattr(ledger.batches, "write", away)
+    monkeypatch.setattr(flushing.batches, "write", away)
     system.provider(says=lambda _: TryLater("503"))
     alert = system.alert(["a"])
     deliver.deliver(system.process, alert)
@@ -486,7 +488,7 @@ def test_a_write_whose_answer_was_lost_is_repeated_and_counts_once(system, monke
             lost.append(len(system.gateway.sent))
             raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
 
-    monkeypatch.setattr(ledger, "transaction", cut_off)
+    monkeypatch.setattr(flushing, "transaction", cut_off)
     no = DeviceRefused("too old")
     system.provider(says=lambda address: no if int(address) % 2 else Accepted())
     slowly(system)
@@ -510,7 +512,7 @@ def test_suspects_are_marked_though_the_first_writes_failed(system, monkeypatch)
                 failed.append(len(system.gateway.sent))
                 raise OperationalError("COMMIT", {}, Exception("the database is shut down"))
 
-    monkeypatch.setattr(ledger, "transaction", away)
+    monkeypatch.setattr(flushing, "transaction", away)
     system.provider(says=lambda _: KEY_REFUSED)
     alert = system.alert(["a", "b", "c"])
     deliver.deliver(system.process, alert)
@@ -566,7 +568,7 @@ def test_a_rejection_that_a_replay_took_back_is_not_written_again(system):
 def test_a_long_breaking_stream_makes_way_for_what_waits_in_its_queue(
     system, monkeypatch, waiting, accepted
 ):
-    monkeypatch.setattr(stream, "TURN_S", 0.05)
+    monkeypatch.setattr(loop, "TURN_S", 0.05)
     system.process.waiting = lambda _: waiting
     system.provider()
     slowly(system)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from workers.delivery.loading import quote
 from workers.provider import Answer, Failure
-from workers.targets import quote
 
 FID = "cHVzaC1pcy1ub3QtYS1pZA"
 

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workers.wires import LAST, OK, SETTINGS, Peer, any_frame, headers
+from workers.gateway.http2 import frames as wire
+from workers.gateway.http2.connection import MOST_TALK
+from workers.gateway.http2.frames import BrokenFrame
 from workers.provider import Failure, Request
-from workers.senders import wire_frames as wire
-from workers.senders.wire_connection import MOST_TALK
-from workers.senders.wire_frames import BrokenFrame
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workers.wires import any_frame
-from workers.senders import wire_frames as wire
-from workers.senders.hpack_lines import AnswerLines, RequestLines, integer
+from workers.gateway.http2 import frames as wire
+from workers.gateway.http2.header_lines import AnswerLines, RequestLines, integer
 
 names = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=20)
 values = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=300)

@@ -7,8 +7,8 @@ import pytest
 
 from tests.workers.certificates import Certificate, make_certificate
 from tests.workers.h2_server import H2Server
+from workers.gateway.http2.http2_gateway import WireSender
 from workers.provider import Request
-from workers.senders.wire_sender import WireSender
 
 
 @pytest.fixture(scope="module")

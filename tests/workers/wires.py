@@ -4,9 +4,9 @@ import ssl
 
 from hypothesis import strategies as st
 
+from workers.gateway.http2 import frames as wire
+from workers.gateway.http2.connection import Connection
 from workers.provider import Answer, Request
-from workers.senders import wire_frames as wire
-from workers.senders.wire_connection import Connection
 
 SETTINGS = wire.settings((wire.MAX_CONCURRENT_STREAMS, 100))
 OK = bytes([0x20, 0x88])

@@ -27,7 +27,6 @@ from service.domain.verdict import (
     TryLater,
     Verdict,
 )
-from workers.forms import Origin, collapse_form, image_of, json_bytes
 from workers.provider import (
     DELIVERY_ID_ROOM,
     RECEIPT_ROOM,
@@ -39,7 +38,8 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.reading import (
+from workers.provider_kit.alert_text import ByLocale, choose, fit, words_in
+from workers.provider_kit.answers import (
     Setback,
     as_word,
     is_success,
@@ -48,8 +48,8 @@ from workers.reading import (
     read_status,
     retry_after,
 )
-from workers.signing import KeyFile, P256KeyPath, es256_token, p256_key, period_start
-from workers.wording import ByLocale, choose, fit, words_in
+from workers.provider_kit.encoding import Origin, collapse_form, image_of, json_bytes
+from workers.provider_kit.signing import KeyFile, P256KeyPath, es256_token, p256_key, period_start
 
 LIMIT = 4096
 LONGEST_COLLAPSE_ID = 64

@@ -9,16 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.domain.device import MAX_ADDRESS, Registration
 from service.domain.errors import Invalid
 from service.domain.verdict import Accepted, Verdict
-from workers.provider import (
-    Answer,
-    Credential,
-    Message,
-    Position,
-    Preview,
-    Request,
-    Target,
-)
-from workers.wording import choose, json_size, words_in
+from workers.provider import Answer, Credential, Message, Position, Preview, Request, Target
+from workers.provider_kit.alert_text import choose, json_size, words_in
 
 LIMIT = 4096
 _LONG = timedelta(days=3650)

@@ -29,7 +29,6 @@ from service.domain.verdict import (
     TryLater,
     Verdict,
 )
-from workers.forms import Addressed, Origin, collapse_form, image_of, json_bytes, json_inside
 from workers.provider import (
     ANSWER_LIMIT,
     DELIVERY_ID_ROOM,
@@ -42,7 +41,8 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.reading import (
+from workers.provider_kit.alert_text import ByLocale, choose, fit, words_in
+from workers.provider_kit.answers import (
     Setback,
     as_word,
     is_success,
@@ -51,7 +51,14 @@ from workers.reading import (
     read_status,
     retry_after,
 )
-from workers.wording import ByLocale, choose, fit, words_in
+from workers.provider_kit.encoding import (
+    Addressed,
+    Origin,
+    collapse_form,
+    image_of,
+    json_bytes,
+    json_inside,
+)
 
 LIMIT = 4096
 SPACES_ROOM = 64

@@ -27,9 +27,6 @@ from service.domain.verdict import (
     TryLater,
     Verdict,
 )
-from workers.forms import Origin, collapse_form, image_of, json_bytes, json_inside, seconds_left
-from workers.google import GoogleError, ServiceAccount
-from workers.grant import access_token
 from workers.provider import (
     DELIVERY_ID_ROOM,
     RECEIPT_ROOM,
@@ -41,9 +38,19 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.reading import Setback, is_success, named, read_status, retry_after
-from workers.signing import KeyFile, key_path
-from workers.wording import ByLocale, choose, fit, words_in
+from workers.provider_kit.alert_text import ByLocale, choose, fit, words_in
+from workers.provider_kit.answers import Setback, is_success, named, read_status, retry_after
+from workers.provider_kit.encoding import (
+    Origin,
+    collapse_form,
+    image_of,
+    json_bytes,
+    json_inside,
+    seconds_left,
+)
+from workers.provider_kit.google import GoogleError, ServiceAccount
+from workers.provider_kit.oauth import access_token
+from workers.provider_kit.signing import KeyFile, key_path
 
 LIMIT = 4096
 ADDRESS_ROOM = 300

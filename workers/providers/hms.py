@@ -26,16 +26,6 @@ from service.domain.verdict import (
     TryLater,
     Verdict,
 )
-from workers.forms import (
-    Addressed,
-    Origin,
-    collapse_form,
-    image_of,
-    json_bytes,
-    json_inside,
-    seconds_left,
-)
-from workers.grant import access_token
 from workers.provider import (
     ANSWER_LIMIT,
     Answer,
@@ -46,8 +36,25 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.reading import Setback, is_success, named, parse_object, read_status, retry_after
-from workers.wording import ByLocale, choose, fit, words_in
+from workers.provider_kit.alert_text import ByLocale, choose, fit, words_in
+from workers.provider_kit.answers import (
+    Setback,
+    is_success,
+    named,
+    parse_object,
+    read_status,
+    retry_after,
+)
+from workers.provider_kit.encoding import (
+    Addressed,
+    Origin,
+    collapse_form,
+    image_of,
+    json_bytes,
+    json_inside,
+    seconds_left,
+)
+from workers.provider_kit.oauth import access_token
 
 LIMIT = 4096
 SPACES_ROOM = 64

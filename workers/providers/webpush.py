@@ -23,22 +23,6 @@ from service.domain.verdict import (
     TryLater,
     Verdict,
 )
-from workers.encryption import OVERHEAD, SECRET_BYTES, encrypt, is_point, point
-from workers.endpoints import (
-    KNOWN_PUSH_SERVICES,
-    Allowed,
-    AllowedHosts,
-    EndpointRefused,
-    origin_of,
-)
-from workers.forms import (
-    base64url,
-    collapse_form,
-    from_base64url,
-    image_of,
-    json_bytes,
-    seconds_left,
-)
 from workers.provider import (
     DELIVERY_ID_ROOM,
     RECEIPT_ROOM,
@@ -50,7 +34,8 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.reading import (
+from workers.provider_kit.alert_text import ByLocale, choose, fit, right_to_left, words_in
+from workers.provider_kit.answers import (
     Setback,
     as_word,
     is_success,
@@ -59,9 +44,24 @@ from workers.reading import (
     read_failure,
     retry_after,
 )
-from workers.signing import KeyFile, P256KeyPath, p256_key, period_start
-from workers.vapid import TOKEN_PERIOD, Signer, Subject
-from workers.wording import ByLocale, choose, fit, right_to_left, words_in
+from workers.provider_kit.encoding import (
+    base64url,
+    collapse_form,
+    from_base64url,
+    image_of,
+    json_bytes,
+    seconds_left,
+)
+from workers.provider_kit.encryption import OVERHEAD, SECRET_BYTES, encrypt, is_point, point
+from workers.provider_kit.endpoints import (
+    KNOWN_PUSH_SERVICES,
+    Allowed,
+    AllowedHosts,
+    EndpointRefused,
+    origin_of,
+)
+from workers.provider_kit.signing import KeyFile, P256KeyPath, p256_key, period_start
+from workers.provider_kit.vapid import TOKEN_PERIOD, Signer, Subject
 
 LIMIT = 4096 - OVERHEAD
 BRIDGED_LIMIT = 2744 - OVERHEAD

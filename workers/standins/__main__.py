@@ -10,10 +10,10 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from workers.standins import fair
+from workers.standins.all_standins import Stage
 from workers.standins.control import Control
 from workers.standins.ports import Ports
-from workers.standins.stage import Stage
+from workers.standins.servers import steady_server
 
 LOOK_FOR_PARENT_S = 1.0
 
@@ -43,9 +43,9 @@ async def _serve(folder: Path, port: int, parent: int | None) -> None:
         loop.add_signal_handler(number, ending.set)
     await stage.open()
     port = port or Ports(folder / "control.json").settle("control")
-    control = await fair.serve(Control(stage).target, port, None, http1=True)
+    control = await steady_server.serve(Control(stage).target, port, None, http1=True)
     announced = {
-        "control": f"http://{fair.HOST}:{port}",
+        "control": f"http://{steady_server.HOST}:{port}",
         "providers": stage.origins,
         "ca_file": str(stage.ca_file),
         "credentials": stage.accounts.credentials(stage.origins),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from workers.standins.files import pem_of, write_private
+from workers.standins.key_files import pem_of, write_private
 
 APNS_TEAM_ID = "NEWSZOPTM1"
 APNS_TOPIC = "app.newspoint.demo"

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from workers.standins.files import pem_of, write_private
+from workers.standins.key_files import pem_of, write_private
 
 VALID = timedelta(days=800)
 RENEW = timedelta(days=30)

@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from workers.standins import subscriptions
-from workers.standins.exchange import Answer, Refused, answer_json, read_json
-from workers.standins.forecast import BadWeather
-from workers.standins.pushes import Push
-from workers.standins.stage import Stage
+from workers.standins.all_standins import Stage
+from workers.standins.providers.exchange import Answer, Refused, answer_json, read_json
+from workers.standins.received import Push
 from workers.standins.weather import PROVIDERS
+from workers.standins.weather_request import BadWeather
 
 PAGE, LARGEST_PAGE = 1000, 10_000
 MOST_SUBSCRIPTIONS = 100_000

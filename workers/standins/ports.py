@@ -5,8 +5,8 @@ import random
 import socket
 from pathlib import Path
 
-from workers.standins.fair import HOST
-from workers.standins.files import write_private
+from workers.standins.key_files import write_private
+from workers.standins.servers.steady_server import HOST
 
 QUIET_PORTS = range(20_000, 32_000)
 """Below those that systems hand out to outgoing connections, so that they stay free."""

@@ -1,0 +1,1 @@
+"""The verbs: what people and machines can do, each in one transaction."""

@@ -1,0 +1,120 @@
+"""The verbs of admins: look at what waits, hold a provider, release it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import redis
+
+from service import outbox
+from service.domain.errors import Invalid, NotFound
+from service.domain.people import Caller
+from service.outbox import Work
+from service.settings import Settings
+from service.store.operations import gauges, heartbeats, holds
+from service.store.operations.gauges import Pace, Waiting
+from service.store.operations.heartbeats import Heartbeat
+from service.store.staff import audit
+
+QUEUES = ("urgent", "normal")
+MAX_REASON = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """Messages that wait in Redis; None while Redis is away."""
+
+    name: str
+    messages: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What waits where, and who is there to take it."""
+
+    queues: list[Queue]
+    providers: list[Waiting]
+    workers: list[Heartbeat]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderStatus:
+    """A provider: whether we use it, and how it did in the last minute."""
+
+    name: str
+    held: bool
+    reason: str | None
+    since: datetime | None
+    held_by: str | None
+    accepted_per_second: float
+    error_share: float | None
+
+
+def queues(client: redis.Redis) -> list[Queue]:
+    """Return how many messages wait in each queue."""
+    try:
+        return [Queue(name=name, messages=int(client.llen(name))) for name in QUEUES]
+    except redis.RedisError:
+        return [Queue(name=name, messages=None) for name in QUEUES]
+
+
+def overview(work: Work, client: redis.Redis, settings: Settings) -> Overview:
+    """Return what waits where, with every provider in use or with something waiting."""
+    found = gauges.waiting(work.session)
+    names = dict.fromkeys((*settings.providers, *sorted(found)))
+    return Overview(
+        queues=queues(client),
+        providers=[found.get(name, Waiting(name=name)) for name in names],
+        workers=heartbeats.alive(work.session),
+    )
+
+
+def providers(work: Work, settings: Settings) -> list[ProviderStatus]:
+    """Return the providers in use, held or with something waiting."""
+    held = holds.held(work.session)
+    pace = gauges.pace(work.session)
+    known = (*settings.providers, *sorted({*held, *pace, *gauges.waiting(work.session)}))
+    return [
+        _status(name, held.get(name), pace.get(name, Pace(name=name)))
+        for name in dict.fromkeys(known)
+    ]
+
+
+def hold(work: Work, settings: Settings, provider: str, reason: str, caller: Caller) -> None:
+    """Stop using a provider until somebody releases it."""
+    words = " ".join(reason.split())
+    if not words or len(words) > MAX_REASON or not words.isprintable():
+        raise Invalid("reason", f"Say why, in 1 to {MAX_REASON} characters.")
+    _know(work, settings, provider)
+    # A key may be called anything, but only a worker's hold is ended by a probe.
+    by = caller.name if caller.label == holds.WORKER else caller.label
+    holds.hold(work.session, provider, words, by)
+    audit.write(
+        work.session, caller.name, "hold", f"provider:{provider}", reason=words, by=caller.label
+    )
+
+
+def release(work: Work, settings: Settings, provider: str, caller: Caller) -> None:
+    """Use a provider again; what waited for it goes on at once."""
+    _know(work, settings, provider)
+    if not holds.release(work.session, provider):
+        return
+    for alert_id, queue in holds.wake(work.session, provider):
+        work.outbox.add(outbox.deliver(alert_id, queue))
+    audit.write(work.session, caller.name, "release", f"provider:{provider}", by=caller.label)
+
+
+def _know(work: Work, settings: Settings, provider: str) -> None:
+    if provider not in {known.name for known in providers(work, settings)}:
+        raise NotFound(f"There is no provider {provider[:40]!r} in use.")
+
+
+def _status(name: str, held: holds.Hold | None, pace: Pace) -> ProviderStatus:
+    return ProviderStatus(
+        name=name,
+        held=held is not None,
+        reason=None if held is None else held.reason,
+        since=None if held is None else held.since,
+        held_by=None if held is None else held.held_by,
+        accepted_per_second=pace.accepted_per_second,
+        error_share=pace.error_share,
+    )

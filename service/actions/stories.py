@@ -1,0 +1,210 @@
+"""The verbs on stories: ingest, save, publish, correct, retract."""
+
+from dataclasses import dataclass, replace
+
+from service.actions import alerts as alert_actions
+from service.actions import story_text
+from service.domain.errors import Conflict, Invalid, NotFound
+from service.domain.people import Caller
+from service.domain.story import (
+    Outcome,
+    Story,
+    StoryState,
+    StoryText,
+    judge_version,
+    published_when,
+    state_after,
+)
+from service.outbox import Work
+from service.store.schema import new_id
+from service.store.staff import audit
+from service.store.stories import stories, topics
+
+MAX_SOURCE_URI = 2048
+ATTEMPTS_TO_ADD = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A story as it comes in from outside. `source_uri` is its sender's own name for it."""
+
+    text: StoryText
+    state: StoryState = StoryState.PUBLISHED
+    source_uri: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """The story as it stands now, and what the incoming text did to it."""
+
+    story: Story
+    outcome: Outcome
+
+
+def ingest(work: Work, incoming: Incoming, caller: Caller) -> Ingested:
+    """Take in a story, new or known by its `source_uri`; re-delivery changes nothing.
+
+    Two deliveries of one source at once make one story: the second waits for the first.
+    """
+    text = _edited(incoming.text, incoming.state)
+    source_uri = _check_source(incoming.source_uri)
+    for _ in range(ATTEMPTS_TO_ADD):
+        if source_uri is not None:
+            known = stories.lock_source(work.session, source_uri)
+            if known is not None:
+                return _take(work, known, text, incoming.state, incoming.version, caller)
+        story = _new(work, text, incoming.state, source_uri, incoming.version)
+        if stories.add(work.session, story, caller.name):
+            topics.ensure(work.session, text.topics)
+            return Ingested(story, Outcome.CREATED)
+    raise Conflict("Another delivery of this story is being taken in: send it again.")
+
+
+def save_story(
+    work: Work,
+    story_id: int | None,
+    text: StoryText,
+    state: StoryState,
+    caller: Caller,
+    version: int | None = None,
+) -> Story:
+    """Save what an editor wrote as a new story or as the next revision of one.
+
+    `version` is the one the editor began from; `Conflict` when somebody saved another since.
+    """
+    text = _edited(text, state)
+    if story_id is None:
+        story = _new(work, text, state, None, None)
+        if not stories.add(work.session, story, caller.name):
+            raise Conflict("The story could not be saved: try again.")
+        topics.ensure(work.session, text.topics)
+    else:
+        current = _locked(work, story_id)
+        if version is not None and version != current.version:
+            raise Conflict(
+                f"Somebody saved version {current.version} since you opened version {version}."
+            )
+        story = _take(work, current, text, state, _asked_again(current, state), caller).story
+    _note_if_public(work, story, caller)
+    return story
+
+
+def _asked_again(current: Story, state: StoryState) -> int | None:
+    """Return the version by which an editor brings a retracted story back, changed or not."""
+    return current.version + 1 if current.state is StoryState.RETRACTED and state.public else None
+
+
+def save_draft(work: Work, story_id: int | None, text: StoryText, caller: Caller) -> Story:
+    """Save a story that is not out yet."""
+    return save_story(work, story_id, text, StoryState.DRAFT, caller)
+
+
+def publish(work: Work, story_id: int, caller: Caller) -> Story:
+    """Make a story public as it stands; under embargo, when that lifts."""
+    current = _locked(work, story_id)
+    if current.state.public:
+        return current
+    return save_story(work, story_id, current.text, StoryState.PUBLISHED, caller)
+
+
+def correct(
+    work: Work, story_id: int, text: StoryText, caller: Caller, version: int | None = None
+) -> Story:
+    """Publish a revision that says it corrects; an alert follows only if the editor asks."""
+    if not _locked(work, story_id).state.public:
+        raise Conflict("Only a published story can be corrected.")
+    return save_story(work, story_id, text, StoryState.CORRECTED, caller, version)
+
+
+def retract(work: Work, story_id: int, caller: Caller, reason: str = "") -> Story:
+    """Take a story back: its page is gone, its scheduled and running alerts stop.
+
+    Asked again it changes nothing. The version stays, so that its sender can still correct it.
+    """
+    current = _locked(work, story_id)
+    if current.state is not StoryState.RETRACTED:
+        current = replace(current, state=StoryState.RETRACTED, updated_at=work.now)
+        stories.set_state(work.session, current)
+        _note(work, caller, "retract", current, reason=reason)
+    alert_actions.stop_alerts_of(work, story_id, caller, "The story was retracted.")
+    return current
+
+
+def _edited(text: StoryText, state: StoryState) -> StoryText:
+    edited = story_text.edit(text)
+    if state is not StoryState.DRAFT:
+        story_text.require_body(edited)
+    return edited
+
+
+def _take(
+    work: Work,
+    current: Story,
+    text: StoryText,
+    wanted: StoryState,
+    version: int | None,
+    caller: Caller,
+) -> Ingested:
+    """Judge a text of a known story, and keep it if it is news."""
+    state = state_after(current, text, wanted, version)
+    outcome, number = judge_version(current, text, state, version)
+    if outcome is not Outcome.UPDATED:
+        return Ingested(current, outcome)
+    story = replace(
+        current,
+        version=number,
+        state=state,
+        text=text,
+        updated_at=work.now,
+        published_at=published_when(current, text, state, work.now),
+    )
+    stories.save(work.session, story, caller.name)
+    topics.ensure(work.session, text.topics)
+    return Ingested(story, outcome)
+
+
+def _new(
+    work: Work, text: StoryText, state: StoryState, source_uri: str | None, version: int | None
+) -> Story:
+    story_id = new_id()
+    return Story(
+        id=story_id,
+        slug=story_text.slug_of(text.headline, story_id),
+        version=1 if version is None else version,
+        state=state,
+        text=text,
+        source_uri=source_uri,
+        created_at=work.now,
+        updated_at=work.now,
+        published_at=published_when(None, text, state, work.now),
+    )
+
+
+def _check_source(source_uri: str | None) -> str | None:
+    if source_uri is None:
+        return None
+    if not source_uri.strip() or not source_uri.isprintable():
+        raise Invalid("source_uri", "Give the sender's own name of the story, such as a URI.")
+    if len(source_uri) > MAX_SOURCE_URI:
+        raise Invalid("source_uri", f"At most {MAX_SOURCE_URI:,} characters.")
+    return source_uri.strip()
+
+
+def _locked(work: Work, story_id: int) -> Story:
+    story = stories.lock(work.session, story_id)
+    if story is None:
+        raise NotFound("There is no such story.")
+    return story
+
+
+def _note_if_public(work: Work, story: Story, caller: Caller) -> None:
+    if story.state is StoryState.CORRECTED:
+        _note(work, caller, "correct", story)
+    elif story.state is StoryState.PUBLISHED:
+        _note(work, caller, "publish", story)
+
+
+def _note(work: Work, caller: Caller, verb: str, story: Story, **detail: str) -> None:
+    told = {"headline": story.text.headline, "version": story.version, "by": caller.label}
+    audit.write(work.session, caller.name, verb, f"story:{story.id}", **told, **detail)

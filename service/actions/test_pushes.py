@@ -1,0 +1,97 @@
+"""Test pushes: an editor sees the words on devices of their own before any reader does.
+
+A member of staff says once which reader they are. A test then goes the whole way of an alert, and
+its audience is that one reader.
+"""
+
+from collections.abc import Sequence
+
+from service import outbox
+from service.domain.alert import TEST_TTL, Alert, AlertState, Draft, Kind, check, collapse_key
+from service.domain.device import Device
+from service.domain.errors import Conflict, NotFound
+from service.domain.people import Caller, Staff
+from service.domain.story import Story
+from service.outbox import Work
+from service.store.alerts import alerts
+from service.store.readers import devices, readers
+from service.store.schema import new_id
+from service.store.staff import accounts, audit
+from service.store.stories import stories
+
+
+def tie(work: Work, staff: Staff, reader_id: int, caller: Caller) -> None:
+    """Send the tests of this member of staff to the devices of that reader from now on."""
+    if readers.lock(work.session, reader_id) is None:
+        raise NotFound("There is no such reader any more.")
+    accounts.tie(work.session, staff.id, reader_id)
+    audit.write(work.session, caller.name, "tie devices", caller.name, by=caller.label)
+
+
+def untie(work: Work, staff: Staff, caller: Caller) -> None:
+    """Send this member of staff no tests any more."""
+    accounts.tie(work.session, staff.id, None)
+    audit.write(work.session, caller.name, "untie devices", caller.name, by=caller.label)
+
+
+def devices_of(work: Work, staff: Staff, providers: Sequence[str]) -> list[Device]:
+    """Return the devices that a test would reach now, the last registered first."""
+    if staff.reader_id is None:
+        return []
+    own = devices.live(work.session, staff.reader_id)
+    return [device for device in own if device.provider in providers]
+
+
+def send_test(
+    work: Work,
+    story_id: int,
+    draft: Draft,
+    staff: Staff,
+    caller: Caller,
+    providers: Sequence[str],
+) -> Alert:
+    """Send these words, at this urgency, to the sender's own devices: at once, and briefly.
+
+    Any story will do, a draft or one that had its alert. Its readers, its one place and its
+    alerts know nothing of it. Whatever else the draft asks for is not asked for here.
+    """
+    draft = check(draft, work.now)
+    story = stories.get(work.session, story_id)
+    if story is None:
+        raise NotFound("There is no such story.")
+    if not devices_of(work, staff, providers):
+        raise Conflict("None of your devices is known yet.")
+    alert = _test(work, story, draft, staff.reader_id, caller)
+    alerts.add(work.session, alert)
+    work.outbox.add(outbox.plan_alert(alert.id, alert.queue))
+    audit.write(
+        work.session,
+        caller.name,
+        "send test",
+        f"alert:{alert.id}",
+        story=str(story.id),
+        urgency=alert.urgency.value,
+    )
+    return alert
+
+
+def _test(work: Work, story: Story, draft: Draft, reader_id: int | None, caller: Caller) -> Alert:
+    return Alert(
+        id=new_id(),
+        story_id=story.id,
+        kind=Kind.TEST,
+        state=AlertState.PLANNING,
+        title=story.text.headline if draft.title is None else draft.title,
+        body=story.text.summary if draft.body is None else draft.body,
+        locales=draft.locales,
+        urgency=draft.urgency,
+        topics=None,
+        everyone=False,
+        collapse_key=collapse_key(story.id, Kind.TEST),
+        dry_run=False,
+        created_at=work.now,
+        expires_at=work.now + TEST_TTL,
+        ttl=TEST_TTL,
+        reader_id=reader_id,
+        created_by=caller.label,
+    )

@@ -1,0 +1,80 @@
+"""The command lines of the programs that make up the system; each is started as a process.
+
+The workers' are started by name: nothing here imports them.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+URGENT = ("urgent",)
+BOTH = ("urgent", "normal")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program's name for people, and its command line."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+def service(host: str, port: int, *, workers: int = 1) -> Program:
+    """Serve the site and the API."""
+    options = ("--interface", "asgi", "--factory", "--no-ws", "--workers-kill-timeout", "5")
+    place = ("--host", host, "--port", str(port), "--workers", str(workers))
+    return Program("service", _module("granian", *options, *place, "service.app:from_environment"))
+
+
+def worker(queues: tuple[str, ...], processes: int) -> Program:
+    """Push: one Celery worker for `queues`, the first of them first, in so many processes."""
+    name = "worker-urgent" if queues == URGENT else "worker"
+    options = ("-n", f"{name}@%h", "-Q", ",".join(queues), "-c", str(processes))
+    quiet = ("--without-gossip", "--without-mingle", "--loglevel", "info")
+    return Program(name, _celery("worker", *options, *quiet))
+
+
+def workers(processes: int, urgent_processes: int) -> tuple[Program, Program]:
+    """Push: one worker kept free for breaking alerts, and one for everything."""
+    return worker(URGENT, urgent_processes), worker(BOTH, processes)
+
+
+def beat() -> Program:
+    """Send `sweep` every second."""
+    return Program("beat", _celery("beat", "--pidfile=", "--loglevel", "warning"))
+
+
+def standins(port: int, folder: Path | None = None) -> Program:
+    """Stand in for Apple, Google, Mozilla and Huawei; prints one JSON line about itself."""
+    data = () if folder is None else ("--data", str(folder))
+    return Program("standins", _module("workers.standins", "--port", str(port), *data))
+
+
+def doctor() -> Program:
+    """Look at every part that is configured and say what is wrong."""
+    return Program("doctor", _module("workers.upkeep.doctor"))
+
+
+def given() -> dict[str, str]:
+    """Return the environment and, below it, what a `.env` file says."""
+    file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return file | dict(os.environ)
+
+
+def environment(base: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which our modules are found whatever the working folder is."""
+    tree = str(Path(__file__).parents[2])
+    paths = [tree, *filter(None, [base.get("PYTHONPATH")])]
+    return {"PYTHONUNBUFFERED": "1", **base, "PYTHONPATH": ":".join(paths)}
+
+
+def _module(name: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", name, *arguments)
+
+
+def _celery(*arguments: str) -> tuple[str, ...]:
+    return _module("celery", "-A", "workers.app", *arguments)

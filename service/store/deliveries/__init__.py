@@ -1,0 +1,1 @@
+"""Shards and batches, what they add up to, and what was given up."""

@@ -1,0 +1,202 @@
+"""Shards: ranges of the reader-id space, and the one statement that fans a shard out.
+
+A shard of a correction or a withdrawal is a range of the shard numbers of its source alert.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from service.domain.alert import AlertState, Kind
+from service.domain.delivery import State
+from service.domain.subscription import Urgency
+from service.store.readers import audience
+from service.store.schema import ID_LIMIT
+
+BATCH = 1000
+FIRST_SHARD_DEVICES = 500
+MOST_SHARDS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What fan-out needs to know of an alert."""
+
+    alert_id: int
+    kind: Kind
+    state: AlertState
+    source_alert_id: int | None
+    takes_over: bool
+    frozen: audience.Frozen
+
+
+def cut(devices: int, per_shard: int) -> list[tuple[int, int]]:
+    """Cut the id space into ranges [lo, hi) of about `per_shard` devices each.
+
+    The first is small, so that the first push leaves while the rest is still being planned.
+    """
+    if devices <= FIRST_SHARD_DEVICES:
+        return [(0, ID_LIMIT)]
+    first = ID_LIMIT * FIRST_SHARD_DEVICES // devices
+    rest = min(-(-(devices - FIRST_SHARD_DEVICES) // per_shard), MOST_SHARDS)
+    edges = [0, *(first + (ID_LIMIT - first) * n // rest for n in range(rest)), ID_LIMIT]
+    return list(pairwise(edges))
+
+
+def add(session: Session, alert_id: int, ranges: Sequence[tuple[int, int]]) -> None:
+    """Write an alert's shards, all of them."""
+    session.execute(
+        text(
+            "INSERT INTO shard (alert_id, n, lo, hi, done) SELECT :alert_id, o - 1, lo, hi, false "
+            "FROM unnest(CAST(:lo AS bigint[]), CAST(:hi AS bigint[])) WITH ORDINALITY t(lo, hi, o)"
+        ),
+        {"alert_id": alert_id, "lo": [lo for lo, _ in ranges], "hi": [hi for _, hi in ranges]},
+    )
+
+
+def open_ones(session: Session, alert_id: int, limit: int, first: int = 0) -> list[int]:
+    """Return the numbers of shards from `first` on that are not fanned out yet, lowest first."""
+    rows = session.execute(
+        text(
+            "SELECT n FROM shard WHERE alert_id = :a AND n >= :first AND NOT done "
+            "ORDER BY n LIMIT :limit"
+        ),
+        {"a": alert_id, "first": first, "limit": limit},
+    )
+    return list(rows.scalars())
+
+
+def count(session: Session, alert_id: int) -> int:
+    """Return how many shards an alert has."""
+    found = session.execute(
+        text("SELECT count(*) FROM shard WHERE alert_id = :a"), {"a": alert_id}
+    ).scalar_one()
+    return int(found)
+
+
+def ranges_of(session: Session, source_alert_id: int) -> list[tuple[int, int]]:
+    """Return one range for each shard of an earlier alert."""
+    return [(n, n + 1) for n in range(count(session, source_alert_id))]
+
+
+def running(session: Session, alert_id: int) -> Running | None:
+    """Return what fan-out needs of an alert that was planned; None otherwise."""
+    row = session.execute(
+        text(
+            "SELECT kind, state, source_alert_id, takes_over, topic_ids, above, story_id, urgency, "
+            "everyone, reader_id, started_at FROM alert WHERE id = :a AND started_at IS NOT NULL"
+        ),
+        {"a": alert_id},
+    ).one_or_none()
+    if row is None:
+        return None
+    started_at: datetime = row.started_at
+    return Running(
+        alert_id=alert_id,
+        kind=Kind(row.kind),
+        state=AlertState(row.state),
+        source_alert_id=row.source_alert_id,
+        takes_over=row.takes_over,
+        frozen=audience.Frozen(
+            topic_ids=row.topic_ids or [],
+            above=row.above or [],
+            story_id=row.story_id,
+            urgency=Urgency.of_rank(row.urgency),
+            everyone=row.everyone,
+            at=started_at,
+            reader_id=row.reader_id,
+        ),
+    )
+
+
+def fan_out(
+    session: Session, alert: Running, providers: Sequence[str], n: int | None = None
+) -> bool:
+    """Pack one shard into batches: shard `n`, or the lowest open one that nobody is packing.
+
+    The shard's state and its batches commit together. False: there was nothing to do. The shards
+    of a stopped alert are packed too, as cancelled: nobody of its audience goes unaccounted.
+    """
+    row = session.execute(
+        text(
+            "UPDATE shard SET done = true WHERE (alert_id, n) IN (SELECT alert_id, n FROM shard "
+            "WHERE alert_id = :a AND NOT done AND (CAST(:n AS int) IS NULL OR n = :n) "
+            "ORDER BY n LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING n, lo, hi"
+        ),
+        {"a": alert.alert_id, "n": n},
+    ).one_or_none()
+    if row is None:
+        return False
+    _pack(session, alert, providers, row.n, row.lo, row.hi)
+    if alert.state is AlertState.PLANNING:
+        session.execute(
+            text("UPDATE alert SET state = 'sending' WHERE id = :a AND state = 'planning'"),
+            {"a": alert.alert_id},
+        )
+    return True
+
+
+_PACK = """
+INSERT INTO batch (alert_id, shard_n, n, provider, device_ids, states, counts, claimable_at,
+    finished_at)
+SELECT :alert_id, :shard_n, row_number() OVER (ORDER BY provider, part) - 1, provider,
+    array_agg(id ORDER BY id), decode(repeat(:byte, count(*)::int), 'hex'),
+    CASE WHEN :cancelled THEN ARRAY[0,0,0,0,0,0,count(*)::int]
+        ELSE ARRAY[count(*)::int,0,0,0,0,0,0] END, now(), CASE WHEN :cancelled THEN now() END
+FROM (
+    SELECT id, provider,
+        (row_number() OVER (PARTITION BY provider ORDER BY id) - 1) / :size AS part
+    FROM device_in
+) packed GROUP BY provider, part
+"""
+
+_DEVICES_OF_SOURCE = """
+WITH of_chain AS (
+    SELECT id FROM alert WHERE id = :source OR (source_alert_id = :source AND NOT dry_run)
+), device_in AS (
+    SELECT DISTINCT d.id, b.provider FROM batch b
+    CROSS JOIN LATERAL unnest(b.device_ids) WITH ORDINALITY AS d(id, o)
+    CROSS JOIN LATERAL (SELECT get_byte(b.states, (d.o - 1)::int) AS byte) s
+    WHERE b.alert_id IN (SELECT id FROM of_chain) AND b.shard_n >= :lo AND b.shard_n < :hi
+    AND b.provider = ANY(:providers)
+    AND (s.byte & 7 = :accepted OR s.byte & 8 <> 0
+        OR (b.alert_id = :source AND s.byte & 7 = ANY(:wanted)))
+)"""
+"""The corrections of an alert have its shard numbers, so one range finds the whole chain."""
+
+
+def _pack(
+    session: Session, alert: Running, providers: Sequence[str], n: int, lo: int, hi: int
+) -> None:
+    stopped = alert.state is AlertState.STOPPED
+    values = {
+        "alert_id": alert.alert_id,
+        "shard_n": n,
+        "size": BATCH,
+        "cancelled": stopped,
+        "byte": f"{State.CANCELLED if stopped else State.PENDING:02x}",
+    }
+    if alert.source_alert_id is None:
+        devices = audience.devices_sql(alert.frozen)
+        values |= audience.parameters(alert.frozen, lo, hi, providers)
+    else:
+        devices = _DEVICES_OF_SOURCE
+        values |= _of_source(alert, lo, hi, providers)
+    session.execute(text(devices + _PACK), values)
+
+
+def _of_source(alert: Running, lo: int, hi: int, providers: Sequence[str]) -> dict[str, object]:
+    """Who has any version or may have it; a correction in the root's middle takes the rest too."""
+    rest = (State.PENDING, State.RETRYING, State.CANCELLED) if alert.takes_over else ()
+    return {
+        "source": alert.source_alert_id,
+        "lo": lo,
+        "hi": hi,
+        "accepted": int(State.ACCEPTED),
+        "wanted": [int(state) for state in rest],
+        "providers": list(providers),
+    }

@@ -1,0 +1,1 @@
+"""How the system is doing: holds, workers' signs of life, figures, the canary."""

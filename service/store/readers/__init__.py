@@ -1,0 +1,1 @@
+"""Readers, their devices and subscriptions, and who is in an audience."""

@@ -1,0 +1,1 @@
+"""Who may sign in or call, and the record of what they did."""

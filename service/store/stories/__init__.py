@@ -1,0 +1,1 @@
+"""Stories with their revisions, and the tree of topics."""

@@ -1,0 +1,262 @@
+"""The tables `story` and `revision`: a story as it stands, and every text it ever had."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Text, func, literal_column, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlmodel import Session, SQLModel
+
+from service.domain.story import Story, StoryState, StoryText
+from service.store import paging
+from service.store.paging import Page
+from service.store.schema import RevisionRow, StoryRow, TopicRow
+from service.store.stories.topic_tree import at_or_below
+
+_STORY = SQLModel.metadata.tables[StoryRow.__tablename__]
+_S = _STORY.c
+_REVISION = SQLModel.metadata.tables[RevisionRow.__tablename__]
+_R = _REVISION.c
+_T = SQLModel.metadata.tables[TopicRow.__tablename__].c
+_COLUMNS = tuple(_S)
+_WITHOUT_BODY = tuple(column for column in _COLUMNS if column.name != "body")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One saved text of a story, and who saved it when."""
+
+    version: int
+    state: StoryState
+    text: StoryText
+    saved_by: str
+    saved_at: datetime
+
+
+def url(site: str, slug: str) -> str:
+    """Return the address of a story's page; `site` is the setting PUBLIC_URL."""
+    return f"{site}/stories/{slug}"
+
+
+def add(session: Session, story: Story, saved_by: str) -> bool:
+    """Keep a new story and its first revision; False when its source or slug is taken.
+
+    Waits for whoever is adding the same source just now.
+    """
+    added = session.execute(
+        insert(_STORY).values(_values(story)).on_conflict_do_nothing().returning(_S.id)
+    ).first()
+    if added is not None:
+        _add_revision(session, story, saved_by)
+    return added is not None
+
+
+def save(session: Session, story: Story, saved_by: str) -> None:
+    """Keep a story's new text as its next revision."""
+    set_state(session, story)
+    _add_revision(session, story, saved_by)
+
+
+def set_state(session: Session, story: Story) -> None:
+    """Keep a story as it stands now, without a revision: its text is the one before."""
+    session.execute(update(_STORY).where(_S.id == story.id).values(_values(story)))
+
+
+def get(session: Session, story_id: int) -> Story | None:
+    """Return a story in whatever state."""
+    return _one(session, _S.id == story_id)
+
+
+def lock(session: Session, story_id: int) -> Story | None:
+    """Return a story that nobody else changes, alerts or retracts before this transaction ends."""
+    return _one(session, _S.id == story_id, lock=True)
+
+
+def lock_source(session: Session, source_uri: str) -> Story | None:
+    """Return the story of a source, locked like `lock`."""
+    return _one(session, _S.source_uri == source_uri, lock=True)
+
+
+def by_slug(session: Session, slug: str) -> Story | None:
+    """Return the story whose page has this slug, in whatever state."""
+    return _one(session, _S.slug == slug)
+
+
+def many(session: Session, story_ids: Iterable[int]) -> dict[int, Story]:
+    """Return those of the stories that exist, by id, without their bodies."""
+    rows = session.execute(select(*_WITHOUT_BODY).where(_S.id.in_(list(story_ids))))
+    return {row.id: _story(row) for row in rows}
+
+
+def newest(
+    session: Session,
+    topic: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+    *,
+    body: bool = False,
+) -> Page[Story]:
+    """Return public stories, the newest first, of a topic and all below it.
+
+    They come without their bodies unless asked: fifty of them may weigh fifty megabytes.
+    """
+    query = (
+        select(*(_COLUMNS if body else _WITHOUT_BODY))
+        .where(*_readable(), *_about(topic))
+        .order_by(_S.published_at.desc(), _S.id.desc())
+        .limit(limit + 1)
+    )
+    after = paging.read_moment(cursor)
+    if after is not None:
+        query = query.where(tuple_(_S.published_at, _S.id) < tuple_(*after))
+    found = [_story(row) for row in session.execute(query)]
+    return paging.cut(found, limit, _cursor_by_publication)
+
+
+def next_older(session: Session, story: Story, topic: str | None = None) -> Story | None:
+    """Return the public story published just before this one, of a topic if one is named."""
+    before = (story.published_at or story.created_at, story.id)
+    row = session.execute(
+        select(*_COLUMNS)
+        .where(*_readable(), *_about(topic))
+        .where(tuple_(_S.published_at, _S.id) < tuple_(*before))
+        .order_by(_S.published_at.desc(), _S.id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else _story(row)
+
+
+def page(
+    session: Session,
+    cursor: str | None = None,
+    limit: int = 50,
+    *,
+    states: Iterable[StoryState] = tuple(StoryState),
+    words: str = "",
+) -> Page[Story]:
+    """Return stories of any state for the desk, last touched first, without their bodies.
+
+    `words` narrows to headlines that hold all of them.
+    """
+    query = (
+        select(*_WITHOUT_BODY)
+        .where(_S.state.in_(list(states)))
+        .where(*(_S.headline.icontains(word, autoescape=True) for word in words.split()))
+        .order_by(_S.updated_at.desc(), _S.id.desc())
+        .limit(limit + 1)
+    )
+    after = paging.read_moment(cursor)
+    if after is not None:
+        query = query.where(tuple_(_S.updated_at, _S.id) < tuple_(*after))
+    found = [_story(row) for row in session.execute(query)]
+    return paging.cut(found, limit, lambda last: paging.after_moment(last.updated_at, last.id))
+
+
+def revisions(session: Session, story_id: int, limit: int = 200) -> list[Revision]:
+    """Return a story's texts, the newest first."""
+    rows = session.execute(
+        select(*_R).where(_R.story_id == story_id).order_by(_R.version.desc()).limit(limit)
+    )
+    return [_revision(row) for row in rows]
+
+
+def _one(session: Session, where: ColumnElement[bool], *, lock: bool = False) -> Story | None:
+    query = select(*_COLUMNS).where(where)
+    if lock:
+        # Ids never change, so whoever only refers to the story, as a plan does, need not wait:
+        # a second Send Push waits for that very plan, and both would wait for ever.
+        query = query.with_for_update(key_share=True)
+    row = session.execute(query).first()
+    return None if row is None else _story(row)
+
+
+def _readable() -> tuple[ColumnElement[bool], ...]:
+    """Return what `domain.story.readable` asks, in SQL.
+
+    The states stand there as literals, because the partial index serves only those who say so.
+    """
+    public: list[ColumnElement[str]] = [
+        literal_column(f"'{state}'") for state in StoryState if state.public
+    ]
+    embargo = _S.embargo_until
+    return (_S.state.in_(public), or_(embargo.is_(None), embargo <= func.now()))
+
+
+def _about(topic: str | None) -> tuple[ColumnElement[bool], ...]:
+    if topic is None:
+        return ()
+    paths = select(_T.path).where(at_or_below(topic)).scalar_subquery()
+    return (_S.topics.overlap(func.array(paths, type_=ARRAY(Text))),)
+
+
+def _cursor_by_publication(story: Story) -> str:
+    return paging.after_moment(story.published_at or story.created_at, story.id)
+
+
+def _add_revision(session: Session, story: Story, saved_by: str) -> None:
+    session.execute(
+        insert(_REVISION).values(
+            story_id=story.id,
+            version=story.version,
+            state=story.state,
+            content=_content(story.text),
+            saved_by=saved_by,
+            saved_at=story.updated_at,
+        )
+    )
+
+
+def _values(story: Story) -> dict[str, Any]:
+    kept: dict[str, Any] = asdict(story)
+    words: dict[str, Any] = kept.pop("text")
+    return kept | words | {"topics": list(story.text.topics)}
+
+
+def _content(story_text: StoryText) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in asdict(story_text).items()
+        if value is not None
+    }
+
+
+def _revision(row: Row[Any]) -> Revision:
+    content = dict(row.content)
+    for name in ("embargo_until", "expires_at"):
+        if name in content:
+            content[name] = datetime.fromisoformat(content[name])
+    content["topics"] = tuple(content.get("topics", ()))
+    return Revision(
+        version=row.version,
+        state=StoryState(row.state),
+        text=StoryText(**content),
+        saved_by=row.saved_by,
+        saved_at=row.saved_at,
+    )
+
+
+def _story(row: Row[Any]) -> Story:
+    return Story(
+        id=row.id,
+        slug=row.slug,
+        version=row.version,
+        state=StoryState(row.state),
+        source_uri=row.source_uri,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        published_at=row.published_at,
+        text=StoryText(
+            headline=row.headline,
+            summary=row.summary,
+            body=getattr(row, "body", ""),
+            topics=tuple(row.topics),
+            language=row.language,
+            author=row.author,
+            image_url=row.image_url,
+            urgency=row.urgency,
+            embargo_until=row.embargo_until,
+            expires_at=row.expires_at,
+        ),
+    )

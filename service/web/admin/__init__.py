@@ -1,0 +1,1 @@
+"""Pages for admins: queues, providers, staff, topics; and the demo's phones."""

@@ -1,0 +1,1 @@
+"""Pages for editors: write, send, watch, sign in."""

@@ -1,0 +1,55 @@
+"""The desk's list: every story with its state and its last alert."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from service.domain.story import StoryState
+from service.http.dependencies import Cursor, WorkDep
+from service.store import page_queries
+from service.store.alerts import confirmations
+from service.store.stories import stories
+from service.web import lookups
+from service.web.rendering import query_string, render
+from service.web.visitors import Editor
+
+router = APIRouter(prefix="/desk")
+PER_PAGE = 30
+FILTERS = (
+    ("", "All"),
+    ("draft", "Drafts"),
+    ("published", "Published"),
+    ("retracted", "Retracted"),
+)
+_STATES = {
+    "draft": (StoryState.DRAFT,),
+    "published": (StoryState.PUBLISHED, StoryState.CORRECTED),
+    "retracted": (StoryState.RETRACTED,),
+}
+
+
+@router.get("")
+def show(
+    request: Request,
+    work: WorkDep,
+    staff: Editor,  # noqa: ARG001 - nobody else gets here
+    state: str = "",
+    q: Annotated[str, Query(max_length=200)] = "",
+    cursor: Cursor = None,
+) -> Response:
+    """List the stories, last touched first."""
+    states = _STATES.get(state, tuple(StoryState))
+    found = stories.page(work.session, cursor, PER_PAGE, states=states, words=q)
+    chosen = state if state in _STATES else ""
+    return render(
+        request,
+        "desk.html",
+        stories=found.items,
+        alerts=page_queries.last_alerts(work.session, [story.id for story in found.items]),
+        labels=lookups.labels(work.session, found.items),
+        waiting=confirmations.waiting(work.session),
+        filters=FILTERS,
+        chosen=chosen,
+        q=q,
+        next=query_string(state=chosen, q=q, cursor=found.next) if found.next else "",
+    )

@@ -1,0 +1,90 @@
+"""What one worker process owns for life: connections that stay warm between alerts."""
+
+import multiprocessing
+from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
+
+import redis
+from pydantic import ValidationError
+from sqlalchemy import Engine
+
+from service.outbox import CeleryBroker
+from service.settings import Settings, SettingsError, explain, load
+from service.store.session import open_engine
+from workers.credentials.minting import Credentials
+from workers.gateway.contract import Gateway, open_gateway
+from workers.pacing.shared_rate import Rates
+from workers.provider import Provider, find, settings_class
+
+STOPPING: Event = multiprocessing.Event()
+"""Set in the worker's main process when it is told to end; its children look at every turn."""
+
+
+@dataclass(slots=True)
+class Process:
+    """The tools of a stage. `providers` are the configured ones, by name."""
+
+    settings: Settings
+    engine: Engine
+    broker: CeleryBroker
+    redis: redis.Redis
+    gateway: Gateway
+    credentials: Credentials
+    rates: Rates
+    providers: dict[str, Provider] = field(default_factory=dict)
+    stopping: Event = STOPPING
+
+    @property
+    def secret(self) -> bytes:
+        """Return what signs receipts."""
+        return self.settings.secret_key.encode()
+
+    @property
+    def names(self) -> list[str]:
+        """Return the configured providers' names."""
+        return list(self.providers)
+
+    def waiting(self, queue: str) -> int:
+        """Return how many messages wait in a queue; none when Redis is away."""
+        try:
+            return int(self.redis.llen(queue))
+        except redis.RedisError:
+            return 0
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.gateway.close()
+        self.engine.dispose()
+
+
+def check_start(settings: Settings) -> None:
+    """Raise `SettingsError` for a provider that is unknown or whose settings are wrong."""
+    for name in settings.providers:
+        try:
+            find(name)
+        except LookupError as error:
+            raise SettingsError(f"NEWSZOP_PROVIDERS: {error.args[0]}") from None
+        except ValidationError as error:
+            raise SettingsError(explain(settings_class(name), error)) from None
+
+
+def open_process(settings: Settings | None = None) -> Process:
+    """Connect to everything this process will need; raises `SettingsError` for a bad setting."""
+    own = settings or load()
+    client = redis.Redis.from_url(
+        own.redis_url, socket_timeout=1, socket_connect_timeout=1, health_check_interval=30
+    )
+    providers = {name: find(name) for name in own.providers}
+    gateway = open_gateway(own)
+    for provider in providers.values():
+        gateway.open_lane(provider.name, provider.window, provider.guard)
+    return Process(
+        settings=own,
+        engine=open_engine(own.database_url, pool_size=2, name="newszop-worker"),
+        broker=CeleryBroker(own.redis_url),
+        redis=client,
+        gateway=gateway,
+        credentials=Credentials(own, client),
+        rates=Rates(client, providers.values()),
+        providers=providers,
+    )

@@ -1,0 +1,1 @@
+"""One alert's open batches as one stream: claimed, loaded, sent, settled."""

@@ -1,0 +1,46 @@
+"""A claimed batch's devices, ready to be pushed to."""
+
+import re
+
+from sqlmodel import Session
+
+from service.domain import receipt
+from service.domain.delivery import State, delivery_ids
+from service.store.deliveries import batches
+from workers.delivery.leased_batch import Lease
+from workers.provider import Answer, Target
+
+LONGEST_ANSWER = 300
+_ADDRESS_LIKE = re.compile(r"[A-Za-z0-9_:%+/=.-]{20,}")
+
+
+def load(session: Session, lease: Lease, alert_id: int, secret: bytes) -> list[Target]:
+    """Read the devices that are due; positions whose device is no more settle as gone."""
+    shard_n, n = lease.key
+    due = lease.to_send()
+    some = due if len(due) < len(lease.device_ids) else None
+    rows = batches.load(session, alert_id, shard_n, n, some)
+    if len(rows) < len(due):
+        lease.put(set(due) - {row[0] for row in rows}, State.GONE)
+    id_of = delivery_ids(alert_id)
+    return [
+        Target(
+            position=position,
+            delivery_id=id_of(device_id),
+            address=address,
+            kind=kind,
+            p256dh=p256dh,
+            auth=auth,
+            locale=locale,
+            receipt=receipt.sign(secret, alert_id, shard_n, n, position),
+        )
+        for position, device_id, address, kind, p256dh, auth, locale in rows
+    ]
+
+
+def quote(answer: Answer) -> str:
+    """Return an answer for people: short, and nothing in it that could be an address."""
+    if answer.failure is not None:
+        return f"{answer.failure}: {_ADDRESS_LIKE.sub('…', answer.detail)}"[:LONGEST_ANSWER]
+    body = answer.body.decode(errors="replace")
+    return f"{answer.status} {_ADDRESS_LIKE.sub('…', body)}"[:LONGEST_ANSWER].strip()

@@ -1,0 +1,190 @@
+"""One libcurl handle: a request on its way, then the next one, for the life of the process.
+
+Options that never change are set once; of the others only what differs from the last request. The
+body is handed over by a callback, and there is no way to rewind it: so libcurl, which would send a
+POST again by itself when its connection breaks, cannot. That callback also tells a request that
+has begun to leave from one that still waits inside libcurl, which nothing else does.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pycurl
+
+from workers.gateway.answer_headers import LazyHeaders
+from workers.gateway.origin import CONNECT_TIMEOUT_S, USER_AGENT, Origin
+from workers.provider import Answer, Failure, Request
+
+MOST_TAKEN = 64 * 1024
+"""A longer answer is cut off on the wire, unless its request asked for it."""
+FIRST_FINAL_STATUS = 200
+
+_NEVER_SENT = frozenset({pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT})
+_NOT_SENT = frozenset(
+    {
+        pycurl.E_COULDNT_RESOLVE_PROXY,
+        pycurl.E_COULDNT_RESOLVE_HOST,
+        pycurl.E_COULDNT_CONNECT,
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+        pycurl.E_SSL_CERTPROBLEM,
+        pycurl.E_SSL_CIPHER,
+        pycurl.E_SSL_ENGINE_INITFAILED,
+        pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_SSL_CRL_BADFILE,
+        pycurl.E_SSL_ISSUER_ERROR,
+        pycurl.E_SSL_INVALIDCERTSTATUS,
+    }
+)
+_NO_REWIND = "necessary data rewind"
+"""How libcurl's message begins when a retry was its first trouble: it retries a refused stream
+without a word, while a broken connection has left its own message by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What all transfers of a pool obey."""
+
+    ca_path: str
+    timeout_s: float
+    https_only: bool
+    open_socket: Callable[["Transfer", pycurl.CurlSockAddr], int]
+
+
+class Transfer:
+    """A reusable handle; `begin` aims it at a request, `answer` or `failure` reads the result."""
+
+    __slots__ = (
+        "_headers",
+        "_method",
+        "_most_taken",
+        "_setopt",
+        "_size",
+        "_url",
+        "body",
+        "chunks",
+        "given",
+        "handle",
+        "lines",
+        "origin",
+        "refused",
+        "request",
+    )
+
+    request: Request
+    origin: Origin
+
+    def __init__(self, rules: Rules) -> None:
+        self.handle = pycurl.Curl()
+        self.body = b""
+        self.given = 0
+        """How far the body has been read, and so whether the request has begun to leave."""
+        self.refused = False
+        """Whether the guard has refused an address."""
+        self.lines: list[bytes] = []
+        self.chunks: list[bytes] = []
+        self._setopt = self.handle.setopt
+        self._url = ""
+        self._headers: Sequence[str] | None = None
+        self._size = -1
+        self._method = ""
+        self._most_taken = MOST_TAKEN
+        self._set_once(rules)
+
+    def _set_once(self, rules: Rules) -> None:
+        plain = 0 if rules.https_only else pycurl.PROTO_HTTP
+        for option, value in (
+            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
+            (pycurl.PIPEWAIT, 1),
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.PROTOCOLS, pycurl.PROTO_HTTPS | plain),
+            (pycurl.PROXY, ""),
+            (pycurl.FOLLOWLOCATION, 0),
+            (pycurl.SSL_VERIFYPEER, 1),
+            (pycurl.SSL_VERIFYHOST, 2),
+            (pycurl.CAINFO, rules.ca_path),
+            (pycurl.DNS_CACHE_TIMEOUT, 0),
+            (pycurl.TCP_NODELAY, 1),
+            (pycurl.TCP_KEEPALIVE, 1),
+            (pycurl.CONNECTTIMEOUT_MS, int(min(CONNECT_TIMEOUT_S, rules.timeout_s) * 1000)),
+            (pycurl.TIMEOUT_MS, int(rules.timeout_s * 1000)),
+            (pycurl.MAXFILESIZE, MOST_TAKEN),
+            (pycurl.USERAGENT, USER_AGENT),
+            (pycurl.HEADERFUNCTION, self.lines.append),
+            (pycurl.WRITEFUNCTION, self.chunks.append),
+            (pycurl.READFUNCTION, self._read),
+            (pycurl.OPENSOCKETFUNCTION, lambda _purpose, where: rules.open_socket(self, where)),
+        ):
+            self._setopt(option, value)
+
+    def begin(self, request: Request, origin: Origin) -> None:
+        """Aim the handle at a request. Raises pycurl.error when libcurl cannot take it."""
+        self.request = request
+        self.origin = origin
+        self.given = 0
+        self.refused = False
+        self.body = body = request.body
+        url, headers = request.url, request.headers
+        if url is not self._url:
+            self._setopt(pycurl.URL, url)
+            self._url = url
+        if headers is not self._headers:
+            self._setopt(pycurl.HTTPHEADER, headers)
+            self._headers = headers
+        if request.method is not self._method:
+            self._set_method(request.method)
+        if len(body) != self._size:
+            self._size = len(body)
+            self._setopt(pycurl.POSTFIELDSIZE, self._size)
+        if request.answer_limit > self._most_taken:
+            self._most_taken = request.answer_limit
+            self._setopt(pycurl.MAXFILESIZE, self._most_taken)
+
+    def _set_method(self, method: str) -> None:
+        self.handle.unsetopt(pycurl.CUSTOMREQUEST)
+        self._setopt(pycurl.HTTPGET if method == "GET" else pycurl.POST, 1)
+        if method not in ("GET", "POST"):
+            self._setopt(pycurl.CUSTOMREQUEST, method)
+        self._method = method
+
+    def _read(self, room: int) -> bytes:
+        start = self.given
+        if not start:
+            self.origin.begun += 1
+        self.given = start + room
+        return self.body[start : start + room]
+
+    def answer(self) -> Answer:
+        """Return what came back, and be ready for the next request."""
+        chunks, lines = self.chunks, self.lines
+        status = self.handle.getinfo(pycurl.RESPONSE_CODE)
+        body = b""
+        if chunks:
+            body = b"".join(chunks)[: self.request.answer_limit]
+            chunks.clear()
+        answer = Answer(status, LazyHeaders(lines[:]), body)
+        lines.clear()
+        return answer
+
+    def failure(self, code: int, message: str) -> Answer:
+        """Return why there is no answer; an answer that broke off in its body is still one."""
+        if self.handle.getinfo(pycurl.RESPONSE_CODE) >= FIRST_FINAL_STATUS:
+            return self.answer()
+        detail = " ".join(f"{message or pycurl.easy_strerror(code)} (curl {code})".split())
+        answer = Answer(0, failure=self._why(code, message), detail=detail)
+        self.forget()
+        return answer
+
+    def _why(self, code: int, message: str) -> Failure:
+        if code in _NEVER_SENT or (self.refused and code == pycurl.E_COULDNT_CONNECT):
+            return Failure.FORBIDDEN
+        if code in _NOT_SENT or (self.body and not self.given):
+            return Failure.NOT_SENT
+        if code == pycurl.E_SEND_FAIL_REWIND and message.startswith(_NO_REWIND):
+            return Failure.NOT_SENT
+        return Failure.UNKNOWN
+
+    def forget(self) -> None:
+        """Drop what came back."""
+        self.lines.clear()
+        self.chunks.clear()

@@ -1,0 +1,207 @@
+"""HPACK (RFC 7541) for pushes: header lines that return are sent as one byte, answers are not read.
+
+A push differs from the last in its path and its id; all its other lines were sent before. Those
+are put into the connection's dynamic table when they are seen for the second time, and are an
+index from then on. When the table is full it is emptied and begun anew: nothing is ever evicted
+behind our back, so there is nothing to keep count of.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+
+import hpack
+
+from workers.gateway.origin import USER_AGENT
+
+OUR_TABLE_SIZE = 0
+"""What the other side may remember of its answers: nothing, so that each can be read by itself."""
+MOST_TABLE_SIZE = 4096
+MOST_YOUNG = 512
+_FIRST_DYNAMIC = 62
+_ENTRY_OVERHEAD = 32
+_POST, _GET, _HTTPS = b"\x83", b"\x82", b"\x87"
+_METHOD, _AUTHORITY, _CONTENT_LENGTH = 2, 1, 28
+_PATH_NAME = b"\x04"
+_EMPTY_TABLE = b"\x20"
+_AGENT = f"user-agent: {USER_AGENT}"
+_STATUS_BY_BYTE = {0x88: 200, 0x89: 204, 0x8A: 206, 0x8B: 304, 0x8C: 400, 0x8D: 404, 0x8E: 500}
+_SIZE_UPDATE_BITS, _SIZE_UPDATE = 0xE0, 0x20
+
+
+def integer(value: int, bits: int, first: int = 0) -> bytes:
+    """Encode an integer with a prefix of so many bits (section 5.1)."""
+    most = (1 << bits) - 1
+    if value < most:
+        return bytes((first | value,))
+    out = bytearray((first | most,))
+    value -= most
+    while value >= 0x80:  # noqa: PLR2004 - seven bits a byte
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+_LENGTHS = tuple(integer(n, 7) for n in range(1024))
+_SHORTER = len(_LENGTHS)
+
+
+def text(value: bytes) -> bytes:
+    """Encode a string without Huffman: a few bytes more, and nothing to compute."""
+    size = len(value)
+    return (_LENGTHS[size] if size < _SHORTER else integer(size, 7)) + value
+
+
+@lru_cache(maxsize=4096)
+def content_length(size: int) -> bytes:
+    """Return the line that announces a body of this size."""
+    return integer(_CONTENT_LENGTH, 4) + text(b"%d" % size)
+
+
+class RequestLines:
+    """The encoder of one connection's requests."""
+
+    def __init__(self, authority: str) -> None:
+        self._begin = {
+            "POST": _POST + _HTTPS + integer(_AUTHORITY, 4) + text(authority.encode("ascii")),
+            "GET": _GET + _HTTPS + integer(_AUTHORITY, 4) + text(authority.encode("ascii")),
+        }
+        self._authority = integer(_AUTHORITY, 4) + text(authority.encode("ascii"))
+        self._known: dict[str, bytes] = {}
+        self._young: dict[str, bytes] = {}
+        self._order: list[str] = []
+        """The lines in the dynamic table, the oldest first."""
+        self._room = self._most = MOST_TABLE_SIZE
+        self._full = False
+        """Whether the table is to be emptied before the next block."""
+
+    def limit(self, table_size: int) -> None:
+        """Keep to the table size that the other side announced."""
+        most = min(table_size, MOST_TABLE_SIZE)
+        if most != self._most:
+            self._most = most
+            self._full = True
+
+    def block(self, method: str, path: str, lines: Sequence[str], size: int) -> bytes:
+        """Return the header block of one request."""
+        known = self._known
+        if " " in path or not path.isprintable():
+            raise ValueError("not a path")
+        parts = [
+            self._begin_table_anew() if self._full else b"",
+            self._begin.get(method) or self._other_method(method),
+            _PATH_NAME,
+            text(path.encode("ascii")),
+            known.get(_AGENT) or self._line(_AGENT),
+        ]
+        parts += [known.get(line) or self._line(line) for line in lines]
+        if size or method != "GET":
+            parts.append(content_length(size))
+        return b"".join(parts)
+
+    def _other_method(self, method: str) -> bytes:
+        return integer(_METHOD, 4) + text(method.encode("ascii")) + _HTTPS + self._authority
+
+    def _line(self, line: str) -> bytes:
+        """Encode a line that has no index (yet)."""
+        literal = self._young.pop(line, None)
+        if literal is None:
+            if len(self._young) >= MOST_YOUNG:
+                self._young.clear()
+            literal = self._young[line] = _literal(line)
+            return b"\x00" + literal
+        size = len(literal) + _ENTRY_OVERHEAD
+        self._full = self._full or self._room < size <= self._most
+        if self._full or size > self._most:
+            self._young[line] = literal
+            return b"\x00" + literal
+        self._room -= size
+        self._order.append(line)
+        newest = len(self._order) - 1
+        for place, each in enumerate(self._order):
+            self._known[each] = integer(_FIRST_DYNAMIC + newest - place, 7, 0x80)
+        return b"\x40" + literal
+
+    def _begin_table_anew(self) -> bytes:
+        """Empty the table; returns what tells the other side, at the beginning of a block."""
+        self._known.clear()
+        self._order.clear()
+        self._room = self._most
+        self._full = False
+        return _EMPTY_TABLE + (integer(self._most, 5, _SIZE_UPDATE) if self._most else b"")
+
+
+def _literal(line: str) -> bytes:
+    """Encode name and value, without the first byte, which says what becomes of them."""
+    name, colon, value = line.partition(":")
+    if not colon or not line.isprintable():
+        raise ValueError("not a header line")
+    return _name(name) + text(value.strip().encode("ascii"))
+
+
+@lru_cache(maxsize=256)
+def _name(name: str) -> bytes:
+    return text(name.strip().lower().encode("ascii"))
+
+
+class AnswerLines:
+    """The decoder of one connection's answers; mostly it need not decode.
+
+    The other side was told to remember nothing. A server that follows says so at the beginning of
+    its first block (section 4.2); with one that does not, every block is decoded as it comes.
+    """
+
+    def __init__(self) -> None:
+        self._decoder: hpack.Decoder | None = None
+        self._forgetful: bool | None = None
+
+    def read(self, block: bytes) -> tuple[int, Mapping[str, str]]:
+        """Return status (0 for a trailer) and headers. Raises ValueError for a broken block."""
+        if self._forgetful is None:
+            grows_again = len(block) > 1 and block[1] & _SIZE_UPDATE_BITS == _SIZE_UPDATE
+            self._forgetful = block[:1] == _EMPTY_TABLE and not grows_again
+            self._decoder = None if self._forgetful else hpack.Decoder()
+        if self._decoder is not None:
+            headers = _decode(self._decoder, block)
+            return int(headers.get(":status", "0")), headers
+        lazy = BlockHeaders(block)
+        status = _STATUS_BY_BYTE.get(block[0]) if block else None
+        return status or int(lazy.get(":status", "0")), lazy
+
+
+class BlockHeaders(Mapping[str, str]):
+    """The headers of a block that stands for itself, decoded when somebody asks."""
+
+    __slots__ = ("_block", "_read")
+
+    def __init__(self, block: bytes) -> None:
+        self._block = block
+        self._read: dict[str, str] | None = None
+
+    def _all(self) -> dict[str, str]:
+        if self._read is None:
+            decoder = hpack.Decoder()
+            decoder.max_allowed_table_size = OUR_TABLE_SIZE
+            decoder.header_table_size = OUR_TABLE_SIZE
+            try:
+                self._read = _decode(decoder, self._block)
+            except ValueError:
+                self._read = {}
+        return self._read
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def _decode(decoder: hpack.Decoder, block: bytes) -> dict[str, str]:
+    try:
+        found = decoder.decode(block, raw=True)
+    except hpack.HPACKError as error:
+        raise ValueError("a header block that cannot be read") from error
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in found}

@@ -1,0 +1,261 @@
+"""The gateway on HTTP/2 spoken by ourselves: the least that a push needs, and so the least work.
+
+A general client does much for every request that a push never uses; here a request is two frames
+in a list, and all that a turn has collected goes to TLS at once. What is not HTTP/2 is left to the
+sender on libcurl, origin by origin.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from select import POLLIN, POLLOUT, poll
+
+from workers.gateway.curl.curl_gateway import CurlSender
+from workers.gateway.http2.connection import Connection
+from workers.gateway.http2.dialing import PROTOCOL, Dial, NotHttp2
+from workers.gateway.http2.frames import BrokenFrame
+from workers.gateway.http2.pool import Lane, Origin
+from workers.gateway.network_guard import Guard
+from workers.gateway.origin import REFRESH_EVERY_S, forbidden, not_sent
+from workers.gateway.streaming import keep_full
+from workers.gateway.trust import TrustStore
+from workers.provider import Answer, Request
+
+FULL = 64
+"""Streams a connection must allow for a second one to be worth it: fewer mean "slowly"."""
+MOST_CONNECTIONS = 10
+LONGEST_NAP_S = 0.1
+SHORTEST_NAP_S = 0.002
+RESOLVERS = 4
+
+Taken = list[tuple[Request, Answer]]
+
+
+class WireSender:
+    """`workers.gateway.contract.Gateway` says what each method promises."""
+
+    def __init__(self, *, ca_file: Path | None, timeout_s: float) -> None:
+        self._trust = TrustStore(ca_file)
+        self._context = self._trust.context()
+        self._context.set_alpn_protocols([PROTOCOL, "http/1.1"])
+        self._timeout_s = timeout_s
+        self._lanes: dict[str, Lane] = {}
+        self._resolvers = ThreadPoolExecutor(RESOLVERS, "resolver")
+        self._other = CurlSender(ca_file=ca_file, timeout_s=timeout_s)
+        self._taken: Taken = []
+
+    def open_lane(self, name: str, window: int, guard: Guard | None = None) -> None:
+        """Open a lane or change it."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = Lane(name, window, guard)
+        elif lane.guard != guard:
+            lane.drain()
+        lane.window, lane.guard = window, guard
+        self._other.open_lane(name, window, guard)
+
+    def room(self, lane: str) -> int:
+        """Return how many more requests may be submitted now."""
+        return max(self._lanes[lane].room() - self._other.in_flight(lane), 0)
+
+    def in_flight(self, lane: str | None = None) -> int:
+        """Return how many requests have not been answered."""
+        lanes = self._lanes.values() if lane is None else [self._lanes[lane]]
+        return sum(each.unanswered for each in lanes) + self._other.in_flight(lane)
+
+    def submit(self, lane: str, request: Request) -> None:
+        """Write the request to a connection, or let it wait for one."""
+        own = self._lanes[lane]
+        own.unanswered += 1
+        url = request.url
+        origin = own.origins.get(url[: url.find("/", 8)]) or own.new_origin(url)
+        if origin is None:
+            self._answer(own, request, forbidden("not an origin this lane may connect to"))
+        elif origin.elsewhere:
+            own.unanswered -= 1
+            self._other.submit(lane, request)
+        elif origin.waiting or origin not in own.active or own.handed >= own.window:
+            self._wait(own, origin, request)
+        elif (connection := origin.open()) is not None:
+            self._begin(own, connection, request, time.monotonic() + self._timeout_s)
+        else:
+            self._wait(own, origin, request)
+
+    def _begin(self, lane: Lane, connection: Connection, request: Request, until: float) -> None:
+        url = request.url
+        begin = url.find("/", 8)
+        path = url[begin:].partition("#")[0] if begin > 0 else "/"
+        try:
+            connection.begin(request, path, until)
+        except (ValueError, AttributeError, TypeError):
+            self._answer(lane, request, forbidden("not a request that can be sent"))
+        else:
+            lane.handed += 1
+
+    def _wait(self, lane: Lane, origin: Origin, request: Request) -> None:
+        deadline = time.monotonic() + 2 * self._timeout_s
+        if lane.guard is not None and origin.waiting.is_crowd(lane.window // 2, deadline):
+            self._answer(lane, request, not_sent("too many wait for this origin already"))
+            return
+        origin.waiting.append((request, deadline))
+        lane.active.add(origin)
+
+    def _answer(self, lane: Lane, request: Request, answer: Answer) -> None:
+        lane.unanswered -= 1
+        self._taken.append((request, answer))
+
+    # ------------------------------------------------------------------ turns
+
+    def poll(self, timeout: float) -> Taken:
+        """Send and receive until there is an answer; at once when nothing is in flight."""
+        until = time.monotonic() + timeout
+        while True:
+            for lane in self._lanes.values():
+                if lane.active:
+                    self._turn(lane)
+            if self._other.in_flight():
+                self._taken += self._other.poll(0)
+            left = until - time.monotonic()
+            if self._taken or left <= 0 or not self.in_flight():
+                taken, self._taken = self._taken, []
+                return taken
+            self._nap(left)
+
+    def _turn(self, lane: Lane) -> None:
+        """Read what has come, give new connections their requests, write what is to be written."""
+        now = time.monotonic()
+        for origin in list(lane.active):
+            before = len(self._taken)
+            for connection in list(origin.connections):
+                self._exchange(origin, connection, now)
+            answered = len(self._taken) - before
+            lane.handed -= answered
+            lane.unanswered -= answered
+            self._supply(lane, origin, now)
+            for connection in origin.connections:
+                connection.out.flush()
+            if origin.idle():
+                lane.active.discard(origin)
+
+    def _exchange(self, origin: Origin, connection: Connection, now: float) -> None:
+        try:
+            connection.receive(self._taken)
+            connection.expire(now, self._taken)
+            lost = connection.out.trouble
+        except BrokenFrame as error:
+            lost = f"the connection broke: {error}"
+        except (OSError, ValueError) as error:
+            lost = f"the connection broke ({type(error).__name__})"
+        if lost:
+            connection.lose(lost, self._taken)
+        elif connection.draining and not connection.streams:
+            connection.out.flush()
+            connection.close()
+        if connection.closed:
+            origin.connections.remove(connection)
+
+    def _supply(self, lane: Lane, origin: Origin, now: float) -> None:
+        """Let what waits go, over a new connection if it must be."""
+        for late in origin.waiting.late(now):
+            self._answer(lane, late, not_sent("waited too long for a connection"))
+        if origin.dial is not None:
+            self._step(lane, origin, origin.dial)
+        while origin.waiting and lane.handed < lane.window:
+            connection = origin.open()
+            if connection is None:
+                self._connect(lane, origin)
+                return
+            request, _ = origin.waiting.popleft()
+            self._begin(lane, connection, request, now + self._timeout_s)
+
+    def _connect(self, lane: Lane, origin: Origin) -> None:
+        """Begin a new connection if those there are will not do."""
+        usable = [each for each in origin.connections if not each.draining]
+        full = all(each.full(FULL) for each in usable)
+        if origin.dial is None and full and len(usable) < MOST_CONNECTIONS:
+            origin.dial = Dial(
+                origin.host,
+                origin.port,
+                context=self._context,
+                guard=lane.guard,
+                resolvers=self._resolvers,
+            )
+
+    def _step(self, lane: Lane, origin: Origin, dial: Dial) -> None:
+        """Go on with a new connection; without any, what waits for it has its answer."""
+        try:
+            found = dial.step()
+        except NotHttp2:
+            origin.dial, origin.elsewhere = None, True
+            for request in origin.waiting.give_up():
+                lane.unanswered -= 1
+                self._other.submit(lane.name, request)
+            return
+        if isinstance(found, Answer):
+            origin.dial = None
+            if not origin.connections:
+                for request in origin.waiting.give_up():
+                    self._answer(lane, request, found)
+        elif found is not None:
+            origin.dial = None
+            connection = Connection(found, origin.authority)
+            connection.out.flush()
+            origin.connections.append(connection)
+
+    def _nap(self, longest: float) -> None:
+        """Sleep until a socket has news or something else must be looked after."""
+        nap = min(longest, LONGEST_NAP_S)
+        wait = poll()
+        if self._other.in_flight():
+            nap = min(nap, SHORTEST_NAP_S)
+        for lane in self._lanes.values():
+            for origin in lane.active:
+                if origin.dial is not None:
+                    nap = min(nap, SHORTEST_NAP_S)
+                for connection in origin.connections:
+                    if connection.hungry:
+                        return
+                    events = POLLIN | POLLOUT if connection.out.waiting() else POLLIN
+                    wait.register(connection.socket, events)
+        wait.poll(nap * 1000)
+
+    # ----------------------------------------------------------------- endings
+
+    def refresh(self, lane: str) -> None:
+        """Give the lane new connections; not twice within seconds."""
+        own = self._lanes[lane]
+        if time.monotonic() - own.refreshed_at >= REFRESH_EVERY_S:
+            own.refreshed_at = time.monotonic()
+            own.drain()
+            self._other.refresh(lane)
+
+    def send(self, lane: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
+        """Send them all with the window kept full."""
+        return keep_full(self, lane, requests)
+
+    def abandon(self) -> list[Request]:
+        """Drop every request that is not answered; the connections stay for later ones."""
+        lost = [request for request, _ in self._taken] + self._other.abandon()
+        self._taken = []
+        for lane in self._lanes.values():
+            for origin in lane.active:
+                lost += origin.waiting.give_up()
+                for connection in origin.connections:
+                    lost += connection.drop()
+            lane.unanswered = lane.handed = 0
+        return lost
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.abandon()
+        for lane in self._lanes.values():
+            for origin in lane.origins.values():
+                for connection in origin.connections:
+                    connection.out.flush()
+                    connection.close()
+                if origin.dial is not None:
+                    origin.dial.close()
+        self._lanes.clear()
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
+        self._other.close()

@@ -1,0 +1,1 @@
+"""The gateway on httpx: portable and easy to trace."""

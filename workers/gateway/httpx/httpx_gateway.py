@@ -1,0 +1,210 @@
+"""The gateway on httpx: portable and easy to trace, some thirty times dearer than libcurl.
+
+A few threads a lane send, each one request at a time on a connection of its own: httpx breaks off
+all requests of a connection when one of them takes too long. Their answers meet in a queue which
+only `poll` reads. `httpx.MockTransport` can stand in for the network.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, LifoQueue, SimpleQueue
+
+import httpx
+
+from workers.gateway.httpx.exchange import ask
+from workers.gateway.httpx.transport import GuardedTransport
+from workers.gateway.network_guard import Guard
+from workers.gateway.origin import REFRESH_EVERY_S, forbidden, origin_of, read_origin
+from workers.gateway.streaming import keep_full
+from workers.gateway.trust import TrustStore
+from workers.provider import Answer, Request
+
+THREADS = 20
+"""A lane's requests at once: more of them only make httpx slower."""
+
+MakeTransport = Callable[[ssl.SSLContext, Guard | None], httpx.BaseTransport]
+Taken = list[tuple[Request, Answer]]
+
+
+class Line:
+    """The connections and threads of a lane since its last refresh."""
+
+    def __init__(self, threads: int, make_transport: Callable[[], httpx.BaseTransport]) -> None:
+        self.opened_at = time.monotonic()
+        self.out: dict[int, Request] = {}
+        """What is in flight, by identity."""
+        self._threads = ThreadPoolExecutor(threads, "gateway")
+        self._make_transport = make_transport
+        self._idle: LifoQueue[httpx.Client] = LifoQueue()
+        self._transports: list[httpx.BaseTransport] = []
+        self._closed = False
+
+    def submit(self, request: Request, timeout_s: float, answered: "Answered") -> None:
+        """Let a thread send the request and put its answer into the queue."""
+        self.out[id(request)] = request
+        self._threads.submit(self._ask, request, timeout_s, answered)
+
+    def _ask(self, request: Request, timeout_s: float, answered: "Answered") -> None:
+        client = self._client()
+        try:
+            answered.put((self, request, ask(client, request, timeout_s)))
+        finally:
+            self._idle.put(client)
+            if self._closed:
+                self._close_idle()
+
+    def _client(self) -> httpx.Client:
+        """Take the client that was used last: its connections are the warmest."""
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            transport = self._make_transport()
+            self._transports.append(transport)
+            return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+
+    def close(self) -> None:
+        """Break the connections off; threads that wait for an answer see that and end.
+
+        Each closes its own socket: a number closed under the hands of the thread that reads from
+        it is soon another file's, and that thread would read a piece of it.
+        """
+        self._closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for transport in list(self._transports):
+            if isinstance(transport, GuardedTransport):
+                transport.hang_up()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().close()
+
+
+Answered = SimpleQueue[tuple[Line, Request, Answer]]
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One provider's requests; the last line is the one that takes new ones."""
+
+    window: int
+    guard: Guard | None
+    lines: list[Line]
+
+    def unanswered(self) -> int:
+        """Return how many requests have no answer yet."""
+        return sum(len(line.out) for line in self.lines)
+
+
+class HttpxSender:
+    """`workers.gateway.contract.Gateway` says what each method promises."""
+
+    def __init__(
+        self, *, ca_file: Path | None, timeout_s: float, transport: MakeTransport | None = None
+    ) -> None:
+        self._trust = TrustStore(ca_file)
+        self._context = self._trust.context()
+        self._timeout_s = timeout_s
+        self._make_transport = transport or GuardedTransport
+        self._lanes: dict[str, Lane] = {}
+        self._answered: Answered = SimpleQueue()
+
+    def open_lane(self, name: str, window: int, guard: Guard | None = None) -> None:
+        """Open a lane or change it."""
+        known = self._lanes.get(name)
+        if known is None:
+            self._lanes[name] = Lane(window, guard, [self._new_line(window, guard)])
+        elif known.guard != guard or known.window != window:
+            known.window, known.guard = window, guard
+            known.lines.append(self._new_line(window, guard))
+
+    def _new_line(self, window: int, guard: Guard | None) -> Line:
+        return Line(min(window, THREADS), lambda: self._make_transport(self._context, guard))
+
+    def room(self, lane: str) -> int:
+        """Return how many more requests may be submitted now."""
+        own = self._lanes[lane]
+        return max(min(own.window, THREADS) - own.unanswered(), 0)
+
+    def in_flight(self, lane: str | None = None) -> int:
+        """Return how many requests have not been answered."""
+        if lane is not None:
+            return self._lanes[lane].unanswered()
+        return sum(each.unanswered() for each in self._lanes.values())
+
+    def submit(self, lane: str, request: Request) -> None:
+        """Give the request to a thread of its lane."""
+        line = self._lanes[lane].lines[-1]
+        if read_origin(origin_of(request.url)) is None:
+            line.out[id(request)] = request
+            detail = "not an origin this lane may connect to"
+            self._answered.put((line, request, forbidden(detail)))
+        else:
+            line.submit(request, self._timeout_s, self._answered)
+
+    def poll(self, timeout: float) -> Taken:
+        """Wait for answers; at once when nothing is in flight."""
+        until = time.monotonic() + timeout
+        taken: Taken = []
+        while not taken and self.in_flight():
+            left = until - time.monotonic()
+            if left <= 0 or not self._take(taken, left):
+                break
+            while self._take(taken, 0):
+                pass
+        self._close_dry_lines()
+        return taken
+
+    def _take(self, taken: Taken, timeout: float) -> bool:
+        """Take one answer from the queue; those of abandoned requests are dropped."""
+        try:
+            line, request, answer = self._answered.get(block=timeout > 0, timeout=timeout or None)
+        except Empty:
+            return False
+        if line.out.pop(id(request), None) is not None:
+            taken.append((request, answer))
+        return True
+
+    def _close_dry_lines(self) -> None:
+        for lane in self._lanes.values():
+            for line in lane.lines[:-1]:
+                if not line.out:
+                    line.close()
+                    lane.lines.remove(line)
+
+    def refresh(self, lane: str) -> None:
+        """Give the lane new connections; not twice within seconds."""
+        own = self._lanes[lane]
+        if time.monotonic() - own.lines[-1].opened_at >= REFRESH_EVERY_S:
+            own.lines.append(self._new_line(own.window, own.guard))
+
+    def send(self, lane: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
+        """Send them all with the window kept full."""
+        return keep_full(self, lane, requests)
+
+    def abandon(self) -> list[Request]:
+        """Drop every request that is not answered, and the connections they are on."""
+        lost: list[Request] = []
+        for lane in self._lanes.values():
+            if not lane.unanswered():
+                continue
+            for line in lane.lines:
+                lost += line.out.values()
+                line.out.clear()
+                line.close()
+            lane.lines = [self._new_line(lane.window, lane.guard)]
+        return lost
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.abandon()
+        for lane in self._lanes.values():
+            for line in lane.lines:
+                line.close()
+        self._lanes.clear()

@@ -1,0 +1,108 @@
+"""httpx's transport with a resolver path of our own: resolve, judge each address, connect to it."""
+
+import socket
+import ssl
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+import httpx
+
+from workers.gateway.curl.watched_socket import Pulse, WatchedSocket
+from workers.gateway.network_guard import AddressRefused, Guard, may_connect
+
+KEEP_ALIVE_S = 110.0
+MOST_CONNECTIONS = 10
+
+
+class GuardedBackend(httpcore.NetworkBackend):
+    """Connects to the addresses that the guard lets pass, in the resolver's order."""
+
+    def __init__(self, guard: Guard | None) -> None:
+        self._guard = guard
+        self._plain = httpcore.SyncBackend()
+        self._sockets: list[WatchedSocket] = []
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first address that answers; raises AddressRefused if none is allowed."""
+        trouble: Exception = AddressRefused()
+        for ip in _resolve(host, port):
+            if not may_connect(ip, host, port, self._guard):
+                continue
+            try:
+                made = self._plain.connect_tcp(ip, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                trouble = error
+            else:
+                self._watch(made.get_extra_info("socket"))
+                return made
+        raise trouble
+
+    def _watch(self, opened: socket.socket) -> None:
+        self._sockets = [each for each in self._sockets if each.here()]
+        self._sockets.append(WatchedSocket(opened.fileno()))
+
+    def hang_up(self) -> None:
+        """End every connection; whoever reads from one sees that, and closes it."""
+        for each in self._sockets:
+            each.hang_up()
+
+    def any_dead(self) -> bool:
+        """Whether the other side has closed a connection; to be asked while all are idle."""
+        open_ones = [each for each in self._sockets if each.here()]
+        return any(each.pulse() is Pulse.DEAD for each in open_ones)
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return [str(address[0]) for *_, address in found]
+
+
+class GuardedTransport(httpx.HTTPTransport):
+    """HTTP/2 over TLS, for one request at a time, on connections that the guard has seen.
+
+    httpx breaks off all the requests of a connection when one of them takes too long, and sends
+    on connections that the other side has long closed; so requests do not share a connection at
+    the same time, and closed ones are left before the next request.
+    """
+
+    def __init__(self, context: ssl.SSLContext, guard: Guard | None) -> None:
+        super().__init__(verify=context, http2=True, trust_env=False)
+        self._context = context
+        self._guard = guard
+        self._pool.close()
+        self._connect_anew()
+
+    def hang_up(self) -> None:
+        """End the connections from outside; closing them is for the thread that uses them."""
+        self._backend.hang_up()
+
+    def _connect_anew(self) -> None:
+        self._backend = GuardedBackend(self._guard)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=self._context,
+            http1=True,
+            http2=True,
+            max_connections=MOST_CONNECTIONS,
+            keepalive_expiry=KEEP_ALIVE_S,
+            network_backend=self._backend,
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; in a guarded lane https only."""
+        if self._guard is not None and request.url.scheme != "https":
+            raise httpx.UnsupportedProtocol("https only", request=request)
+        if self._backend.any_dead():
+            self._pool.close()
+            self._connect_anew()
+        return super().handle_request(request)

@@ -1,0 +1,1 @@
+"""What providers are built from: words, payloads, answers, signing, encryption."""

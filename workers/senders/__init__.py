@@ -1,1 +1,0 @@
-"""The HTTP clients behind `workers.gateway`: libcurl for speed, httpx to trace and to stand in."""

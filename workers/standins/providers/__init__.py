@@ -1,0 +1,1 @@
+"""One file a provider: what it refuses, in its own words."""

@@ -1,0 +1,245 @@
+"""Apple's side: what APNs refuses, in Apple's words.
+
+From "Sending notification requests to APNs", "Handling notification responses from APNs" and
+"Establishing a token-based connection to APNs" in Apple's developer documentation.
+"""
+
+import json
+import re
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from workers.standins.providers.exchange import Answer, Header, Refused, Request, read_json
+from workers.standins.providers.standin import STATUSES, Standin, Words, text_of
+from workers.standins.received import Push, Pushes
+from workers.standins.weather import Kind, Sky
+
+MOST_BYTES = 4096
+TOKEN_LIFE = 3600
+CLOCK_SKEW = 60
+CHANGES_WITHIN = 20 * 60
+MOST_CHANGES = 2
+LONGEST_STORAGE = 30 * 86_400
+MOST_COLLAPSE_BYTES = 64
+MOST_TOKENS_KEPT = 100
+
+DEVICE = re.compile(r"(?:[0-9a-fA-F]{2}){32,100}")
+CANONICAL_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TOPIC_SUFFIXES = {
+    "alert": "", "background": "", "mdm": "",
+    "liveactivity": ".push-type.liveactivity", "widgets": ".push-type.widgets",
+    "controls": ".push-type.controls", "location": ".location-query", "voip": ".voip",
+    "pushtotalk": ".voip-ptt", "complication": ".complication",
+    "fileprovider": ".pushkit.fileprovider",
+}  # fmt: skip
+ANY_PRIORITY = frozenset({"10", "5", "1"})
+PRIORITIES = {"background": frozenset({"5"})}
+TOPIC = re.compile(r"[A-Za-z0-9.-]{1,255}")
+EXCUSES = {
+    400: "BadDeviceToken", 403: "InvalidProviderToken", 404: "BadPath", 405: "MethodNotAllowed",
+    410: "Unregistered", 413: "PayloadTooLarge", 429: "TooManyRequests",
+    500: "InternalServerError", 503: "ServiceUnavailable",
+}  # fmt: skip
+
+
+class Apns(Standin):
+    """api.push.apple.com for one team, one key and one app."""
+
+    name = "apns"
+    http1 = False
+    first_streams = 1
+
+    def __init__(self, pushes: Pushes, sky: Sky, gate: "ProviderTokens", topic: str) -> None:
+        super().__init__(pushes, sky)
+        self._gate = gate
+        self._topic = topic
+
+    def judge(self, request: Request) -> Answer:
+        """Check the headers, then the device, then the payload."""
+        asked = request.headers.get("apns-id")
+        push_id = asked if asked and CANONICAL_ID.fullmatch(asked) else str(uuid.uuid4())
+        reason = _route(request) or self._gate.refuse(request.headers.get("authorization"))
+        reason = reason or self._headers(request)
+        if reason:
+            raise Refused(refusal(reason, push_id))
+        device = request.path[10:]
+        if not DEVICE.fullmatch(device):
+            raise Refused(refusal("BadDeviceToken" if device else "MissingDeviceToken", push_id))
+        payload = self._payload(request, push_id)
+        push = Push(
+            self.name,
+            device.lower(),
+            text_of(payload.get("alert_id")),
+            request.headers.get("apns-collapse-id", ""),
+            request.body,
+            time.time(),
+        )
+        return self.take(push, Answer(200, [("apns-id", push_id)]))
+
+    def _headers(self, request: Request) -> str | None:
+        """Return the reason why the headers will not do."""
+        headers = request.headers
+        kind = headers.get("apns-push-type", "")
+        suffix = TOPIC_SUFFIXES.get(kind)
+        if request.doubled:
+            return "DuplicateHeaders"
+        if suffix is None:
+            return "InvalidPushType"
+        if headers.get("apns-priority", "10") not in PRIORITIES.get(kind, ANY_PRIORITY):
+            return "BadPriority"
+        return _bad_form(headers) or self._bad_topic(headers.get("apns-topic"), suffix)
+
+    def _bad_topic(self, topic: str | None, suffix: str) -> str | None:
+        if topic == self._topic + suffix:
+            return None
+        if not topic:
+            return "MissingTopic"
+        return "TopicDisallowed" if TOPIC.fullmatch(topic) else "BadTopic"
+
+    def _payload(self, request: Request, push_id: str) -> dict[str, Any]:
+        """Return the payload; it must be what its push type says."""
+        if len(request.body) > MOST_BYTES:
+            raise Refused(refusal("PayloadTooLarge", push_id))
+        try:
+            payload = read_json(request.body)
+        except ValueError:
+            raise Refused(refusal("PayloadEmpty", push_id)) from None
+        aps = payload.get("aps") if isinstance(payload, dict) else None
+        if not isinstance(aps, dict) or not aps:
+            raise Refused(refusal("PayloadEmpty", push_id))
+        kind = request.headers["apns-push-type"]
+        seen = "alert" in aps or "sound" in aps or "badge" in aps
+        silent = aps.get("content-available") == 1 and not seen
+        if (kind == "alert" and not seen) or (kind == "background" and not silent):
+            raise Refused(refusal("InvalidPushType", push_id))
+        return dict(payload)
+
+    def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
+        """Return Apple's trouble: a reason, and with 410 the time of it."""
+        reasons = {
+            Kind.GONE: "Unregistered",
+            Kind.GONE_LATER: "Unregistered",
+            Kind.REFUSED: "BadDeviceToken",
+        }
+        return refusal(reasons.get(kind) or EXCUSES[STATUSES[kind]], str(uuid.uuid4()))
+
+    def excuse(self, status: int) -> bytes:
+        """Return a reason that goes with the status."""
+        return refusal(EXCUSES.get(status, "InternalServerError"), "").body
+
+    def read(self, payload: bytes) -> tuple[Words, Words]:
+        """Return the words and the data part of a payload."""
+        content = read_json(payload)
+        alert = content["aps"].get("alert")
+        words = alert if isinstance(alert, dict) else {"body": alert}
+        return words, content
+
+
+STATUS_OF = {
+    "Unregistered": 410, "ExpiredToken": 410, "PayloadTooLarge": 413, "MethodNotAllowed": 405,
+    "BadPath": 404, "ExpiredProviderToken": 403, "InvalidProviderToken": 403,
+    "MissingProviderToken": 403, "Forbidden": 403, "TooManyProviderTokenUpdates": 429,
+    "TooManyRequests": 429, "InternalServerError": 500, "ServiceUnavailable": 503, "Shutdown": 503,
+}  # fmt: skip
+
+
+def refusal(reason: str, push_id: str) -> Answer:
+    """Return Apple's answer for a reason; every reason not listed above is a 400."""
+    status = STATUS_OF.get(reason, 400)
+    content: dict[str, Any] = {"reason": reason}
+    if status == STATUS_OF["Unregistered"]:
+        content["timestamp"] = int(time.time() * 1000)
+    headers: list[Header] = [("apns-id", push_id)] if push_id else []
+    return Answer(status, headers, json.dumps(content).encode())
+
+
+def _route(request: Request) -> str | None:
+    if not request.path.startswith("/3/device/"):
+        return "MissingDeviceToken" if request.path == "/3/device" else "BadPath"
+    return None if request.method == "POST" else "MethodNotAllowed"
+
+
+def _bad_form(headers: Mapping[str, str]) -> str | None:
+    """Return the reason why an optional header is not well-formed."""
+    asked = headers.get("apns-id")
+    if asked is not None and not CANONICAL_ID.fullmatch(asked):
+        return "BadMessageId"
+    if _is_bad_expiration(headers.get("apns-expiration", "0")):
+        return "BadExpirationDate"
+    collapse = headers.get("apns-collapse-id")
+    if collapse is not None and not 0 < len(collapse.encode()) <= MOST_COLLAPSE_BYTES:
+        return "BadCollapseId"
+    return None
+
+
+def _is_bad_expiration(text: str) -> bool:
+    if not text.isdecimal() or not text.isascii():
+        return True
+    return int(text) > time.time() + LONGEST_STORAGE + CLOCK_SKEW
+
+
+class ProviderTokens:
+    """Apple's check of provider tokens: each is verified once, and new ones are counted."""
+
+    def __init__(self, key: ec.EllipticCurvePublicKey, key_id: str, team_id: str) -> None:
+        self._key = key
+        self._key_id = key_id
+        self._team_id = team_id
+        self._issued_at: dict[str, float] = {}
+        self._changes: deque[float] = deque(maxlen=MOST_CHANGES)
+
+    def forgive(self) -> None:
+        """Forget how many tokens have been seen lately, and the tokens with them."""
+        self._changes.clear()
+        self._issued_at.clear()
+
+    def refuse(self, authorization: str | None) -> str | None:
+        """Return the reason why this `authorization` header is not good enough."""
+        issued_at = self._issued_at.get(authorization or "")
+        if issued_at is None:
+            if not authorization or authorization[:7].lower() != "bearer ":
+                return "MissingProviderToken"
+            issued_at = self._verify(authorization[7:].strip())
+            if issued_at is None or issued_at > time.time() + CLOCK_SKEW:
+                return "InvalidProviderToken"
+            if issued_at < time.time() - TOKEN_LIFE:
+                return "ExpiredProviderToken"
+            return self._admit(authorization, issued_at)
+        return "ExpiredProviderToken" if issued_at < time.time() - TOKEN_LIFE else None
+
+    def _admit(self, authorization: str, issued_at: float) -> str | None:
+        """Take a good new token, unless there were too many changes; the first is none."""
+        moment = time.time()
+        if len(self._changes) == MOST_CHANGES and self._changes[0] > moment - CHANGES_WITHIN:
+            return "TooManyProviderTokenUpdates"
+        if self._issued_at:
+            self._changes.append(moment)
+        while len(self._issued_at) >= MOST_TOKENS_KEPT:
+            del self._issued_at[next(iter(self._issued_at))]
+        self._issued_at[authorization] = issued_at
+        return None
+
+    def _verify(self, token: str) -> float | None:
+        """Return when a well-signed token of our team says it was made."""
+        try:
+            header = jwt.get_unverified_header(token)
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=["ES256"],
+                options={"verify_iat": False, "verify_aud": False, "require": ["iss", "iat"]},
+            )
+        except (jwt.InvalidTokenError, ValueError):
+            return None
+        if header.get("kid") != self._key_id or claims["iss"] != self._team_id:
+            return None
+        issued_at = claims["iat"]
+        if isinstance(issued_at, bool) or not isinstance(issued_at, int | float):
+            return None
+        return float(issued_at)

@@ -1,0 +1,140 @@
+"""`python -m workers.upkeep.doctor`: ask every configured provider whether it lets us in.
+
+Each is asked by a request that alerts nobody, over the very way that pushes take. What is wrong is
+said in words, with what mends it; the exit code is 1 when anything is.
+"""
+
+import sys
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pydantic import ValidationError
+
+from service import settings as knobs
+from service.domain.verdict import AlertRejected, SenderRejected, TryLater, Verdict
+from service.settings import Settings, SettingsError, explain
+from workers import provider as providers
+from workers.gateway.contract import Gateway, open_gateway
+from workers.provider import Answer, Credential, CredentialRefused, Provider, Request
+from workers.provider_kit.answers import http_date
+
+MOST_SKEW = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the doctor says of one provider."""
+
+    provider: str
+    well: bool
+    sentence: str
+
+
+def main() -> int:
+    """Examine all configured providers and print what was found."""
+    try:
+        settings = knobs.load()
+    except SettingsError as error:
+        sys.stdout.write(f"{error}\n")
+        return 1
+    well = True
+    for finding in examine(settings):
+        well = well and finding.well
+        word = "well" if finding.well else "ILL"
+        sys.stdout.write(f"{finding.provider:<8} {word:<4} {finding.sentence}\n")
+        sys.stdout.flush()
+    return 0 if well else 1
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Yield a finding for each provider in use."""
+    gateway = open_gateway(settings)
+    try:
+        for name in settings.providers:
+            yield _examine(gateway, name)
+    finally:
+        gateway.close()
+
+
+def _examine(gateway: Gateway, name: str) -> Finding:
+    try:
+        provider = providers.find(name)
+    except LookupError as error:
+        return Finding(name, False, f"NEWSZOP_PROVIDERS: {error}.")
+    except ValidationError as error:
+        line = explain(providers.settings_class(name), error)
+        return Finding(name, False, f"{line}.")
+    except CredentialRefused as refused:
+        return _read(name, refused.verdict)
+    gateway.open_lane(name, 1, provider.guard)
+    answers: list[Answer] = []
+    try:
+        verdict = _ask(gateway, provider, answers)
+    except CredentialRefused as refused:
+        verdict = refused.verdict
+    if verdict is None:
+        return Finding(name, True, "Its settings are in order; there is nobody to ask.")
+    return _late(name, answers) or _read(name, verdict)
+
+
+def _ask(gateway: Gateway, provider: Provider, answers: list[Answer]) -> Verdict | None:
+    """Return what the provider makes of its probe; None when it has none."""
+    now = datetime.now(UTC)
+    credential = _mint(gateway, provider, provider.credential(now), answers)
+    probe = provider.probe(credential, now)
+    if probe is None:
+        return None
+    answers.append(_answer(gateway, provider, probe))
+    return provider.read_answer(answers[-1], (0,))[0]
+
+
+def _mint(
+    gateway: Gateway,
+    provider: Provider,
+    minting: Generator[Request, Answer, Credential],
+    answers: list[Answer],
+) -> Credential:
+    try:
+        request = next(minting)
+        while True:
+            answers.append(_answer(gateway, provider, request))
+            request = minting.send(answers[-1])
+    except StopIteration as ended:
+        minted: Credential = ended.value
+        return minted
+
+
+def _answer(gateway: Gateway, provider: Provider, request: Request) -> Answer:
+    [(_, answer)] = gateway.send(provider.name, [request])
+    return answer
+
+
+def _read(name: str, verdict: Verdict) -> Finding:
+    match verdict:
+        case SenderRejected(why=why):
+            return Finding(name, False, why)
+        case AlertRejected(why=why):
+            return Finding(name, False, f"{why} The provider's rules may have changed.")
+        case TryLater(why=why):
+            mend = f"check {name.upper()}_URL, the network and NEWSZOP_CA_FILE, or wait"
+            return Finding(name, False, f"It does not answer as it should ({why}): {mend}.")
+        case _:
+            return Finding(name, True, "It lets us in.")
+
+
+def _late(name: str, answers: list[Answer]) -> Finding | None:
+    """Say so when the provider's clock and ours differ: tokens carry times."""
+    theirs = [date for answer in answers if (date := http_date(answer.headers.get("date", "")))]
+    if not theirs:
+        return None
+    skew = datetime.now(UTC) - theirs[-1]
+    if abs(skew) <= MOST_SKEW:
+        return None
+    word = "ahead of" if skew > timedelta(0) else "behind"
+    seconds = abs(int(skew.total_seconds()))
+    return Finding(name, False, f"This machine's clock is {seconds} s {word} its: set the clock.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""A worker's sign of life: one row, renewed every few seconds while it can take work."""
+
+import time
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.settings import Settings
+from service.store.operations import heartbeats
+from service.store.session import open_engine, transaction
+
+log = structlog.get_logger()
+
+EVERY_S = 5.0
+
+
+def beat_for_ever(settings: Settings, name: str, queues: list[str]) -> None:
+    """Renew the row until the process ends; a database that is away is tried again."""
+    engine = open_engine(settings.database_url, pool_size=1, name="newszop-heartbeat")
+    while True:
+        try:
+            with transaction(engine) as session:
+                heartbeats.beat(session, name, queues)
+        except SQLAlchemyError as error:
+            log.warning("no heartbeat written", error=type(error).__name__)
+        time.sleep(EVERY_S)

@@ -1,0 +1,58 @@
+"""What the sweep does now and then: the canary, old answers, old deliveries, tickets."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from service import outbox
+from service.store.alerts import unfinished
+from service.store.deliveries import retention
+from service.store.operations import canary
+from service.store.session import transaction
+from workers.context import Process
+from workers.upkeep import follow_up
+
+log = structlog.get_logger()
+
+
+def keep_house(process: Process) -> None:
+    """Do whatever is due. Nothing here is urgent; what fails is tried again next time."""
+    for chore, every_s in _CHORES:
+        now = time.monotonic()
+        if now - _done_at.get(chore.__name__, -every_s) < every_s:
+            continue
+        _done_at[chore.__name__] = now
+        try:
+            chore(process)
+        except Exception as error:  # noqa: BLE001 - one chore that fails spoils no other
+            log.warning("chore", chore=chore.__name__, error=type(error).__name__)
+
+
+def _send_canary(process: Process) -> None:
+    """Send a dry run through the whole pipeline; its absence is what alarms."""
+    with outbox.unit_of_work(process.engine, process.broker) as work:
+        alert_id = canary.send_if_due(work.session, process.settings.canary_minutes)
+        if alert_id is not None:
+            work.outbox.add(outbox.plan_alert(alert_id, "normal"))
+
+
+def _forget_old_answers(process: Process) -> None:
+    with transaction(process.engine) as session:
+        unfinished.forget_old_answers(session)
+
+
+def _shrink_old_alerts(process: Process) -> None:
+    with transaction(process.engine) as session:
+        retention.shrink_old_alerts(session, process.settings.keep_deliveries_days)
+
+
+Chore = Callable[[Process], None]
+_CHORES: tuple[tuple[Chore, float], ...] = (
+    (follow_up.ask, 10.0),
+    (_send_canary, 15.0),
+    (_forget_old_answers, 60.0),
+    (_shrink_old_alerts, 300.0),
+)
+_done_at: dict[str, float] = {}
+"""When this process last did each chore; several processes doing one more often harms nobody."""
