@@ -89,7 +89,7 @@ def test_a_replay_in_the_instant_of_the_expiry_keeps_its_deliveries(
         a.a_shard(session, late)
         a.a_batch(session, late, [State.PENDING])
     replay = text("UPDATE alert SET expires_at = now() + interval '1 h', state = 'sending'")
-    overdue = sweep.lost.overdue
+    overdue = sweep.unfinished.overdue
 
     def replayed_meanwhile(session):
         found = overdue(session)
@@ -100,7 +100,7 @@ def test_a_replay_in_the_instant_of_the_expiry_keeps_its_deliveries(
             threading.Timer(0.2, replaying.commit).start()
         return found
 
-    monkeypatch.setattr(sweep.lost, "overdue", replayed_meanwhile)
+    monkeypatch.setattr(sweep.unfinished, "overdue", replayed_meanwhile)
     with engine.connect() as replaying:
         sweep.sweep(process)
     with transaction(engine) as session:
