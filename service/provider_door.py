@@ -16,11 +16,11 @@ from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.settings import Settings, SettingsError, explain
 from workers import provider as providers
-from workers.provider import CredentialRefused, Message, Preview, Provider
+from workers.provider import AlertContent, CredentialRefused, Preview, Provider
 from workers.providers import webpush
 
 __all__ = [
-    "Message",
+    "AlertContent",
     "Preview",
     "check",
     "configured",
@@ -64,9 +64,9 @@ def check(provider: str, registration: Registration) -> Registration:
     return _find(provider).check(registration)
 
 
-def previews(message: Message, locale: str = "") -> dict[str, Preview]:
+def previews(content: AlertContent, locale: str = "") -> dict[str, Preview]:
     """Return what the screens of each provider in use would show to a device of that locale."""
-    return {name: _find(name).preview(message, locale) for name in configured()}
+    return {name: _find(name).preview(content, locale) for name in configured()}
 
 
 def vapid_public_key() -> str | None:
@@ -79,14 +79,14 @@ def vapid_public_key() -> str | None:
 
 def settings_classes() -> dict[str, type[BaseSettings]]:
     """Return each provider's own settings by its name, in use or not."""
-    return {name: providers.settings_class(name) for name in providers.names()}
+    return {name: providers.settings_class(name) for name in providers.provider_names()}
 
 
 def start_check(settings: Settings) -> None:
     """Raise `SettingsError`, one line, when a provider in use is unknown or wrongly configured."""
     if not settings.providers:
         raise SettingsError("NEWSZOP_PROVIDERS: name at least one provider")
-    known = providers.names()
+    known = providers.provider_names()
     for name in settings.providers:
         if name not in known:
             wanted = ", ".join(known)
@@ -102,7 +102,7 @@ def _find(name: str) -> Provider:
 @lru_cache(maxsize=32)
 def _read(name: str, environment: tuple[tuple[str, str], ...]) -> Provider:
     del environment  # the cache's key: another environment is read anew
-    return _in_one_line(providers.settings_class(name), lambda: providers.find(name))
+    return _in_one_line(providers.settings_class(name), lambda: providers.load_provider(name))
 
 
 @lru_cache(maxsize=8)

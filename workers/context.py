@@ -14,7 +14,7 @@ from service.store.session import open_engine
 from workers.credentials.minting import Credentials
 from workers.gateway.contract import Gateway, open_gateway
 from workers.pacing.shared_rate import Rates
-from workers.provider import Provider, find, settings_class
+from workers.provider import Provider, load_provider, settings_class
 
 STOPPING: Event = multiprocessing.Event()
 """Set in the worker's main process when it is told to end; its children look at every turn."""
@@ -61,7 +61,7 @@ def check_start(settings: Settings) -> None:
     """Raise `SettingsError` for a provider that is unknown or whose settings are wrong."""
     for name in settings.providers:
         try:
-            find(name)
+            load_provider(name)
         except LookupError as error:
             raise SettingsError(f"NEWSZOP_PROVIDERS: {error.args[0]}") from None
         except ValidationError as error:
@@ -74,7 +74,7 @@ def open_process(settings: Settings | None = None) -> Process:
     client = redis.Redis.from_url(
         own.redis_url, socket_timeout=1, socket_connect_timeout=1, health_check_interval=30
     )
-    providers = {name: find(name) for name in own.providers}
+    providers = {name: load_provider(name) for name in own.providers}
     gateway = open_gateway(own)
     for provider in providers.values():
         gateway.open_lane(provider.name, provider.window, provider.guard)

@@ -1,4 +1,4 @@
-"""The contract that every provider honours, and `find(name)`.
+"""The contract that every provider honours, and `load_provider(name)`.
 
 A provider is a protocol without I/O: it builds requests and reads answers. One file of
 `workers/providers/` is one provider, found by its name; no other file names it.
@@ -102,8 +102,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """An alert as providers need it: words by locale, ids, and how it may behave.
+class AlertContent:
+    """What a provider renders of an alert: words by locale, ids, and how the push may behave.
 
     `words` holds "" (the default) and one entry a locale; `language` is the default's.
     `silent` replaces without a sound: a withdrawal. `icon_url` is the site's own icon.
@@ -164,7 +164,7 @@ class Provider(Protocol):
         """Return a name that changes with the key's file, never the key: where it is shared."""
         ...
 
-    def pushes(self, message: Message, credential: Credential) -> Pushes:
+    def pushes(self, content: AlertContent, credential: Credential) -> Pushes:
         """Prepare the alert for any number of devices."""
         ...
 
@@ -180,7 +180,7 @@ class Provider(Protocol):
         """
         ...
 
-    def preview(self, message: Message, locale: str) -> "Preview":
+    def preview(self, content: AlertContent, locale: str) -> "Preview":
         """Return what a screen would show and how many bytes of the limit it takes."""
         ...
 
@@ -197,8 +197,8 @@ class Preview:
 
 
 @runtime_checkable
-class Ticketing(Protocol):
-    """A provider whose yes is only a ticket: what became of the push is asked for later."""
+class GivesTickets(Protocol):
+    """A provider whose acceptance is only a ticket: what became of the push is asked later."""
 
     follow_ups_at_once: int
     """Most tickets one request may ask about."""
@@ -213,13 +213,13 @@ class Ticketing(Protocol):
 
 
 @runtime_checkable
-class Vouching(Protocol):
-    """A provider whose addresses may lead to servers that nobody named: a list opened to all."""
+class KnownServers(Protocol):
+    """A provider that may send to servers that nobody named, where its allow-list is open."""
 
-    def vouches(self, url: str) -> bool:
-        """Whether we or an administrator named the server that the request goes to.
+    def is_known_server(self, url: str) -> bool:
+        """Whether the program or an administrator names the server that the request goes to.
 
-        What the others say is believed of their own devices only: it holds nobody else.
+        The answer of any other server counts for its own devices only; it cannot hold a provider.
         """
         ...
 
@@ -236,25 +236,27 @@ ProviderFactory = Callable[[BaseSettings], Provider]
 
 
 @cache
-def names() -> tuple[str, ...]:
+def provider_names() -> tuple[str, ...]:
     """Return the name of every provider in the folder."""
     return tuple(sorted(m.name for m in pkgutil.iter_modules(workers.providers.__path__)))
 
 
 def settings_class(name: str) -> type[BaseSettings]:
     """Return the class of the provider's own settings."""
-    if name not in names():
-        raise LookupError(f"there is no provider {name!r}; there are {', '.join(names())}")
+    known = provider_names()
+    if name not in known:
+        raise LookupError(f"there is no provider {name!r}; there are {', '.join(known)}")
     module = importlib.import_module(f"workers.providers.{name}")
-    found: type[BaseSettings] = module.Settings
-    return found
+    settings: type[BaseSettings] = module.Settings
+    return settings
 
 
-def find(name: str, settings: BaseSettings | None = None) -> Provider:
-    """Return the provider of that name, configured from the environment unless told otherwise.
+def load_provider(name: str, settings: BaseSettings | None = None) -> Provider:
+    """Return the provider of that name, by default with its settings from the environment.
 
     Raises LookupError for an unknown name and pydantic's ValidationError for a bad setting.
     """
-    own = settings if settings is not None else settings_class(name)()
-    provider: Provider = importlib.import_module(f"workers.providers.{name}").Provider(own)
+    if settings is None:
+        settings = settings_class(name)()
+    provider: Provider = importlib.import_module(f"workers.providers.{name}").Provider(settings)
     return provider

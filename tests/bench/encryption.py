@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from service.demo.contents import browsers
 from service.store.readers.sample_rows import Browser
-from tests.bench.pushes import a_message, a_target
+from tests.bench.pushes import a_target, alert_content
 from tests.bench.report import Answer, Figure
 from tests.bench.rig import Rig, tell
-from workers.provider import Request, Target, find
+from workers.provider import Request, Target, load_provider
 
 MESSAGES = 2000
 SENT = 20_000
@@ -68,13 +68,13 @@ def _cpu_us(work: Callable[[], None]) -> float:
 
 
 def _ours(given: Sequence[Browser]) -> None:
-    provider = find("webpush")
+    provider = load_provider("webpush")
     now = datetime.now(UTC)
     minting: Any = provider.credential(now)
     try:
         next(minting)
     except StopIteration as minted:
-        pushes = provider.pushes(a_message(now), minted.value)
+        pushes = provider.pushes(alert_content(now), minted.value)
     built = list(pushes.requests([_target(n, each) for n, each in enumerate(given)], now))
     assert all(isinstance(each, Request) for each in built)
 

@@ -26,7 +26,7 @@ import httpx
 from tests.bench.gateway_clients import Run
 from tests.bench.pushes import Job, requests_of
 from workers.gateway.httpx.exchange import ask
-from workers.provider import Answer, find
+from workers.provider import Answer, load_provider
 from workers.standins.process import Running, start
 
 REFERENCE = "plain CurlMulti loop"
@@ -55,7 +55,7 @@ def go_client() -> Iterator[str | None]:
 
 def credential(standins: Running, provider: str) -> str:
     os.environ.update(standins.credentials)
-    minting = find(provider).credential(datetime.now(UTC))
+    minting = load_provider(provider).credential(datetime.now(UTC))
     with httpx.Client(verify=standins.ca_file, trust_env=False) as client:
         answer: Answer | None = None
         while True:
@@ -104,7 +104,7 @@ def measure(options: argparse.Namespace, standins: Running, go: str | None) -> T
                     job = Job(
                         provider,
                         options.pushes // SLOW.get(client, 1),
-                        options.window or find(provider).window,
+                        options.window or load_provider(provider).window,
                         standins.ca_file,
                         secret,
                         standins.credentials,

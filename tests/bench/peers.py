@@ -23,7 +23,7 @@ from tests.bench.pushes import Job, requests_of
 from tests.bench.report import Figure
 from tests.bench.rig import SENDER, Rig, tell
 from tests.system import ROOT
-from workers.provider import Request, find
+from workers.provider import Request, load_provider
 
 PUSHES = 3000
 OURS = f"gateway ({SENDER})"
@@ -163,7 +163,7 @@ def beside_the_reference(rig: Rig) -> list[Figure]:
 def _in_turns(rig: Rig, name: str, provider: str) -> tuple[list[Run], list[Run], list[Run]]:
     found = rig.system.standins
     secret = credential(found, provider)
-    window = find(provider).window
+    window = load_provider(provider).window
     few = Job(provider, PUSHES, window, found.ca_file, secret, found.credentials)
     many = Job(provider, PUSHES * 5, window, found.ca_file, secret, found.credentials)
     peer, ours, plain = [], [], []

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from service.domain.alert import Words
 from service.domain.subscription import Urgency
-from workers.provider import Credential, Message, Request, Target, find
+from workers.provider import AlertContent, Credential, Request, Target, load_provider
 
 APNS_DIGITS = 64
 FCM_TAIL = 140
@@ -31,9 +31,9 @@ def requests_of(job: Job) -> Iterator[Request]:
     """Yield one request more than there are pushes to count: the first warms the connection."""
     os.environ.update(job.environment)
     now = datetime.now(UTC)
-    provider = find(job.provider)
+    provider = load_provider(job.provider)
     credential = Credential(job.credential, now, now + timedelta(hours=1))
-    pushes = provider.pushes(a_message(now), credential)
+    pushes = provider.pushes(alert_content(now), credential)
     dice = random.Random(job.provider)
     targets = [a_target(job.provider, n, dice) for n in range(job.pushes + 1)]
     for each in pushes.requests(targets, now):
@@ -41,9 +41,9 @@ def requests_of(job: Job) -> Iterator[Request]:
         yield each
 
 
-def a_message(now: datetime) -> Message:
+def alert_content(now: datetime) -> AlertContent:
     words = Words("Rain at last", "The first rain in sixty days falls on the north tonight.")
-    return Message(
+    return AlertContent(
         alert_id="4611686018427387904",
         story_id="4611686018427387905",
         words={"": words},

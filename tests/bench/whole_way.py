@@ -10,7 +10,7 @@ from tests.bench.report import Answer, Figure
 from tests.bench.rig import Rig, Whole, tell
 from tests.bench.sending import Sent
 from tests.bench.stages import STAGES
-from workers.provider import find
+from workers.provider import load_provider
 
 MILLION = 1e6
 LATENCY_MS = 80
@@ -51,7 +51,14 @@ def _gateway_alone(rig: Rig, latency_ms: int) -> Alone:
     standins = rig.system.standins
     secrets = {provider: credential(standins, provider) for provider in ("apns", "fcm")}
     jobs = [
-        Job(name, GATEWAY_PUSHES, find(name).window, standins.ca_file, secret, standins.credentials)
+        Job(
+            name,
+            GATEWAY_PUSHES,
+            load_provider(name).window,
+            standins.ca_file,
+            secret,
+            standins.credentials,
+        )
         for name, secret in secrets.items()
     ]
     alone = Alone([], [])

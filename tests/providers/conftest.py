@@ -29,38 +29,38 @@ def environment(configured: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(scope="session")
-def find(configured: dict[str, str]) -> Callable[[str], Provider]:
+def provider_named(configured: dict[str, str]) -> Callable[[str], Provider]:
     """Find a provider, once a session: reading its keys takes longer than most tests."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in configured.items():
             patch.setenv(name, value)
-        found = {name: providers.find(name) for name in providers.names()}
+        found = {name: providers.load_provider(name) for name in providers.provider_names()}
     return found.__getitem__
 
 
 @pytest.fixture
-def apns(find: Callable[[str], Provider]) -> Provider:
-    return find("apns")
+def apns(provider_named: Callable[[str], Provider]) -> Provider:
+    return provider_named("apns")
 
 
 @pytest.fixture
-def fcm(find: Callable[[str], Provider]) -> Provider:
-    return find("fcm")
+def fcm(provider_named: Callable[[str], Provider]) -> Provider:
+    return provider_named("fcm")
 
 
 @pytest.fixture
-def webpush(find: Callable[[str], Provider]) -> Provider:
-    return find("webpush")
+def webpush(provider_named: Callable[[str], Provider]) -> Provider:
+    return provider_named("webpush")
 
 
 @pytest.fixture
-def hms(find: Callable[[str], Provider]) -> Provider:
-    return find("hms")
+def hms(provider_named: Callable[[str], Provider]) -> Provider:
+    return provider_named("hms")
 
 
 @pytest.fixture
-def expo(find: Callable[[str], Provider]) -> Provider:
-    return find("expo")
+def expo(provider_named: Callable[[str], Provider]) -> Provider:
+    return provider_named("expo")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A message, its devices and answers, with defaults: a test names what matters to it."""
+"""An alert, its devices and answers, with defaults: a test names what matters to it."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from service.domain.alert import Words
 from service.domain.subscription import Urgency
 from tests.credentials import a_p256_key
-from workers.provider import Answer, Credential, Message, Provider, Request, Target
+from workers.provider import AlertContent, Answer, Credential, Provider, Request, Target
 from workers.provider_kit.encryption import point
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -34,7 +34,7 @@ BROWSER_KEY: ec.EllipticCurvePrivateKey = a_p256_key()
 BROWSER_SECRET = bytes(range(16))
 
 
-def a_message(**given: Any) -> Message:
+def alert_content(**given: Any) -> AlertContent:
     title, body = given.pop("title", "Rain at last"), given.pop("body", "It rains everywhere.")
     usual = {
         "alert_id": "7203685477580",
@@ -48,7 +48,7 @@ def a_message(**given: Any) -> Message:
         "collapse_key": "story-9223372036854775807",
         "expires_at": NOW + timedelta(hours=4),
     }
-    return Message(**usual | given)
+    return AlertContent(**usual | given)
 
 
 def a_target(provider: str, position: int = 0, **given: Any) -> Target:
@@ -86,13 +86,15 @@ def a_credential(provider: Provider, now: datetime = NOW) -> Credential:
     return run(provider.credential(now), token)
 
 
-def requests(provider: Provider, message: Message, *targets: Target, now: datetime = NOW) -> list:
-    pushes = provider.pushes(message, a_credential(provider, now))
+def requests(
+    provider: Provider, content: AlertContent, *targets: Target, now: datetime = NOW
+) -> list:
+    pushes = provider.pushes(content, a_credential(provider, now))
     return list(pushes.requests(targets, now))
 
 
-def the_request(provider: Provider, message: Message, target: Target, now: datetime = NOW):
-    [request] = requests(provider, message, target, now=now)
+def the_request(provider: Provider, content: AlertContent, target: Target, now: datetime = NOW):
+    [request] = requests(provider, content, target, now=now)
     return request
 
 

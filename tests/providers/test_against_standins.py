@@ -20,7 +20,7 @@ from service.domain.verdict import (
     TryLater,
 )
 from tests.credentials import a_p256_key, pem
-from tests.providers.examples import ADDRESSES, a_message
+from tests.providers.examples import ADDRESSES, alert_content
 from workers import provider as providers
 from workers.provider import Answer, Credential, Provider, Request, Target
 from workers.standins.process import Running
@@ -35,7 +35,7 @@ def found(standins: Running) -> Callable[[str], Provider]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in standins.credentials.items():
             patch.setenv(name, value)
-        made = {name: providers.find(name) for name in SENDING}
+        made = {name: providers.load_provider(name) for name in SENDING}
     return made.__getitem__
 
 
@@ -103,8 +103,8 @@ def devices(control: httpx.Client, provider: Provider, count: int = 2) -> list[T
 
 def push(client: httpx.Client, provider: Provider, targets: list[Target], **given: Any) -> list:
     now = datetime.now(UTC)
-    message = a_message(**{"expires_at": now + timedelta(hours=1)} | given)
-    pushes = provider.pushes(message, mint(client, provider))
+    content = alert_content(**{"expires_at": now + timedelta(hours=1)} | given)
+    pushes = provider.pushes(content, mint(client, provider))
     verdicts = []
     for request in pushes.requests(targets, now):
         verdicts += provider.read_answer(send(client, request), request.positions)
@@ -136,12 +136,12 @@ def test_a_push_is_accepted_and_reads_as_it_was_written(found, client, control, 
     assert [type(verdict) for verdict in verdicts] == [Accepted, Accepted]
     got = control.get("/control/pushes", params={"provider": name}).json()
     assert got["count"] == got["devices"] == 2
-    shown = provider.preview(a_message(**given), "")
+    shown = provider.preview(alert_content(**given), "")
     for item in got["items"]:
         assert (item["title"], item["body"]) == (shown.title, shown.body)
-        assert item["alert_id"] == a_message().alert_id
-        assert item["url"] == a_message().url
-        assert item["collapse_key"] == a_message().collapse_key
+        assert item["alert_id"] == alert_content().alert_id
+        assert item["url"] == alert_content().url
+        assert item["collapse_key"] == alert_content().collapse_key
         if name != "hms":
             assert item["receipt"] == "r" * 35
             assert item["delivery_id"].startswith("7f0f2b52")
@@ -244,7 +244,7 @@ def test_a_revoked_key_blames_us_and_no_device(found, client, control, tmp_path,
         assert "HMS_APP_SECRET" in refused.value.verdict.why
     elif name == "fcm":
         forged = Credential("ya29.nobody", datetime.now(UTC), datetime.now(UTC))
-        [request] = provider.pushes(a_message(), forged).requests(targets, datetime.now(UTC))
+        [request] = provider.pushes(alert_content(), forged).requests(targets, datetime.now(UTC))
         [read] = provider.read_answer(send(client, request), request.positions)
         assert read.remint
     else:

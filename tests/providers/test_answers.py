@@ -23,7 +23,7 @@ from workers.providers import apns, expo, fcm, hms, webpush
 FOLDER = Path(__file__).parent / "answers"
 TABLES = {file.stem: tomllib.loads(file.read_text())["answers"] for file in FOLDER.glob("*.toml")}
 ROWS = [(name, row) for name, rows in TABLES.items() for row in rows]
-SENDING = sorted(set(providers.names()) - {"console"})
+SENDING = sorted(set(providers.provider_names()) - {"console"})
 
 
 def label(value):
@@ -62,8 +62,8 @@ def marks_of(verdict) -> dict:
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=label)
-def test_a_documented_answer_has_its_verdict(find, name, row):
-    [verdict] = find(name).read_answer(answer_in(row), (7,))
+def test_a_documented_answer_has_its_verdict(provider_named, name, row):
+    [verdict] = provider_named(name).read_answer(answer_in(row), (7,))
     told = {"status", "reason", "headers", "body", "says", "source"}
     assert marks_of(verdict) == {key: value for key, value in row.items() if key not in told}
     assert row.get("says", "") in getattr(verdict, "why", "")
@@ -108,14 +108,14 @@ def test_the_code_knows_every_status_and_number_of_push_services():
         (None, TryLater("no answer: no route", unknown=True)),
     ],
 )
-def test_no_answer_means_the_same_everywhere(find, name, failure, verdict):
+def test_no_answer_means_the_same_everywhere(provider_named, name, failure, verdict):
     answer = Answer(0, failure=failure, detail="no route")
-    assert list(find(name).read_answer(answer, (3,))) == [verdict]
+    assert list(provider_named(name).read_answer(answer, (3,))) == [verdict]
 
 
 @pytest.mark.parametrize("name", SENDING)
-def test_what_a_person_reads_is_one_sentence_that_says_what_to_do(find, name):
-    provider = find(name)
+def test_what_a_person_reads_is_one_sentence_that_says_what_to_do(provider_named, name):
+    provider = provider_named(name)
     verdicts = [provider.read_answer(answer_in(row), (0,))[0] for row in TABLES[name]]
     for verdict in verdicts:
         if isinstance(verdict, SenderRejected | AlertRejected):

@@ -11,13 +11,13 @@ from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.domain.subscription import Urgency
 from tests.credentials import KEY_ID, TEAM_ID, TOPIC, a_p256_key, pem
-from tests.providers.examples import NOW, a_message, a_target, headers_of, run, the_request
+from tests.providers.examples import NOW, a_target, alert_content, headers_of, run, the_request
 from workers.provider import CredentialRefused
 from workers.providers import apns as module
 
 
 def aps(provider, **given):
-    request = the_request(provider, a_message(**given), a_target("apns"))
+    request = the_request(provider, alert_content(**given), a_target("apns"))
     return headers_of(request), json.loads(request.body)["aps"]
 
 

@@ -57,7 +57,7 @@ def test_the_longest_plaintext_makes_a_body_of_exactly_4096_bytes():
     assert len(encrypt(b"x" * 3993, point(RECEIVER.public_key()), SECRET)) == 4096
 
 
-def test_salt_and_key_are_new_for_each_message():
+def test_salt_and_key_are_new_for_each_push():
     receiver = point(RECEIVER.public_key())
     bodies = {encrypt(b"x", receiver, SECRET)[:86] for _ in range(20)}
     assert len({body[:16] for body in bodies}) == 20

@@ -27,7 +27,7 @@ def test_the_known_push_services_are_taken(endpoint):
 
 
 @pytest.mark.parametrize(
-    ("entries", "endpoint", "vouched"),
+    ("entries", "endpoint", "known"),
     [
         (KNOWN_PUSH_SERVICES, "https://fcm.googleapis.com/x", True),
         (["*"], "https://fcm.googleapis.com/x", True),
@@ -39,8 +39,8 @@ def test_the_known_push_services_are_taken(endpoint):
         (["*", "127.0.0.1:8443"], "https://127.0.0.1:9443/x", False),
     ],
 )
-def test_an_open_list_vouches_for_nobody_who_is_not_named(entries, endpoint, vouched):
-    assert Allowed.parse(entries).vouches(endpoint) is vouched
+def test_an_open_list_makes_no_server_known_that_nobody_named(entries, endpoint, known):
+    assert Allowed.parse(entries).is_known_server(endpoint) is known
 
 
 def test_an_endpoint_has_one_spelling():

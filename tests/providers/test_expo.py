@@ -16,8 +16,16 @@ from service.domain.verdict import (
     SenderRejected,
     TryLater,
 )
-from tests.providers.examples import NOW, a_message, a_target, an_answer, headers_of, requests, run
-from workers.provider import Ticketing
+from tests.providers.examples import (
+    NOW,
+    a_target,
+    alert_content,
+    an_answer,
+    headers_of,
+    requests,
+    run,
+)
+from workers.provider import GivesTickets
 
 
 def address(n: int) -> str:
@@ -36,7 +44,7 @@ def failed(error: str) -> dict:
 
 
 def test_a_hundred_devices_share_a_request_and_each_has_its_own_ids(expo):
-    found = requests(expo, a_message(), *targets(250))
+    found = requests(expo, alert_content(), *targets(250))
     assert [len(request.positions) for request in found] == [100, 100, 50]
     messages = [message for request in found for message in json.loads(request.body)]
     assert [message["to"] for message in messages] == [address(n) for n in range(250)]
@@ -60,7 +68,7 @@ def test_a_device_without_a_ticket_may_have_been_pushed_to(expo, body):
 
 
 def test_another_projects_address_does_not_bury_the_others(expo):
-    [request] = requests(expo, a_message(), *targets(4))
+    [request] = requests(expo, alert_content(), *targets(4))
     groups = {"@us/app": [address(0), address(1), address(3)], "@them/app": [address(2)]}
     error = {"code": "PUSH_TOO_MANY_EXPERIENCE_IDS", "message": "as told", "details": groups}
     verdicts = expo.read_answer(an_answer(400, {"errors": [error]}), request.positions)
@@ -69,7 +77,7 @@ def test_another_projects_address_does_not_bury_the_others(expo):
 
 
 def test_receipts_are_asked_for_up_to_a_thousand_at_once(expo):
-    assert isinstance(expo, Ticketing)
+    assert isinstance(expo, GivesTickets)
     request = expo.follow_ups(["a", "b"], run(expo.credential(NOW)))
     assert request.url == "https://exp.host/--/api/v2/push/getReceipts"
     assert json.loads(request.body) == {"ids": ["a", "b"]}
@@ -98,10 +106,10 @@ def test_when_expo_is_away_the_receipts_are_asked_for_again(expo):
 
 
 def test_the_access_token_goes_along_where_there_is_one(expo):
-    [request] = requests(expo, a_message(), *targets(1))
+    [request] = requests(expo, alert_content(), *targets(1))
     assert headers_of(request)["authorization"] == "Bearer a token that only tests know"
     open_project = type(expo)(type(expo.settings)(access_token=""))
-    [request] = requests(open_project, a_message(), *targets(1))
+    [request] = requests(open_project, alert_content(), *targets(1))
     assert "authorization" not in headers_of(request)
 
 

@@ -15,8 +15,8 @@ from service.domain.verdict import SenderRejected, TryLater
 from tests.credentials import PROJECT, a_service_account, an_rsa_key
 from tests.providers.examples import (
     NOW,
-    a_message,
     a_target,
+    alert_content,
     an_answer,
     headers_of,
     run,
@@ -29,12 +29,12 @@ RESERVED = re.compile(r"from|message_type|google.*|gcm.*")
 
 
 def sent(provider, target=None, **given):
-    request = the_request(provider, a_message(**given), target or a_target("fcm"))
+    request = the_request(provider, alert_content(**given), target or a_target("fcm"))
     return json.loads(request.body)["message"]
 
 
-def test_a_message_goes_to_the_project_of_the_service_account(fcm):
-    request = the_request(fcm, a_message(), a_target("fcm"))
+def test_a_push_goes_to_the_project_of_the_service_account(fcm):
+    request = the_request(fcm, alert_content(), a_target("fcm"))
     assert request.url == f"https://fcm.googleapis.com/v1/projects/{PROJECT}/messages:send"
     assert headers_of(request) == {
         "authorization": "Bearer ya29.token",
@@ -43,7 +43,7 @@ def test_a_message_goes_to_the_project_of_the_service_account(fcm):
 
 
 @pytest.mark.parametrize(("kind", "other"), [("token", "fid"), ("fid", "token")])
-def test_a_message_has_exactly_one_target_of_the_devices_kind(fcm, kind, other):
+def test_a_push_has_exactly_one_target_of_the_devices_kind(fcm, kind, other):
     message = sent(fcm, a_target("fcm", kind=kind, address="cXJzdHV2d3h5eoGCg4SFhg"))
     assert message[kind] == "cXJzdHV2d3h5eoGCg4SFhg"
     assert other not in message
@@ -150,7 +150,7 @@ def test_a_changed_service_account_is_picked_up(tmp_path):
     name = provider.credential_key()
     file.write_text(json.dumps(a_service_account(project_id="another-project")))
     assert provider.credential_key() != name
-    request = the_request(provider, a_message(), a_target("fcm"))
+    request = the_request(provider, alert_content(), a_target("fcm"))
     assert "/projects/another-project/" in request.url
 
 

@@ -11,8 +11,8 @@ from service.domain.subscription import Urgency
 from service.domain.verdict import Accepted, DeviceGone
 from tests.providers.examples import (
     NOW,
-    a_message,
     a_target,
+    alert_content,
     an_answer,
     headers_of,
     requests,
@@ -31,7 +31,7 @@ def partial(*illegal: str, success: int = 1) -> object:
 
 
 def test_a_thousand_devices_share_a_request(hms):
-    found = requests(hms, a_message(), *targets(2500))
+    found = requests(hms, alert_content(), *targets(2500))
     assert [len(request.positions) for request in found] == [1000, 1000, 500]
     assert [p for request in found for p in request.positions] == list(range(2500))
     tokens = [token for request in found for token in json.loads(request.body)["message"]["token"]]
@@ -39,14 +39,14 @@ def test_a_thousand_devices_share_a_request(hms):
 
 
 def test_devices_of_different_languages_do_not_share_a_request(hms):
-    message = a_message(words={"": Words("Rain", ""), "hi": Words("बारिश", "")})
+    message = alert_content(words={"": Words("Rain", ""), "hi": Words("बारिश", "")})
     mixed = [a_target("hms", n, locale="hi" if n % 2 else "") for n in range(10)]
     found = requests(hms, message, *mixed)
     assert [tuple(request.positions) for request in found] == [(0, 2, 4, 6, 8), (1, 3, 5, 7, 9)]
 
 
 def test_only_the_illegal_addresses_are_gone(hms):
-    [request] = requests(hms, a_message(), *targets(5))
+    [request] = requests(hms, alert_content(), *targets(5))
     gone = [targets(5)[1].address, targets(5)[4].address]
     verdicts = hms.read_answer(an_answer(200, partial(*gone, success=3)), request.positions)
     assert [isinstance(verdict, DeviceGone) for verdict in verdicts] == [
@@ -60,7 +60,7 @@ def test_only_the_illegal_addresses_are_gone(hms):
 
 
 def test_when_all_are_called_illegal_that_is_doubtful(hms):
-    [request] = requests(hms, a_message(), *targets(3))
+    [request] = requests(hms, alert_content(), *targets(3))
     every = [target.address for target in targets(3)]
     for body in (
         partial(*every, success=0),
@@ -71,20 +71,20 @@ def test_when_all_are_called_illegal_that_is_doubtful(hms):
 
 
 def test_a_partial_success_that_is_cut_off_alerts_nobody_twice(hms):
-    [request] = requests(hms, a_message(), *targets(3))
+    [request] = requests(hms, alert_content(), *targets(3))
     answer = an_answer(200, partial(targets(3)[0].address))
     answer.body = answer.body[:-30]
     assert list(hms.read_answer(answer, request.positions)) == [Accepted()] * 3
 
 
 def test_the_longest_list_of_illegal_addresses_is_kept_whole(hms):
-    [request] = requests(hms, a_message(), *targets(1000))
+    [request] = requests(hms, alert_content(), *targets(1000))
     every = partial(*(target.address for target in targets(1000)))
     assert len(json.dumps(every, indent=1)) < request.answer_limit
 
 
 def test_the_app_is_in_the_address_and_the_token_in_the_header(hms):
-    request = the_request(hms, a_message(), a_target("hms"))
+    request = the_request(hms, alert_content(), a_target("hms"))
     assert request.url == "https://push-api.cloud.huawei.com/v1/100000001/messages:send"
     assert headers_of(request)["authorization"] == "Bearer ya29.token"
 
@@ -98,7 +98,7 @@ def test_the_app_is_in_the_address_and_the_token_in_the_header(hms):
     ],
 )
 def test_urgency_becomes_huaweis(hms, urgency, word, importance):
-    request = the_request(hms, a_message(urgency=urgency), a_target("hms"))
+    request = the_request(hms, alert_content(urgency=urgency), a_target("hms"))
     android = json.loads(request.body)["message"]["android"]
     assert android["urgency"] == word
     assert android["notification"]["importance"] == importance
@@ -107,13 +107,13 @@ def test_urgency_becomes_huaweis(hms, urgency, word, importance):
 
 def test_the_time_to_live_is_what_huawei_takes(hms):
     for left, told in ((timedelta(days=20), "1296000s"), (timedelta(seconds=-5), "1s")):
-        request = the_request(hms, a_message(expires_at=NOW + left), a_target("hms"))
+        request = the_request(hms, alert_content(expires_at=NOW + left), a_target("hms"))
         assert json.loads(request.body)["message"]["android"]["ttl"] == told
 
 
 def test_a_tap_opens_the_story_where_huawei_can(hms):
     def click(url):
-        request = the_request(hms, a_message(url=url), a_target("hms"))
+        request = the_request(hms, alert_content(url=url), a_target("hms"))
         return json.loads(request.body)["message"]["android"]["notification"]["click_action"]
 
     assert click("https://news.example/s") == {"type": 2, "url": "https://news.example/s"}

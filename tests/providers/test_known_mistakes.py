@@ -18,7 +18,7 @@ from workers import provider as providers
 from workers.provider_kit.endpoints import KNOWN_PUSH_SERVICES
 from workers.providers import webpush as browsers
 
-SENDING = sorted(set(providers.names()) - {"console"})
+SENDING = sorted(set(providers.provider_names()) - {"console"})
 AWAY = [500, 502, 503, 504]
 DEATHS_SAID_BY_STATUS = {"webpush": {404, 410}, "apns": {410}}
 TELLTALE = "<html>UNREGISTERED Unregistered BadDeviceToken DeviceNotRegistered 80300007 Gone</html>"
@@ -36,24 +36,24 @@ def of_google(status, code, **details):
 
 
 @pytest.mark.parametrize("name", SENDING)
-def test_trouble_at_the_providers_end_removes_no_device(find, name):
+def test_trouble_at_the_providers_end_removes_no_device(provider_named, name):
     for status in (*AWAY, 429):
-        [verdict] = find(name).read_answer(an_answer(status), (0,))
+        [verdict] = provider_named(name).read_answer(an_answer(status), (0,))
         assert isinstance(verdict, TryLater), status
 
 
 @pytest.mark.parametrize("name", SENDING)
-def test_no_status_but_the_documented_ones_removes_a_device(find, name):
+def test_no_status_but_the_documented_ones_removes_a_device(provider_named, name):
     for status in set(range(100, 600)) - DEATHS_SAID_BY_STATUS.get(name, set()):
-        [verdict] = find(name).read_answer(an_answer(status), (0,))
+        [verdict] = provider_named(name).read_answer(an_answer(status), (0,))
         assert not dead_for_sure(verdict), status
 
 
 @pytest.mark.parametrize("name", SENDING)
-def test_words_somewhere_in_a_page_remove_no_device(find, name):
+def test_words_somewhere_in_a_page_remove_no_device(provider_named, name):
     for status in (200, 400, 403, *AWAY):
         for body in (TELLTALE, {"message": TELLTALE}):
-            [verdict] = find(name).read_answer(an_answer(status, body), (0,))
+            [verdict] = provider_named(name).read_answer(an_answer(status, body), (0,))
             assert not dead_for_sure(verdict), (status, body)
 
 
@@ -95,9 +95,9 @@ def test_a_token_that_ran_out_is_as_dead_as_one_that_was_removed(apns):
 
 @pytest.mark.parametrize("name", SENDING)
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_wait_that_the_provider_asks_for_is_kept(find, name, status):
+def test_a_wait_that_the_provider_asks_for_is_kept(provider_named, name, status):
     answer = an_answer(status, **{"retry-after": "77"})
-    [verdict] = find(name).read_answer(answer, (0,))
+    [verdict] = provider_named(name).read_answer(answer, (0,))
     assert isinstance(verdict, TryLater)
     assert verdict.after == timedelta(seconds=77)
 

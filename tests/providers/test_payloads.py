@@ -12,8 +12,8 @@ from tests.providers.examples import (
     BROWSER_KEY,
     BROWSER_SECRET,
     NOW,
-    a_message,
     a_target,
+    alert_content,
     headers_of,
     requests,
     the_request,
@@ -40,13 +40,13 @@ def plaintext(request: Request) -> bytes:
     )
 
 
-def content(request: Request):
+def message_in(request: Request):
     found = json.loads(plaintext(request))
     return found[0] if isinstance(found, list) else found.get("message", found)
 
 
 def words_of(name: str, request: Request) -> Words:
-    found = content(request)
+    found = message_in(request)
     shown = {"apns": lambda: found["aps"]["alert"], "fcm": lambda: found["notification"]}
     shown["hms"] = shown["fcm"]
     words = shown.get(name, lambda: found)()
@@ -54,7 +54,7 @@ def words_of(name: str, request: Request) -> Words:
 
 
 def data_of(name: str, request: Request) -> dict:
-    found = content(request)
+    found = message_in(request)
     if name == "hms":
         return json.loads(found["data"])
     return found["data"] if name in {"fcm", "expo"} else found
@@ -63,10 +63,10 @@ def data_of(name: str, request: Request) -> dict:
 def size_of(name: str, request: Request) -> int:
     """The bytes that the provider's limit is about."""
     if name == "hms":
-        bare = {key: value for key, value in content(request).items() if key != "token"}
+        bare = {key: value for key, value in message_in(request).items() if key != "token"}
         return len(json.dumps(bare, ensure_ascii=False).encode())
     if name == "expo":
-        return len(json.dumps(content(request), ensure_ascii=False).encode())
+        return len(json.dumps(message_in(request), ensure_ascii=False).encode())
     return len(plaintext(request))
 
 
@@ -75,8 +75,8 @@ LIMITS = {"apns": 4096, "fcm": 4096, "webpush": 3993, "hms": 4096, "expo": 4096}
 
 @pytest.mark.parametrize("name", PROVIDERS)
 @pytest.mark.parametrize("kind", LONG)
-def test_the_longest_alert_fits_with_the_longest_ids_of_a_device(find, name, kind):
-    message = a_message(
+def test_the_longest_alert_fits_with_the_longest_ids_of_a_device(provider_named, name, kind):
+    content = alert_content(
         title=LONG[kind] * 25,
         body=LONG[kind] * 600,
         language="ar" if kind == "arabic" else "en",
@@ -87,25 +87,25 @@ def test_the_longest_alert_fits_with_the_longest_ids_of_a_device(find, name, kin
     target = a_target(
         name, receipt="r" * RECEIPT_ROOM, delivery_id="d" * DELIVERY_ID_ROOM, kind="token"
     )
-    request = the_request(find(name), message, target)
+    request = the_request(provider_named(name), content, target)
     assert LIMITS[name] - 300 <= size_of(name, request) <= LIMITS[name]
     assert len(request.body) <= 4096 + len(target.address)
     assert words_of(name, request).body.endswith("…")
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_the_preview_is_what_leaves(find, name):
-    provider = find(name)
+def test_the_preview_is_what_leaves(provider_named, name):
+    provider = provider_named(name)
     words = {
         "": Words("Rain", "x" * 9000),
         "hi": Words("बारिश", "तेज़ बारिश"),
         "ar": Words("مطر", "NASA مطر"),
     }
-    message = a_message(words=words)
+    content = alert_content(words=words)
     for locale in ("", "hi-IN", "ar"):
         target = a_target(name, locale=locale)
-        preview = provider.preview(message, locale)
-        request = the_request(provider, message, target)
+        preview = provider.preview(content, locale)
+        request = the_request(provider, content, target)
         assert Words(preview.title, preview.body) == words_of(name, request)
         assert preview.shortened == (locale == "")
         assert size_of(name, request) <= preview.bytes_used <= preview.bytes_limit
@@ -113,13 +113,13 @@ def test_the_preview_is_what_leaves(find, name):
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_each_device_reads_its_own_language(find, name):
-    message = a_message(
+def test_each_device_reads_its_own_language(provider_named, name):
+    content = alert_content(
         words={"": Words("Rain", "It rains."), "hi": Words("बारिश", "बारिश हो रही है।")}
     )
     targets = [a_target(name, 0, locale="hi-IN"), a_target(name, 1, locale="en-GB")]
     found = {}
-    for request in requests(find(name), message, *targets):
+    for request in requests(provider_named(name), content, *targets):
         if name == "expo":
             found = dict(zip(request.positions, json.loads(request.body), strict=True))
         else:
@@ -131,67 +131,74 @@ def test_each_device_reads_its_own_language(find, name):
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_push_carries_its_ids_and_the_storys_address(find, name):
-    message, target = a_message(), a_target(name)
-    data = data_of(name, the_request(find(name), message, target))
-    assert data["alert_id"] == message.alert_id
-    assert data["story_id"] == message.story_id
-    assert data["url"] == message.url
+def test_a_push_carries_its_ids_and_the_storys_address(provider_named, name):
+    content, target = alert_content(), a_target(name)
+    data = data_of(name, the_request(provider_named(name), content, target))
+    assert data["alert_id"] == content.alert_id
+    assert data["story_id"] == content.story_id
+    assert data["url"] == content.url
     if name in ONE_EACH:
         assert data["delivery_id"] == target.delivery_id
         assert data["receipt"] == target.receipt
 
 
 @pytest.mark.parametrize("name", ["apns", "fcm", "webpush"])
-def test_one_request_names_one_position(find, name):
-    found = requests(find(name), a_message(), *(a_target(name, n) for n in range(20)))
+def test_one_request_names_one_position(provider_named, name):
+    found = requests(provider_named(name), alert_content(), *(a_target(name, n) for n in range(20)))
     assert [tuple(request.positions) for request in found] == [(n,) for n in range(20)]
 
 
 @pytest.mark.parametrize("name", ["fcm", "hms", "expo", "webpush"])
-def test_devices_share_the_very_headers(find, name):
-    found = requests(find(name), a_message(), *(a_target(name, n) for n in range(2200)))
+def test_devices_share_the_very_headers(provider_named, name):
+    found = requests(
+        provider_named(name), alert_content(), *(a_target(name, n) for n in range(2200))
+    )
     assert len({id(request.headers) for request in found}) == 1
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_an_address_that_escaped_every_check_breaks_nothing(find, name):
+def test_an_address_that_escaped_every_check_breaks_nothing(provider_named, name):
     address = 'https://x.example/"},"to":"\\n' if name == "webpush" else 'a"},{"b":"\\/../é'
-    request = the_request(find(name), a_message(), a_target(name, address=address))
-    assert isinstance(content(request), dict)
+    request = the_request(provider_named(name), alert_content(), a_target(name, address=address))
+    assert isinstance(message_in(request), dict)
     if name == "apns":
         assert request.url.endswith("/3/device/a%22%7D%2C%7B%22b%22%3A%22%5C%2F..%2F%C3%A9")
     if name == "fcm":
-        assert content(request)["token"] == address
+        assert message_in(request)["token"] == address
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_an_image_goes_along_unless_its_address_is_endless(find, name):
+def test_an_image_goes_along_unless_its_address_is_endless(provider_named, name):
     image = "https://news.example/rain.jpg"
-    with_image = the_request(find(name), a_message(image_url=image), a_target(name))
+    with_image = the_request(provider_named(name), alert_content(image_url=image), a_target(name))
     assert image in plaintext(with_image).decode()
-    endless = a_message(image_url=image + "?" + "x" * 3000)
-    assert "rain.jpg" not in plaintext(the_request(find(name), endless, a_target(name))).decode()
+    endless = alert_content(image_url=image + "?" + "x" * 3000)
+    assert (
+        "rain.jpg"
+        not in plaintext(the_request(provider_named(name), endless, a_target(name))).decode()
+    )
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_right_to_left_words_are_marked(find, name):
-    message = a_message(language="ar", title="UNICEF: مطر", body="مطر")
-    assert words_of(name, the_request(find(name), message, a_target(name))) == Words(
+def test_right_to_left_words_are_marked(provider_named, name):
+    content = alert_content(language="ar", title="UNICEF: مطر", body="مطر")
+    assert words_of(name, the_request(provider_named(name), content, a_target(name))) == Words(
         "\u200fUNICEF: مطر", "مطر"
     )
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_the_time_to_live_is_what_is_left(find, name):
-    message = a_message(expires_at=NOW + timedelta(minutes=90))
-    request = the_request(find(name), message, a_target(name), now=NOW + timedelta(minutes=30))
-    expires = int(message.expires_at.timestamp())
+def test_the_time_to_live_is_what_is_left(provider_named, name):
+    content = alert_content(expires_at=NOW + timedelta(minutes=90))
+    request = the_request(
+        provider_named(name), content, a_target(name), now=NOW + timedelta(minutes=30)
+    )
+    expires = int(content.expires_at.timestamp())
     told = {
         "apns": lambda: int(headers_of(request)["apns-expiration"]) == expires,
-        "fcm": lambda: content(request)["android"]["ttl"] == "3600s",
+        "fcm": lambda: message_in(request)["android"]["ttl"] == "3600s",
         "webpush": lambda: headers_of(request)["ttl"] == "3600",
-        "hms": lambda: content(request)["android"]["ttl"] == "3600s",
-        "expo": lambda: content(request)["expiration"] == expires,
+        "hms": lambda: message_in(request)["android"]["ttl"] == "3600s",
+        "expo": lambda: message_in(request)["expiration"] == expires,
     }
     assert told[name]()

@@ -10,7 +10,7 @@ from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.settings import Settings, SettingsError
 from tests.credentials import a_p256_key, pem
-from tests.providers.examples import ADDRESSES, a_message
+from tests.providers.examples import ADDRESSES, alert_content
 from workers import provider as providers
 
 
@@ -43,7 +43,7 @@ def test_a_provider_that_is_not_in_use_is_refused(in_use, name):
 
 
 def test_each_provider_in_use_has_its_preview(in_use):
-    found = provider_door.previews(a_message(title="Rain"))
+    found = provider_door.previews(alert_content(title="Rain"))
     assert set(found) == {"apns", "fcm", "webpush"}
     assert {preview.title for preview in found.values()} == {"Rain"}
 
@@ -64,7 +64,7 @@ def test_without_web_push_there_is_no_key(in_use, monkeypatch):
 
 def test_the_settings_of_every_provider_are_described(in_use):
     classes = provider_door.settings_classes()
-    assert set(classes) == set(providers.names())
+    assert set(classes) == set(providers.provider_names())
     for name, cls in classes.items():
         assert cls.model_config["env_prefix"] == f"{name.upper()}_"
         assert cls.model_config["frozen"]

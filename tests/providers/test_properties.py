@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from service.domain.verdict import Accepted, DeviceGone, TryLater, Verdict
 from tests.providers.documented import DOCUMENTED
-from tests.providers.examples import a_message, a_target, requests
+from tests.providers.examples import a_target, alert_content, requests
 from workers import provider as providers
-from workers.provider import Answer, Failure, Ticketing
+from workers.provider import Answer, Failure, GivesTickets
 
-SENDING = sorted(set(providers.names()) - {"console"})
+SENDING = sorted(set(providers.provider_names()) - {"console"})
 GONE = {
     "apns": {
         (400, "BadDeviceToken"),
@@ -78,9 +78,9 @@ answers = st.builds(
 @pytest.mark.parametrize("name", SENDING)
 @settings(max_examples=300, deadline=None)
 @given(answer=answers, count=st.integers(0, 5))
-def test_there_is_always_one_verdict_for_each_position(find, name, answer, count):
+def test_there_is_always_one_verdict_for_each_position(provider_named, name, answer, count):
     positions = tuple(range(10, 10 + count))
-    verdicts = find(name).read_answer(answer, positions)
+    verdicts = provider_named(name).read_answer(answer, positions)
     assert len(verdicts) == count
     for verdict in verdicts:
         assert isinstance(verdict, Verdict)
@@ -109,9 +109,9 @@ def is_documented(name: str, answer: Answer) -> bool:
 
 @settings(max_examples=200, deadline=None)
 @given(answer=answers, count=st.integers(0, 3))
-def test_there_is_always_one_verdict_for_each_ticket(find, answer, count):
-    expo = find("expo")
-    assert isinstance(expo, Ticketing)
+def test_there_is_always_one_verdict_for_each_ticket(provider_named, answer, count):
+    expo = provider_named("expo")
+    assert isinstance(expo, GivesTickets)
     verdicts = expo.read_follow_ups(answer, [f"ticket-{n}" for n in range(count)])
     assert len(verdicts) == count
     assert all(isinstance(verdict, Verdict) for verdict in verdicts)
@@ -119,9 +119,9 @@ def test_there_is_always_one_verdict_for_each_ticket(find, answer, count):
 
 @settings(max_examples=200, deadline=None)
 @given(body=bodies)
-def test_a_partial_success_that_makes_no_sense_forgets_nobody_unnamed(find, body):
-    hms = find("hms")
-    [request] = requests(hms, a_message(), *(a_target("hms", n) for n in range(3)))
+def test_a_partial_success_that_makes_no_sense_forgets_nobody_unnamed(provider_named, body):
+    hms = provider_named("hms")
+    [request] = requests(hms, alert_content(), *(a_target("hms", n) for n in range(3)))
     text = body.decode(errors="replace")
     told = json.dumps({"code": "80100000", "msg": text}).encode()
     for verdict in hms.read_answer(Answer(200, {}, told), request.positions):
@@ -130,8 +130,8 @@ def test_a_partial_success_that_makes_no_sense_forgets_nobody_unnamed(find, body
 
 @settings(max_examples=200, deadline=None)
 @given(stamp=st.one_of(st.integers(), st.floats(), st.text(), st.none(), st.booleans()))
-def test_apples_timestamp_may_be_anything(find, stamp):
+def test_apples_timestamp_may_be_anything(provider_named, stamp):
     body = json.dumps({"reason": "Unregistered", "timestamp": stamp}).encode()
-    [verdict] = find("apns").read_answer(Answer(410, {}, body), (0,))
+    [verdict] = provider_named("apns").read_answer(Answer(410, {}, body), (0,))
     assert isinstance(verdict, DeviceGone)
     assert verdict.since is None or verdict.since.tzinfo is UTC

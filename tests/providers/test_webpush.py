@@ -16,8 +16,8 @@ from tests.providers.examples import (
     BROWSER_KEY,
     BROWSER_SECRET,
     NOW,
-    a_message,
     a_target,
+    alert_content,
     an_answer,
     b64,
     headers_of,
@@ -45,9 +45,9 @@ def claims_of(request) -> dict:
 
 
 def test_the_service_worker_gets_all_that_it_draws(webpush):
-    message = a_message(image_url="https://news.example/i.jpg")
+    content = alert_content(image_url="https://news.example/i.jpg")
     target = a_target("webpush")
-    assert read(the_request(webpush, message, target)) == {
+    assert read(the_request(webpush, content, target)) == {
         "title": "Rain at last",
         "body": "It rains everywhere.",
         "icon": "https://news.example/static/icon-192.png",
@@ -57,21 +57,23 @@ def test_the_service_worker_gets_all_that_it_draws(webpush):
         "lang": "en",
         "dir": "ltr",
         "urgency": "normal",
-        "alert_id": message.alert_id,
-        "story_id": message.story_id,
+        "alert_id": content.alert_id,
+        "story_id": content.story_id,
         "delivery_id": target.delivery_id,
         "receipt": target.receipt,
     }
 
 
 def test_right_to_left_words_say_so(webpush):
-    found = read(the_request(webpush, a_message(language="ur", title="بارش"), a_target("webpush")))
+    found = read(
+        the_request(webpush, alert_content(language="ur", title="بارش"), a_target("webpush"))
+    )
     assert (found["lang"], found["dir"]) == ("ur", "rtl")
 
 
 def test_a_withdrawal_is_silent(webpush):
-    message = a_message(silent=True, urgency=Urgency.BREAKING)
-    request = the_request(webpush, message, a_target("webpush"))
+    content = alert_content(silent=True, urgency=Urgency.BREAKING)
+    request = the_request(webpush, content, a_target("webpush"))
     assert read(request)["silent"] is True
     assert headers_of(request)["urgency"] == "low"
 
@@ -81,13 +83,13 @@ def test_a_withdrawal_is_silent(webpush):
     [(Urgency.BREAKING, "high"), (Urgency.NORMAL, "normal"), (Urgency.QUIET, "low")],
 )
 def test_urgency_keeps_its_name(webpush, urgency, word):
-    request = the_request(webpush, a_message(urgency=urgency), a_target("webpush"))
+    request = the_request(webpush, alert_content(urgency=urgency), a_target("webpush"))
     assert headers_of(request)["urgency"] == word
 
 
 @pytest.mark.parametrize("key", ["story-9223372036854775807", "k" * 33, "a key!", "é", "story/7"])
 def test_topic_and_tag_are_the_same_and_fit_the_header(webpush, key):
-    request = the_request(webpush, a_message(collapse_key=key), a_target("webpush"))
+    request = the_request(webpush, alert_content(collapse_key=key), a_target("webpush"))
     topic = headers_of(request)["topic"]
     assert read(request)["tag"] == topic
     assert 0 < len(topic) <= 32
@@ -96,7 +98,9 @@ def test_topic_and_tag_are_the_same_and_fit_the_header(webpush, key):
 
 def test_each_push_service_gets_a_token_of_its_own_for_at_most_a_day(webpush):
     targets = [a_target("webpush", n, address=place) for n, place in enumerate([GOOGLE, MOZILLA])]
-    google, mozilla = (claims_of(request) for request in requests(webpush, a_message(), *targets))
+    google, mozilla = (
+        claims_of(request) for request in requests(webpush, alert_content(), *targets)
+    )
     assert google["aud"] == "https://fcm.googleapis.com"
     assert mozilla["aud"] == "https://updates.push.services.mozilla.com"
     for claims in (google, mozilla):
@@ -107,14 +111,14 @@ def test_each_push_service_gets_a_token_of_its_own_for_at_most_a_day(webpush):
 
 def test_a_port_belongs_to_the_audience(webpush):
     request = the_request(
-        webpush, a_message(), a_target("webpush", address="https://localhost:8443/x")
+        webpush, alert_content(), a_target("webpush", address="https://localhost:8443/x")
     )
     assert claims_of(request)["aud"] == "https://localhost:8443"
 
 
-def test_the_token_stays_the_same_for_hours_in_all_processes(find, webpush):
+def test_the_token_stays_the_same_for_hours_in_all_processes(provider_named, webpush):
     def sign(provider, now):
-        request = the_request(provider, a_message(), a_target("webpush"), now)
+        request = the_request(provider, alert_content(), a_target("webpush"), now)
         return headers_of(request)["authorization"]
 
     another = module.Provider(webpush.settings)
@@ -123,15 +127,15 @@ def test_the_token_stays_the_same_for_hours_in_all_processes(find, webpush):
 
 
 def test_the_key_in_the_header_is_the_one_that_browsers_subscribe_with(webpush):
-    header = headers_of(the_request(webpush, a_message(), a_target("webpush")))["authorization"]
+    header = headers_of(the_request(webpush, alert_content(), a_target("webpush")))["authorization"]
     assert header.split(", k=")[1] == webpush.public_key
     assert len(webpush.public_key) == 87
 
 
 def test_mozilla_gets_no_more_than_its_bridge_to_android_takes(webpush):
-    message = a_message(body="x" * 5000)
-    long = the_request(webpush, message, a_target("webpush", address=GOOGLE))
-    short = the_request(webpush, message, a_target("webpush", address=MOZILLA))
+    content = alert_content(body="x" * 5000)
+    long = the_request(webpush, content, a_target("webpush", address=GOOGLE))
+    short = the_request(webpush, content, a_target("webpush", address=MOZILLA))
     assert len(long.body) > 4000
     assert 2700 < len(short.body) <= 2744
 
@@ -141,7 +145,7 @@ def test_mozilla_gets_no_more_than_its_bridge_to_android_takes(webpush):
 )
 def test_a_device_without_good_keys_is_refused_and_stops_nobody_else(webpush, broken):
     targets = [a_target("webpush", 0, **broken), a_target("webpush", 1)]
-    first, second = requests(webpush, a_message(), *targets)
+    first, second = requests(webpush, alert_content(), *targets)
     assert first[0] == 0
     assert isinstance(first[1], DeviceRefused)
     assert second.positions == (1,)
@@ -223,7 +227,7 @@ def test_a_changed_key_file_is_picked_up(tmp_path):
     file.write_bytes(pem(a_p256_key()))
     assert provider.credential_key() != name
     assert provider.public_key != shown
-    request = the_request(provider, a_message(), a_target("webpush"))
+    request = the_request(provider, alert_content(), a_target("webpush"))
     assert headers_of(request)["authorization"].endswith(provider.public_key)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.alert import Words
-from tests.providers.examples import a_message
+from tests.providers.examples import alert_content
 from workers.provider_kit.alert_text import (
     ByLocale,
     choose,
@@ -43,21 +43,21 @@ ELLIPSIS = "…"
 )
 def test_a_device_reads_the_words_that_rfc_4647_looks_up(locale, tag):
     words = Words("t", "b")
-    message = a_message(words={"": words, "hi": words, "zh": words, "zh-Hant": words})
-    assert choose(locale, message) == tag
+    content = alert_content(words={"": words, "hi": words, "zh": words, "zh-Hant": words})
+    assert choose(locale, content) == tag
 
 
 def test_a_device_in_the_storys_own_language_reads_the_storys_words():
     words = Words("t", "b")
-    message = a_message(language="zh-Hant", words={"": words, "zh": words})
-    assert choose("zh-Hant-TW", message) == ""
-    assert choose("zh-CN", message) == "zh"
+    content = alert_content(language="zh-Hant", words={"": words, "zh": words})
+    assert choose("zh-Hant-TW", content) == ""
+    assert choose("zh-CN", content) == "zh"
 
 
 def test_words_are_made_once_a_language_however_many_locales_lead_to_it():
     made = []
-    message = a_message(words={"": Words("a", "b"), "hi": Words("c", "d")})
-    forms = ByLocale(message, lambda words, language: made.append(language) or words.title)
+    content = alert_content(words={"": Words("a", "b"), "hi": Words("c", "d")})
+    forms = ByLocale(content, lambda words, language: made.append(language) or words.title)
     assert [forms[locale] for locale in ("hi", "hi-IN", "en", "fr", "hi")] == list("ccaac")
     assert made == ["hi", "en"]
 
@@ -149,18 +149,18 @@ def test_these_are_not(language):
 
 
 def test_a_line_that_begins_with_a_foreign_name_is_marked_as_right_to_left():
-    message = a_message(language="ar", title="UNICEF: مطر", body="مطر\nNASA: مطر\n\n2026")
-    words, language = words_in("", message)
+    content = alert_content(language="ar", title="UNICEF: مطر", body="مطر\nNASA: مطر\n\n2026")
+    words, language = words_in("", content)
     assert language == "ar"
     assert words.title == "\u200fUNICEF: مطر"
     assert words.body == "مطر\n\u200fNASA: مطر\n\n\u200f2026"
 
 
 def test_left_to_right_text_is_left_alone():
-    message = a_message(title="نادي beats all")
-    assert words_in("", message)[0].title == "نادي beats all"
+    content = alert_content(title="نادي beats all")
+    assert words_in("", content)[0].title == "نادي beats all"
 
 
 def test_half_a_surrogate_pair_does_not_stop_an_alert():
-    words, _ = words_in("", a_message(title="Rain \ud83d"))
+    words, _ = words_in("", alert_content(title="Rain \ud83d"))
     assert words.title == "Rain ?"

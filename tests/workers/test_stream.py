@@ -217,15 +217,15 @@ def test_a_push_service_that_refuses_our_key_loses_no_device_while_another_accep
     assert system.one("SELECT count(*) FROM device WHERE suspect_at IS NOT NULL") == 30
 
 
-@pytest.mark.parametrize(("vouched", "held"), [(False, 0), (True, 1)])
-def test_doubts_of_a_server_that_nobody_named_hold_nobody_else(system, vouched, held):
+@pytest.mark.parametrize(("known", "held"), [(False, 0), (True, 1)])
+def test_doubts_of_a_server_that_nobody_named_hold_nobody_else(system, known, held):
     strange = "https://stranger.example/"
     provider = system.provider(
         "webpush",
         guard=lambda *_: False,
         says=lambda address: KEY_REFUSED if address.startswith(strange) else Accepted(),
     )
-    provider.vouches = lambda url: vouched or not url.startswith(strange)
+    provider.is_known_server = lambda url: known or not url.startswith(strange)
     slowly(system)
     alert = system.alert([f"{strange}{n}" for n in range(25)] + ["https://known.example/a"])
     deliver.deliver(system.process, alert)
@@ -336,7 +336,7 @@ def test_an_endpoint_that_is_none_breaks_no_turn_off(system):
     provider = system.provider(
         "webpush", guard=lambda *_: False, says=lambda it: no if "[" in it else Accepted()
     )
-    provider.vouches = Allowed.parse(["*"]).vouches
+    provider.is_known_server = Allowed.parse(["*"]).is_known_server
     alert = system.alert(["https://[bad/x", "https://one.example/a"])
     deliver.deliver(system.process, alert)
     assert system.states(alert) == [State.BURIED, State.ACCEPTED]

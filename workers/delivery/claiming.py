@@ -138,7 +138,7 @@ def _pushes(turn: Turn, lane: Lane) -> Pushes | None:
 
 def _prepare(turn: Turn, lane: Lane, credential: Credential) -> Pushes:
     try:
-        return lane.provider.pushes(turn.out.message, credential)
+        return lane.provider.pushes(turn.out.content, credential)
     except Exception as error:  # noqa: BLE001 - whatever it was, the other providers go on
         _tell(turn, lane, error)
         return Unbuildable(error)

@@ -23,7 +23,7 @@ from workers.delivery.channel import Lane
 from workers.delivery.leased_batch import Lease
 from workers.delivery.loading import quote
 from workers.delivery.turn import Turn
-from workers.provider import Answer, Position, Request, Vouching
+from workers.provider import Answer, KnownServers, Position, Request
 
 log = structlog.get_logger()
 
@@ -188,9 +188,9 @@ def _is_vouched_for(lane: Lane, request: Request | None) -> bool:
     Who runs many servers could make them agree, so counting them would not help. A stranger's
     devices are buried one by one, to be replayed if the mistake was ours after all.
     """
-    if request is None or not isinstance(lane.provider, Vouching):
+    if request is None or not isinstance(lane.provider, KnownServers):
         return True
-    return lane.provider.vouches(request.url)
+    return lane.provider.is_known_server(request.url)
 
 
 def _doubt(turn: Turn, lane: Lane, why: str) -> None:

@@ -10,16 +10,16 @@ from sqlmodel import Session
 from service.domain.alert import Kind, Words
 from service.domain.subscription import Urgency
 from service.settings import Settings
-from workers.provider import Message
+from workers.provider import AlertContent
 
 ICON = "/static/icon-192.png"
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What a stream must know of its alert: the message, and how it is sent."""
+    """What a stream must know of its alert: its content, and how it is sent."""
 
-    message: Message
+    content: AlertContent
     urgency: Urgency
     due_at: datetime
     expires_at: datetime
@@ -42,7 +42,7 @@ def outgoing(session: Session, settings: Settings, alert_id: int) -> Outgoing | 
     if row is None:
         return None
     default = Words(row.title or row.headline, row.body if row.body is not None else row.summary)
-    message = Message(
+    content = AlertContent(
         alert_id=str(row.id),
         story_id=str(row.story_id),
         words={"": default} | _words(row.locales),
@@ -56,8 +56,8 @@ def outgoing(session: Session, settings: Settings, alert_id: int) -> Outgoing | 
         silent=row.kind == Kind.WITHDRAWAL,
     )
     return Outgoing(
-        message=message,
-        urgency=message.urgency,
+        content=content,
+        urgency=content.urgency,
         due_at=row.due_at,
         expires_at=row.expires_at,
         dry_run=row.dry_run,

@@ -13,7 +13,7 @@ from typing import TypeVar
 import regex
 
 from service.domain.alert import Words
-from workers.provider import Message
+from workers.provider import AlertContent
 
 ELLIPSIS = "…"
 RIGHT_TO_LEFT_MARK = "\u200f"
@@ -32,29 +32,29 @@ Form = TypeVar("Form")
 
 
 class ByLocale(dict[str, Form]):
-    """What `make` gives for a message's words and their language, by a device's locale.
+    """What `make` gives for an alert's words and their language, by a device's locale.
 
-    It is made once per language of the message, however many locales lead to it.
+    It is made once per language of the alert, however many locales lead to it.
     """
 
-    def __init__(self, message: Message, make: Callable[[Words, str], Form]) -> None:
+    def __init__(self, content: AlertContent, make: Callable[[Words, str], Form]) -> None:
         super().__init__()
-        self._message = message
+        self._content = content
         self._make = make
         self._made: dict[str, Form] = {}
 
     def __missing__(self, locale: str) -> Form:
-        tag = choose(locale, self._message)
+        tag = choose(locale, self._content)
         if tag not in self._made:
-            self._made[tag] = self._make(*words_in(tag, self._message))
+            self._made[tag] = self._make(*words_in(tag, self._content))
         self[locale] = form = self._made[tag]
         return form
 
 
-def choose(locale: str, message: Message) -> str:
-    """Return the tag of the message's words that suit the locale best: RFC 4647 lookup."""
-    known = {message.language.lower(): ""}
-    known |= {tag.lower(): tag for tag in message.words if tag}
+def choose(locale: str, content: AlertContent) -> str:
+    """Return the tag of the alert's words that suit the locale best: RFC 4647 lookup."""
+    known = {content.language.lower(): ""}
+    known |= {tag.lower(): tag for tag in content.words if tag}
     subtags = re.split(r"[.@]", locale, maxsplit=1)[0].replace("_", "-").lower().split("-")
     while subtags:
         found = known.get("-".join(subtags))
@@ -66,9 +66,9 @@ def choose(locale: str, message: Message) -> str:
     return ""
 
 
-def words_in(tag: str, message: Message) -> tuple[Words, str]:
+def words_in(tag: str, content: AlertContent) -> tuple[Words, str]:
     """Return the words under `tag`, marked for their direction, and their language."""
-    words, language = message.words[tag], tag or message.language
+    words, language = content.words[tag], tag or content.language
     title, body = _clean(words.title), _clean(words.body)
     if right_to_left(language):
         title, body = _marked(title), _marked(body)

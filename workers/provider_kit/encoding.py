@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator
 
-from workers.provider import Message, Position, Target
+from workers.provider import AlertContent, Position, Target
 
 LONGEST_IMAGE_URL = 1000
 """An image whose address is longer is left out: it would take the room of the words."""
@@ -64,14 +64,14 @@ def collapse_form(key: str, longest: int, allowed: str = "-._~") -> str:
     return base64url(hashlib.sha256(key.encode("utf-8", "replace")).digest())[:longest]
 
 
-def seconds_left(message: Message, now: datetime) -> int:
+def seconds_left(content: AlertContent, now: datetime) -> int:
     """Return how many whole seconds the alert is still worth showing, never below zero."""
-    return max(0, int((message.expires_at - now).total_seconds()))
+    return max(0, int((content.expires_at - now).total_seconds()))
 
 
-def image_of(message: Message) -> str | None:
+def image_of(content: AlertContent) -> str | None:
     """Return the address of the image that goes with the alert, if one may."""
-    image = message.image_url
+    image = content.image_url
     return image if image and len(image.encode()) <= LONGEST_IMAGE_URL else None
 
 

@@ -1,6 +1,6 @@
-"""Web Push message encryption: aes128gcm (RFC 8188) under a key agreed as RFC 8291 says.
+"""Encryption of a web push: aes128gcm (RFC 8188) under a key agreed as RFC 8291 says.
 
-Straight on `cryptography`: 103 us a message of 500 bytes, `http_ece` takes 130 (one core, the
+Straight on `cryptography`: 103 us a push of 500 bytes, `http_ece` takes 130 (one core, the
 ECDH alone is 54 of both). The tests hold it to the vector of RFC 8291 and to `http_ece`.
 """
 
@@ -30,7 +30,7 @@ def encrypt(
 ) -> bytes:
     """Return the body for the subscription whose public key and secret are given.
 
-    `key` and `salt` are new for each message; only a test vector brings its own. Raises ValueError
+    `key` and `salt` are new for each push; only a test vector brings its own. Raises ValueError
     when `receiver` is no point of the curve.
     """
     salt = salt or os.urandom(16)

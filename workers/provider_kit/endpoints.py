@@ -76,7 +76,7 @@ class Allowed:
         """Whether the host is on the list, or the list is open."""
         return self.open or self._knows(host)
 
-    def vouches(self, endpoint: str) -> bool:
+    def is_known_server(self, endpoint: str) -> bool:
         """Whether somebody named the endpoint's server: the `*` of an open list names nobody."""
         place = urlsplit(endpoint)
         host = place.hostname or ""

@@ -30,9 +30,9 @@ from service.domain.verdict import (
 from workers.provider import (
     DELIVERY_ID_ROOM,
     RECEIPT_ROOM,
+    AlertContent,
     Answer,
     Credential,
-    Message,
     Position,
     Preview,
     Request,
@@ -172,9 +172,9 @@ class Provider:
         """Return a name that changes with the key, its id and the team."""
         return f"apns:{self._key.fingerprint(self.settings.key_id, self.settings.team_id)}"
 
-    def pushes(self, message: Message, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
         """Prepare the alert: all that devices share is encoded once."""
-        return Pushes(self.settings, message, credential)
+        return Pushes(self.settings, content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for one device. A yes names no more than the apns-id that we sent."""
@@ -194,11 +194,11 @@ class Provider:
         body = json_bytes({"aps": {"content-available": 1}})
         return Request(f"{self.settings.url}/3/device/{IMPOSSIBLE_ADDRESS}", headers, body)
 
-    def preview(self, message: Message, locale: str) -> Preview:
+    def preview(self, content: AlertContent, locale: str) -> Preview:
         """Return the words as they fit, and the payload's size."""
-        words, _ = words_in(choose(locale, message), message)
-        fitted, shortened = _fit(words, message)
-        used = len(_head(fitted, message)) + DELIVERY_ID_ROOM + RECEIPT_ROOM + len(_TAIL)
+        words, _ = words_in(choose(locale, content), content)
+        fitted, shortened = _fit(words, content)
+        used = len(_head(fitted, content)) + DELIVERY_ID_ROOM + RECEIPT_ROOM + len(_TAIL)
         return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
 
 
@@ -231,18 +231,18 @@ class Pushes:
         Urgency.QUIET: 5,
     }
 
-    def __init__(self, settings: Settings, message: Message, credential: Credential) -> None:
+    def __init__(self, settings: Settings, content: AlertContent, credential: Credential) -> None:
         self._url = f"{settings.url}/3/device/"
-        priority = 5 if message.silent else self._priorities[message.urgency]
+        priority = 5 if content.silent else self._priorities[content.urgency]
         self._headers = (
             f"authorization: bearer {credential.value}",
             f"apns-topic: {settings.topic}",
             "apns-push-type: alert",
             f"apns-priority: {priority}",
-            f"apns-expiration: {int(message.expires_at.timestamp())}",
-            f"apns-collapse-id: {collapse_form(message.collapse_key, LONGEST_COLLAPSE_ID)}",
+            f"apns-expiration: {int(content.expires_at.timestamp())}",
+            f"apns-collapse-id: {collapse_form(content.collapse_key, LONGEST_COLLAPSE_ID)}",
         )
-        self._heads = ByLocale(message, lambda words, _: _head(_fit(words, message)[0], message))
+        self._heads = ByLocale(content, lambda words, _: _head(_fit(words, content)[0], content))
 
     def requests(
         self, targets: Sequence[Target], now: datetime
@@ -264,34 +264,34 @@ class Pushes:
 _TAIL = '","receipt":""}'
 
 
-def _fit(words: Words, message: Message) -> tuple[Words, bool]:
-    frame = len(_head(Words("", ""), message)) + DELIVERY_ID_ROOM + RECEIPT_ROOM + len(_TAIL)
+def _fit(words: Words, content: AlertContent) -> tuple[Words, bool]:
+    frame = len(_head(Words("", ""), content)) + DELIVERY_ID_ROOM + RECEIPT_ROOM + len(_TAIL)
     return fit(words, LIMIT - frame)
 
 
-def _head(words: Words, message: Message) -> bytes:
+def _head(words: Words, content: AlertContent) -> bytes:
     """Return the payload up to the delivery's id."""
-    quiet = message.silent or message.urgency is Urgency.QUIET
-    image = image_of(message)
+    quiet = content.silent or content.urgency is Urgency.QUIET
+    image = image_of(content)
     alert = {"title": words.title, "body": words.body}
-    aps: dict[str, object] = {"alert": alert, "thread-id": message.collapse_key}
-    aps["interruption-level"] = _interruption(message)
+    aps: dict[str, object] = {"alert": alert, "thread-id": content.collapse_key}
+    aps["interruption-level"] = _interruption(content)
     if not quiet:
         aps["sound"] = "default"
     if image:
         aps["mutable-content"] = 1
     payload = {
         "aps": aps,
-        "alert_id": message.alert_id,
-        "story_id": message.story_id,
-        "url": message.url,
+        "alert_id": content.alert_id,
+        "story_id": content.story_id,
+        "url": content.url,
         **({"image": image} if image else {}),
         "delivery_id": "",
     }
     return json_bytes(payload).removesuffix(b'"}')
 
 
-def _interruption(message: Message) -> str:
-    if message.silent or message.urgency is Urgency.QUIET:
+def _interruption(content: AlertContent) -> str:
+    if content.silent or content.urgency is Urgency.QUIET:
         return "passive"
-    return "time-sensitive" if message.urgency is Urgency.BREAKING else "active"
+    return "time-sensitive" if content.urgency is Urgency.BREAKING else "active"

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.domain.device import MAX_ADDRESS, Registration
 from service.domain.errors import Invalid
 from service.domain.verdict import Accepted, Verdict
-from workers.provider import Answer, Credential, Message, Position, Preview, Request, Target
+from workers.provider import AlertContent, Answer, Credential, Position, Preview, Request, Target
 from workers.provider_kit.alert_text import choose, json_size, words_in
 
 LIMIT = 4096
@@ -52,9 +52,9 @@ class Provider:
         """Return the one name there is."""
         return "console"
 
-    def pushes(self, message: Message, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
         """Return what accepts every device."""
-        del message, credential
+        del content, credential
         return Pushes()
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
@@ -66,9 +66,9 @@ class Provider:
         """Return None: there is nobody to ask."""
         del credential, now
 
-    def preview(self, message: Message, locale: str) -> Preview:
+    def preview(self, content: AlertContent, locale: str) -> Preview:
         """Return the words as they are."""
-        words, _ = words_in(choose(locale, message), message)
+        words, _ = words_in(choose(locale, content), content)
         used = json_size(words.title) + json_size(words.body)
         return Preview(words.title, words.body, used, LIMIT, shortened=False)
 

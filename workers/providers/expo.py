@@ -33,9 +33,9 @@ from workers.provider import (
     ANSWER_LIMIT,
     DELIVERY_ID_ROOM,
     RECEIPT_ROOM,
+    AlertContent,
     Answer,
     Credential,
-    Message,
     Position,
     Preview,
     Request,
@@ -134,9 +134,9 @@ class Provider:
         """Return a name that changes with the access token and does not tell it."""
         return f"expo:{sha256(self.settings.access_token.encode()).hexdigest()[:16]}"
 
-    def pushes(self, message: Message, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
         """Prepare the alert: all that devices share is encoded once."""
-        return Pushes(self.settings, message, credential)
+        return Pushes(self.settings, content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read one ticket for each device, in their order."""
@@ -171,11 +171,11 @@ class Provider:
         body = json_bytes([{"to": IMPOSSIBLE_ADDRESS, "title": "-"}])
         return Request(_send_url(self.settings), _headers(credential), body)
 
-    def preview(self, message: Message, locale: str) -> Preview:
+    def preview(self, content: AlertContent, locale: str) -> Preview:
         """Return the words as they fit, and the message's size."""
-        words, _ = words_in(choose(locale, message), message)
-        fitted, shortened = _fit(words, message)
-        used = len(_head(fitted, message)) + _TAIL_ROOM
+        words, _ = words_in(choose(locale, content), content)
+        fitted, shortened = _fit(words, content)
+        used = len(_head(fitted, content)) + _TAIL_ROOM
         return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
 
 
@@ -253,10 +253,10 @@ def _first_error(answer: Answer) -> Mapping[str, Any]:
 class Pushes:
     """One alert in Expo's form: a message for each device, a hundred of them a request."""
 
-    def __init__(self, settings: Settings, message: Message, credential: Credential) -> None:
+    def __init__(self, settings: Settings, content: AlertContent, credential: Credential) -> None:
         self._url = _send_url(settings)
         self._headers = _headers(credential)
-        self._heads = ByLocale(message, lambda words, _: _head(_fit(words, message)[0], message))
+        self._heads = ByLocale(content, lambda words, _: _head(_fit(words, content)[0], content))
 
     def requests(
         self, targets: Sequence[Target], now: datetime
@@ -265,7 +265,7 @@ class Pushes:
         del now  # the deadline stands in the messages
         for start in range(0, len(targets), DEVICES_AT_ONCE):
             group = targets[start : start + DEVICES_AT_ONCE]
-            body = b"[" + b",".join(self._message(target) for target in group) + b"]"
+            body = b"[" + b",".join(self._payload(target) for target in group) + b"]"
             yield Request(
                 self._url,
                 self._headers,
@@ -274,7 +274,7 @@ class Pushes:
                 answer_limit=ANSWER_LIMIT + TICKET_BYTES * len(group),
             )
 
-    def _message(self, target: Target) -> bytes:
+    def _payload(self, target: Target) -> bytes:
         own = (
             f'{target.delivery_id}","receipt":"{target.receipt}"}},'
             f'"to":"{json_inside(target.address)}"}}'
@@ -287,33 +287,33 @@ _TAIL_ROOM = (
 )
 
 
-def _fit(words: Words, message: Message) -> tuple[Words, bool]:
-    return fit(words, LIMIT - len(_head(Words("", ""), message)) - _TAIL_ROOM)
+def _fit(words: Words, content: AlertContent) -> tuple[Words, bool]:
+    return fit(words, LIMIT - len(_head(Words("", ""), content)) - _TAIL_ROOM)
 
 
-def _head(words: Words, message: Message) -> bytes:
+def _head(words: Words, content: AlertContent) -> bytes:
     """Return a message up to the delivery's id."""
-    quiet = message.silent or message.urgency is Urgency.QUIET
-    level = "time-sensitive" if message.urgency is Urgency.BREAKING else "active"
-    key = collapse_form(message.collapse_key, LONGEST_COLLAPSE_ID)
-    image = image_of(message)
-    content = {
+    quiet = content.silent or content.urgency is Urgency.QUIET
+    level = "time-sensitive" if content.urgency is Urgency.BREAKING else "active"
+    key = collapse_form(content.collapse_key, LONGEST_COLLAPSE_ID)
+    image = image_of(content)
+    payload = {
         "title": words.title,
         "body": words.body,
         **({} if quiet else {"sound": "default"}),
         **({"richContent": {"image": image}, "mutableContent": True} if image else {}),
-        "expiration": int(message.expires_at.timestamp()),
+        "expiration": int(content.expires_at.timestamp()),
         "priority": "normal" if quiet else "high",
-        "channelId": "quiet" if message.silent else message.urgency.value,
+        "channelId": "quiet" if content.silent else content.urgency.value,
         "interruptionLevel": "passive" if quiet else level,
         "collapseId": key,
         "tag": key,
-        "threadId": message.collapse_key,
+        "threadId": content.collapse_key,
         "data": {
-            "alert_id": message.alert_id,
-            "story_id": message.story_id,
-            "url": message.url,
+            "alert_id": content.alert_id,
+            "story_id": content.story_id,
+            "url": content.url,
             "delivery_id": "",
         },
     }
-    return json_bytes(content).removesuffix(b'"}}')
+    return json_bytes(payload).removesuffix(b'"}}')

@@ -30,9 +30,9 @@ from service.domain.verdict import (
 from workers.provider import (
     DELIVERY_ID_ROOM,
     RECEIPT_ROOM,
+    AlertContent,
     Answer,
     Credential,
-    Message,
     Position,
     Preview,
     Request,
@@ -170,9 +170,9 @@ class Provider:
         """Return a name that changes with the service account."""
         return f"fcm:{self._file.fingerprint()}"
 
-    def pushes(self, message: Message, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
         """Prepare the alert: all that devices share is encoded once."""
-        return Pushes(self._send_url(), message, credential)
+        return Pushes(self._send_url(), content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for one device. A yes is not parsed: its `name` is of no use to us."""
@@ -186,11 +186,11 @@ class Provider:
         body = {"validate_only": True, "message": {"token": IMPOSSIBLE_ADDRESS}}
         return Request(self._send_url(), _headers(credential), json_bytes(body))
 
-    def preview(self, message: Message, locale: str) -> Preview:
+    def preview(self, content: AlertContent, locale: str) -> Preview:
         """Return the words as they fit, and the payload's size."""
-        words, _ = words_in(choose(locale, message), message)
-        fitted, shortened = _fit(words, message)
-        used = len(_head(fitted, message)) + _frame(message)
+        words, _ = words_in(choose(locale, content), content)
+        fitted, shortened = _fit(words, content)
+        used = len(_head(fitted, content)) + _frame(content)
         return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
 
     def _send_url(self) -> str:
@@ -238,19 +238,19 @@ def _read_invalid(error: GoogleError) -> Setback:
 class Pushes:
     """One alert in Google's form: a head by language, the ids in the middle, a tail for all."""
 
-    def __init__(self, url: str, message: Message, credential: Credential) -> None:
+    def __init__(self, url: str, content: AlertContent, credential: Credential) -> None:
         self._url = url
-        self._message = message
+        self._content = content
         self._headers = _headers(credential)
-        self._heads = ByLocale(message, lambda words, _: _head(_fit(words, message)[0], message))
+        self._heads = ByLocale(content, lambda words, _: _head(_fit(words, content)[0], content))
 
     def requests(
         self, targets: Sequence[Target], now: datetime
     ) -> Iterator[Request | tuple[Position, Verdict]]:
         """Yield one request for each target; the TTL is what is left at `now`."""
         url, headers, heads = self._url, self._headers, self._heads
-        left = seconds_left(self._message, now)
-        tail = _tail(self._message, min(left, LONGEST_TTL_SECONDS))
+        left = seconds_left(self._content, now)
+        tail = _tail(self._content, min(left, LONGEST_TTL_SECONDS))
         for target in targets:
             kind = "fid" if target.kind == "fid" else "token"
             own = (
@@ -262,57 +262,57 @@ class Pushes:
             )
 
 
-def _fit(words: Words, message: Message) -> tuple[Words, bool]:
-    return fit(words, LIMIT - _frame(message) - len(_head(Words("", ""), message)))
+def _fit(words: Words, content: AlertContent) -> tuple[Words, bool]:
+    return fit(words, LIMIT - _frame(content) - len(_head(Words("", ""), content)))
 
 
-def _frame(message: Message) -> int:
+def _frame(content: AlertContent) -> int:
     """Return the most bytes that follow the head."""
     own = len('","receipt":""},"token":"",') + DELIVERY_ID_ROOM + RECEIPT_ROOM + ADDRESS_ROOM
-    return own + len(_tail(message, LONGEST_TTL_SECONDS))
+    return own + len(_tail(content, LONGEST_TTL_SECONDS))
 
 
-def _head(words: Words, message: Message) -> bytes:
+def _head(words: Words, content: AlertContent) -> bytes:
     """Return the message up to the delivery's id; what Google reserves is not among our keys."""
-    image = image_of(message)
+    image = image_of(content)
     shown = {"title": words.title, "body": words.body} | ({"image": image} if image else {})
     data = {
-        "alert_id": message.alert_id,
-        "story_id": message.story_id,
-        "url": message.url,
+        "alert_id": content.alert_id,
+        "story_id": content.story_id,
+        "url": content.url,
         "delivery_id": "",
     }
     return json_bytes({"message": {"notification": shown, "data": data}}).removesuffix(b'"}}}')
 
 
-def _tail(message: Message, seconds: int) -> bytes:
+def _tail(content: AlertContent, seconds: int) -> bytes:
     """Return the rest: how Android and Apple's devices are to treat the push."""
-    quiet = message.silent or message.urgency is Urgency.QUIET
-    key = collapse_form(message.collapse_key, LONGEST_COLLAPSE_KEY)
+    quiet = content.silent or content.urgency is Urgency.QUIET
+    key = collapse_form(content.collapse_key, LONGEST_COLLAPSE_KEY)
     android = {
         "priority": "NORMAL" if quiet else "HIGH",
         "ttl": f"{seconds}s",
         "collapse_key": key,
         "notification": {
             "tag": key,
-            "channel_id": "quiet" if message.silent else message.urgency.value,
+            "channel_id": "quiet" if content.silent else content.urgency.value,
         },
     }
-    return json_bytes({"android": android, "apns": _apple(message, key)})[1:] + b"}"
+    return json_bytes({"android": android, "apns": _apple(content, key)})[1:] + b"}"
 
 
-def _apple(message: Message, key: str) -> Mapping[str, object]:
-    quiet = message.silent or message.urgency is Urgency.QUIET
-    level = "time-sensitive" if message.urgency is Urgency.BREAKING else "active"
+def _apple(content: AlertContent, key: str) -> Mapping[str, object]:
+    quiet = content.silent or content.urgency is Urgency.QUIET
+    level = "time-sensitive" if content.urgency is Urgency.BREAKING else "active"
     aps: dict[str, object] = {
         "interruption-level": "passive" if quiet else level,
-        "thread-id": message.collapse_key,
+        "thread-id": content.collapse_key,
     }
     aps |= {} if quiet else {"sound": "default"}
-    aps |= {"mutable-content": 1} if image_of(message) else {}
+    aps |= {"mutable-content": 1} if image_of(content) else {}
     headers = {
         "apns-priority": "5" if quiet else "10",
-        "apns-expiration": str(int(message.expires_at.timestamp())),
+        "apns-expiration": str(int(content.expires_at.timestamp())),
         "apns-collapse-id": key,
     }
     return {"headers": headers, "payload": {"aps": aps}}

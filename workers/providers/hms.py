@@ -28,9 +28,9 @@ from service.domain.verdict import (
 )
 from workers.provider import (
     ANSWER_LIMIT,
+    AlertContent,
     Answer,
     Credential,
-    Message,
     Position,
     Preview,
     Request,
@@ -162,9 +162,9 @@ class Provider:
         secret = f"{self.settings.app_id}\0{self.settings.app_secret}"
         return f"hms:{sha256(secret.encode()).hexdigest()[:16]}"
 
-    def pushes(self, message: Message, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
         """Prepare the alert: a request differs from the next by its addresses alone."""
-        return Pushes(self.settings, message, credential)
+        return Pushes(self.settings, content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for all devices of the request."""
@@ -177,20 +177,20 @@ class Provider:
         return [_read(answer, code)] * len(positions)
 
     def probe(self, credential: Credential, now: datetime) -> Request:
-        """Have a message checked for an address that cannot exist."""
+        """Have a push checked for an address that cannot exist."""
         del now
-        message = {"data": "{}", "token": [IMPOSSIBLE_ADDRESS]}
+        payload = {"data": "{}", "token": [IMPOSSIBLE_ADDRESS]}
         return Request(
             _send_url(self.settings),
             _headers(credential),
-            json_bytes({"validate_only": True, "message": message}),
+            json_bytes({"validate_only": True, "message": payload}),
         )
 
-    def preview(self, message: Message, locale: str) -> Preview:
-        """Return the words as they fit, and the size of the message without addresses."""
-        words, _ = words_in(choose(locale, message), message)
-        fitted, shortened = _fit(words, message, self.settings.category)
-        used = _size(fitted, message, self.settings.category)
+    def preview(self, content: AlertContent, locale: str) -> Preview:
+        """Return the words as they fit, and the size of the push without addresses."""
+        words, _ = words_in(choose(locale, content), content)
+        fitted, shortened = _fit(words, content, self.settings.category)
+        used = _size(fitted, content, self.settings.category)
         return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
 
 
@@ -243,24 +243,24 @@ class Pushes:
     What belongs to one device, `delivery_id` and `receipt`, cannot be in it.
     """
 
-    def __init__(self, settings: Settings, message: Message, credential: Credential) -> None:
+    def __init__(self, settings: Settings, content: AlertContent, credential: Credential) -> None:
         self._url = _send_url(settings)
         self._category = settings.category
-        self._message = message
+        self._content = content
         self._headers = _headers(credential)
-        self._words = ByLocale(message, lambda words, _: _fit(words, message, self._category)[0])
+        self._words = ByLocale(content, lambda words, _: _fit(words, content, self._category)[0])
 
     def requests(
         self, targets: Sequence[Target], now: datetime
     ) -> Iterator[Request | tuple[Position, Verdict]]:
         """Yield one request for up to 1,000 targets of one language."""
-        left = min(max(1, seconds_left(self._message, now)), LONGEST_TTL_SECONDS)
+        left = min(max(1, seconds_left(self._content, now)), LONGEST_TTL_SECONDS)
         by_words: dict[Words, list[Target]] = {}
         for target in targets:
             by_words.setdefault(self._words[target.locale], []).append(target)
         for words, group in by_words.items():
-            message = _message(words, self._message, self._category, left)
-            head = json_bytes({"message": message})[:-2] + b',"token":['
+            payload = _payload(words, self._content, self._category, left)
+            head = json_bytes({"message": payload})[:-2] + b',"token":['
             for start in range(0, len(group), DEVICES_AT_ONCE):
                 yield self._request(head, group[start : start + DEVICES_AT_ONCE])
 
@@ -275,33 +275,35 @@ class Pushes:
         )
 
 
-def _fit(words: Words, message: Message, category: str) -> tuple[Words, bool]:
-    return fit(words, LIMIT - _size(Words("", ""), message, category))
+def _fit(words: Words, content: AlertContent, category: str) -> tuple[Words, bool]:
+    return fit(words, LIMIT - _size(Words("", ""), content, category))
 
 
-def _size(words: Words, message: Message, category: str) -> int:
-    body = json_bytes(_message(words, message, category, LONGEST_TTL_SECONDS))
+def _size(words: Words, content: AlertContent, category: str) -> int:
+    body = json_bytes(_payload(words, content, category, LONGEST_TTL_SECONDS))
     return len(body) + SPACES_ROOM
 
 
-def _message(words: Words, message: Message, category: str, seconds: int) -> Mapping[str, object]:
-    """Return the message without its addresses."""
-    quiet = message.silent or message.urgency is Urgency.QUIET
-    image = image_of(message)
+def _payload(
+    words: Words, content: AlertContent, category: str, seconds: int
+) -> Mapping[str, object]:
+    """Return the push without its addresses."""
+    quiet = content.silent or content.urgency is Urgency.QUIET
+    image = image_of(content)
     shown = {"title": words.title, "body": words.body} | ({"image": image} if image else {})
     data = {
-        "alert_id": message.alert_id,
-        "story_id": message.story_id,
-        "url": message.url,
+        "alert_id": content.alert_id,
+        "story_id": content.story_id,
+        "url": content.url,
     }
     android = {
-        "urgency": "HIGH" if message.urgency is Urgency.BREAKING and not quiet else "NORMAL",
+        "urgency": "HIGH" if content.urgency is Urgency.BREAKING and not quiet else "NORMAL",
         "ttl": f"{seconds}s",
         **({"category": category} if category else {}),
         "notification": {
-            "tag": collapse_form(message.collapse_key, LONGEST_TAG),
+            "tag": collapse_form(content.collapse_key, LONGEST_TAG),
             "importance": "LOW" if quiet else "NORMAL",
-            "click_action": _click(message.url),
+            "click_action": _click(content.url),
         },
     }
     # No collapse_key: Huawei has a hundred of them, and a clash would lose another story's alert.

@@ -26,9 +26,9 @@ from service.domain.verdict import (
 from workers.provider import (
     DELIVERY_ID_ROOM,
     RECEIPT_ROOM,
+    AlertContent,
     Answer,
     Credential,
-    Message,
     Position,
     Preview,
     Request,
@@ -137,9 +137,9 @@ class Provider:
         self._allowed = Allowed.parse(settings.allowed_hosts)
         self.guard = self._allowed.names
 
-    def vouches(self, url: str) -> bool:
+    def is_known_server(self, url: str) -> bool:
         """Whether the endpoint's push service is one that was named, not just any server."""
-        return self._allowed.vouches(url)
+        return self._allowed.is_known_server(url)
 
     @property
     def public_key(self) -> str:
@@ -177,10 +177,10 @@ class Provider:
         """Return a name that changes with the key and the subject."""
         return f"webpush:{self._key.fingerprint(self.settings.subject)}"
 
-    def pushes(self, message: Message, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
         """Prepare the alert: the plaintext of a language is encoded once."""
         signer = Signer(self._key.latest(), self.settings.subject, credential.minted_at)
-        return Pushes(message, signer)
+        return Pushes(content, signer)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for one device."""
@@ -196,12 +196,12 @@ class Provider:
         """Return None: there is no push service that every subscription shares."""
         del credential, now
 
-    def preview(self, message: Message, locale: str) -> Preview:
+    def preview(self, content: AlertContent, locale: str) -> Preview:
         """Return the words as they fit, and the size of what is encrypted."""
-        tag = choose(locale, message)
-        words, language = words_in(tag, message)
-        fitted, shortened = _fit(words, language, message, LIMIT)
-        used = len(_head(fitted, language, message)) + _TAIL_ROOM
+        tag = choose(locale, content)
+        words, language = words_in(tag, content)
+        fitted, shortened = _fit(words, language, content, LIMIT)
+        used = len(_head(fitted, language, content)) + _TAIL_ROOM
         return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
 
 
@@ -241,19 +241,19 @@ _HIGHEST = {Urgency.BREAKING: "high", Urgency.NORMAL: "normal", Urgency.QUIET: "
 class Pushes:
     """One alert for browsers. The headers are shared by all endpoints of one origin."""
 
-    def __init__(self, message: Message, signer: Signer) -> None:
-        self._message = message
+    def __init__(self, content: AlertContent, signer: Signer) -> None:
+        self._content = content
         self._signer = signer
         self._authorizations: dict[str, str] = {}
-        self._heads = _heads(message, LIMIT)
-        self._short_heads = _heads(message, BRIDGED_LIMIT)
+        self._heads = _heads(content, LIMIT)
+        self._short_heads = _heads(content, BRIDGED_LIMIT)
 
     def requests(
         self, targets: Sequence[Target], now: datetime
     ) -> Iterator[Request | tuple[Position, Verdict]]:
         """Yield one encrypted request for each target; the TTL is what is left at `now`."""
         shared: dict[str, Sequence[str]] = {}
-        seconds = seconds_left(self._message, now)
+        seconds = seconds_left(self._content, now)
         for target in targets:
             origin = origin_of(target.address)
             headers = shared.get(origin)
@@ -278,54 +278,54 @@ class Pushes:
     def _headers(self, origin: str, seconds: int) -> Sequence[str]:
         if origin not in self._authorizations:
             self._authorizations[origin] = self._signer.authorization(origin)
-        message = self._message
-        urgency = "low" if message.silent else _HIGHEST[message.urgency]
+        content = self._content
+        urgency = "low" if content.silent else _HIGHEST[content.urgency]
         return (
             f"authorization: {self._authorizations[origin]}",
             "content-encoding: aes128gcm",
             "content-type: application/octet-stream",
             f"ttl: {seconds}",
             f"urgency: {urgency}",
-            f"topic: {_topic(message)}",
+            f"topic: {_topic(content)}",
         )
 
 
 _TAIL_ROOM = DELIVERY_ID_ROOM + RECEIPT_ROOM + len('","receipt":""}')
 
 
-def _heads(message: Message, limit: int) -> ByLocale[bytes]:
+def _heads(content: AlertContent, limit: int) -> ByLocale[bytes]:
     def make(words: Words, language: str) -> bytes:
-        return _head(_fit(words, language, message, limit)[0], language, message)
+        return _head(_fit(words, language, content, limit)[0], language, content)
 
-    return ByLocale(message, make)
+    return ByLocale(content, make)
 
 
-def _fit(words: Words, language: str, message: Message, limit: int) -> tuple[Words, bool]:
-    frame = len(_head(Words("", ""), language, message)) + _TAIL_ROOM
+def _fit(words: Words, language: str, content: AlertContent, limit: int) -> tuple[Words, bool]:
+    frame = len(_head(Words("", ""), language, content)) + _TAIL_ROOM
     return fit(words, limit - frame)
 
 
-def _topic(message: Message) -> str:
+def _topic(content: AlertContent) -> str:
     """Return the collapse key in the form that both `Topic` and a screen's `tag` take."""
-    return collapse_form(message.collapse_key, LONGEST_TOPIC, "-_")
+    return collapse_form(content.collapse_key, LONGEST_TOPIC, "-_")
 
 
-def _head(words: Words, language: str, message: Message) -> bytes:
+def _head(words: Words, language: str, content: AlertContent) -> bytes:
     """Return what the service worker reads, up to the delivery's id."""
-    image = image_of(message)
+    image = image_of(content)
     payload = {
         "title": words.title,
         "body": words.body,
-        "icon": message.icon_url,
+        "icon": content.icon_url,
         **({"image": image} if image else {}),
-        "tag": _topic(message),
-        "url": message.url,
+        "tag": _topic(content),
+        "url": content.url,
         "lang": language,
         "dir": "rtl" if right_to_left(language) else "ltr",
-        **({"silent": True} if message.silent else {}),
-        "urgency": message.urgency.value,
-        "alert_id": message.alert_id,
-        "story_id": message.story_id,
+        **({"silent": True} if content.silent else {}),
+        "urgency": content.urgency.value,
+        "alert_id": content.alert_id,
+        "story_id": content.story_id,
         "delivery_id": "",
     }
     return json_bytes(payload).removesuffix(b'"}')

@@ -59,7 +59,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def _examine(gateway: Gateway, name: str) -> Finding:
     try:
-        provider = providers.find(name)
+        provider = providers.load_provider(name)
     except LookupError as error:
         return Finding(name, False, f"NEWSZOP_PROVIDERS: {error}.")
     except ValidationError as error:

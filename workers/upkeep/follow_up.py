@@ -11,7 +11,7 @@ from service.store.operations import holds
 from service.store.readers import devices
 from service.store.session import transaction
 from workers.context import Process
-from workers.provider import CredentialRefused, Provider, Ticketing
+from workers.provider import CredentialRefused, GivesTickets, Provider
 
 log = structlog.get_logger()
 
@@ -22,13 +22,13 @@ REQUESTS_A_PASS = 10
 def ask(process: Process) -> None:
     """Ask each ticketing provider about the tickets that are due, and follow the answers."""
     for provider in process.providers.values():
-        if isinstance(provider, Ticketing):
+        if isinstance(provider, GivesTickets):
             for _ in range(REQUESTS_A_PASS):
                 if not _ask_some(process, provider, provider):
                     break
 
 
-def _ask_some(process: Process, provider: Provider, ticketing: Ticketing) -> bool:
+def _ask_some(process: Process, provider: Provider, ticketing: GivesTickets) -> bool:
     """Ask about one request's worth; False when that was all, or no answer came."""
     with transaction(process.engine) as session:
         now = batches.database_now(session)

@@ -125,7 +125,7 @@ def _look(work: Work, settings: Settings, story: Story, fields: PushFields) -> d
     disturbed = page_queries.disturbances(
         work.session, paths, everyone=draft.everyone, since=work.now - LOOKS_BACK
     )
-    looks = provider_door.previews(_message(settings, story, draft, work.now))
+    looks = provider_door.previews(_alert_content(settings, story, draft, work.now))
     reached = {name: look for name, look in looks.items() if estimate.by_provider.get(name)}
     return {
         "estimate": estimate,
@@ -135,15 +135,15 @@ def _look(work: Work, settings: Settings, story: Story, fields: PushFields) -> d
     }
 
 
-def _message(
+def _alert_content(
     settings: Settings, story: Story, draft: Draft, now: datetime
-) -> provider_door.Message:
+) -> provider_door.AlertContent:
     """Return the alert as providers would get it, but for its id."""
     words = Words(
         story.text.headline if draft.title is None else draft.title,
         story.text.summary if draft.body is None else draft.body,
     )
-    return provider_door.Message(
+    return provider_door.AlertContent(
         alert_id=str(2**63 - 1),
         story_id=str(story.id),
         words={"": words},
