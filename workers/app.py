@@ -15,6 +15,7 @@ from celery import Celery, signals
 from kombu import Exchange, Queue
 
 from service.logs import configure_logging
+from service.outbox import QUEUES
 from service.settings import SettingsError, load
 from workers import deliver as deliver_stage
 from workers import fan_out as fan_out_stage
@@ -25,7 +26,6 @@ from workers.upkeep import beat_schedule, heartbeat
 
 log = structlog.get_logger()
 
-QUEUES = ("urgent", "normal")
 SWEEP_KEPT_S = 30
 """How long a sweep waits for a worker. Expiry goes by two machines' clocks, so not by seconds."""
 

@@ -9,6 +9,7 @@ from service.domain.subscription import Urgency
 from service.store.deliveries import batches, precedence, shards
 from service.store.operations import holds
 from service.store.session import transaction
+from service.unit_of_work import unit_of_work
 from workers.context import Process
 from workers.delivery import loop, outgoing
 from workers.delivery.channel import Lane
@@ -34,7 +35,7 @@ def deliver(process: Process, alert_id: int) -> None:
     if end is not loop.End.YIELDED:
         ending.end_if_done(process, alert_id)
         return
-    with outbox.unit_of_work(process.engine, process.broker) as work:
+    with unit_of_work(process.engine, process.broker) as work:
         if turn.gives_way_to is not None:
             work.outbox.add(outbox.deliver(turn.gives_way_to, queue_of(Urgency.BREAKING)))
         work.outbox.add(outbox.deliver(alert_id, queue_of(turn.out.urgency)))

@@ -5,6 +5,7 @@ from sqlmodel import Session
 from service import outbox
 from service.domain.alert import queue_of
 from service.store.deliveries import shards
+from service.unit_of_work import unit_of_work
 from workers.context import Process
 from workers.upkeep import ending
 
@@ -15,7 +16,7 @@ the first push does not wait for a message per shard."""
 
 def fan_out_shard(process: Process, alert_id: int, n: int) -> None:
     """Pack one shard and ask for its delivery; a shard that is packed already is left alone."""
-    with outbox.unit_of_work(process.engine, process.broker) as work:
+    with unit_of_work(process.engine, process.broker) as work:
         alert = shards.running(work.session, alert_id)
         if alert is None or not shards.fan_out(work.session, alert, process.names, n):
             return

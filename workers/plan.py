@@ -8,6 +8,7 @@ from service.domain.audience import Audience
 from service.store.alerts import lifecycle
 from service.store.deliveries import shards
 from service.store.readers import audience
+from service.unit_of_work import unit_of_work
 from workers import fan_out
 from workers.context import Process
 
@@ -18,7 +19,7 @@ def plan_alert(process: Process, alert_id: int) -> bool:
     The first shard is small: its devices are on their way while the others are being packed. True:
     there is something to deliver, and whoever planned it had best begin.
     """
-    with outbox.unit_of_work(process.engine, process.broker) as work:
+    with unit_of_work(process.engine, process.broker) as work:
         alert = lifecycle.unplanned(work.session, alert_id)
         if alert is None or lifecycle.chain_is_settling(work.session, alert):
             return False

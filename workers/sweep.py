@@ -18,6 +18,7 @@ from service.domain.story import StoryState
 from service.store.alerts import lifecycle, unfinished
 from service.store.deliveries import batches, shards
 from service.store.session import transaction
+from service.unit_of_work import unit_of_work
 from workers.context import Process
 from workers.upkeep import ending, housekeeping
 
@@ -33,7 +34,6 @@ CLOSE_BATCHES = 500
 SHARDS_A_PASS = 16
 LONGEST_QUEUE = 200
 """A queue with more messages than this is not short of messages: nothing is sent again."""
-QUEUES = ("urgent", "normal")
 
 
 def sweep(process: Process) -> None:
@@ -69,7 +69,7 @@ def _start_due(process: Process) -> None:
 def _start_one(process: Process, due: unfinished.Due) -> None:
     reason = _why_not(due)
     live = reason is None and not _embargoed(due) and _page_answers(process, due.slug)
-    with outbox.unit_of_work(process.engine, process.broker) as work:
+    with unit_of_work(process.engine, process.broker) as work:
         if reason is not None:
             unfinished.stop_scheduled(work.session, due.alert_id, reason)
         elif not live:
@@ -154,8 +154,8 @@ def _finish(process: Process) -> None:
 
 def _resend(process: Process) -> None:
     """Send the messages of alerts that nobody is at work on."""
-    full = {queue for queue in QUEUES if process.waiting(queue) > LONGEST_QUEUE}
-    with outbox.unit_of_work(process.engine, process.broker) as work:
+    full = {queue for queue in outbox.QUEUES if process.waiting(queue) > LONGEST_QUEUE}
+    with unit_of_work(process.engine, process.broker) as work:
         for found in unfinished.unplanned(work.session, PATIENCE_S):
             if found.queue not in full:
                 work.outbox.add(outbox.plan_alert(found.alert_id, found.queue))

@@ -22,7 +22,6 @@ from service.domain.audience import Audience
 from service.domain.errors import Conflict, Invalid, NotFound
 from service.domain.people import Caller
 from service.domain.story import Story, why_not_pushable
-from service.outbox import Work
 from service.store.alerts import alerts
 from service.store.deliveries import dead_letters, reports
 from service.store.deliveries.dead_letters import Filter
@@ -31,6 +30,7 @@ from service.store.readers.audience import Estimate
 from service.store.schema import new_id
 from service.store.staff import audit
 from service.store.stories import stories, topics
+from service.unit_of_work import UnitOfWork
 
 REPLAY_BATCHES = 100
 """Batches of one statement of a replay."""
@@ -39,7 +39,7 @@ REPLAY_CHUNKS = 20
 REPLAY_ALERTS = 100
 
 
-def estimate(work: Work, story_id: int, draft: Draft, providers: Sequence[str]) -> Estimate:
+def estimate(work: UnitOfWork, story_id: int, draft: Draft, providers: Sequence[str]) -> Estimate:
     """Count whom this draft would reach if it were sent now, and change nothing.
 
     A story that is not out yet can be asked about, too: the number is part of writing it.
@@ -56,7 +56,7 @@ def estimate(work: Work, story_id: int, draft: Draft, providers: Sequence[str]) 
     return audience.estimate(work.session, frozen, providers)
 
 
-def send_alert(work: Work, story_id: int, draft: Draft, caller: Caller) -> Alert:
+def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) -> Alert:
     """Accept an alert: now, or for its `send_at`.
 
     A story has one first alert (`AlreadyAlerted` names it); an update alone corrects that one and
@@ -88,7 +88,7 @@ def send_alert(work: Work, story_id: int, draft: Draft, caller: Caller) -> Alert
     return alert
 
 
-def withdraw(work: Work, alert_id: int, words: Words, caller: Caller) -> Alert:
+def withdraw(work: UnitOfWork, alert_id: int, words: Words, caller: Caller) -> Alert:
     """Stop an alert with its corrections, and replace it silently where it arrived.
 
     The withdrawal lives as long as the alert could have, so that a device which was off does not
@@ -128,7 +128,7 @@ def withdraw(work: Work, alert_id: int, words: Words, caller: Caller) -> Alert:
     return replacing
 
 
-def stop(work: Work, alert_id: int, caller: Caller, reason: str | None = None) -> Alert:
+def stop(work: UnitOfWork, alert_id: int, caller: Caller, reason: str | None = None) -> Alert:
     """Stop a scheduled or running alert at once; one that has ended stays as it is."""
     alert = _locked(work, alert_id)
     if alert.state.final:
@@ -139,7 +139,7 @@ def stop(work: Work, alert_id: int, caller: Caller, reason: str | None = None) -
     return _alert_of(work, alert_id)
 
 
-def stop_alerts_of(work: Work, story_id: int, caller: Caller, reason: str) -> list[Alert]:
+def stop_alerts_of(work: UnitOfWork, story_id: int, caller: Caller, reason: str) -> list[Alert]:
     """Stop the story's scheduled and running alerts. Withdrawals go on: they take news back."""
     return [
         stop(work, alert_id, caller, reason)
@@ -147,7 +147,7 @@ def stop_alerts_of(work: Work, story_id: int, caller: Caller, reason: str) -> li
     ]
 
 
-def replay(work: Work, which: int | Filter, caller: Caller) -> int:
+def replay(work: UnitOfWork, which: int | Filter, caller: Caller) -> int:
     """Push buried deliveries again, under their old ids; returns how many.
 
     An alert named by its id must be fit for it. With a filter, alerts that are not are passed
@@ -165,7 +165,7 @@ def replay(work: Work, which: int | Filter, caller: Caller) -> int:
     return devices
 
 
-def _replay_alert(work: Work, alert_id: int, which: Filter, caller: Caller) -> int:
+def _replay_alert(work: UnitOfWork, alert_id: int, which: Filter, caller: Caller) -> int:
     devices, providers = 0, set[str]()
     after: dead_letters.Place | None = (-1, -1)
     for _ in range(REPLAY_CHUNKS):
@@ -186,7 +186,7 @@ def _replay_alert(work: Work, alert_id: int, which: Filter, caller: Caller) -> i
     return devices
 
 
-def _why_not_replayable(work: Work, alert: Alert) -> str | None:
+def _why_not_replayable(work: UnitOfWork, alert: Alert) -> str | None:
     if alert.kind is Kind.TEST:
         return "This was a test: send another from the story's page."
     if alert.state is AlertState.STOPPED:
@@ -203,7 +203,7 @@ def _why_not_replayable(work: Work, alert: Alert) -> str | None:
     return why_not_pushable(_story(work, alert.story_id), work.now)
 
 
-def _start(work: Work, alert: Alert) -> None:
+def _start(work: UnitOfWork, alert: Alert) -> None:
     """Let an alert that is due now replace what it corrects, and ask for its plan."""
     if alert.state is not AlertState.PLANNING:
         return
@@ -211,7 +211,9 @@ def _start(work: Work, alert: Alert) -> None:
     work.outbox.add(outbox.plan_alert(alert.id, alert.queue))
 
 
-def _alert(work: Work, story: Story, draft: Draft, caller: Caller, source: Alert | None) -> Alert:
+def _alert(
+    work: UnitOfWork, story: Story, draft: Draft, caller: Caller, source: Alert | None
+) -> Alert:
     now = draft.send_at is None
     return Alert(
         id=new_id(),
@@ -235,7 +237,7 @@ def _alert(work: Work, story: Story, draft: Draft, caller: Caller, source: Alert
     )
 
 
-def _source(work: Work, story_id: int, draft: Draft) -> Alert | None:
+def _source(work: UnitOfWork, story_id: int, draft: Draft) -> Alert | None:
     """Return the root of the chain that a correction continues; None for every other draft."""
     if not draft.update:
         return None
@@ -250,7 +252,7 @@ def _source(work: Work, story_id: int, draft: Draft) -> Alert | None:
     return root if draft.corrects else None
 
 
-def _instead_of(work: Work, unbegun: Alert, draft: Draft) -> Draft:
+def _instead_of(work: UnitOfWork, unbegun: Alert, draft: Draft) -> Draft:
     """Let a correction take the place of a first alert that nobody has begun to plan.
 
     Nothing of it is written down yet, so there is no "those who got it": its whole audience is
@@ -261,7 +263,9 @@ def _instead_of(work: Work, unbegun: Alert, draft: Draft) -> Draft:
     return replace(draft, update=False, topics=unbegun.topics, everyone=unbegun.everyone)
 
 
-def _estimate_correction(work: Work, root: Alert | None, providers: Sequence[str]) -> Estimate:
+def _estimate_correction(
+    work: UnitOfWork, root: Alert | None, providers: Sequence[str]
+) -> Estimate:
     """Count whom the chain has reached; a large one by its sums alone, which is nearly exact."""
     if root is None:
         return Estimate(0, {}, exact=True)
@@ -280,7 +284,7 @@ def _estimate_correction(work: Work, root: Alert | None, providers: Sequence[str
     return Estimate(sum(found.values()), found, exact=exact)
 
 
-def _audience(work: Work, story: Story, draft: Draft) -> Audience:
+def _audience(work: UnitOfWork, story: Story, draft: Draft) -> Audience:
     at = draft.send_at or work.now
     if draft.everyone:
         return Audience.of_everyone(story.id, draft.urgency, at)
@@ -289,7 +293,7 @@ def _audience(work: Work, story: Story, draft: Draft) -> Audience:
     return Audience.of_story(story.id, story.text.topics, draft.urgency, at)
 
 
-def _know(work: Work, draft: Draft) -> None:
+def _know(work: UnitOfWork, draft: Draft) -> None:
     """Refuse topics that nobody can follow: a slip of the pen would reach nobody, silently."""
     if not draft.topics:
         return
@@ -299,31 +303,31 @@ def _know(work: Work, draft: Draft) -> None:
         raise Invalid("topics", f"There is no topic {', '.join(unknown[:5])}.")
 
 
-def _story(work: Work, story_id: int, *, lock: bool = False) -> Story:
+def _story(work: UnitOfWork, story_id: int, *, lock: bool = False) -> Story:
     story = (stories.lock if lock else stories.get)(work.session, story_id)
     if story is None:
         raise NotFound("There is no such story.")
     return story
 
 
-def _alert_of(work: Work, alert_id: int) -> Alert:
+def _alert_of(work: UnitOfWork, alert_id: int) -> Alert:
     alert = alerts.get(work.session, alert_id)
     if alert is None:
         raise NotFound("There is no such alert.")
     return alert
 
 
-def _locked(work: Work, alert_id: int) -> Alert:
+def _locked(work: UnitOfWork, alert_id: int) -> Alert:
     for alert in alerts.lock(work.session, [alert_id]):
         return alert
     raise NotFound("There is no such alert.")
 
 
-def _locked_with_story(work: Work, alert_id: int) -> Alert:
+def _locked_with_story(work: UnitOfWork, alert_id: int) -> Alert:
     """Lock the story first: a retraction or a correction comes wholly before us or wholly after."""
     stories.lock(work.session, _alert_of(work, alert_id).story_id)
     return _locked(work, alert_id)
 
 
-def _note(work: Work, caller: Caller, verb: str, alert_id: int, **detail: object) -> None:
+def _note(work: UnitOfWork, caller: Caller, verb: str, alert_id: int, **detail: object) -> None:
     audit.write(work.session, caller.name, verb, f"alert:{alert_id}", **detail)

@@ -8,14 +8,13 @@ import redis
 from service import outbox
 from service.domain.errors import Invalid, NotFound
 from service.domain.people import Caller
-from service.outbox import Work
 from service.settings import Settings
 from service.store.operations import gauges, heartbeats, holds
 from service.store.operations.gauges import Pace, Waiting
 from service.store.operations.heartbeats import Heartbeat
 from service.store.staff import audit
+from service.unit_of_work import UnitOfWork
 
-QUEUES = ("urgent", "normal")
 MAX_REASON = 500
 
 
@@ -52,12 +51,12 @@ class ProviderStatus:
 def queues(client: redis.Redis) -> list[Queue]:
     """Return how many messages wait in each queue."""
     try:
-        return [Queue(name=name, messages=int(client.llen(name))) for name in QUEUES]
+        return [Queue(name=name, messages=int(client.llen(name))) for name in outbox.QUEUES]
     except redis.RedisError:
-        return [Queue(name=name, messages=None) for name in QUEUES]
+        return [Queue(name=name, messages=None) for name in outbox.QUEUES]
 
 
-def overview(work: Work, client: redis.Redis, settings: Settings) -> Overview:
+def overview(work: UnitOfWork, client: redis.Redis, settings: Settings) -> Overview:
     """Return what waits where, with every provider in use or with something waiting."""
     found = gauges.waiting(work.session)
     names = dict.fromkeys((*settings.providers, *sorted(found)))
@@ -68,7 +67,7 @@ def overview(work: Work, client: redis.Redis, settings: Settings) -> Overview:
     )
 
 
-def providers(work: Work, settings: Settings) -> list[ProviderStatus]:
+def providers(work: UnitOfWork, settings: Settings) -> list[ProviderStatus]:
     """Return the providers in use, held or with something waiting."""
     held = holds.held(work.session)
     pace = gauges.pace(work.session)
@@ -79,7 +78,7 @@ def providers(work: Work, settings: Settings) -> list[ProviderStatus]:
     ]
 
 
-def hold(work: Work, settings: Settings, provider: str, reason: str, caller: Caller) -> None:
+def hold(work: UnitOfWork, settings: Settings, provider: str, reason: str, caller: Caller) -> None:
     """Stop using a provider until somebody releases it."""
     words = " ".join(reason.split())
     if not words or len(words) > MAX_REASON or not words.isprintable():
@@ -93,7 +92,7 @@ def hold(work: Work, settings: Settings, provider: str, reason: str, caller: Cal
     )
 
 
-def release(work: Work, settings: Settings, provider: str, caller: Caller) -> None:
+def release(work: UnitOfWork, settings: Settings, provider: str, caller: Caller) -> None:
     """Use a provider again; what waited for it goes on at once."""
     _know(work, settings, provider)
     if not holds.release(work.session, provider):
@@ -103,7 +102,7 @@ def release(work: Work, settings: Settings, provider: str, caller: Caller) -> No
     audit.write(work.session, caller.name, "release", f"provider:{provider}", by=caller.label)
 
 
-def _know(work: Work, settings: Settings, provider: str) -> None:
+def _know(work: UnitOfWork, settings: Settings, provider: str) -> None:
     if provider not in {known.name for known in providers(work, settings)}:
         raise NotFound(f"There is no provider {provider[:40]!r} in use.")
 

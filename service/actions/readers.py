@@ -13,10 +13,10 @@ from service.domain.language import parse_language, parse_locale
 from service.domain.people import QuietHours, Reader, hash_token
 from service.domain.subscription import Subscription, Urgency
 from service.domain.topic import STORY_PREFIX, parse_path
-from service.outbox import Work
 from service.store.readers import devices, readers, subscriptions
 from service.store.schema import ID_LIMIT, new_id
 from service.store.stories import topics
+from service.unit_of_work import UnitOfWork
 
 MAX_SUBSCRIPTIONS = 1000
 _STORY_ID = re.compile(r"[1-9][0-9]{0,18}")
@@ -40,7 +40,7 @@ class Export:
 
 
 def register_reader(
-    work: Work,
+    work: UnitOfWork,
     language: str = "en",
     timezone: str = "UTC",
     quiet_hours: QuietHours | None = None,
@@ -53,7 +53,7 @@ def register_reader(
     return reader, token
 
 
-def change(work: Work, reader: Reader, wishes: Wishes) -> Reader:
+def change(work: UnitOfWork, reader: Reader, wishes: Wishes) -> Reader:
     """Change what is in `wishes` and nothing else; returns the reader as it is now."""
     checked = _checked(work, wishes)
     current = readers.lock(work.session, reader.id)
@@ -64,12 +64,12 @@ def change(work: Work, reader: Reader, wishes: Wishes) -> Reader:
     return changed
 
 
-def erase(work: Work, reader: Reader) -> None:
+def erase(work: UnitOfWork, reader: Reader) -> None:
     """Forget the reader: devices, subscriptions and token are deleted for good."""
     readers.erase(work.session, reader.id)
 
 
-def export(work: Work, reader: Reader) -> Export:
+def export(work: UnitOfWork, reader: Reader) -> Export:
     """Return all that is kept of the reader."""
     held = readers.export(work.session, reader)
     if held is None:
@@ -81,7 +81,9 @@ def export(work: Work, reader: Reader) -> Export:
     )
 
 
-def register_device(work: Work, reader: Reader, registration: Registration) -> tuple[Device, bool]:
+def register_device(
+    work: UnitOfWork, reader: Reader, registration: Registration
+) -> tuple[Device, bool]:
     """Give an address to its last registrant; says whether that made a new device."""
     checked = provider_door.check(registration.provider, registration)
     if registration.p256dh is not None and checked.p256dh is None:
@@ -95,14 +97,14 @@ def register_device(work: Work, reader: Reader, registration: Registration) -> t
     return devices.register(work.session, reader.id, checked, work.now)
 
 
-def remove_device(work: Work, reader: Reader, device_id: int) -> None:
+def remove_device(work: UnitOfWork, reader: Reader, device_id: int) -> None:
     """Take out one of the reader's devices; `NotFound` when it is nobody's or another's."""
     if not devices.remove(work.session, reader.id, device_id, work.now):
         raise NotFound("You have no such device.")
 
 
 def follow(
-    work: Work,
+    work: UnitOfWork,
     reader: Reader,
     path: str,
     least_urgency: Urgency = Urgency.QUIET,
@@ -120,7 +122,7 @@ def follow(
     return wanted, subscriptions.add(work.session, reader.id, topic_id, wanted)
 
 
-def subscription_to(work: Work, reader: Reader, path: str) -> Subscription:
+def subscription_to(work: UnitOfWork, reader: Reader, path: str) -> Subscription:
     """Return the reader's subscription to the topic; `NotFound` without one."""
     found = subscriptions.get(work.session, reader.id, _spelt(path))
     if found is None:
@@ -128,13 +130,13 @@ def subscription_to(work: Work, reader: Reader, path: str) -> Subscription:
     return found
 
 
-def unfollow(work: Work, reader: Reader, path: str) -> None:
+def unfollow(work: UnitOfWork, reader: Reader, path: str) -> None:
     """Stop following a topic; not having followed it is as well, only an unknown one is not."""
     if not subscriptions.remove(work.session, reader.id, _spelt(path)):
         _topic(work, path)
 
 
-def _checked(work: Work, wishes: Wishes) -> Wishes:
+def _checked(work: UnitOfWork, wishes: Wishes) -> Wishes:
     checked = wishes.copy()
     if "language" in checked:
         checked["language"] = parse_language(checked["language"])
@@ -162,7 +164,7 @@ def _old_address(registration: Registration, replaces: str | None) -> str | None
     return address if address != registration.address else None
 
 
-def _topic(work: Work, path: str) -> tuple[str, int]:
+def _topic(work: UnitOfWork, path: str) -> tuple[str, int]:
     """Return a topic's path in its one spelling and its id, or raise `NotFound`."""
     spelt = _spelt(path)
     if spelt.startswith(STORY_PREFIX):

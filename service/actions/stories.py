@@ -15,10 +15,10 @@ from service.domain.story import (
     published_when,
     state_after,
 )
-from service.outbox import Work
 from service.store.schema import new_id
 from service.store.staff import audit
 from service.store.stories import stories, topics
+from service.unit_of_work import UnitOfWork
 
 MAX_SOURCE_URI = 2048
 ATTEMPTS_TO_ADD = 5
@@ -42,7 +42,7 @@ class Ingested:
     outcome: Outcome
 
 
-def ingest(work: Work, incoming: Incoming, caller: Caller) -> Ingested:
+def ingest(work: UnitOfWork, incoming: Incoming, caller: Caller) -> Ingested:
     """Take in a story, new or known by its `source_uri`; re-delivery changes nothing.
 
     Two deliveries of one source at once make one story: the second waits for the first.
@@ -62,7 +62,7 @@ def ingest(work: Work, incoming: Incoming, caller: Caller) -> Ingested:
 
 
 def save_story(
-    work: Work,
+    work: UnitOfWork,
     story_id: int | None,
     text: StoryText,
     state: StoryState,
@@ -95,12 +95,12 @@ def _asked_again(current: Story, state: StoryState) -> int | None:
     return current.version + 1 if current.state is StoryState.RETRACTED and state.public else None
 
 
-def save_draft(work: Work, story_id: int | None, text: StoryText, caller: Caller) -> Story:
+def save_draft(work: UnitOfWork, story_id: int | None, text: StoryText, caller: Caller) -> Story:
     """Save a story that is not out yet."""
     return save_story(work, story_id, text, StoryState.DRAFT, caller)
 
 
-def publish(work: Work, story_id: int, caller: Caller) -> Story:
+def publish(work: UnitOfWork, story_id: int, caller: Caller) -> Story:
     """Make a story public as it stands; under embargo, when that lifts."""
     current = _locked(work, story_id)
     if current.state.public:
@@ -109,7 +109,7 @@ def publish(work: Work, story_id: int, caller: Caller) -> Story:
 
 
 def correct(
-    work: Work, story_id: int, text: StoryText, caller: Caller, version: int | None = None
+    work: UnitOfWork, story_id: int, text: StoryText, caller: Caller, version: int | None = None
 ) -> Story:
     """Publish a revision that says it corrects; an alert follows only if the editor asks."""
     if not _locked(work, story_id).state.public:
@@ -117,7 +117,7 @@ def correct(
     return save_story(work, story_id, text, StoryState.CORRECTED, caller, version)
 
 
-def retract(work: Work, story_id: int, caller: Caller, reason: str = "") -> Story:
+def retract(work: UnitOfWork, story_id: int, caller: Caller, reason: str = "") -> Story:
     """Take a story back: its page is gone, its scheduled and running alerts stop.
 
     Asked again it changes nothing. The version stays, so that its sender can still correct it.
@@ -139,7 +139,7 @@ def _edited(text: StoryText, state: StoryState) -> StoryText:
 
 
 def _take(
-    work: Work,
+    work: UnitOfWork,
     current: Story,
     text: StoryText,
     wanted: StoryState,
@@ -165,7 +165,11 @@ def _take(
 
 
 def _new(
-    work: Work, text: StoryText, state: StoryState, source_uri: str | None, version: int | None
+    work: UnitOfWork,
+    text: StoryText,
+    state: StoryState,
+    source_uri: str | None,
+    version: int | None,
 ) -> Story:
     story_id = new_id()
     return Story(
@@ -191,20 +195,20 @@ def _check_source(source_uri: str | None) -> str | None:
     return source_uri.strip()
 
 
-def _locked(work: Work, story_id: int) -> Story:
+def _locked(work: UnitOfWork, story_id: int) -> Story:
     story = stories.lock(work.session, story_id)
     if story is None:
         raise NotFound("There is no such story.")
     return story
 
 
-def _note_if_public(work: Work, story: Story, caller: Caller) -> None:
+def _note_if_public(work: UnitOfWork, story: Story, caller: Caller) -> None:
     if story.state is StoryState.CORRECTED:
         _note(work, caller, "correct", story)
     elif story.state is StoryState.PUBLISHED:
         _note(work, caller, "publish", story)
 
 
-def _note(work: Work, caller: Caller, verb: str, story: Story, **detail: str) -> None:
+def _note(work: UnitOfWork, caller: Caller, verb: str, story: Story, **detail: str) -> None:
     told = {"headline": story.text.headline, "version": story.version, "by": caller.label}
     audit.write(work.session, caller.name, verb, f"story:{story.id}", **told, **detail)

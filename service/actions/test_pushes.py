@@ -12,15 +12,15 @@ from service.domain.device import Device
 from service.domain.errors import Conflict, NotFound
 from service.domain.people import Caller, Staff
 from service.domain.story import Story
-from service.outbox import Work
 from service.store.alerts import alerts
 from service.store.readers import devices, readers
 from service.store.schema import new_id
 from service.store.staff import accounts, audit
 from service.store.stories import stories
+from service.unit_of_work import UnitOfWork
 
 
-def tie(work: Work, staff: Staff, reader_id: int, caller: Caller) -> None:
+def tie(work: UnitOfWork, staff: Staff, reader_id: int, caller: Caller) -> None:
     """Send the tests of this member of staff to the devices of that reader from now on."""
     if readers.lock(work.session, reader_id) is None:
         raise NotFound("There is no such reader any more.")
@@ -28,13 +28,13 @@ def tie(work: Work, staff: Staff, reader_id: int, caller: Caller) -> None:
     audit.write(work.session, caller.name, "tie devices", caller.name, by=caller.label)
 
 
-def untie(work: Work, staff: Staff, caller: Caller) -> None:
+def untie(work: UnitOfWork, staff: Staff, caller: Caller) -> None:
     """Send this member of staff no tests any more."""
     accounts.tie(work.session, staff.id, None)
     audit.write(work.session, caller.name, "untie devices", caller.name, by=caller.label)
 
 
-def devices_of(work: Work, staff: Staff, providers: Sequence[str]) -> list[Device]:
+def devices_of(work: UnitOfWork, staff: Staff, providers: Sequence[str]) -> list[Device]:
     """Return the devices that a test would reach now, the last registered first."""
     if staff.reader_id is None:
         return []
@@ -43,7 +43,7 @@ def devices_of(work: Work, staff: Staff, providers: Sequence[str]) -> list[Devic
 
 
 def send_test(
-    work: Work,
+    work: UnitOfWork,
     story_id: int,
     draft: Draft,
     staff: Staff,
@@ -75,7 +75,9 @@ def send_test(
     return alert
 
 
-def _test(work: Work, story: Story, draft: Draft, reader_id: int | None, caller: Caller) -> Alert:
+def _test(
+    work: UnitOfWork, story: Story, draft: Draft, reader_id: int | None, caller: Caller
+) -> Alert:
     return Alert(
         id=new_id(),
         story_id=story.id,

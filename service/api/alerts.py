@@ -27,10 +27,10 @@ from service.domain.errors import NotFound
 from service.domain.people import Caller, Scope
 from service.http.auth import require
 from service.http.dependencies import Cursor, Id, Limit, Listing, SettingsDep, WorkDep, page
-from service.outbox import Work
 from service.store import idempotency
 from service.store.alerts import alerts
 from service.store.deliveries import reports
+from service.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api", tags=["alerts"])
 
@@ -158,7 +158,7 @@ def withdraw(
     return _once(work, caller, f"POST /api/alerts/{alert_id}/withdraw", key, body, act)
 
 
-def _report(work: Work, alert_id: int) -> Report:
+def _report(work: UnitOfWork, alert_id: int) -> Report:
     report = alerts.report(work.session, alert_id)
     if report is None:
         raise NotFound("There is no such alert.")
@@ -166,7 +166,7 @@ def _report(work: Work, alert_id: int) -> Report:
 
 
 def _once(
-    work: Work,
+    work: UnitOfWork,
     caller: Caller,
     endpoint: str,
     key: str | None,

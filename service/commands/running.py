@@ -36,7 +36,7 @@ def demo(
     """Run the whole system here, with its own PostgreSQL, Redis and stand-ins, until Ctrl-C."""
     with until_stopped():
         try:
-            Demo(Wishes(port, folder, readers), programs.given(), say, progress).run()
+            Demo(Wishes(port, folder, readers), programs.read_environment(), say, progress).run()
         except AlreadyRunning as running:
             raise Failed(f"DATA: {running}") from None
         except DemoFailed as failed:
@@ -63,7 +63,7 @@ def work(
 ) -> None:
     """Run the workers: one for breaking alerts only, one for everything."""
     store_access.checked_settings()
-    environment = programs.environment(programs.given())
+    environment = programs.environment(programs.read_environment())
     several = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
     children = [Child(each.name, each.command, environment=environment) for each in several]
     supervisor = Supervisor(say)
@@ -117,4 +117,5 @@ def until_stopped() -> Iterator[None]:
 
 def become(program: Program) -> NoReturn:
     """Turn into the program: it keeps our process id and gets our signals."""
-    os.execve(program.command[0], program.command, programs.environment(programs.given()))  # noqa: S606
+    environment = programs.environment(programs.read_environment())
+    os.execve(program.command[0], program.command, environment)  # noqa: S606 - no shell is needed

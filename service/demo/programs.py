@@ -11,8 +11,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-URGENT = ("urgent",)
-BOTH = ("urgent", "normal")
+from service.outbox import QUEUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +29,17 @@ def service(host: str, port: int, *, workers: int = 1) -> Program:
     return Program("service", _module("granian", *options, *place, "service.app:from_environment"))
 
 
-def worker(queues: tuple[str, ...], processes: int) -> Program:
+def worker(name: str, queues: tuple[str, ...], processes: int) -> Program:
     """Push: one Celery worker for `queues`, the first of them first, in so many processes."""
-    name = "worker-urgent" if queues == URGENT else "worker"
     options = ("-n", f"{name}@%h", "-Q", ",".join(queues), "-c", str(processes))
     quiet = ("--without-gossip", "--without-mingle", "--loglevel", "info")
     return Program(name, _celery("worker", *options, *quiet))
 
 
 def workers(processes: int, urgent_processes: int) -> tuple[Program, Program]:
-    """Push: one worker kept free for breaking alerts, and one for everything."""
-    return worker(URGENT, urgent_processes), worker(BOTH, processes)
+    """Push: one worker kept free for breaking alerts, and one for every queue."""
+    urgent = worker("worker-urgent", QUEUES[:1], urgent_processes)
+    return urgent, worker("worker", QUEUES, processes)
 
 
 def beat() -> Program:
@@ -59,7 +58,7 @@ def doctor() -> Program:
     return Program("doctor", _module("workers.upkeep.doctor"))
 
 
-def given() -> dict[str, str]:
+def read_environment() -> dict[str, str]:
     """Return the environment and, below it, what a `.env` file says."""
     file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
     return file | dict(os.environ)

@@ -22,8 +22,8 @@ from pydantic import (
 
 from service.domain.errors import TooMany
 from service.http.rate_limit import Throttle
-from service.outbox import Work, unit_of_work
 from service.settings import Settings
+from service.unit_of_work import UnitOfWork, unit_of_work
 
 T = TypeVar("T")
 LARGEST_PAGE = 200
@@ -41,14 +41,14 @@ async def _redis(request: Request) -> redis.Redis:
     return client
 
 
-def _work(request: Request) -> Iterator[Work]:
+def _work(request: Request) -> Iterator[UnitOfWork]:
     with unit_of_work(request.app.state.engine, request.app.state.broker) as work:
         yield work
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
 RedisDep = Annotated[redis.Redis, Depends(_redis)]
-WorkDep = Annotated[Work, Depends(_work, scope="function")]
+WorkDep = Annotated[UnitOfWork, Depends(_work, scope="function")]
 """One request is one transaction: committed, and its messages sent, before the answer leaves."""
 
 Cursor = Annotated[

@@ -15,9 +15,9 @@ from service.domain.errors import Forbidden
 from service.domain.people import Caller, Reader, Role, Staff
 from service.http.auth import STAFF_COOKIE, caller_of_staff, hash_token, staff_from_cookie
 from service.http.dependencies import WorkDep, limit_registrations
-from service.outbox import Work
 from service.settings import Settings
 from service.store.readers import readers
+from service.unit_of_work import UnitOfWork
 from service.web import form_guards
 
 READER_COOKIE = "newszop_reader"
@@ -105,7 +105,7 @@ ReaderOrNone = Annotated[Reader | None, Depends(reader_or_none)]
 
 def ensure_reader(
     request: Request,
-    work: Work,
+    work: UnitOfWork,
     known: Reader | None,
     language: str = "en",
     timezone: str = "UTC",

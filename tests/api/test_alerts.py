@@ -102,7 +102,7 @@ def test_an_alert_is_accepted_with_the_storys_words_and_its_plan_asked_for(send,
     assert (shown["title"], shown["body"]) == ("Rain", "It rains.")
     assert (shown["urgency"], shown["dry_run"]) == ("normal", False)
     assert "stop_reason" not in shown
-    assert messages == [outbox.Send("plan_alert", "normal", (int(answer["id"]),))]
+    assert messages == [outbox.Message("plan_alert", "normal", (int(answer["id"]),))]
 
 
 def test_a_report_has_the_promised_members_and_zeros_before_the_plan(send, call, story):
@@ -500,7 +500,7 @@ def test_a_withdrawal_stops_and_replaces(send, call, engine, messages):
     assert datetime.fromisoformat(shown["expires_at"]) >= datetime.fromisoformat(
         stopped["expires_at"]
     )
-    assert messages[-1] == outbox.Send("plan_alert", "urgent", (int(answer["id"]),))
+    assert messages[-1] == outbox.Message("plan_alert", "urgent", (int(answer["id"]),))
 
 
 def test_a_withdrawal_of_a_correction_takes_the_whole_chain_back(send, call, engine):

@@ -123,7 +123,7 @@ def test_a_replay_returns_the_buried_to_pending_and_the_alert_to_sending(
     assert states(engine) == [0, ACCEPTED, Delivery(unknown=True).pack()]
     batch = rows(engine, "SELECT finished_at, lease_token FROM batch WHERE n = 0")[0]
     assert (batch.finished_at, batch.lease_token) == (None, None)
-    assert messages == [outbox.Send("deliver", "normal", (alert_id,))]
+    assert messages == [outbox.Message("deliver", "normal", (alert_id,))]
 
 
 def test_a_replay_is_stamped_and_not_repeated(call, engine, alert_id, messages):

@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 
-from service.outbox import Send
+from service.outbox import Message
 from service.store.alerts import alerts
 from service.store.session import transaction
 from tests import builders as a
@@ -47,7 +47,7 @@ class Sent:
 class NoBroker:
     """Takes every message and drops it: this process does all there is to do."""
 
-    def send(self, message: Send) -> None:
+    def send(self, message: Message) -> None:
         """Drop it."""
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 import redis
 
-QUEUES = ("urgent", "normal")
+from service.outbox import QUEUES
+
 QUIET_S = 1.0
 MISSING = {
     "plan_alert": "SELECT NOT EXISTS (SELECT 1 FROM alert WHERE id = %s AND state <> 'scheduled')",

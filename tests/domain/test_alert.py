@@ -14,6 +14,7 @@ from service.domain.alert import (
 )
 from service.domain.errors import Invalid
 from service.domain.subscription import Urgency
+from service.outbox import QUEUES
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -98,6 +99,10 @@ def test_an_alert_is_scheduled_running_or_final_and_never_two_of_them():
 
 def test_only_breaking_alerts_wait_in_the_urgent_queue():
     assert [queue_of(u) for u in Urgency] == ["normal", "normal", "urgent"]
+
+
+def test_every_alert_waits_in_a_queue_that_the_workers_read():
+    assert {queue_of(urgency) for urgency in Urgency} == set(QUEUES)
 
 
 def test_a_test_and_the_storys_alert_never_replace_one_another():

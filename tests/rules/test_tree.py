@@ -110,7 +110,7 @@ def test_every_message_has_a_task():
     named = {
         node.args[0].value
         for call in ast.walk(ast.parse(Path(outbox.__file__).read_text()))
-        if isinstance(node := call, ast.Call) and getattr(node.func, "id", "") == "Send"
+        if isinstance(node := call, ast.Call) and getattr(node.func, "id", "") == "Message"
     }
     assert sent == named
     assert sent <= set(app.tasks)

@@ -10,10 +10,11 @@ from service.actions import stories as story_actions
 from service.domain.delivery import State
 from service.domain.errors import Conflict
 from service.domain.people import Caller, Scope
-from service.outbox import Outbox, Work
+from service.outbox import Outbox
 from service.store.alerts import alerts
 from service.store.deliveries import dead_letters
 from service.store.session import transaction
+from service.unit_of_work import UnitOfWork
 from tests import builders as a
 
 EDITOR = Caller(name="key:1", label="an editor", scopes=frozenset(Scope))
@@ -42,13 +43,13 @@ def test_a_replay_comes_wholly_before_or_after_a_retraction(engine):
         try:
             with transaction(engine) as session:
                 alert_actions.replay(
-                    Work(session, Outbox(Nobody()), datetime.now(UTC)), alert_id, EDITOR
+                    UnitOfWork(session, Outbox(Nobody()), datetime.now(UTC)), alert_id, EDITOR
                 )
         except Conflict as conflict:
             refused.append(str(conflict))
 
     with transaction(engine) as session:
-        work = Work(session, Outbox(Nobody()), datetime.now(UTC))
+        work = UnitOfWork(session, Outbox(Nobody()), datetime.now(UTC))
         story_actions.retract(work, story_id, EDITOR)
         other = threading.Thread(target=replay)
         other.start()

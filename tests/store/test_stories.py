@@ -7,9 +7,10 @@ from service.actions import stories as story_actions
 from service.domain.errors import Conflict, Invalid, NotFound
 from service.domain.people import Caller, Role
 from service.domain.story import StoryState, StoryText
-from service.outbox import Outbox, Work
+from service.outbox import Outbox
 from service.store.staff import audit
 from service.store.stories import stories, topics
+from service.unit_of_work import UnitOfWork
 
 EDITOR = Caller(name="staff:1", label="ada@news.example", scopes=Role.EDITOR.scopes)
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -23,11 +24,11 @@ class Mute:
 
 @pytest.fixture
 def work(session):
-    return Work(session, Outbox(Mute()), NOW)
+    return UnitOfWork(session, Outbox(Mute()), NOW)
 
 
 def later(work, hours):
-    return Work(work.session, work.outbox, NOW + timedelta(hours=hours))
+    return UnitOfWork(work.session, work.outbox, NOW + timedelta(hours=hours))
 
 
 @pytest.fixture

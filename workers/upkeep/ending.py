@@ -2,12 +2,13 @@
 
 from service import outbox
 from service.store.alerts import lifecycle, unfinished
+from service.unit_of_work import unit_of_work
 from workers.context import Process
 
 
 def end_if_done(process: Process, alert_id: int) -> None:
     """End an alert with nothing open, and let go the corrections that waited for it to settle."""
-    with outbox.unit_of_work(process.engine, process.broker) as work:
+    with unit_of_work(process.engine, process.broker) as work:
         if lifecycle.finish_if_done(work.session, alert_id):
             for waiting in unfinished.waiting_for(work.session, alert_id):
                 work.outbox.add(outbox.plan_alert(waiting.alert_id, waiting.queue))

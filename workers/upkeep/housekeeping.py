@@ -10,6 +10,7 @@ from service.store.alerts import unfinished
 from service.store.deliveries import retention
 from service.store.operations import canary
 from service.store.session import transaction
+from service.unit_of_work import unit_of_work
 from workers.context import Process
 from workers.upkeep import follow_up
 
@@ -31,7 +32,7 @@ def keep_house(process: Process) -> None:
 
 def _send_canary(process: Process) -> None:
     """Send a dry run through the whole pipeline; its absence is what alarms."""
-    with outbox.unit_of_work(process.engine, process.broker) as work:
+    with unit_of_work(process.engine, process.broker) as work:
         alert_id = canary.send_if_due(work.session, process.settings.canary_minutes)
         if alert_id is not None:
             work.outbox.add(outbox.plan_alert(alert_id, "normal"))

@@ -15,7 +15,6 @@ from service.actions import alerts as alert_actions
 from service.actions import providers as provider_actions
 from service.domain.errors import Invalid
 from service.http.dependencies import Cursor, Id, RedisDep, SettingsDep, WorkDep
-from service.outbox import Work
 from service.settings import Settings
 from service.store import page_queries
 from service.store.alerts import alerts
@@ -23,6 +22,7 @@ from service.store.deliveries import dead_letters
 from service.store.operations import gauges
 from service.store.staff import audit
 from service.store.stories import stories
+from service.unit_of_work import UnitOfWork
 from service.web import charts, form_guards
 from service.web.rendering import PRIVATE, query_string, render
 from service.web.visitors import Admin, AdminActing
@@ -90,7 +90,7 @@ def live(
     return render(request, "control_live.html", **_live(work, client, settings))
 
 
-def _live(work: Work, client: redis.Redis, settings: Settings) -> dict[str, Any]:
+def _live(work: UnitOfWork, client: redis.Redis, settings: Settings) -> dict[str, Any]:
     running = alerts.running(work.session)
     overview = provider_actions.overview(work, client, settings)
     return {
@@ -104,7 +104,7 @@ def _live(work: Work, client: redis.Redis, settings: Settings) -> dict[str, Any]
     }
 
 
-def _history(work: Work, span: str) -> charts.Chart:
+def _history(work: UnitOfWork, span: str) -> charts.Chart:
     minutes = MINUTES.get(span, MINUTES["hour"])
     series = page_queries.accepted_per_minute(work.session, work.now, minutes)
     return charts.chart(series, minutes)

@@ -8,8 +8,8 @@ from fastapi.responses import RedirectResponse
 from service.domain.errors import Conflict, Invalid, Refusal
 from service.domain.people import Caller, Role, Scope, Staff
 from service.http.dependencies import Id, WorkDep
-from service.outbox import Work
 from service.store.staff import accounts, audit, second_factor
+from service.unit_of_work import UnitOfWork
 from service.web import form_guards
 from service.web.rendering import PRIVATE, render
 from service.web.visitors import Admin, AdminActing
@@ -20,7 +20,7 @@ _Line = Annotated[str, Form(max_length=400)]
 
 
 def _show(
-    request: Request, work: Work, *, fault: str = "", secret: str = "", email: str = ""
+    request: Request, work: UnitOfWork, *, fault: str = "", secret: str = "", email: str = ""
 ) -> Response:
     return render(
         request,
@@ -127,7 +127,7 @@ def rotate(request: Request, work: WorkDep, caller: AdminActing, key_id: PersonI
 
 
 def _new_key(
-    request: Request, work: Work, caller: Caller, name: str, scopes: frozenset[Scope]
+    request: Request, work: UnitOfWork, caller: Caller, name: str, scopes: frozenset[Scope]
 ) -> Response:
     try:
         key, secret = accounts.add_key(work.session, name, scopes)
@@ -159,7 +159,7 @@ def _not_myself(me: Staff, staff_id: int) -> None:
         raise Conflict("Ask another admin to disable you: nobody locks the last door behind them.")
 
 
-def _note(work: Work, caller: Caller, verb: str, what: str, **detail: object) -> None:
+def _note(work: UnitOfWork, caller: Caller, verb: str, what: str, **detail: object) -> None:
     audit.write(work.session, caller.name, verb, what, by=caller.label, **detail)
 
 

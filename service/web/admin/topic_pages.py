@@ -8,9 +8,9 @@ from fastapi.responses import RedirectResponse
 from service.domain import topic as paths
 from service.domain.errors import Invalid, Refusal
 from service.http.dependencies import Cursor, WorkDep
-from service.outbox import Work
 from service.store.staff import audit
 from service.store.stories import topic_moves, topics
+from service.unit_of_work import UnitOfWork
 from service.web import form_guards
 from service.web.rendering import PRIVATE, query_string, render
 from service.web.visitors import Admin, AdminActing
@@ -27,7 +27,9 @@ def show(request: Request, work: WorkDep, _: Admin, cursor: Cursor = None) -> Re
     return _show(request, work, cursor)
 
 
-def _show(request: Request, work: Work, cursor: str | None = None, fault: str = "") -> Response:
+def _show(
+    request: Request, work: UnitOfWork, cursor: str | None = None, fault: str = ""
+) -> Response:
     found = topics.page(work.session, cursor, PER_PAGE)
     return render(
         request,

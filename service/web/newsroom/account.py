@@ -12,10 +12,10 @@ from service.domain import one_time_code
 from service.domain.errors import Invalid
 from service.domain.people import Caller, Staff, hash_token
 from service.http.dependencies import SettingsDep, WorkDep, limit
-from service.outbox import Work
 from service.settings import Settings
 from service.store.readers import readers
 from service.store.staff import accounts, audit, second_factor
+from service.unit_of_work import UnitOfWork
 from service.web import form_guards
 from service.web.rendering import PRIVATE, render
 from service.web.visitors import Editor, EditorActing
@@ -33,7 +33,7 @@ def show(request: Request, work: WorkDep, settings: SettingsDep, staff: Editor) 
 
 def _show(
     request: Request,
-    work: Work,
+    work: UnitOfWork,
     settings: Settings,
     staff: Staff,
     *,
@@ -145,7 +145,7 @@ def _signer(settings: Settings, staff: Staff) -> Signer:
     return Signer(settings.secret_key, salt=f"one-time code {staff.id}")
 
 
-def _note(work: Work, caller: Caller, verb: str) -> None:
+def _note(work: UnitOfWork, caller: Caller, verb: str) -> None:
     audit.write(work.session, caller.name, verb, caller.name, by=caller.label)
 
 

@@ -12,10 +12,10 @@ from service.domain.errors import Forbidden, NotFound, Refusal
 from service.domain.people import Role
 from service.domain.story import Story
 from service.http.dependencies import Cursor, Id, WorkDep
-from service.outbox import Work
 from service.store.alerts import alerts
 from service.store.deliveries import dead_letters
 from service.store.stories import stories, topics
+from service.unit_of_work import UnitOfWork
 from service.web import form_guards
 from service.web.rendering import PRIVATE, query_string, render
 from service.web.visitors import Editor, EditorActing
@@ -64,7 +64,7 @@ def show(request: Request, work: WorkDep, _: Editor, alert_id: AlertId) -> Respo
     )
 
 
-def _audience(work: Work, story: Story, alert: Alert) -> str:
+def _audience(work: UnitOfWork, story: Story, alert: Alert) -> str:
     if alert.kind is Kind.TEST:
         return "The sender's own devices"
     if alert.source_alert_id is not None:

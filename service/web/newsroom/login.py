@@ -14,9 +14,9 @@ from service.domain.people import Staff
 from service.http.auth import STAFF_COOKIE, caller_of_staff
 from service.http.dependencies import LoginsLimited, SettingsDep, WorkDep, caller_address
 from service.http.rate_limit import Throttle
-from service.outbox import Work
 from service.settings import Settings
 from service.store.staff import accounts, audit, second_factor
+from service.unit_of_work import UnitOfWork
 from service.web import form_guards
 from service.web.rendering import PRIVATE, render
 from service.web.visitors import EditorActing, FromOurPages, StaffOrNone, secure
@@ -127,7 +127,9 @@ def confirm(
     return _let_in(request, work, settings, staff, where)
 
 
-def _let_in(request: Request, work: Work, settings: Settings, staff: Staff, where: str) -> Response:
+def _let_in(
+    request: Request, work: UnitOfWork, settings: Settings, staff: Staff, where: str
+) -> Response:
     lasting = timedelta(hours=settings.session_hours)
     token = accounts.open_session(work.session, staff.id, work.now, lasting)
     caller = caller_of_staff(staff)
@@ -153,7 +155,7 @@ def _ask_code(
     return render(request, "login_code.html", status=status, next=where, ticket=ticket, fault=fault)
 
 
-def _of_ticket(work: Work, settings: Settings, ticket: str) -> Staff | None:
+def _of_ticket(work: UnitOfWork, settings: Settings, ticket: str) -> Staff | None:
     try:
         staff_id = int(_signer(settings).unsign(ticket, max_age=TICKET_LASTS_S))
     except (BadSignature, ValueError):

@@ -9,17 +9,19 @@ from service.domain.alert import Alert, Kind
 from service.domain.errors import NotFound
 from service.domain.people import Staff
 from service.http.dependencies import Id, SettingsDep, WorkDep
-from service.outbox import Work
 from service.settings import Settings
 from service.store.alerts import alerts
 from service.store.deliveries import reports
+from service.unit_of_work import UnitOfWork
 from service.web.rendering import render
 from service.web.visitors import Editor
 
 router = APIRouter(prefix="/desk/stories/{story_id}/push/test")
 
 
-def tested(work: Work, settings: Settings, staff: Staff, test: Alert | None) -> dict[str, Any]:
+def tested(
+    work: UnitOfWork, settings: Settings, staff: Staff, test: Alert | None
+) -> dict[str, Any]:
     """Return what the page tells: the devices, and how the test fared on each; None for no test."""
     own = test_pushes.devices_of(work, staff, settings.providers)
     if test is None:

@@ -28,12 +28,12 @@ from service.domain.story import Story, why_not_pushable
 from service.domain.subscription import Urgency
 from service.http.dependencies import Id, SettingsDep, WorkDep, limit
 from service.http.problems import KINDS
-from service.outbox import Work
 from service.settings import Settings
 from service.store import idempotency, page_queries
 from service.store.alerts import alerts, confirmations
 from service.store.readers.audience import Estimate
 from service.store.stories import stories, topics
+from service.unit_of_work import UnitOfWork
 from service.web import form_guards
 from service.web.newsroom import own_devices
 from service.web.newsroom.push_form import LIFETIMES, PushFields, initial, shown_of
@@ -86,7 +86,7 @@ def ask(
     return _show(request, work, settings, _Page(staff, story, fields))
 
 
-def _show(request: Request, work: Work, settings: Settings, page: _Page) -> Response:
+def _show(request: Request, work: UnitOfWork, settings: Settings, page: _Page) -> Response:
     story, fields = page.story, page.fields
     listed = topics.page(work.session, None, MOST_CHIPS).items
     own = topics.by_paths(work.session, story.text.topics)
@@ -114,7 +114,7 @@ def _show(request: Request, work: Work, settings: Settings, page: _Page) -> Resp
     )
 
 
-def _look(work: Work, settings: Settings, story: Story, fields: PushFields) -> dict[str, Any]:
+def _look(work: UnitOfWork, settings: Settings, story: Story, fields: PushFields) -> dict[str, Any]:
     """Return whom the alert would reach, who was disturbed lately, and how it would look."""
     try:
         draft = fields.read()
@@ -224,7 +224,7 @@ def try_out(
 
 
 def _why_look_again(
-    work: Work, settings: Settings, story: Story, fields: PushFields, draft: Draft
+    work: UnitOfWork, settings: Settings, story: Story, fields: PushFields, draft: Draft
 ) -> str:
     """Say why the editor must look once more; empty when the number confirmed is the number."""
     if draft.send_at is None and fields.counted is not None:
@@ -237,7 +237,9 @@ def _why_look_again(
     return ""
 
 
-def _send_once(work: Work, story: Story, draft: Draft, fields: PushFields, caller: Caller) -> int:
+def _send_once(
+    work: UnitOfWork, story: Story, draft: Draft, fields: PushFields, caller: Caller
+) -> int:
     """Send the alert, or return the one that this very form has sent already."""
     endpoint = f"desk push {story.id}"
     digest = hashlib.sha256(json.dumps(fields.wishes(), sort_keys=True).encode()).digest()
@@ -252,7 +254,12 @@ def _send_once(work: Work, story: Story, draft: Draft, fields: PushFields, calle
 
 
 def _needs_second(
-    work: Work, settings: Settings, staff: Staff, story: Story, fields: PushFields, draft: Draft
+    work: UnitOfWork,
+    settings: Settings,
+    staff: Staff,
+    story: Story,
+    fields: PushFields,
+    draft: Draft,
 ) -> bool:
     """Whether another editor must confirm: a breaking alert that nobody else has asked for."""
     if not settings.breaking_needs_two or draft.urgency is not Urgency.BREAKING or draft.dry_run:
@@ -264,7 +271,7 @@ def _needs_second(
 
 
 def _ask_for_second(
-    request: Request, work: Work, staff: Staff, story: Story, fields: PushFields
+    request: Request, work: UnitOfWork, staff: Staff, story: Story, fields: PushFields
 ) -> Response:
     refusal = why_not_pushable(story, work.now)
     if refusal is not None:
@@ -293,7 +300,7 @@ def _to_alert(alert_id: int) -> Response:
     return RedirectResponse(url, 303, headers={"Cache-Control": PRIVATE})
 
 
-def _story(work: Work, story_id: int) -> Story:
+def _story(work: UnitOfWork, story_id: int) -> Story:
     story = stories.get(work.session, story_id)
     if story is None:
         raise NotFound("There is no such story.")

@@ -15,9 +15,9 @@ from service.domain.errors import Conflict, Invalid, NotFound
 from service.domain.people import Caller, Staff
 from service.domain.story import Story, StoryState, StoryText
 from service.http.dependencies import Id, WorkDep
-from service.outbox import Work
 from service.store import page_queries
 from service.store.stories import stories, topics
+from service.unit_of_work import UnitOfWork
 from service.web import form_guards, text_diff
 from service.web.rendering import PRIVATE, render
 from service.web.visitors import Editor, EditorActing
@@ -98,7 +98,7 @@ class _Page:
     faults: Mapping[str, str] = field(default_factory=dict)
 
 
-def _show(request: Request, work: Work, staff: Staff, page: _Page) -> Response:
+def _show(request: Request, work: UnitOfWork, staff: Staff, page: _Page) -> Response:
     story = page.story
     story_id = story.id if story else page_queries.NEW_STORY
     typed = page_queries.autosaves(work.session, story_id)
@@ -172,7 +172,7 @@ def save(
     return _saved(request, current, story)
 
 
-def _save(work: Work, current: Story, fields: StoryFields, caller: Caller) -> Story:
+def _save(work: UnitOfWork, current: Story, fields: StoryFields, caller: Caller) -> Story:
     text = fields.read(current.text)
     began = fields.version or None
     if fields.do == "correct":
@@ -267,7 +267,7 @@ def revisions(
     )
 
 
-def _story(work: Work, story_id: int) -> Story:
+def _story(work: UnitOfWork, story_id: int) -> Story:
     story = stories.get(work.session, story_id)
     if story is None:
         raise NotFound("There is no such story.")

@@ -19,10 +19,10 @@ from service.domain.errors import Invalid, NotFound, Unauthenticated
 from service.domain.people import QuietHours, Reader
 from service.domain.subscription import Subscription, Urgency
 from service.http.dependencies import Id, WorkDep
-from service.outbox import Work
 from service.store import page_queries
 from service.store.readers import devices, subscriptions
 from service.store.stories import stories
+from service.unit_of_work import UnitOfWork
 from service.web import form_guards, lookups
 from service.web.rendering import PRIVATE, render
 from service.web.visitors import (
@@ -61,7 +61,7 @@ def me(
 
 def _me(
     request: Request,
-    work: Work,
+    work: UnitOfWork,
     reader: Reader | None,
     *,
     back: str | None = None,
@@ -118,7 +118,7 @@ def follow(
     return answer
 
 
-def _follow_again(work: Work, reader: Reader, path: str) -> None:
+def _follow_again(work: UnitOfWork, reader: Reader, path: str) -> None:
     """Follow, keeping the terms of whoever follows already."""
     if subscriptions.get(work.session, reader.id, path) is None:
         reader_actions.follow(work, reader, path)
