@@ -12,7 +12,8 @@ from service.outbox import CeleryBroker
 from service.settings import Settings, SettingsError, explain, load
 from service.store.session import open_engine
 from workers.credentials.minting import Credentials
-from workers.gateway.contract import Gateway, open_gateway
+from workers.gateway.contract import Gateway
+from workers.gateway.opening import open_gateway
 from workers.pacing.shared_rate import Rates
 from workers.provider import Provider, load_provider, settings_class
 
@@ -77,7 +78,7 @@ def open_process(settings: Settings | None = None) -> Process:
     providers = {name: load_provider(name) for name in own.providers}
     gateway = open_gateway(own)
     for provider in providers.values():
-        gateway.open_lane(provider.name, provider.window, provider.guard)
+        gateway.open_pool(provider.name, provider.window, provider.guard)
     return Process(
         settings=own,
         engine=open_engine(own.database_url, pool_size=2, name="newszop-worker"),

@@ -16,6 +16,7 @@ from workers.delivery.channel import Lane
 from workers.delivery.clock import Clock
 from workers.delivery.outgoing import Outgoing
 from workers.delivery.turn import Turn
+from workers.gateway.exchanges import Exchanges
 from workers.upkeep import ending
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ def deliver(process: Process, alert_id: int) -> None:
         end = loop.run(turn)
     finally:
         # Nothing may be left in the air: the next turn would hear answers it never asked for.
-        process.gateway.abandon()
+        turn.exchanges.abandon()
     log.info("turn ended", alert=alert_id, why=end.value)
     if end is not loop.End.YIELDED:
         ending.end_if_done(process, alert_id)
@@ -62,6 +63,7 @@ def _begin(process: Process, alert_id: int) -> Turn | None:
         )
     return Turn(
         process=process,
+        exchanges=Exchanges(process.gateway),
         alert_id=alert_id,
         out=out,
         clock=clock,

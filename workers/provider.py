@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from pydantic_settings import BaseSettings
 
@@ -46,8 +46,8 @@ class Request:
     """One HTTP request for the devices at `positions` (none for a token or a follow-up).
 
     `headers` are `"name: value"` lines; requests that share them share the very object, which the
-    gateway uses to do nothing twice. `tag` belongs to whoever sends: it comes back untouched.
-    `positions` goes to `read_answer` as the very object: a provider may have put more into it.
+    gateway uses to do nothing twice. `positions` goes to `read_answer` as the very object: a
+    provider may have put more into it.
     `answer_limit` is how many bytes of the answer's body are kept.
     """
 
@@ -56,7 +56,6 @@ class Request:
     body: bytes
     positions: Sequence[Position] = ()
     method: str = "POST"
-    tag: Any = None
     answer_limit: int = ANSWER_LIMIT
 
 

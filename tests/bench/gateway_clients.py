@@ -17,7 +17,7 @@ import pycurl
 
 from service.settings import Settings
 from tests.bench.pushes import Job, requests_of
-from workers.gateway.contract import open_gateway
+from workers.gateway.opening import open_gateway
 from workers.provider import Request
 
 
@@ -62,7 +62,7 @@ def ours(job: Job, sender: str) -> Run:
             ca_file=job.ca_file,  # type: ignore[arg-type]
         )
     )
-    gateway.open_lane("bench", job.window)
+    gateway.open_pool("bench", job.window)
 
     def send(requests: list[Request]) -> int:
         return sum(answer.status == 200 for _, answer in gateway.send("bench", requests))

@@ -7,7 +7,8 @@ import pytest
 from tests.workers.certificates import Certificate, make_certificate
 from tests.workers.gateways import SENDERS, Serve, settings_for
 from tests.workers.h2_server import H2Server
-from workers.gateway.contract import Gateway, open_gateway
+from workers.gateway.contract import Gateway
+from workers.gateway.opening import open_gateway
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,6 @@ def sender(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def gateway(sender: str, certificate: Certificate) -> Iterator[Gateway]:
     opened = open_gateway(settings_for(sender, certificate.certificate))
-    opened.open_lane("apns", 50)
+    opened.open_pool("apns", 50)
     yield opened
     opened.close()

@@ -33,10 +33,10 @@ def a_request(server: H2Server, path: str = "/answer/200", body: bytes = BODY) -
     return Request(f"{server.origin}{path}", HEADERS, body)
 
 
-def ask(gateway: Gateway, *requests: Request, lane: str = "apns") -> list[Answer]:
+def ask(gateway: Gateway, *requests: Request, pool: str = "apns") -> list[Answer]:
     """Send them all; returns the answers in the order of the requests, each exactly once."""
     found: dict[int, Answer] = {}
-    for request, answer in gateway.send(lane, requests):
+    for request, answer in gateway.send(pool, requests):
         assert id(request) not in found, "answered twice"
         found[id(request)] = answer
     assert gateway.in_flight() == 0
@@ -51,8 +51,8 @@ def assert_seen_once(server: H2Server) -> None:
     assert [what for what, times in server.seen.times().items() if times > 1] == []
 
 
-def ask_only(gateway: Gateway, lane: str, request: Request) -> Answer:
-    gateway.submit(lane, request)
+def ask_only(gateway: Gateway, pool: str, request: Request) -> Answer:
+    gateway.submit(pool, request)
     until = time.monotonic() + 5
     while time.monotonic() < until:
         for answered, answer in gateway.poll(0.1):

@@ -1,4 +1,4 @@
-"""The gateway's promises, kept by every sender: requests and answers, lanes and windows."""
+"""The gateway's promises, kept by every sender: requests and answers, pools and windows."""
 
 import json
 import time
@@ -19,8 +19,9 @@ from tests.workers.gateways import (
     settings_for,
 )
 from tests.workers.h2_server import H2Server
-from workers.gateway.contract import Gateway, open_gateway
-from workers.gateway.httpx.httpx_gateway import HttpxSender
+from workers.gateway.contract import Gateway
+from workers.gateway.httpx.httpx_gateway import HttpxGateway
+from workers.gateway.opening import open_gateway
 from workers.provider import Failure, Request
 
 
@@ -105,8 +106,8 @@ def test_the_window_is_never_exceeded_and_fills(gateway: Gateway, serve: Serve) 
     assert server.seen.most_at_once == window
 
 
-def test_a_full_lane_has_no_room_and_the_next_lane_has(gateway: Gateway, server: H2Server) -> None:
-    gateway.open_lane("fcm", 10)
+def test_a_full_pool_has_no_room_and_the_next_pool_has(gateway: Gateway, server: H2Server) -> None:
+    gateway.open_pool("fcm", 10)
     for request in numbered(server, 50, "/hang"):
         gateway.submit("apns", request)
 
@@ -116,8 +117,8 @@ def test_a_full_lane_has_no_room_and_the_next_lane_has(gateway: Gateway, server:
     assert ask_only(gateway, "fcm", a_request(server)).status == 200
 
 
-def test_a_lane_may_be_opened_again(gateway: Gateway, server: H2Server) -> None:
-    gateway.open_lane("apns", 5)
+def test_a_pool_may_be_opened_again(gateway: Gateway, server: H2Server) -> None:
+    gateway.open_pool("apns", 5)
 
     assert gateway.room("apns") == 5
     assert ask(gateway, a_request(server))[0].status == 200
@@ -149,7 +150,7 @@ def test_a_servers_stream_limit_is_kept(
 ) -> None:
     server = serve(streams=streams, latency=0.002)
     gateway = open_gateway(settings_for(sender, certificate.certificate, timeout_s=20))
-    gateway.open_lane("apns", 300)
+    gateway.open_pool("apns", 300)
     count = 600 if streams is None or streams >= 100 else 150
 
     answers = ask(gateway, *numbered(server, count))
@@ -175,10 +176,10 @@ def test_a_mock_transport_can_stand_in_for_the_network() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(429, headers={"Retry-After": "7"}, content=request.content)
 
-    gateway = HttpxSender(
+    gateway = HttpxGateway(
         ca_file=None, timeout_s=1, transport=lambda _context, _guard: httpx.MockTransport(answer)
     )
-    gateway.open_lane("apns", 5)
+    gateway.open_pool("apns", 5)
 
     [(_, answered)] = gateway.send("apns", [Request("https://push.example/x", HEADERS, BODY)])
 

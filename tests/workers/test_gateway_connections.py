@@ -13,7 +13,8 @@ import pytest
 from tests.workers.certificates import Certificate
 from tests.workers.gateways import BODY, HEADERS, a_request, ask, numbered, settings_for
 from tests.workers.h2_server import H2Server, wait_until
-from workers.gateway.contract import Gateway, open_gateway
+from workers.gateway.contract import Gateway
+from workers.gateway.opening import open_gateway
 from workers.provider import Failure, Request
 
 
@@ -49,7 +50,7 @@ def test_a_server_that_speaks_no_http2_is_served_too(
     sender: str, certificate: Certificate, old_server: str
 ) -> None:
     gateway = open_gateway(settings_for(sender, certificate.certificate, timeout_s=20))
-    gateway.open_lane("apns", 50)
+    gateway.open_pool("apns", 50)
     requests = [Request(f"{old_server}/{n}", HEADERS, b"%d" % n) for n in range(20)]
 
     answers = ask(gateway, *requests)
@@ -73,7 +74,7 @@ def test_no_proxy_is_taken_from_the_environment(
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     gateway = open_gateway(settings_for(sender, certificate.certificate))
-    gateway.open_lane("apns", 5)
+    gateway.open_pool("apns", 5)
 
     assert ask(gateway, a_request(server))[0].status == 200
     gateway.close()
@@ -81,7 +82,7 @@ def test_no_proxy_is_taken_from_the_environment(
 
 def test_an_untrusted_certificate_sends_nothing(sender: str, server: H2Server) -> None:
     gateway = open_gateway(settings_for(sender, None))
-    gateway.open_lane("apns", 5)
+    gateway.open_pool("apns", 5)
 
     answers = ask(gateway, *numbered(server, 3))
 
@@ -111,42 +112,42 @@ def test_who_cannot_be_reached_has_certainly_seen_nothing(gateway: Gateway, orig
     assert all(answer.detail and "secret" not in answer.detail for answer in answers)
 
 
-def test_a_guarded_lane_connects_to_no_private_address(gateway: Gateway, server: H2Server) -> None:
+def test_a_guarded_pool_connects_to_no_private_address(gateway: Gateway, server: H2Server) -> None:
     asked = []
-    gateway.open_lane("webpush", 5, guard=lambda host, port: bool(asked.append((host, port))))
+    gateway.open_pool("webpush", 5, guard=lambda host, port: bool(asked.append((host, port))))
 
-    answers = ask(gateway, *numbered(server, 3), lane="webpush")
+    answers = ask(gateway, *numbered(server, 3), pool="webpush")
 
     assert [answer.failure for answer in answers] == [Failure.FORBIDDEN] * 3
     assert set(asked) == {("localhost", server.port)}
     assert server.seen.connections == 0
 
 
-def test_a_guarded_lane_connects_where_the_guard_says_so(
+def test_a_guarded_pool_connects_where_the_guard_says_so(
     gateway: Gateway, server: H2Server
 ) -> None:
-    gateway.open_lane(
+    gateway.open_pool(
         "webpush", 5, guard=lambda host, port: (host, port) == ("localhost", server.port)
     )
 
-    assert ask(gateway, a_request(server), lane="webpush")[0].status == 200
+    assert ask(gateway, a_request(server), pool="webpush")[0].status == 200
 
 
-def test_a_guarded_lane_does_not_ride_on_another_lanes_connection(
+def test_a_guarded_pool_does_not_ride_on_another_pools_connection(
     gateway: Gateway, server: H2Server
 ) -> None:
-    gateway.open_lane("webpush", 5, guard=lambda _host, _port: False)
+    gateway.open_pool("webpush", 5, guard=lambda _host, _port: False)
     assert ask(gateway, a_request(server))[0].status == 200
 
-    [answer] = ask(gateway, a_request(server), lane="webpush")
+    [answer] = ask(gateway, a_request(server), pool="webpush")
 
     assert answer.failure is Failure.FORBIDDEN
 
 
-def test_a_guarded_lane_speaks_https_only(gateway: Gateway) -> None:
-    gateway.open_lane("webpush", 5, guard=lambda _host, _port: True)
+def test_a_guarded_pool_speaks_https_only(gateway: Gateway) -> None:
+    gateway.open_pool("webpush", 5, guard=lambda _host, _port: True)
 
-    [answer] = ask(gateway, Request("http://localhost:9/x", HEADERS, BODY), lane="webpush")
+    [answer] = ask(gateway, Request("http://localhost:9/x", HEADERS, BODY), pool="webpush")
 
     assert answer.failure is Failure.FORBIDDEN
 

@@ -7,7 +7,8 @@ import pytest
 from tests.workers.certificates import Certificate
 from tests.workers.gateways import Serve, a_request, ask, assert_seen_once, numbered, settings_for
 from tests.workers.h2_server import H2Server, wait_until
-from workers.gateway.contract import Gateway, open_gateway
+from workers.gateway.contract import Gateway
+from workers.gateway.opening import open_gateway
 from workers.provider import Failure
 
 TROUBLES = [
@@ -113,7 +114,7 @@ def test_a_slow_cold_origin_does_not_hold_up_the_others(
 ) -> None:
     slow, quick = serve(), serve()
     gateway = open_gateway(settings_for(sender, certificate.certificate, timeout_s=20))
-    gateway.open_lane("webpush", 20, guard=lambda _host, _port: True)
+    gateway.open_pool("webpush", 20, guard=lambda _host, _port: True)
     for request in numbered(slow, 15, "/slow/5"):
         gateway.submit("webpush", request)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from workers.gateway.contract import Gateway, open_gateway
+from workers.gateway.contract import Gateway
 from workers.gateway.network_guard import may_connect
+from workers.gateway.opening import open_gateway
 from workers.provider import Failure, Request
 
 NOT_PUBLIC = [
@@ -99,7 +100,7 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
             request_timeout_s=2,
         )
     )
-    opened.open_lane("webpush", 5, guard=lambda _host, _port: False)
+    opened.open_pool("webpush", 5, guard=lambda _host, _port: False)
     yield opened
     opened.close()
 

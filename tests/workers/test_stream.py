@@ -46,28 +46,28 @@ class Gateway:
         self.sent = []
         self.waiting = deque()
 
-    def room(self, _lane):
+    def room(self, _pool):
         return 900 - len(self.waiting)
 
-    def submit(self, _lane, request):
+    def submit(self, pool, request):
         self.sent.append(request)
-        self.waiting.append(request)
+        self.waiting.append((pool, request))
 
     def poll(self, _timeout):
-        found = [(request, Answer(200, body=request.body)) for request in self.waiting]
+        answers = [(request, Answer(200, body=request.body)) for _, request in self.waiting]
         self.waiting.clear()
-        return found
+        return answers
 
-    def in_flight(self, _lane=None):
+    def in_flight(self, _pool=None):
         return len(self.waiting)
 
-    def refresh(self, _lane):
+    def refresh(self, _pool):
         pass
 
     def abandon(self):
-        left = list(self.waiting)
+        lost = [request for _, request in self.waiting]
         self.waiting.clear()
-        return left
+        return lost
 
 
 class Provider:
@@ -193,7 +193,7 @@ def system(engine):
 def slowly(system):
     """Have one request of each provider in flight at a time, and each take two milliseconds."""
     waiting = system.gateway.waiting
-    system.gateway.room = lambda name: 1 - sum(each.tag[0].name == name for each in waiting)
+    system.gateway.room = lambda name: 1 - sum(pool == name for pool, _ in waiting)
     quick = system.gateway.poll
     system.gateway.poll = lambda timeout: (loop.time.sleep(0.002), quick(timeout))[1]
 
@@ -273,10 +273,10 @@ def test_unclear_refusals_beside_a_yes_are_each_devices_own(system):
 
 
 def test_what_was_accepted_before_a_fault_of_ours_is_on_record_and_given_back(system):
-    def submit(_lane, request):
+    def submit(pool, request):
         if request.body == b"d":
             raise RuntimeError("a fault of ours")
-        works(_lane, request)
+        works(pool, request)
 
     system.provider().window = 3
     alert = system.alert(["a", "b", "c", "d", "e"])

@@ -7,7 +7,7 @@ import pytest
 
 from tests.workers.certificates import Certificate, make_certificate
 from tests.workers.h2_server import H2Server
-from workers.gateway.http2.http2_gateway import WireSender
+from workers.gateway.http2.http2_gateway import Http2Gateway
 from workers.provider import Request
 
 
@@ -17,16 +17,16 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @pytest.fixture
-def gateway(certificate: Certificate) -> Iterator[WireSender]:
-    opened = WireSender(ca_file=Path(certificate.certificate), timeout_s=5)
-    opened.open_lane("apns", 100)
+def gateway(certificate: Certificate) -> Iterator[Http2Gateway]:
+    opened = Http2Gateway(ca_file=Path(certificate.certificate), timeout_s=5)
+    opened.open_pool("apns", 100)
     yield opened
     opened.close()
 
 
 @pytest.mark.parametrize("how", [{"window": 100}, {"remembers": True}, {"streams": None}])
 def test_servers_of_all_kinds_are_understood(
-    gateway: WireSender, certificate: Certificate, how: dict[str, int]
+    gateway: Http2Gateway, certificate: Certificate, how: dict[str, int]
 ) -> None:
     server = H2Server(certificate.certificate, certificate.key, **how)  # type: ignore[arg-type]
     asked = [
@@ -46,10 +46,10 @@ def test_servers_of_all_kinds_are_understood(
 
 
 def test_a_server_that_allows_a_hundred_gets_more_connections(
-    gateway: WireSender, certificate: Certificate
+    gateway: Http2Gateway, certificate: Certificate
 ) -> None:
     server = H2Server(certificate.certificate, certificate.key, streams=100, latency=0.1)
-    gateway.open_lane("fcm", 350)
+    gateway.open_pool("fcm", 350)
     asked = [Request(f"{server.origin}/answer/200", [], b"%d" % n) for n in range(1400)]
 
     assert all(answer.status == 200 for _, answer in gateway.send("fcm", asked))

@@ -189,7 +189,7 @@ def _stale(turn: Turn) -> bool:
 
 
 def _feed_lane(turn: Turn, lane: Lane) -> None:
-    room = min(turn.process.gateway.room(lane.name), lane.allowance())
+    room = min(turn.exchanges.room(lane.name), lane.allowance())
     if room > 0 and lane.budget <= 0:
         lane.budget += turn.process.rates.take(lane.name, room, time.monotonic())
     while room > 0 and lane.budget > 0 and not _stale(turn):
@@ -220,6 +220,5 @@ def _send(turn: Turn, lane: Lane, lease: Lease, request: Request) -> None:
         for position in request.positions:
             outcomes.follow(turn, lane, lease, position, later)
         return
-    request.tag = (lane, lease, lane.generation)
     lease.flying.update(request.positions)
-    turn.process.gateway.submit(lane.name, request)
+    turn.exchanges.submit(lane.name, request, (lane, lease, lane.generation, request))

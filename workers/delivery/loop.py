@@ -128,16 +128,16 @@ def _settle_rest(turn: Turn) -> None:
 
 def _hear(turn: Turn, *, wait: bool = True) -> None:
     """Wait for answers, but not past the next write, and read them."""
-    gateway = turn.process.gateway
+    exchanges = turn.exchanges
     until_write = turn.tried_at + turn.process.settings.flush_ms / 1000 - time.monotonic()
-    if gateway.in_flight() == 0:
+    if exchanges.in_flight() == 0:
         if wait and (turn.leases() or turn.stands_aside):
             time.sleep(max(min(until_write, IDLE_S), 0.0))
         return
-    answers = gateway.poll(max(until_write, 0.001) if wait else 0)
+    answers = exchanges.poll(max(until_write, 0.001) if wait else 0)
     at_ms = turn.clock.ms_since(turn.out.due_at)
-    for request, answer in answers:
-        outcomes.read(turn, request, answer, at_ms)
+    for sent, answer in answers:
+        outcomes.read(turn, sent, answer, at_ms)
 
 
 def _write_is_due(turn: Turn) -> bool:

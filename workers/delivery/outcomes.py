@@ -22,7 +22,7 @@ from service.store.session import DATABASE_AWAY, transaction
 from workers.delivery.channel import Lane
 from workers.delivery.leased_batch import Lease
 from workers.delivery.loading import quote
-from workers.delivery.turn import Turn
+from workers.delivery.turn import Sent, Turn
 from workers.provider import Answer, KnownServers, Position, Request
 
 log = structlog.get_logger()
@@ -33,11 +33,9 @@ PROJECT_PAUSE = timedelta(seconds=60)
 ORIGIN_PAUSE = timedelta(seconds=30)
 
 
-def read(turn: Turn, request: Request, answer: Answer, at_ms: int) -> None:
+def read(turn: Turn, sent: Sent, answer: Answer, at_ms: int) -> None:
     """Settle the positions that a request carried."""
-    lane: Lane
-    lease: Lease
-    lane, lease, generation = request.tag
+    lane, lease, generation, request = sent
     try:
         verdicts = lane.provider.read_answer(answer, request.positions)
     except Exception as error:  # noqa: BLE001 - whatever it was, the other answers are read
@@ -104,7 +102,7 @@ def follow(
 
 def _slow_down(turn: Turn, lane: Lane, verdict: TryLater, request: Request | None) -> None:
     if verdict.reconnect:
-        turn.process.gateway.refresh(lane.name)
+        turn.exchanges.refresh(lane.name)
     if verdict.scope is Scope.PROVIDER:
         lane.throttled += 1
         lane.throttle_s = max(lane.throttle_s, (verdict.after or PROJECT_PAUSE).total_seconds())
@@ -230,7 +228,7 @@ def _has_accepted(turn: Turn, lane: Lane) -> bool:
 
 def give_up_waiting(turn: Turn, why: str) -> None:
     """Take what is in flight as unknown: it may have arrived, and nobody waits any longer."""
-    turn.process.gateway.abandon()
+    turn.exchanges.abandon()
     for _, lease in turn.leases():
         for position in sorted(lease.flying):
             lease.settle(position, TryLater(why, unknown=True))

@@ -12,6 +12,11 @@ from workers.delivery.channel import Lane
 from workers.delivery.clock import Clock
 from workers.delivery.leased_batch import Lease
 from workers.delivery.outgoing import Outgoing
+from workers.gateway.exchanges import Exchanges
+from workers.provider import Request
+
+Sent = tuple[Lane, Lease, int, Request]
+"""What an answer's reader needs: the generation is the credential's that the request carried."""
 
 
 @dataclass(slots=True)
@@ -23,6 +28,7 @@ class Turn:
     """
 
     process: Process
+    exchanges: Exchanges[Sent]
     alert_id: int
     out: Outgoing
     clock: Clock

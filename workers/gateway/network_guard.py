@@ -1,4 +1,4 @@
-"""The check at connect time: where a connection of a guarded lane may go.
+"""The check at connect time: where a connection of a guarded pool may go.
 
 Web Push endpoints are strangers' input. Registration has judged the name; a name resolves to
 whatever its owner likes, so the address that was resolved is judged once more, and it is that

@@ -1,4 +1,4 @@
-"""One origin (scheme, host and port) of a lane: whether it is warm, and what waits for it.
+"""One origin (scheme, host and port) of a pool: whether it is warm, and what waits for it.
 
 A connection that has just been made does not yet know how many streams the server allows; APNs
 allows one until it has seen a valid token. So an origin without a warm connection gets ONE

@@ -8,7 +8,7 @@ from workers.provider import Request
 PATIENCE_S = 1.0
 """How long a crowd may wait for one of many origins before later comers are turned away."""
 MOST_ORIGINS = 1_000
-"""Origins that a lane remembers; idle ones are forgotten beyond these."""
+"""Origins that a pool remembers; idle ones are forgotten beyond these."""
 
 
 class Waiting(deque[tuple[Request, float]]):
@@ -33,9 +33,9 @@ class Waiting(deque[tuple[Request, float]]):
 
 
 def room(window: int, guard: Guard | None, *, handed: int, unanswered: int) -> int:
-    """Return how many more requests a lane takes; `handed` are with the client.
+    """Return how many more requests a pool takes; `handed` are with the client.
 
-    In a guarded lane, whose origins are strangers to each other, as many again may wait for the
+    In a guarded pool, whose origins are strangers to each other, as many again may wait for the
     slow ones, so that these do not hold up the rest.
     """
     spare = window if guard is not None else 0

@@ -15,7 +15,8 @@ from service import settings as knobs
 from service.domain.verdict import AlertRejected, SenderRejected, TryLater, Verdict
 from service.settings import Settings, SettingsError, explain
 from workers import provider as providers
-from workers.gateway.contract import Gateway, open_gateway
+from workers.gateway.contract import Gateway
+from workers.gateway.opening import open_gateway
 from workers.provider import Answer, Credential, CredentialRefused, Provider, Request
 from workers.provider_kit.answers import http_date
 
@@ -67,7 +68,7 @@ def _examine(gateway: Gateway, name: str) -> Finding:
         return Finding(name, False, f"{line}.")
     except CredentialRefused as refused:
         return _read(name, refused.verdict)
-    gateway.open_lane(name, 1, provider.guard)
+    gateway.open_pool(name, 1, provider.guard)
     answers: list[Answer] = []
     try:
         verdict = _ask(gateway, provider, answers)

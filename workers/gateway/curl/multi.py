@@ -1,7 +1,7 @@
-"""A pool of connections and the transfers on them: one libcurl multi handle.
+"""One libcurl multi handle: connections, and the transfers on them.
 
-Each lane has its own, so that what one lane may reach is never reached over another's connection,
-and so that a lane that wants new connections simply gets a new pool while the old one runs dry.
+Each pool has its own, so that what one pool may reach is never reached over another's connection.
+A pool that needs new connections gets a new handle; the old one finishes its transfers first.
 """
 
 import time
@@ -25,8 +25,8 @@ _NO_WAY = (Failure.NOT_SENT, Failure.FORBIDDEN)
 READ_AT_ONCE = 1_000
 
 
-class Pool:
-    """The connections of one lane since its last refresh."""
+class Multi:
+    """The connections of one pool since its last refresh."""
 
     def __init__(self, *, ca_path: str, timeout_s: float, guard: Guard | None) -> None:
         self.guard = guard

@@ -1,6 +1,6 @@
 """The way to a new connection, without ever waiting for it: resolve, connect, shake hands.
 
-Only the resolver blocks, so it has a thread. Each address is judged by the lane's guard when it is
+Only the resolver blocks, so it has a thread. Each address is judged by the pool's guard when it is
 connected to, and what was judged is what is connected to.
 """
 

@@ -2,7 +2,7 @@
 
 A general client does much for every request that a push never uses; here a request is two frames
 in a list, and all that a turn has collected goes to TLS at once. What is not HTTP/2 is left to the
-sender on libcurl, origin by origin.
+gateway on libcurl, origin by origin.
 """
 
 import time
@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from select import POLLIN, POLLOUT, poll
 
-from workers.gateway.curl.curl_gateway import CurlSender
+from workers.gateway.curl.curl_gateway import CurlGateway
+from workers.gateway.full_window import keep_full
 from workers.gateway.http2.connection import Connection
 from workers.gateway.http2.dialing import PROTOCOL, Dial, NotHttp2
 from workers.gateway.http2.frames import BrokenFrame
-from workers.gateway.http2.pool import Lane, Origin
+from workers.gateway.http2.pool import Http2Origin, Http2Pool
 from workers.gateway.network_guard import Guard
 from workers.gateway.origin import REFRESH_EVERY_S, forbidden, not_sent
-from workers.gateway.streaming import keep_full
 from workers.gateway.trust import TrustStore
 from workers.provider import Answer, Request
 
@@ -32,7 +32,7 @@ RESOLVERS = 4
 Taken = list[tuple[Request, Answer]]
 
 
-class WireSender:
+class Http2Gateway:
     """`workers.gateway.contract.Gateway` says what each method promises."""
 
     def __init__(self, *, ca_file: Path | None, timeout_s: float) -> None:
@@ -40,69 +40,71 @@ class WireSender:
         self._context = self._trust.context()
         self._context.set_alpn_protocols([PROTOCOL, "http/1.1"])
         self._timeout_s = timeout_s
-        self._lanes: dict[str, Lane] = {}
+        self._pools: dict[str, Http2Pool] = {}
         self._resolvers = ThreadPoolExecutor(RESOLVERS, "resolver")
-        self._other = CurlSender(ca_file=ca_file, timeout_s=timeout_s)
+        self._other = CurlGateway(ca_file=ca_file, timeout_s=timeout_s)
         self._taken: Taken = []
 
-    def open_lane(self, name: str, window: int, guard: Guard | None = None) -> None:
-        """Open a lane or change it."""
-        lane = self._lanes.get(name)
-        if lane is None:
-            lane = self._lanes[name] = Lane(name, window, guard)
-        elif lane.guard != guard:
-            lane.drain()
-        lane.window, lane.guard = window, guard
-        self._other.open_lane(name, window, guard)
+    def open_pool(self, name: str, window: int, guard: Guard | None = None) -> None:
+        """Open a pool or change it."""
+        pool = self._pools.get(name)
+        if pool is None:
+            pool = self._pools[name] = Http2Pool(name, window, guard)
+        elif pool.guard != guard:
+            pool.drain()
+        pool.window, pool.guard = window, guard
+        self._other.open_pool(name, window, guard)
 
-    def room(self, lane: str) -> int:
+    def room(self, pool: str) -> int:
         """Return how many more requests may be submitted now."""
-        return max(self._lanes[lane].room() - self._other.in_flight(lane), 0)
+        return max(self._pools[pool].room() - self._other.in_flight(pool), 0)
 
-    def in_flight(self, lane: str | None = None) -> int:
+    def in_flight(self, pool: str | None = None) -> int:
         """Return how many requests have not been answered."""
-        lanes = self._lanes.values() if lane is None else [self._lanes[lane]]
-        return sum(each.unanswered for each in lanes) + self._other.in_flight(lane)
+        pools = self._pools.values() if pool is None else [self._pools[pool]]
+        return sum(each.unanswered for each in pools) + self._other.in_flight(pool)
 
-    def submit(self, lane: str, request: Request) -> None:
+    def submit(self, pool: str, request: Request) -> None:
         """Write the request to a connection, or let it wait for one."""
-        own = self._lanes[lane]
-        own.unanswered += 1
+        entry = self._pools[pool]
+        entry.unanswered += 1
         url = request.url
-        origin = own.origins.get(url[: url.find("/", 8)]) or own.new_origin(url)
+        origin = entry.origins.get(url[: url.find("/", 8)]) or entry.new_origin(url)
         if origin is None:
-            self._answer(own, request, forbidden("not an origin this lane may connect to"))
+            self._answer(entry, request, forbidden("not an origin this pool may connect to"))
         elif origin.elsewhere:
-            own.unanswered -= 1
-            self._other.submit(lane, request)
-        elif origin.waiting or origin not in own.active or own.handed >= own.window:
-            self._wait(own, origin, request)
+            entry.unanswered -= 1
+            self._other.submit(pool, request)
+        elif origin.waiting or origin not in entry.active or entry.handed >= entry.window:
+            self._wait(entry, origin, request)
         elif (connection := origin.open()) is not None:
-            self._begin(own, connection, request, time.monotonic() + self._timeout_s)
+            self._begin(entry, connection, request, time.monotonic() + self._timeout_s)
         else:
-            self._wait(own, origin, request)
+            self._wait(entry, origin, request)
 
-    def _begin(self, lane: Lane, connection: Connection, request: Request, until: float) -> None:
+    def _begin(
+        self, pool: Http2Pool, connection: Connection, request: Request, until: float
+    ) -> None:
         url = request.url
         begin = url.find("/", 8)
         path = url[begin:].partition("#")[0] if begin > 0 else "/"
         try:
             connection.begin(request, path, until)
         except (ValueError, AttributeError, TypeError):
-            self._answer(lane, request, forbidden("not a request that can be sent"))
+            self._answer(pool, request, forbidden("not a request that can be sent"))
         else:
-            lane.handed += 1
+            pool.handed += 1
 
-    def _wait(self, lane: Lane, origin: Origin, request: Request) -> None:
+    def _wait(self, pool: Http2Pool, origin: Http2Origin, request: Request) -> None:
         deadline = time.monotonic() + 2 * self._timeout_s
-        if lane.guard is not None and origin.waiting.is_crowd(lane.window // 2, deadline):
-            self._answer(lane, request, not_sent("too many wait for this origin already"))
+        if pool.guard is not None and origin.waiting.is_crowd(pool.window // 2, deadline):
+            self._answer(pool, request, not_sent("too many wait for this origin already"))
             return
         origin.waiting.append((request, deadline))
-        lane.active.add(origin)
+        pool.active.add(origin)
 
-    def _answer(self, lane: Lane, request: Request, answer: Answer) -> None:
-        lane.unanswered -= 1
+    def _answer(self, pool: Http2Pool, request: Request, answer: Answer) -> None:
+        pool.unanswered -= 1
         self._taken.append((request, answer))
 
     # ------------------------------------------------------------------ turns
@@ -111,9 +113,9 @@ class WireSender:
         """Send and receive until there is an answer; at once when nothing is in flight."""
         until = time.monotonic() + timeout
         while True:
-            for lane in self._lanes.values():
-                if lane.active:
-                    self._turn(lane)
+            for pool in self._pools.values():
+                if pool.active:
+                    self._turn(pool)
             if self._other.in_flight():
                 self._taken += self._other.poll(0)
             left = until - time.monotonic()
@@ -122,23 +124,23 @@ class WireSender:
                 return taken
             self._nap(left)
 
-    def _turn(self, lane: Lane) -> None:
+    def _turn(self, pool: Http2Pool) -> None:
         """Read what has come, give new connections their requests, write what is to be written."""
         now = time.monotonic()
-        for origin in list(lane.active):
+        for origin in list(pool.active):
             before = len(self._taken)
             for connection in list(origin.connections):
                 self._exchange(origin, connection, now)
             answered = len(self._taken) - before
-            lane.handed -= answered
-            lane.unanswered -= answered
-            self._supply(lane, origin, now)
+            pool.handed -= answered
+            pool.unanswered -= answered
+            self._supply(pool, origin, now)
             for connection in origin.connections:
                 connection.out.flush()
             if origin.idle():
-                lane.active.discard(origin)
+                pool.active.discard(origin)
 
-    def _exchange(self, origin: Origin, connection: Connection, now: float) -> None:
+    def _exchange(self, origin: Http2Origin, connection: Connection, now: float) -> None:
         try:
             connection.receive(self._taken)
             connection.expire(now, self._taken)
@@ -155,21 +157,21 @@ class WireSender:
         if connection.closed:
             origin.connections.remove(connection)
 
-    def _supply(self, lane: Lane, origin: Origin, now: float) -> None:
+    def _supply(self, pool: Http2Pool, origin: Http2Origin, now: float) -> None:
         """Let what waits go, over a new connection if it must be."""
         for late in origin.waiting.late(now):
-            self._answer(lane, late, not_sent("waited too long for a connection"))
+            self._answer(pool, late, not_sent("waited too long for a connection"))
         if origin.dial is not None:
-            self._step(lane, origin, origin.dial)
-        while origin.waiting and lane.handed < lane.window:
+            self._step(pool, origin, origin.dial)
+        while origin.waiting and pool.handed < pool.window:
             connection = origin.open()
             if connection is None:
-                self._connect(lane, origin)
+                self._connect(pool, origin)
                 return
             request, _ = origin.waiting.popleft()
-            self._begin(lane, connection, request, now + self._timeout_s)
+            self._begin(pool, connection, request, now + self._timeout_s)
 
-    def _connect(self, lane: Lane, origin: Origin) -> None:
+    def _connect(self, pool: Http2Pool, origin: Http2Origin) -> None:
         """Begin a new connection if those there are will not do."""
         usable = [each for each in origin.connections if not each.draining]
         full = all(each.full(FULL) for each in usable)
@@ -178,25 +180,25 @@ class WireSender:
                 origin.host,
                 origin.port,
                 context=self._context,
-                guard=lane.guard,
+                guard=pool.guard,
                 resolvers=self._resolvers,
             )
 
-    def _step(self, lane: Lane, origin: Origin, dial: Dial) -> None:
+    def _step(self, pool: Http2Pool, origin: Http2Origin, dial: Dial) -> None:
         """Go on with a new connection; without any, what waits for it has its answer."""
         try:
             found = dial.step()
         except NotHttp2:
             origin.dial, origin.elsewhere = None, True
             for request in origin.waiting.give_up():
-                lane.unanswered -= 1
-                self._other.submit(lane.name, request)
+                pool.unanswered -= 1
+                self._other.submit(pool.name, request)
             return
         if isinstance(found, Answer):
             origin.dial = None
             if not origin.connections:
                 for request in origin.waiting.give_up():
-                    self._answer(lane, request, found)
+                    self._answer(pool, request, found)
         elif found is not None:
             origin.dial = None
             connection = Connection(found, origin.authority)
@@ -209,8 +211,8 @@ class WireSender:
         wait = poll()
         if self._other.in_flight():
             nap = min(nap, SHORTEST_NAP_S)
-        for lane in self._lanes.values():
-            for origin in lane.active:
+        for pool in self._pools.values():
+            for origin in pool.active:
                 if origin.dial is not None:
                     nap = min(nap, SHORTEST_NAP_S)
                 for connection in origin.connections:
@@ -222,40 +224,40 @@ class WireSender:
 
     # ----------------------------------------------------------------- endings
 
-    def refresh(self, lane: str) -> None:
-        """Give the lane new connections; not twice within seconds."""
-        own = self._lanes[lane]
-        if time.monotonic() - own.refreshed_at >= REFRESH_EVERY_S:
-            own.refreshed_at = time.monotonic()
-            own.drain()
-            self._other.refresh(lane)
+    def refresh(self, pool: str) -> None:
+        """Give the pool new connections; not twice within seconds."""
+        entry = self._pools[pool]
+        if time.monotonic() - entry.refreshed_at >= REFRESH_EVERY_S:
+            entry.refreshed_at = time.monotonic()
+            entry.drain()
+            self._other.refresh(pool)
 
-    def send(self, lane: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
+    def send(self, pool: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
         """Send them all with the window kept full."""
-        return keep_full(self, lane, requests)
+        return keep_full(self, pool, requests)
 
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered; the connections stay for later ones."""
         lost = [request for request, _ in self._taken] + self._other.abandon()
         self._taken = []
-        for lane in self._lanes.values():
-            for origin in lane.active:
+        for pool in self._pools.values():
+            for origin in pool.active:
                 lost += origin.waiting.give_up()
                 for connection in origin.connections:
                     lost += connection.drop()
-            lane.unanswered = lane.handed = 0
+            pool.unanswered = pool.handed = 0
         return lost
 
     def close(self) -> None:
         """Close every connection."""
         self.abandon()
-        for lane in self._lanes.values():
-            for origin in lane.origins.values():
+        for pool in self._pools.values():
+            for origin in pool.origins.values():
                 for connection in origin.connections:
                     connection.out.flush()
                     connection.close()
                 if origin.dial is not None:
                     origin.dial.close()
-        self._lanes.clear()
+        self._pools.clear()
         self._resolvers.shutdown(wait=False, cancel_futures=True)
         self._other.close()

@@ -1,4 +1,4 @@
-"""The lanes of the wire sender: what waits for a connection, and the connections there are."""
+"""The pools of the HTTP/2 gateway: what waits for a connection, and the connections there are."""
 
 from dataclasses import dataclass, field
 
@@ -10,8 +10,8 @@ from workers.gateway.waiting import MOST_ORIGINS, Waiting, room
 
 
 @dataclass(slots=True, eq=False)
-class Origin:
-    """One origin of a lane: its connections, and what waits for one (with deadlines)."""
+class Http2Origin:
+    """One origin of a pool: its connections, and what waits for one (with deadlines)."""
 
     host: str
     port: int
@@ -39,7 +39,7 @@ class Origin:
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
+class Http2Pool:
     """One provider's requests. `handed` are on a connection, the others wait for one."""
 
     name: str
@@ -48,14 +48,14 @@ class Lane:
     unanswered: int = 0
     handed: int = 0
     refreshed_at: float = 0.0
-    origins: dict[str, Origin] = field(default_factory=dict)
-    active: set[Origin] = field(default_factory=set)
+    origins: dict[str, Http2Origin] = field(default_factory=dict)
+    active: set[Http2Origin] = field(default_factory=set)
 
     def room(self) -> int:
         """Return how many more may be submitted."""
         return room(self.window, self.guard, handed=self.handed, unanswered=self.unanswered)
 
-    def new_origin(self, url: str) -> Origin | None:
+    def new_origin(self, url: str) -> Http2Origin | None:
         """Return an origin for the URL; None when it has none that we would connect to."""
         name = origin_of(url)
         found = read_origin(name)
@@ -63,7 +63,7 @@ class Lane:
             return None
         if len(self.origins) >= MOST_ORIGINS:
             self._forget_idle()
-        made = Origin(found.host, found.port, name.partition("://")[2])
+        made = Http2Origin(found.host, found.port, name.partition("://")[2])
         made.elsewhere = found.scheme != "https"
         self.origins[name] = made
         return made

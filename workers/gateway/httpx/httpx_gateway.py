@@ -1,6 +1,6 @@
 """The gateway on httpx: portable and easy to trace, some thirty times dearer than libcurl.
 
-A few threads a lane send, each one request at a time on a connection of its own: httpx breaks off
+A few threads a pool send, each one request at a time on a connection of its entry: httpx breaks off
 all requests of a connection when one of them takes too long. Their answers meet in a queue which
 only `poll` reads. `httpx.MockTransport` can stand in for the network.
 """
@@ -16,23 +16,23 @@ from queue import Empty, LifoQueue, SimpleQueue
 
 import httpx
 
+from workers.gateway.full_window import keep_full
 from workers.gateway.httpx.exchange import ask
 from workers.gateway.httpx.transport import GuardedTransport
 from workers.gateway.network_guard import Guard
 from workers.gateway.origin import REFRESH_EVERY_S, forbidden, origin_of, read_origin
-from workers.gateway.streaming import keep_full
 from workers.gateway.trust import TrustStore
 from workers.provider import Answer, Request
 
 THREADS = 20
-"""A lane's requests at once: more of them only make httpx slower."""
+"""A pool's requests at once: more of them only make httpx slower."""
 
 MakeTransport = Callable[[ssl.SSLContext, Guard | None], httpx.BaseTransport]
 Taken = list[tuple[Request, Answer]]
 
 
 class Line:
-    """The connections and threads of a lane since its last refresh."""
+    """The connections and threads of a pool since its last refresh."""
 
     def __init__(self, threads: int, make_transport: Callable[[], httpx.BaseTransport]) -> None:
         self.opened_at = time.monotonic()
@@ -70,7 +70,7 @@ class Line:
     def close(self) -> None:
         """Break the connections off; threads that wait for an answer see that and end.
 
-        Each closes its own socket: a number closed under the hands of the thread that reads from
+        Each closes its entry socket: a number closed under the hands of the thread that reads from
         it is soon another file's, and that thread would read a piece of it.
         """
         self._closed = True
@@ -90,7 +90,7 @@ Answered = SimpleQueue[tuple[Line, Request, Answer]]
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
+class HttpxPool:
     """One provider's requests; the last line is the one that takes new ones."""
 
     window: int
@@ -102,7 +102,7 @@ class Lane:
         return sum(len(line.out) for line in self.lines)
 
 
-class HttpxSender:
+class HttpxGateway:
     """`workers.gateway.contract.Gateway` says what each method promises."""
 
     def __init__(
@@ -112,14 +112,14 @@ class HttpxSender:
         self._context = self._trust.context()
         self._timeout_s = timeout_s
         self._make_transport = transport or GuardedTransport
-        self._lanes: dict[str, Lane] = {}
+        self._pools: dict[str, HttpxPool] = {}
         self._answered: Answered = SimpleQueue()
 
-    def open_lane(self, name: str, window: int, guard: Guard | None = None) -> None:
-        """Open a lane or change it."""
-        known = self._lanes.get(name)
+    def open_pool(self, name: str, window: int, guard: Guard | None = None) -> None:
+        """Open a pool or change it."""
+        known = self._pools.get(name)
         if known is None:
-            self._lanes[name] = Lane(window, guard, [self._new_line(window, guard)])
+            self._pools[name] = HttpxPool(window, guard, [self._new_line(window, guard)])
         elif known.guard != guard or known.window != window:
             known.window, known.guard = window, guard
             known.lines.append(self._new_line(window, guard))
@@ -127,23 +127,23 @@ class HttpxSender:
     def _new_line(self, window: int, guard: Guard | None) -> Line:
         return Line(min(window, THREADS), lambda: self._make_transport(self._context, guard))
 
-    def room(self, lane: str) -> int:
+    def room(self, pool: str) -> int:
         """Return how many more requests may be submitted now."""
-        own = self._lanes[lane]
-        return max(min(own.window, THREADS) - own.unanswered(), 0)
+        entry = self._pools[pool]
+        return max(min(entry.window, THREADS) - entry.unanswered(), 0)
 
-    def in_flight(self, lane: str | None = None) -> int:
+    def in_flight(self, pool: str | None = None) -> int:
         """Return how many requests have not been answered."""
-        if lane is not None:
-            return self._lanes[lane].unanswered()
-        return sum(each.unanswered() for each in self._lanes.values())
+        if pool is not None:
+            return self._pools[pool].unanswered()
+        return sum(each.unanswered() for each in self._pools.values())
 
-    def submit(self, lane: str, request: Request) -> None:
-        """Give the request to a thread of its lane."""
-        line = self._lanes[lane].lines[-1]
+    def submit(self, pool: str, request: Request) -> None:
+        """Give the request to a thread of its pool."""
+        line = self._pools[pool].lines[-1]
         if read_origin(origin_of(request.url)) is None:
             line.out[id(request)] = request
-            detail = "not an origin this lane may connect to"
+            detail = "not an origin this pool may connect to"
             self._answered.put((line, request, forbidden(detail)))
         else:
             line.submit(request, self._timeout_s, self._answered)
@@ -172,39 +172,39 @@ class HttpxSender:
         return True
 
     def _close_dry_lines(self) -> None:
-        for lane in self._lanes.values():
-            for line in lane.lines[:-1]:
+        for pool in self._pools.values():
+            for line in pool.lines[:-1]:
                 if not line.out:
                     line.close()
-                    lane.lines.remove(line)
+                    pool.lines.remove(line)
 
-    def refresh(self, lane: str) -> None:
-        """Give the lane new connections; not twice within seconds."""
-        own = self._lanes[lane]
-        if time.monotonic() - own.lines[-1].opened_at >= REFRESH_EVERY_S:
-            own.lines.append(self._new_line(own.window, own.guard))
+    def refresh(self, pool: str) -> None:
+        """Give the pool new connections; not twice within seconds."""
+        entry = self._pools[pool]
+        if time.monotonic() - entry.lines[-1].opened_at >= REFRESH_EVERY_S:
+            entry.lines.append(self._new_line(entry.window, entry.guard))
 
-    def send(self, lane: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
+    def send(self, pool: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
         """Send them all with the window kept full."""
-        return keep_full(self, lane, requests)
+        return keep_full(self, pool, requests)
 
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered, and the connections they are on."""
         lost: list[Request] = []
-        for lane in self._lanes.values():
-            if not lane.unanswered():
+        for pool in self._pools.values():
+            if not pool.unanswered():
                 continue
-            for line in lane.lines:
+            for line in pool.lines:
                 lost += line.out.values()
                 line.out.clear()
                 line.close()
-            lane.lines = [self._new_line(lane.window, lane.guard)]
+            pool.lines = [self._new_line(pool.window, pool.guard)]
         return lost
 
     def close(self) -> None:
         """Close every connection."""
         self.abandon()
-        for lane in self._lanes.values():
-            for line in lane.lines:
+        for pool in self._pools.values():
+            for line in pool.lines:
                 line.close()
-        self._lanes.clear()
+        self._pools.clear()

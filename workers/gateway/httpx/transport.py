@@ -99,7 +99,7 @@ class GuardedTransport(httpx.HTTPTransport):
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; in a guarded lane https only."""
+        """Send the request; in a guarded pool https only."""
         if self._guard is not None and request.url.scheme != "https":
             raise httpx.UnsupportedProtocol("https only", request=request)
         if self._backend.any_dead():

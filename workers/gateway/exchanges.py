@@ -1,0 +1,49 @@
+"""The requests of one caller, each with the context that its answer will need."""
+
+from typing import Generic, TypeVar
+
+from workers.gateway.contract import Gateway
+from workers.provider import Answer, Request
+
+C = TypeVar("C")
+
+
+class Exchanges(Generic[C]):
+    """A view of the gateway for one caller at a time: contexts go in, and come back with answers.
+
+    The gateway gives back the very request that it was given, so the context is found by the
+    request's identity: a request is in flight once.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._contexts: dict[int, C] = {}
+
+    def room(self, pool: str) -> int:
+        """Return how many more requests may be submitted now."""
+        return self._gateway.room(pool)
+
+    def submit(self, pool: str, request: Request, context: C) -> None:
+        """Take a request to send as soon as may be; its context comes from `poll`."""
+        self._contexts[id(request)] = context
+        self._gateway.submit(pool, request)
+
+    def poll(self, timeout: float) -> list[tuple[C, Answer]]:
+        """Send and receive; return as soon as there are answers, at the latest after `timeout`."""
+        context = self._contexts.pop
+        return [(context(id(request)), answer) for request, answer in self._gateway.poll(timeout)]
+
+    def in_flight(self) -> int:
+        """Return how many requests have not been answered."""
+        return len(self._contexts)
+
+    def refresh(self, pool: str) -> None:
+        """Send the pool's later requests on new connections; those in flight stay on theirs."""
+        self._gateway.refresh(pool)
+
+    def abandon(self) -> list[C]:
+        """Stop waiting: return what was in flight, each with an outcome that nobody knows."""
+        lost = list(self._contexts.values())
+        self._contexts.clear()
+        self._gateway.abandon()
+        return lost
