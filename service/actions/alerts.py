@@ -19,7 +19,7 @@ from service.domain.alert import (
     collapse_key,
 )
 from service.domain.audience import Audience
-from service.domain.errors import Conflict, Invalid, NotFound
+from service.domain.errors import Conflict, Invalid, require
 from service.domain.people import Caller
 from service.domain.story import Story, why_not_pushable
 from service.store.alerts import alerts
@@ -304,23 +304,15 @@ def _know(work: UnitOfWork, draft: Draft) -> None:
 
 
 def _story(work: UnitOfWork, story_id: int, *, lock: bool = False) -> Story:
-    story = (stories.lock if lock else stories.get)(work.session, story_id)
-    if story is None:
-        raise NotFound("There is no such story.")
-    return story
+    return require((stories.lock if lock else stories.get)(work.session, story_id), "story")
 
 
 def _alert_of(work: UnitOfWork, alert_id: int) -> Alert:
-    alert = alerts.get(work.session, alert_id)
-    if alert is None:
-        raise NotFound("There is no such alert.")
-    return alert
+    return require(alerts.get(work.session, alert_id), "alert")
 
 
 def _locked(work: UnitOfWork, alert_id: int) -> Alert:
-    for alert in alerts.lock(work.session, [alert_id]):
-        return alert
-    raise NotFound("There is no such alert.")
+    return require(next(iter(alerts.lock(work.session, [alert_id])), None), "alert")
 
 
 def _locked_with_story(work: UnitOfWork, alert_id: int) -> Alert:

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from service import provider_door
 from service.domain.device import MAX_APP_VERSION, Device, Registration
-from service.domain.errors import Conflict, Invalid, NotFound
+from service.domain.errors import Conflict, Invalid, NotFound, require
 from service.domain.language import parse_language, parse_locale
 from service.domain.people import QuietHours, Reader, hash_token
 from service.domain.subscription import Subscription, Urgency
@@ -56,9 +56,7 @@ def register_reader(
 def change(work: UnitOfWork, reader: Reader, wishes: Wishes) -> Reader:
     """Change what is in `wishes` and nothing else; returns the reader as it is now."""
     checked = _checked(work, wishes)
-    current = readers.lock(work.session, reader.id)
-    if current is None:
-        raise _erased()
+    current = require(readers.lock(work.session, reader.id), "reader")
     changed = replace(current, **checked)
     readers.change(work.session, changed)
     return changed
@@ -71,9 +69,7 @@ def erase(work: UnitOfWork, reader: Reader) -> None:
 
 def export(work: UnitOfWork, reader: Reader) -> Export:
     """Return all that is kept of the reader."""
-    held = readers.export(work.session, reader)
-    if held is None:
-        raise _erased()
+    held = require(readers.export(work.session, reader), "reader")
     return Export(
         reader=held,
         devices=devices.export(work.session, reader.id),
@@ -115,8 +111,7 @@ def follow(
     wanted = Subscription(topic=path, least_urgency=least_urgency, muted_until=muted_until)
     if subscriptions.change(work.session, reader.id, topic_id, wanted):
         return wanted, False
-    if readers.lock(work.session, reader.id) is None:
-        raise _erased()
+    require(readers.lock(work.session, reader.id), "reader")
     if subscriptions.count(work.session, reader.id) >= MAX_SUBSCRIPTIONS:
         raise Conflict(f"You follow {MAX_SUBSCRIPTIONS:,} topics, and that is the most we keep.")
     return wanted, subscriptions.add(work.session, reader.id, topic_id, wanted)
@@ -191,7 +186,3 @@ def _spelt(path: str) -> str:
 
 def _no_topic(path: str) -> NotFound:
     return NotFound(f"There is no topic {path[:80]!r}.")
-
-
-def _erased() -> NotFound:
-    return NotFound("There is no such reader any more.")

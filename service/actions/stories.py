@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from service.actions import alerts as alert_actions
 from service.actions import story_text
-from service.domain.errors import Conflict, Invalid, NotFound
+from service.domain.errors import Conflict, Invalid, require
 from service.domain.people import Caller
 from service.domain.story import (
     Outcome,
@@ -80,7 +80,7 @@ def save_story(
             raise Conflict("The story could not be saved: try again.")
         topics.ensure(work.session, text.topics)
     else:
-        current = _locked(work, story_id)
+        current = _lock(work, story_id)
         if version is not None and version != current.version:
             raise Conflict(
                 f"Somebody saved version {current.version} since you opened version {version}."
@@ -102,7 +102,7 @@ def save_draft(work: UnitOfWork, story_id: int | None, text: StoryText, caller: 
 
 def publish(work: UnitOfWork, story_id: int, caller: Caller) -> Story:
     """Make a story public as it stands; under embargo, when that lifts."""
-    current = _locked(work, story_id)
+    current = _lock(work, story_id)
     if current.state.public:
         return current
     return save_story(work, story_id, current.text, StoryState.PUBLISHED, caller)
@@ -112,7 +112,7 @@ def correct(
     work: UnitOfWork, story_id: int, text: StoryText, caller: Caller, version: int | None = None
 ) -> Story:
     """Publish a revision that says it corrects; an alert follows only if the editor asks."""
-    if not _locked(work, story_id).state.public:
+    if not _lock(work, story_id).state.public:
         raise Conflict("Only a published story can be corrected.")
     return save_story(work, story_id, text, StoryState.CORRECTED, caller, version)
 
@@ -122,7 +122,7 @@ def retract(work: UnitOfWork, story_id: int, caller: Caller, reason: str = "") -
 
     Asked again it changes nothing. The version stays, so that its sender can still correct it.
     """
-    current = _locked(work, story_id)
+    current = _lock(work, story_id)
     if current.state is not StoryState.RETRACTED:
         current = replace(current, state=StoryState.RETRACTED, updated_at=work.now)
         stories.set_state(work.session, current)
@@ -195,11 +195,8 @@ def _check_source(source_uri: str | None) -> str | None:
     return source_uri.strip()
 
 
-def _locked(work: UnitOfWork, story_id: int) -> Story:
-    story = stories.lock(work.session, story_id)
-    if story is None:
-        raise NotFound("There is no such story.")
-    return story
+def _lock(work: UnitOfWork, story_id: int) -> Story:
+    return require(stories.lock(work.session, story_id), "story")
 
 
 def _note_if_public(work: UnitOfWork, story: Story, caller: Caller) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from service import outbox
 from service.domain.alert import TEST_TTL, Alert, AlertState, Draft, Kind, check, collapse_key
 from service.domain.device import Device
-from service.domain.errors import Conflict, NotFound
+from service.domain.errors import Conflict, require
 from service.domain.people import Caller, Staff
 from service.domain.story import Story
 from service.store.alerts import alerts
@@ -22,8 +22,7 @@ from service.unit_of_work import UnitOfWork
 
 def tie(work: UnitOfWork, staff: Staff, reader_id: int, caller: Caller) -> None:
     """Send the tests of this member of staff to the devices of that reader from now on."""
-    if readers.lock(work.session, reader_id) is None:
-        raise NotFound("There is no such reader any more.")
+    require(readers.lock(work.session, reader_id), "reader")
     accounts.tie(work.session, staff.id, reader_id)
     audit.write(work.session, caller.name, "tie devices", caller.name, by=caller.label)
 
@@ -56,9 +55,7 @@ def send_test(
     alerts know nothing of it. Whatever else the draft asks for is not asked for here.
     """
     draft = check(draft, work.now)
-    story = stories.get(work.session, story_id)
-    if story is None:
-        raise NotFound("There is no such story.")
+    story = require(stories.get(work.session, story_id), "story")
     if not devices_of(work, staff, providers):
         raise Conflict("None of your devices is known yet.")
     alert = _test(work, story, draft, staff.reader_id, caller)

@@ -6,8 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from service.actions import providers as provider_actions
-from service.domain.people import Caller, Scope
-from service.http.auth import require
+from service.http.auth import AdminCaller
 from service.http.dependencies import (
     Closed,
     Cursor,
@@ -22,7 +21,6 @@ from service.http.dependencies import (
 from service.store.staff import audit
 
 router = APIRouter(prefix="/api/admin", tags=["admin"])
-Admin = Annotated[Caller, require(Scope.ADMIN)]
 
 
 class _Shown(BaseModel):
@@ -97,13 +95,13 @@ class EntryOut(_Shown):
 
 
 @router.get("/queues")
-def queues(work: WorkDep, client: RedisDep, settings: SettingsDep, _: Admin) -> OverviewOut:
+def queues(work: WorkDep, client: RedisDep, settings: SettingsDep, _: AdminCaller) -> OverviewOut:
     """Count the messages that wait, the deliveries that wait, and the workers."""
     return OverviewOut.model_validate(provider_actions.overview(work, client, settings))
 
 
 @router.get("/providers")
-def providers(work: WorkDep, settings: SettingsDep, _: Admin) -> Listing[ProviderOut]:
+def providers(work: WorkDep, settings: SettingsDep, _: AdminCaller) -> Listing[ProviderOut]:
     """List the providers in use."""
     found = provider_actions.providers(work, settings)
     return Listing(items=[ProviderOut.model_validate(one) for one in found], next=None)
@@ -111,7 +109,7 @@ def providers(work: WorkDep, settings: SettingsDep, _: Admin) -> Listing[Provide
 
 @router.put("/providers/{name}/hold")
 def hold(
-    name: str, sent: HoldIn, work: WorkDep, settings: SettingsDep, caller: Admin
+    name: str, sent: HoldIn, work: WorkDep, settings: SettingsDep, caller: AdminCaller
 ) -> ProviderOut:
     """Stop using a provider: its deliveries wait until it is released, or run out."""
     provider_actions.hold(work, settings, name, sent.reason, caller)
@@ -119,7 +117,7 @@ def hold(
 
 
 @router.delete("/providers/{name}/hold")
-def release(name: str, work: WorkDep, settings: SettingsDep, caller: Admin) -> ProviderOut:
+def release(name: str, work: WorkDep, settings: SettingsDep, caller: AdminCaller) -> ProviderOut:
     """Use a provider again: what waited goes on at once."""
     provider_actions.release(work, settings, name, caller)
     return _provider(work, settings, name)
@@ -127,7 +125,7 @@ def release(name: str, work: WorkDep, settings: SettingsDep, caller: Admin) -> P
 
 @router.get("/audit")
 def audit_trail(
-    work: WorkDep, _: Admin, cursor: Cursor = None, limit: Limit = 50, what: str | None = None
+    work: WorkDep, _: AdminCaller, cursor: Cursor = None, limit: Limit = 50, what: str | None = None
 ) -> Listing[EntryOut]:
     """List who did what to what, the newest first; `what` is for instance `story:42`."""
     found = audit.page(work.session, cursor, limit, what=what)

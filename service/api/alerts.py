@@ -23,9 +23,9 @@ from service.api.alert_shapes import (
     shown,
 )
 from service.domain.alert import Report
-from service.domain.errors import NotFound
-from service.domain.people import Caller, Scope
-from service.http.auth import require
+from service.domain.errors import NotFound, require
+from service.domain.people import Caller
+from service.http.auth import AlertWriter
 from service.http.dependencies import Cursor, Id, Limit, Listing, SettingsDep, WorkDep, page
 from service.store import idempotency
 from service.store.alerts import alerts
@@ -34,7 +34,6 @@ from service.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api", tags=["alerts"])
 
-Editor = Annotated[Caller, require(Scope.ALERTS_WRITE)]
 Key = Annotated[
     str | None,
     Header(
@@ -47,7 +46,11 @@ Key = Annotated[
 
 @router.post("/stories/{story_id}/alerts/estimate")
 def estimate(
-    work: WorkDep, settings: SettingsDep, _: Editor, story_id: Id, body: AlertBody | None = None
+    work: WorkDep,
+    settings: SettingsDep,
+    _: AlertWriter,
+    story_id: Id,
+    body: AlertBody | None = None,
 ) -> EstimateShown:
     """Say how many devices this alert would reach, exactly up to 200,000."""
     draft = (body or AlertBody()).read()
@@ -61,7 +64,7 @@ def estimate(
 def send(
     work: WorkDep,
     settings: SettingsDep,
-    caller: Editor,
+    caller: AlertWriter,
     story_id: Id,
     body: AlertBody | None = None,
     key: Key = None,
@@ -78,7 +81,7 @@ def send(
 
 @router.get("/alerts")
 def listed(
-    work: WorkDep, settings: SettingsDep, _: Editor, cursor: Cursor = None, limit: Limit = 50
+    work: WorkDep, settings: SettingsDep, _: AlertWriter, cursor: Cursor = None, limit: Limit = 50
 ) -> Listing[AlertShown]:
     """List all alerts, the newest first; editors' tests and the canaries are left out."""
     found = alerts.page(work.session, cursor, limit)
@@ -86,13 +89,13 @@ def listed(
 
 
 @router.get("/alerts/{alert_id}")
-def show(work: WorkDep, settings: SettingsDep, _: Editor, alert_id: Id) -> AlertShown:
+def show(work: WorkDep, settings: SettingsDep, _: AlertWriter, alert_id: Id) -> AlertShown:
     """Report on one alert: planned is at every moment the sum of the other seven."""
     return shown(_report(work, alert_id), settings.public_url)
 
 
 @router.get("/alerts/{alert_id}/events", response_class=StreamingResponse)
-async def watch(request: Request, settings: SettingsDep, _: Editor, alert_id: Id) -> Response:
+async def watch(request: Request, settings: SettingsDep, _: AlertWriter, alert_id: Id) -> Response:
     """Stream `event: totals` with the report, at every change and at least every second."""
     kept: events.Readings | None = getattr(request.app.state, "readings", None)
     if kept is None:
@@ -108,11 +111,9 @@ async def watch(request: Request, settings: SettingsDep, _: Editor, alert_id: Id
 
 
 @router.get("/alerts/{alert_id}/devices/{device_id}", response_model_exclude_none=True)
-def device(work: WorkDep, _: Editor, alert_id: Id, device_id: Id) -> FateShown:
+def device(work: WorkDep, _: AlertWriter, alert_id: Id, device_id: Id) -> FateShown:
     """Say what happened to one device."""
-    alert = alerts.get(work.session, alert_id)
-    if alert is None:
-        raise NotFound("There is no such alert.")
+    alert = require(alerts.get(work.session, alert_id), "alert")
     fate = reports.fate_of(work.session, alert, device_id)
     if fate is None:
         raise NotFound("This device is not in the alert's audience.")
@@ -126,14 +127,14 @@ def device(work: WorkDep, _: Editor, alert_id: Id, device_id: Id) -> FateShown:
 
 
 @router.post("/alerts/{alert_id}/stop")
-def stop(work: WorkDep, settings: SettingsDep, caller: Editor, alert_id: Id) -> AlertShown:
+def stop(work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: Id) -> AlertShown:
     """Stop an alert at once; what has not left yet is cancelled by name within a second or so."""
     alert_actions.stop(work, alert_id, caller)
     return shown(_report(work, alert_id), settings.public_url)
 
 
 @router.post("/alerts/{alert_id}/replay")
-def replay(work: WorkDep, settings: SettingsDep, caller: Editor, alert_id: Id) -> Replayed:
+def replay(work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: Id) -> Replayed:
     """Push what was buried again, under the same delivery ids."""
     devices = alert_actions.replay(work, alert_id, caller)
     alert = _report(work, alert_id).alert
@@ -144,7 +145,7 @@ def replay(work: WorkDep, settings: SettingsDep, caller: Editor, alert_id: Id) -
 def withdraw(
     work: WorkDep,
     settings: SettingsDep,
-    caller: Editor,
+    caller: AlertWriter,
     alert_id: Id,
     body: WordsBody,
     key: Key = None,
@@ -159,10 +160,7 @@ def withdraw(
 
 
 def _report(work: UnitOfWork, alert_id: int) -> Report:
-    report = alerts.report(work.session, alert_id)
-    if report is None:
-        raise NotFound("There is no such alert.")
-    return report
+    return require(alerts.report(work.session, alert_id), "alert")
 
 
 def _once(

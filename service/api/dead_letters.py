@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from service.actions import alerts as alert_actions
-from service.domain.people import Caller, Scope
-from service.http.auth import require
+from service.http.auth import AdminCaller
 from service.http.dependencies import (
     Closed,
     Cursor,
@@ -24,7 +23,6 @@ from service.store.deliveries.dead_letters import DeadLetter, Filter
 
 router = APIRouter(prefix="/api/admin/dead-letters", tags=["admin"])
 
-Admin = Annotated[Caller, require(Scope.ADMIN)]
 MOST_IDS = 1000
 
 
@@ -60,7 +58,7 @@ class Replayed(BaseModel):
 @router.get("", response_model_exclude_none=False)
 def listed(
     work: WorkDep,
-    _: Admin,
+    _: AdminCaller,
     alert: Id | None = None,
     provider: Annotated[Line | None, Query()] = None,
     reason: Annotated[Line | None, Query()] = None,
@@ -75,7 +73,7 @@ def listed(
 
 
 @router.post("/replay")
-def replay(work: WorkDep, caller: Admin, body: ReplayBody) -> Replayed:
+def replay(work: WorkDep, caller: AdminCaller, body: ReplayBody) -> Replayed:
     """Push them again under their old delivery ids.
 
     Alerts that were stopped, replaced or whose story is gone are passed over, and so is what a

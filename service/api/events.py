@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.alert_shapes import shown
-from service.domain.errors import NotFound, Unavailable
+from service.domain.errors import Unavailable, require
 from service.store.alerts import alerts
 from service.store.session import transaction
 
@@ -94,9 +94,7 @@ def readings(engine: Engine, site: str) -> Readings:
 
     def look(alert_id: int) -> Reading:
         with transaction(engine) as session:
-            report = alerts.report(session, alert_id)
-        if report is None:
-            raise NotFound("There is no such alert.")
+            report = require(alerts.report(session, alert_id), "alert")
         ended = report.alert.state.final and not report.totals.open
         return Reading(shown(report, site).model_dump_json(), ended)
 

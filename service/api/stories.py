@@ -7,11 +7,10 @@ from pydantic import BaseModel, Field, StrictInt
 
 from service.actions import stories as story_actions
 from service.actions.stories import Incoming
-from service.domain.errors import NotFound
-from service.domain.people import Caller, Scope
+from service.domain.errors import NotFound, no_such, require
 from service.domain.story import Outcome, Story, StoryState, StoryText, readable
 from service.domain.topic import parse_path
-from service.http.auth import require
+from service.http.auth import StoryWriter
 from service.http.dependencies import (
     Closed,
     Cursor,
@@ -25,7 +24,6 @@ from service.http.dependencies import (
 from service.store.stories import stories
 
 router = APIRouter(prefix="/api/stories", tags=["stories"])
-Writer = Annotated[Caller, require(Scope.STORIES_WRITE)]
 TopicFilter = Annotated[
     str | None,
     Query(max_length=200, description="Only stories of this topic and of all below it."),
@@ -140,7 +138,7 @@ def _members(story: Story, site: str) -> dict[str, object]:
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses={200: {"model": IngestedOut}})
 def take_in(
-    sent: StoryIn, work: WorkDep, settings: SettingsDep, caller: Writer, response: Response
+    sent: StoryIn, work: WorkDep, settings: SettingsDep, caller: StoryWriter, response: Response
 ) -> IngestedOut:
     """Take in a story, 201 when it is new and 200 when it is known.
 
@@ -195,13 +193,13 @@ def read_next(
 
 
 @router.post("/{story_id}/retract")
-def retract(story_id: Id, work: WorkDep, settings: SettingsDep, caller: Writer) -> StoryOut:
+def retract(story_id: Id, work: WorkDep, settings: SettingsDep, caller: StoryWriter) -> StoryOut:
     """Take a story back: its page is gone, its scheduled and running alerts stop."""
     return _whole(story_actions.retract(work, story_id, caller), settings.public_url)
 
 
 def _public(work: WorkDep, story_id: int) -> Story:
-    story = stories.get(work.session, story_id)
-    if story is None or not readable(story, work.now):
-        raise NotFound("There is no such story.")
+    story = require(stories.get(work.session, story_id), "story")
+    if not readable(story, work.now):
+        raise no_such("story")
     return story

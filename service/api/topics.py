@@ -1,20 +1,16 @@
 """Topics over JSON: what readers may follow."""
 
-from typing import Annotated
-
 from fastapi import APIRouter, Response, status
 from pydantic import BaseModel, Field
 
 from service.actions import story_text
-from service.domain.people import Caller, Scope
 from service.domain.topic import Topic, parse_path
-from service.http.auth import require
+from service.http.auth import AdminCaller
 from service.http.dependencies import Closed, Cursor, Limit, Listing, WorkDep
 from service.store.staff import audit
 from service.store.stories import topics
 
 router = APIRouter(prefix="/api/topics", tags=["topics"])
-Admin = Annotated[Caller, require(Scope.ADMIN)]
 MAX_LABEL = 120
 
 
@@ -48,7 +44,7 @@ def listed(work: WorkDep, cursor: Cursor = None, limit: Limit = 50) -> Listing[T
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses={200: {"model": TopicOut}})
-def add(sent: TopicIn, work: WorkDep, caller: Admin, response: Response) -> TopicOut:
+def add(sent: TopicIn, work: WorkDep, caller: AdminCaller, response: Response) -> TopicOut:
     """Make a topic with all above it: 201; or name one that exists: 200."""
     path = parse_path(sent.path, "path")
     words = story_text.plain_line(sent.label or "", "label", MAX_LABEL)

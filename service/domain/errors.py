@@ -13,6 +13,10 @@ Refusal
 └── Unavailable        a part we need is away: names it
 """
 
+from typing import TypeVar
+
+Thing = TypeVar("Thing")
+
 
 class Refusal(Exception):
     """A request that changed nothing, with a sentence for the person who made it."""
@@ -32,6 +36,18 @@ class Invalid(Refusal):
 
 class NotFound(Refusal):
     """There is no such thing, or it is not this caller's to see."""
+
+
+def no_such(kind: str) -> NotFound:
+    """Return the refusal for a thing of this kind, such as "story", that does not exist."""
+    return NotFound(f"There is no such {kind}.")
+
+
+def require(thing: Thing | None, kind: str) -> Thing:
+    """Return `thing`, or raise `no_such(kind)` when it is None."""
+    if thing is None:
+        raise no_such(kind)
+    return thing
 
 
 class Unauthenticated(Refusal):

@@ -90,15 +90,15 @@ def caller_of_key(key: ApiKey) -> Caller:
     return Caller(name=f"key:{key.id}", label=key.name, scopes=key.scopes)
 
 
-def require(scope: Scope) -> Dependency:
+def require_scope(scope: Scope) -> Dependency:
     """Return a dependency that gives the `Caller` if the caller has `scope`, or refuses."""
 
-    async def allowed(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    async def check_scope(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
         if scope not in caller.scopes:
             raise Forbidden(f"This call needs the scope {scope.value}, which {caller.label} lacks.")
         return caller
 
-    dependency: Dependency = Depends(allowed)
+    dependency: Dependency = Depends(check_scope)
     return dependency
 
 
@@ -137,14 +137,19 @@ def _reader(request: Request, bearer: _ReaderBearer) -> Reader:
 
 
 CurrentReader = Annotated[Reader, Depends(_reader)]
+StoryWriter = Annotated[Caller, require_scope(Scope.STORIES_WRITE)]
+AlertWriter = Annotated[Caller, require_scope(Scope.ALERTS_WRITE)]
+AdminCaller = Annotated[Caller, require_scope(Scope.ADMIN)]
 
 __all__ = [
     "STAFF_COOKIE",
+    "AdminCaller",
+    "AlertWriter",
     "CurrentReader",
     "KnownKeys",
+    "StoryWriter",
     "caller_of_key",
     "caller_of_staff",
     "hash_token",
-    "require",
     "staff_from_cookie",
 ]

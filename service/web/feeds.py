@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
 
 from service.domain import topic as topic_paths
-from service.domain.errors import NotFound
+from service.domain.errors import no_such
 from service.domain.story import Story
 from service.domain.topic import Topic
 from service.http.admission import in_a_seat
@@ -83,7 +83,7 @@ def _newest(session: Session, path: str | None) -> tuple[list[Story], Topic | No
     wanted = topic_paths.parse_path(path, "topic")
     known = topics.by_paths(session, [wanted])
     if wanted not in known:
-        raise NotFound("There is no such topic.")
+        raise no_such("topic")
     return stories.newest(session, wanted, limit=ITEMS, body=True).items, known[wanted]
 
 

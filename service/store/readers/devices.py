@@ -15,7 +15,7 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from service.domain.device import REMOVED, Device, Known, Placement, Registration, place
-from service.domain.errors import NotFound
+from service.domain.errors import no_such
 from service.store.paging import Page, after_moment, cut, read_moment
 from service.store.schema import new_id
 
@@ -232,7 +232,7 @@ def _lock_concerned(session: Session, reader_id: int, hashes: list[bytes]) -> li
     """Lock the addresses, the reader and its devices, in this order everywhere; return the last."""
     values = {"keys": _lock_keys(hashes), "reader_id": reader_id}
     if session.execute(_LOCK_READER_TOO, values).one_or_none() is None:
-        raise NotFound("There is no such reader any more.")
+        raise no_such("reader")
     rows = session.execute(_CONCERNED, {"reader_id": reader_id, "hashes": hashes})
     return [Known(**row) for row in rows.mappings()]
 

@@ -12,7 +12,7 @@ import argon2
 from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
 
-from service.domain.errors import Conflict, Invalid, NotFound
+from service.domain.errors import Conflict, Invalid, require
 from service.domain.people import ApiKey, Role, Scope, Staff, hash_token
 from service.store.schema import ApiKeyRow, StaffRow, StaffSessionRow
 
@@ -160,9 +160,7 @@ def find_key(session: Session, key_id: int) -> ApiKey | None:
 
 def revoke_key(session: Session, key_id: int, now: datetime) -> ApiKey:
     """End a key for good; it is refused everywhere within seconds."""
-    row = session.get(ApiKeyRow, key_id)
-    if row is None:
-        raise NotFound("There is no such key.")
+    row = require(session.get(ApiKeyRow, key_id), "key")
     row.revoked_at = row.revoked_at or now
     session.flush()
     return _key(row)
@@ -228,10 +226,7 @@ def _fits(encoded: str, password: str) -> bool:
 
 
 def _staff_row(session: Session, staff_id: int) -> StaffRow:
-    row = session.get(StaffRow, staff_id)
-    if row is None:
-        raise NotFound("There is no such member of staff.")
-    return row
+    return require(session.get(StaffRow, staff_id), "member of staff")
 
 
 def _staff(row: StaffRow) -> Staff:

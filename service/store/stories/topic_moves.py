@@ -4,7 +4,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain import topic as paths
-from service.domain.errors import Conflict, Invalid, NotFound
+from service.domain.errors import Conflict, Invalid, no_such
 from service.store.stories import topics
 
 MOST_MOVED = 500
@@ -46,7 +46,7 @@ def move(session: Session, source: str, target: str) -> int:
     rows = session.execute(_SUBTREE, {"path": source, "most": MOST_MOVED + 1}).all()
     moved = [(int(row.id), str(row.path)) for row in rows]
     if not moved or moved[0][1] != source:
-        raise NotFound("There is no such topic.")
+        raise no_such("topic")
     if len(moved) > MOST_MOVED:
         raise Conflict(f"More than {MOST_MOVED} topics stand there: move a branch at a time.")
     if session.execute(_RUNNING, {"ids": [topic_id for topic_id, _ in moved]}).first():

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, SQLModel
 
 from service.domain import topic as paths_of
-from service.domain.errors import NotFound
+from service.domain.errors import no_such
 from service.domain.story import readable
 from service.domain.topic import Topic
 from service.store import paging
@@ -56,7 +56,7 @@ def ensure_story_topic(session: Session, story_id: int) -> int:
     story = stories.get(session, story_id)
     now = session.execute(select(func.now())).scalar_one()
     if story is None or not readable(story, now):
-        raise NotFound("There is no such story.")
+        raise no_such("story")
     session.execute(
         insert(_TOPIC)
         .values(id=story_id, path=paths_of.story_topic(story_id), label=story.text.headline)

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from service.actions import alerts as alert_actions
 from service.domain.alert import MAX_TEXT, MAX_TITLE, Alert, Kind, Report, Words
-from service.domain.errors import Forbidden, NotFound, Refusal
+from service.domain.errors import Forbidden, Refusal, require
 from service.domain.people import Role
 from service.domain.story import Story
 from service.http.dependencies import Cursor, Id, WorkDep
@@ -42,13 +42,9 @@ def listed(request: Request, work: WorkDep, _: Editor, cursor: Cursor = None) ->
 @router.get("/{alert_id}")
 def show(request: Request, work: WorkDep, _: Editor, alert_id: AlertId) -> Response:
     """Show what became of an alert; the page goes on telling while pushes leave."""
-    report = alerts.report(work.session, alert_id)
-    if report is None:
-        raise NotFound("There is no such alert.")
+    report = require(alerts.report(work.session, alert_id), "alert")
     alert = report.alert
-    story = stories.get(work.session, alert.story_id)
-    if story is None:
-        raise NotFound("There is no such story.")
+    story = require(stories.get(work.session, alert.story_id), "story")
     which = dead_letters.Filter(alert_id=alert_id)
     return render(
         request,

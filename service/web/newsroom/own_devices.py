@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from service.actions import test_pushes
 from service.domain.alert import Alert, Kind
-from service.domain.errors import NotFound
+from service.domain.errors import no_such
 from service.domain.people import Staff
 from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.settings import Settings
@@ -44,6 +44,6 @@ def fates(
     """Return how a test fares now: a fragment, in place of the one shown."""
     test = alerts.get(work.session, alert_id)
     if test is None or test.kind is not Kind.TEST or test.story_id != story_id:
-        raise NotFound("There is no such test.")
+        raise no_such("test")
     told = tested(work, settings, staff, test)
     return render(request, "push_test.html", test_fault="", **told)

@@ -19,9 +19,9 @@ from service.domain.errors import (
     Conflict,
     Invalid,
     KeyReused,
-    NotFound,
     Refusal,
     TooMany,
+    require,
 )
 from service.domain.people import Caller, Staff
 from service.domain.story import Story, why_not_pushable
@@ -301,7 +301,4 @@ def _to_alert(alert_id: int) -> Response:
 
 
 def _story(work: UnitOfWork, story_id: int) -> Story:
-    story = stories.get(work.session, story_id)
-    if story is None:
-        raise NotFound("There is no such story.")
-    return story
+    return require(stories.get(work.session, story_id), "story")

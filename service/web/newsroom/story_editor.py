@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
 from service.actions import stories as story_actions
-from service.domain.errors import Conflict, Invalid, NotFound
+from service.domain.errors import Conflict, Invalid, no_such, require
 from service.domain.people import Caller, Staff
 from service.domain.story import Story, StoryState, StoryText
 from service.http.dependencies import Id, WorkDep
@@ -225,7 +225,7 @@ def _autosave_id(story: str) -> int:
     if story == "new":
         return page_queries.NEW_STORY
     if not (story.isascii() and story.isdigit() and len(story) <= 19):  # noqa: PLR2004 - 63 bits
-        raise NotFound("There is no such story.")
+        raise no_such("story")
     return int(story)
 
 
@@ -268,7 +268,4 @@ def revisions(
 
 
 def _story(work: UnitOfWork, story_id: int) -> Story:
-    story = stories.get(work.session, story_id)
-    if story is None:
-        raise NotFound("There is no such story.")
-    return story
+    return require(stories.get(work.session, story_id), "story")

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from service import provider_door
 from service.domain import topic as topic_paths
-from service.domain.errors import NotFound, Refusal, Unavailable
+from service.domain.errors import NotFound, Refusal, Unavailable, no_such
 from service.domain.story import Story, StoryState
 from service.http.admission import in_a_seat
 from service.http.auth import STAFF_COOKIE, staff_from_cookie
@@ -66,7 +66,7 @@ async def topic(request: Request, path: str, before: Before = None) -> Response:
         wanted = topic_paths.parse_path(path)
         known = topics.by_paths(session, topic_paths.lineage(wanted))
         if wanted not in known:
-            raise NotFound("There is no such topic.")
+            raise no_such("topic")
         found = stories.newest(session, wanted, before, PER_PAGE)
         return {
             "topic": known[wanted],

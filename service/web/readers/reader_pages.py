@@ -15,7 +15,7 @@ from service.actions import readers as reader_actions
 from service.actions import test_pushes
 from service.api import readers
 from service.domain import topic as topic_paths
-from service.domain.errors import Invalid, NotFound, Unauthenticated
+from service.domain.errors import Invalid, Unauthenticated, require
 from service.domain.people import QuietHours, Reader
 from service.domain.subscription import Subscription, Urgency
 from service.http.dependencies import Id, WorkDep
@@ -147,9 +147,7 @@ def mute(
     there is none, because the alert went to everyone.
     """
     current = _known(reader)
-    found = stories.get(work.session, story)
-    if found is None:
-        raise NotFound("There is no such story.")
+    found = require(stories.get(work.session, story), "story")
     own = topic_paths.story_topic(found.id)
     brought_by = [*topic_paths.with_ancestors(found.text.topics), own]
     followed = [subscriptions.get(work.session, current.id, path) for path in brought_by]
