@@ -1,15 +1,14 @@
 """AN ALERT IS SENT HERE: Send Push, its report and its events, stop, replay, withdraw."""
 
-import hashlib
-import json
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Request, Response, status
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 from service.actions import alerts as alert_actions
+from service.actions.idempotent_call import run_once
 from service.api import events
 from service.api.alert_shapes import (
     Accepted,
@@ -27,12 +26,12 @@ from service.domain.errors import NotFound, require
 from service.domain.people import Caller
 from service.http.auth import AlertWriter
 from service.http.dependencies import Cursor, Id, Limit, Listing, SettingsDep, WorkDep, page
-from service.store import idempotency
 from service.store.alerts import alerts
 from service.store.deliveries import reports
 from service.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api", tags=["alerts"])
+ACCEPTED = status.HTTP_202_ACCEPTED
 
 Key = Annotated[
     str | None,
@@ -60,7 +59,7 @@ def estimate(
     )
 
 
-@router.post("/stories/{story_id}/alerts", status_code=202, response_model=Accepted)
+@router.post("/stories/{story_id}/alerts", status_code=ACCEPTED, response_model=Accepted)
 def send(
     work: WorkDep,
     settings: SettingsDep,
@@ -76,7 +75,7 @@ def send(
         alert = alert_actions.send_alert(work, story_id, asked.read(), caller)
         return accepted(alert, settings.public_url)
 
-    return _once(work, caller, f"POST /api/stories/{story_id}/alerts", key, asked, act)
+    return _answer_once(work, caller, f"POST /api/stories/{story_id}/alerts", key, asked, act)
 
 
 @router.get("/alerts")
@@ -141,7 +140,7 @@ def replay(work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: 
     return Replayed(devices=devices, **dict(accepted(alert, settings.public_url)))
 
 
-@router.post("/alerts/{alert_id}/withdraw", status_code=202, response_model=Accepted)
+@router.post("/alerts/{alert_id}/withdraw", status_code=ACCEPTED, response_model=Accepted)
 def withdraw(
     work: WorkDep,
     settings: SettingsDep,
@@ -156,14 +155,14 @@ def withdraw(
         alert = alert_actions.withdraw(work, alert_id, body.read(), caller)
         return accepted(alert, settings.public_url)
 
-    return _once(work, caller, f"POST /api/alerts/{alert_id}/withdraw", key, body, act)
+    return _answer_once(work, caller, f"POST /api/alerts/{alert_id}/withdraw", key, body, act)
 
 
 def _report(work: UnitOfWork, alert_id: int) -> Report:
     return require(alerts.report(work.session, alert_id), "alert")
 
 
-def _once(
+def _answer_once(
     work: UnitOfWork,
     caller: Caller,
     endpoint: str,
@@ -171,15 +170,10 @@ def _once(
     body: BaseModel,
     act: Callable[[], Accepted],
 ) -> Response:
-    """Act, or return the first answer to this key. Simultaneous twins wait for one another."""
+    def answer() -> dict[str, Any]:
+        return act().model_dump(mode="json")
+
     if key is None:
-        return JSONResponse(act().model_dump(mode="json"), 202)
-    asked = json.dumps(body.model_dump(mode="json", exclude_unset=True), sort_keys=True)
-    body_hash = hashlib.sha256(asked.encode()).digest()
-    known = idempotency.find(work.session, caller.name, endpoint, key, body_hash)
-    if known is not None:
-        status, answer = known
-        return JSONResponse(answer, status)
-    answer = act().model_dump(mode="json")
-    idempotency.keep(work.session, caller.name, endpoint, key, body_hash, 202, answer)
-    return JSONResponse(answer, 202)
+        return JSONResponse(answer(), ACCEPTED)
+    content = body.model_dump(mode="json", exclude_unset=True)
+    return JSONResponse(run_once(work, caller, endpoint, key, content, answer, ACCEPTED), ACCEPTED)

@@ -1,7 +1,5 @@
 """Send Push: the form, what it would do (audience, previews), and the confirmed sending."""
 
-import hashlib
-import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,6 +11,7 @@ from fastapi.responses import RedirectResponse
 from service import provider_door
 from service.actions import alerts as alert_actions
 from service.actions import test_pushes
+from service.actions.idempotent_call import run_once
 from service.domain.alert import Alert, Draft, Words, collapse_key
 from service.domain.errors import (
     AlreadyAlerted,
@@ -29,7 +28,7 @@ from service.domain.subscription import Urgency
 from service.http.dependencies import Id, SettingsDep, WorkDep, limit
 from service.http.problems import KINDS
 from service.settings import Settings
-from service.store import idempotency, page_queries
+from service.store import page_queries
 from service.store.alerts import alerts, confirmations
 from service.store.readers.audience import Estimate
 from service.store.stories import stories, topics
@@ -241,16 +240,15 @@ def _send_once(
     work: UnitOfWork, story: Story, draft: Draft, fields: PushFields, caller: Caller
 ) -> int:
     """Send the alert, or return the one that this very form has sent already."""
+
+    def send() -> dict[str, str]:
+        alert = alert_actions.send_alert(work, story.id, draft, caller)
+        confirmations.clear(work.session, story.id)
+        return {"id": str(alert.id)}
+
     endpoint = f"desk push {story.id}"
-    digest = hashlib.sha256(json.dumps(fields.wishes(), sort_keys=True).encode()).digest()
-    known = idempotency.find(work.session, caller.name, endpoint, fields.intent, digest)
-    if known is not None:
-        return int(known[1]["id"])
-    alert: Alert = alert_actions.send_alert(work, story.id, draft, caller)
-    confirmations.clear(work.session, story.id)
-    answer = {"id": str(alert.id)}
-    idempotency.keep(work.session, caller.name, endpoint, fields.intent, digest, 303, answer)
-    return alert.id
+    answer = run_once(work, caller, endpoint, fields.intent, fields.wishes(), send, 303)
+    return int(answer["id"])
 
 
 def _needs_second(
