@@ -1,15 +1,21 @@
-"""What the README says is there, and what is there the README says."""
+"""What the READMEs say is there, and what is there the READMEs say."""
 
 import re
 from pathlib import Path
 
+import pytest
 import typer.main
 
 from service.cli import app
 from service.commands.settings import as_markdown
+from tests.rules.readmes import HOMES, above, home_of, readmes
+from tests.rules.source import ROOT, modules, report
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+COMMAND = re.compile(r"`(newszop [a-z]+(?: [a-z]+)?)[ `]")
+PLACE = re.compile(r"`((?:service|workers|tests)/[\w/.]*)`")
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+QUOTED = re.compile(r"`([\w/.]+)`")
+SMALLEST, LARGEST = 5_000, 9_000
 
 
 def paths_of(command, name: str) -> set[str]:
@@ -24,41 +30,77 @@ def targets() -> set[str]:
     return set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
+def test_the_readme_is_read_in_five_minutes():
+    size = len(readmes()["README.md"].encode())
+    assert SMALLEST <= size <= LARGEST, f"README.md has {size:,} bytes"
+
+
+@pytest.mark.parametrize("home", HOMES)
+def test_each_reader_has_a_readme(home):
+    names = set(readmes())
+    assert home in names
+
+
 def test_the_table_of_settings_is_the_generated_one():
-    table = README.split("<!-- settings -->")[1].split("<!-- /settings -->")[0]
+    text = home_of("<!-- settings -->", "service/README.md")
+    table = text.split("<!-- settings -->")[1].split("<!-- /settings -->")[0]
     assert table.strip() == as_markdown(), "paste what `newszop settings --markdown` prints"
 
 
-def test_every_command_is_told_and_none_is_invented():
-    told = set(re.findall(r"`(newszop [a-z]+(?: [a-z]+)?)`", README))
-    assert told == paths_of(typer.main.get_command(app), "newszop")
+def test_every_command_is_described_and_none_is_invented():
+    commands = paths_of(typer.main.get_command(app), "newszop")
+    described = set(COMMAND.findall(home_of("`newszop migrate`", "service/README.md")))
+    assert commands <= described, report(*sorted(commands - described))
+    groups = {" ".join(command.split()[:2]) for command in commands}
+    for name, text in readmes().items():
+        invented = set(COMMAND.findall(text)) - commands - groups
+        assert not invented, report(name, *sorted(invented))
 
 
-def test_every_make_target_told_exists():
-    told = set(re.findall(r"`make ([a-z]+)`", README)) | set(
-        re.findall(r"^make ([a-z]+)", README, re.MULTILINE)
-    )
-    assert {"run", "test", "check", "bench", "chaos"} <= told <= targets()
+def test_every_make_target_named_exists():
+    texts = "\n".join(readmes().values())
+    named = set(re.findall(r"`make ([a-z]+)", texts))
+    named |= set(re.findall(r"^make ([a-z]+)", texts, re.MULTILINE))
+    assert {"run", "test", "check", "bench", "chaos"} <= named
+    assert named <= targets(), report(*sorted(named - targets()))
 
 
-def test_every_place_told_exists():
-    places = set(re.findall(r"`((?:service|workers|tests)/[\w/.]*)`", README))
-    missing = [place for place in places if not (ROOT / place).exists()]
-    assert len(places) > 20
-    assert not missing
-
-
-def test_every_folder_of_code_is_told():
-    parts = ("service", "workers")
-    folders = {
-        f"{path.parent.relative_to(ROOT)}/" for p in parts for path in (ROOT / p).rglob("*.py")
+def test_every_place_named_exists():
+    places = {
+        (name, place)
+        for name, text in readmes().items()
+        for place in [*PLACE.findall(text), *LINK.findall(text)]
     }
-    inner = {"service/store/migrations/", "service/store/migrations/versions/"}
-    told = set(re.findall(r"`((?:service|workers)/[\w/]*)`", README))
-    assert folders - inner <= told
+    broken = [
+        f"{name}: {place}"
+        for name, place in sorted(places)
+        if not (ROOT / place).exists() and not (ROOT / name).parent.joinpath(place).exists()
+    ]
+    assert len(places) > 20
+    assert not broken, report(*broken)
 
 
-def test_every_kind_of_test_is_told():
-    row = next(line for line in README.splitlines() if line.startswith("| `tests/`"))
+def names_of(folder: Path) -> bool:
+    """Whether a README above the folder, or in it, says what it is for."""
+    for place in above(folder):
+        text = readmes().get(str(place / "README.md"))
+        if text is None:
+            continue
+        inner = str(folder.relative_to(place))
+        quoted = {name.rstrip("/") for name in QUOTED.findall(text)}
+        if place == folder or {str(folder), inner} & quoted:
+            return True
+    return False
+
+
+def test_every_folder_of_code_is_described():
+    folders = {module.path.parent for module in modules("service", "workers")}
+    broken = [f"{folder}/" for folder in sorted(folders) if not names_of(folder)]
+    assert not broken, report(*broken)
+
+
+def test_every_kind_of_test_is_described():
+    text = home_of("`journeys", "tests/README.md")
     kinds = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("*.py"))}
-    assert kinds <= set(re.findall(r"`(\w+)`", row))
+    quoted = {name.removeprefix("tests/").rstrip("/") for name in QUOTED.findall(text)}
+    assert kinds <= quoted, report(*sorted(kinds - quoted))

@@ -1,13 +1,15 @@
 """Rules about the tree that no linter knows."""
 
 import ast
-import subprocess
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.rules.source import ROOT, files, modules, parts, report
+
+CODE = parts("service", "workers")
 TOP = {
     "pyproject.toml",
     "service",
@@ -21,6 +23,10 @@ TOP = {
 }
 REFUSED_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager"}
 MOST_LINES = 40
+"""In a function: it ends before."""
+MOST_IN_FILE = 300
+MOST_FILES = 20
+"""Of Python in one folder, `__init__` included."""
 REGISTRIES = tuple(
     ".".join(parts)
     for parts in (
@@ -37,68 +43,63 @@ REGISTRIES = tuple(
 
 
 @cache
-def files() -> tuple[Path, ...]:
-    """Every file of the project, those not yet committed included."""
-    listed = subprocess.run(
-        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode == 0:
-        return tuple(path for line in listed.stdout.splitlines() if (path := ROOT / line).is_file())
-    roots = ("service", "workers", "tests")
-    return tuple(p for r in roots for p in (ROOT / r).rglob("*") if p.suffix in {".py", ".md"})
-
-
-def modules(*tops: str) -> list[Path]:
-    found = [path for path in files() if path.suffix == ".py"]
-    return [path for path in found if path.relative_to(ROOT).parts[0] in tops]
-
-
-def functions(path: Path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+def content(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 def test_nothing_else_lies_at_the_top():
     tops = {path.relative_to(ROOT).parts[0] for path in files()}
-    assert {name for name in tops if not name.startswith(".")} <= TOP
+    strangers = {name for name in tops if not name.startswith(".")} - TOP
+    assert not strangers
 
 
 def test_no_module_has_a_name_that_says_nothing():
-    names = {part for path in files() for part in (path.stem, *path.relative_to(ROOT).parts[:-1])}
-    assert not names & REFUSED_NAMES
+    own = [path.relative_to(ROOT) for path in files()]
+    broken = [str(path) for path in own if REFUSED_NAMES & {path.stem, *path.parts[:-1]}]
+    assert not broken, report(*broken)
 
 
-def test_functions_stay_short():
-    too_long = [
-        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {length} lines"
-        for path in modules("service", "workers")
-        if "migrations" not in path.parts
-        for node in functions(path)
+@pytest.mark.parametrize("part", CODE)
+def test_functions_stay_short(part):
+    broken = [
+        f"{module.path}:{node.lineno} {node.name}: {length} lines"
+        for module in CODE[part]
+        for node in module.functions
         if (length := node.end_lineno - node.lineno + 1) >= MOST_LINES
     ]
-    assert not too_long, "\n".join(too_long)
+    assert not broken, report(*broken)
+
+
+@pytest.mark.parametrize("part", CODE)
+def test_files_stay_short(part):
+    lengths = {module.path: len(module.text.splitlines()) for module in CODE[part]}
+    broken = [f"{path}: {lines} lines" for path, lines in lengths.items() if lines > MOST_IN_FILE]
+    assert not broken, report(*broken)
+
+
+def test_folders_stay_small():
+    sizes = Counter(module.path.parent for module in modules("service", "workers"))
+    broken = [
+        f"{folder}/: {number} files" for folder, number in sizes.items() if number > MOST_FILES
+    ]
+    assert not broken, report(*broken)
 
 
 def test_every_test_is_named_as_a_sentence():
-    terse = [
-        f"{path.name}: {node.name}"
-        for path in modules("tests")
-        if path.name.startswith("test_")
-        for node in functions(path)
+    broken = [
+        f"{module.path}:{node.lineno} {node.name}"
+        for module in modules("tests")
+        if module.path.name.startswith("test_")
+        for node in module.functions
         if node.name.startswith("test_") and node.name.count("_") < 3
     ]
-    assert not terse
+    assert not broken, report(*broken)
 
 
 @pytest.mark.parametrize("registry", REGISTRIES)
 def test_no_file_names_a_registry(registry):
-    naming = [path for path in files() if registry.encode() in path.read_bytes()]
-    assert not naming
+    broken = [str(path) for path in files() if registry.encode() in content(path)]
+    assert not broken, report(*broken)
 
 
 def test_every_message_has_a_task():

@@ -1,0 +1,65 @@
+"""The rules that do not hold yet, in one list: each entry goes as soon as its rule holds.
+
+`pytest tests/rules --runxfail` shows what still breaks them.
+"""
+
+import pytest
+
+EVERYWHERE = ""
+BEING_BROUGHT_TO_IT: dict[str, str] = {
+    "test_names.py::test_no_class_name_stands_twice_in_a_package": (
+        "service/api service/domain service/store service/web workers/providers workers/standins "
+    ),
+    "test_names.py::test_the_variables_of_a_package_are_named_by_nouns": (
+        "service service/actions service/api service/commands service/demo service/domain "
+        "service/http service/store service/web workers workers/credentials workers/delivery "
+        "workers/gateway workers/pacing workers/provider_kit workers/providers "
+        "workers/standins workers/upkeep "
+    ),
+    "test_names.py::test_the_variables_of_the_whole_project_are_named_by_nouns": EVERYWHERE,
+    "test_names.py::test_the_worst_participles_name_nothing": (
+        "service service/actions service/api service/commands service/demo service/domain "
+        "service/http service/store service/web workers workers/credentials workers/delivery "
+        "workers/gateway workers/pacing workers/provider_kit workers/providers "
+        "workers/standins "
+    ),
+    "test_readme.py::test_each_reader_has_a_readme": (
+        "service/README.md tests/README.md tests/bench/README.md tests/chaos/README.md "
+        "tests/providers/README.md workers/README.md workers/providers/README.md "
+    ),
+    "test_readme.py::test_every_folder_of_code_is_described": EVERYWHERE,
+    "test_readme.py::test_every_place_named_exists": EVERYWHERE,
+    "test_readme.py::test_the_readme_is_read_in_five_minutes": EVERYWHERE,
+    "test_tree.py::test_files_stay_short": (
+        "service/actions service/store service/web workers/providers "
+    ),
+    "test_words.py::test_docstrings_and_comments_are_written_in_plain_english": (
+        "service service/api service/commands service/demo service/domain service/http "
+        "service/store service/web workers workers/delivery workers/gateway workers/pacing "
+        "workers/provider_kit workers/providers workers/standins workers/upkeep "
+    ),
+    "test_words.py::test_no_docstring_comment_or_message_speaks_in_metaphors": (
+        "service service/demo service/domain service/http workers workers/credentials "
+        "workers/delivery workers/provider_kit workers/standins "
+    ),
+    "test_words.py::test_no_name_in_a_test_is_a_metaphor": (
+        "tests tests/api tests/domain tests/journeys tests/providers tests/standins "
+        "tests/store tests/workers "
+    ),
+    "test_words.py::test_no_name_is_a_metaphor_or_a_word_of_many_senses": (
+        "service service/commands service/demo service/http workers workers/credentials "
+        "workers/delivery workers/gateway workers/pacing workers/standins workers/upkeep "
+    ),
+    "test_words.py::test_no_readme_speaks_in_metaphors_or_broken_english": ("README.md "),
+    "test_writers.py::test_no_attribute_of_the_delivery_package_has_two_writers": EVERYWHERE,
+}
+"""Tests, each with the packages or files that still break it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark = pytest.mark.xfail(strict=False, reason="being brought to it")
+    for item in items:
+        test, _, part = item.name.partition("[")
+        listed = BEING_BROUGHT_TO_IT.get(f"{item.path.name}::{test}")
+        if listed is not None and (part.rstrip("]") in listed.split() or not part):
+            item.add_marker(mark)

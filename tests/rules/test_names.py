@@ -1,0 +1,126 @@
+"""Values are named by nouns; no class and no file shares its name with a neighbour."""
+
+from functools import cache
+
+import pytest
+
+from tests.rules.source import listed, modules, parts, report
+
+CODE = parts("service", "workers")
+
+FORBIDDEN = listed("found told wished asked kept")
+"""Never, not even for a boolean."""
+
+IRREGULAR = listed(
+    "begun bought bound broken brought built caught chosen drawn driven fallen felt forgotten "
+    "found frozen given gone got grown heard held hidden kept known laid led left lost made meant "
+    "met overtaken put said seen sent shown sold sought spelt spoken spent stood struck swept "
+    "taken taught thought told torn understood withdrawn written unbegun unbound undone unheard "
+    "unknown unread unsent unseen untold done"
+)
+NOT_PARTICIPLES = listed("bed bleed breed embed feed need red seed shed speed")
+ADVERBS = listed(
+    "there here where elsewhere at own ours theirs mine ahead away back again already always never "
+    "twice together most which what who whys how whole"
+)
+STATES = listed(
+    "accepted expired buried cancelled gone shown opened planned "  # a delivery, and its counts
+    "stopped finished withdrawn retracted published corrected muted disabled confirmed "
+    "held paused ended closed done failed unknown "  # a provider, a batch, a connection, a job
+    "shared padded compressed encoded signed"  # what cryptography calls its values
+)
+"""States of the domain, and words of a protocol, that stand for what they say."""
+
+SHARE = 0.01
+
+
+def says_no_noun(name: str) -> bool:
+    """Whether the whole name is a participle or an adverb that is no state of the domain."""
+    bare = name.strip("_")
+    if "_" in bare or not bare.islower() or bare in STATES:
+        return False
+    regular = len(bare) > 3 and bare.endswith("ed") and bare not in NOT_PARTICIPLES
+    return regular or bare in IRREGULAR or bare in ADVERBS
+
+
+@cache
+def flags() -> set[str]:
+    """Return the names of booleans: a state may be a participle."""
+    return {name for module in modules("service", "workers") for name in module.flags}
+
+
+@cache
+def counted(part: str) -> tuple[int, list[str]]:
+    """Return how many variables a package has, and those that are named by no noun.
+
+    A name counts once in each function.
+    """
+    number, broken = 0, []
+    for module in CODE[part]:
+        first: dict[tuple[int, str], int] = {}
+        for line, name, scope in sorted(module.variables):
+            first.setdefault((scope, name), line)
+        number += len(first)
+        broken += [
+            f"{module.path}:{line} {name}"
+            for (_, name), line in first.items()
+            if says_no_noun(name) and (name not in flags() or name.strip("_") in FORBIDDEN)
+        ]
+    return number, broken
+
+
+def clashes(named: list[tuple[str, str]]) -> list[str]:
+    """Return the names that stand in more than one place, with the places."""
+    places: dict[str, list[str]] = {}
+    for name, place in named:
+        places.setdefault(name, []).append(place)
+    return [f"{name}: {', '.join(where)}" for name, where in places.items() if len(where) > 1]
+
+
+@pytest.mark.parametrize("part", CODE)
+def test_the_worst_participles_name_nothing(part):
+    _, broken = counted(part)
+    worst = [line for line in broken if line.rpartition(" ")[2].strip("_") in FORBIDDEN]
+    assert not worst, report(*worst)
+
+
+@pytest.mark.parametrize("part", CODE)
+def test_the_variables_of_a_package_are_named_by_nouns(part):
+    number, broken = counted(part)
+    within = len(broken) <= max(1, SHARE * number)
+    assert within, report(f"{len(broken)} of {number} in {part}:", *broken)
+
+
+def test_the_variables_of_the_whole_project_are_named_by_nouns():
+    counts = {part: (len(broken), number) for part in CODE for number, broken in [counted(part)]}
+    participles, variables = map(sum, zip(*counts.values(), strict=True))
+    said = [f"{part}: {few} of {number}" for part, (few, number) in counts.items()]
+    assert participles < SHARE * variables, report(f"{participles} of {variables}", *said)
+
+
+@pytest.mark.parametrize("part", CODE)
+def test_no_class_name_stands_twice_in_a_package(part):
+    contract = {"Provider", "Settings"} if part == "workers/providers" else set()
+    named = [
+        (node.name, f"{module.path}:{node.lineno}")
+        for module in CODE[part]
+        for node in module.classes
+        if node.name not in contract
+    ]
+    broken = clashes(named)
+    assert not broken, report(*broken)
+
+
+@pytest.mark.parametrize("part", CODE)
+def test_no_file_name_stands_twice_in_a_package(part):
+    every = {"__init__", "__main__"}
+    own = [module.path for module in CODE[part] if module.path.stem not in every]
+    broken = clashes([(path.stem, str(path)) for path in own])
+    assert not broken, report(*broken)
+
+
+def test_the_rules_see_what_they_refuse():
+    refused = ["found", "_kept", "unsent", "announced", "there", "own"]
+    taken = ["held", "seed", "rows", "found_rows", "FOUND", "retry", "value", "tokens"]
+    assert [name for name in [*refused, *taken] if says_no_noun(name)] == refused
+    assert clashes([("a", "x"), ("b", "y"), ("a", "z")]) == ["a: x, z"]
