@@ -45,7 +45,7 @@ def deliver(process: Process, alert_id: int) -> None:
 def _begin(process: Process, alert_id: int) -> Turn | None:
     with transaction(process.engine) as session:
         out = outgoing.outgoing(session, process.settings, alert_id)
-        running = shards.running(session, alert_id)
+        running = shards.planned_alert(session, alert_id)
         if out is None or running is None:
             return None
         clock = Clock.of(session)
@@ -57,7 +57,7 @@ def _begin(process: Process, alert_id: int) -> Turn | None:
         for lane in lanes.values():
             if lane.held and _may_probe(session, alert_id, out, lane.name):
                 lane.held, lane.probing = False, True
-        packing = running if shards.open_ones(session, alert_id, 1) else None
+        packing = running if shards.open_shards(session, alert_id, 1) else None
         ahead = precedence.ahead_of(
             session, alert_id, process.names, lease_s=process.settings.lease_s
         )

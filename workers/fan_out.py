@@ -17,10 +17,10 @@ the first push does not wait for a message per shard."""
 def fan_out_shard(process: Process, alert_id: int, n: int) -> None:
     """Pack one shard and ask for its delivery; a shard that is packed already is left alone."""
     with unit_of_work(process.engine, process.broker) as work:
-        alert = shards.running(work.session, alert_id)
+        alert = shards.planned_alert(work.session, alert_id)
         if alert is None or not shards.fan_out(work.session, alert, process.names, n):
             return
-        queue = queue_of(alert.frozen.urgency)
+        queue = queue_of(alert.audience.urgency)
         work.outbox.add(outbox.deliver(alert_id, queue))
         for child in open_children(work.session, alert_id, n):
             work.outbox.add(outbox.fan_out_shard(alert_id, child, queue))
@@ -33,5 +33,5 @@ def open_children(session: Session, alert_id: int, n: int) -> list[int]:
     What nobody asks for (a message was lost) the streams pack when they run dry, or the sweep asks.
     """
     first = n * SPREAD + 1
-    found = shards.open_ones(session, alert_id, SPREAD, first)
+    found = shards.open_shards(session, alert_id, SPREAD, first)
     return [child for child in found if child < first + SPREAD]

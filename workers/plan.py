@@ -5,7 +5,8 @@ from sqlmodel import Session
 from service import outbox
 from service.domain.alert import queue_of
 from service.domain.audience import Audience
-from service.store.alerts import lifecycle
+from service.store.alerts import alert_transitions, planning
+from service.store.alerts.planning import AlertToPlan
 from service.store.deliveries import shards
 from service.store.readers import audience
 from service.unit_of_work import unit_of_work
@@ -20,15 +21,15 @@ def plan_alert(process: Process, alert_id: int) -> bool:
     there is something to deliver, and whoever planned it had best begin.
     """
     with unit_of_work(process.engine, process.broker) as work:
-        alert = lifecycle.unplanned(work.session, alert_id)
-        if alert is None or lifecycle.chain_is_settling(work.session, alert):
+        alert = planning.lock_alert_to_plan(work.session, alert_id)
+        if alert is None or planning.is_replaced_alert_settling(work.session, alert):
             return False
         if alert.expires_at <= alert.now:
-            lifecycle.expire_unplanned(work.session, alert_id)
+            alert_transitions.expire_unstarted(work.session, alert_id)
             return False
         count = _cut(process, work.session, alert)
         if count == 0:
-            lifecycle.finish_if_done(work.session, alert_id)
+            alert_transitions.finish_if_done(work.session, alert_id)
             return False
         _pack_first(process, work.session, alert_id)
         queue = queue_of(alert.urgency)
@@ -38,22 +39,22 @@ def plan_alert(process: Process, alert_id: int) -> bool:
     return True
 
 
-def _cut(process: Process, session: Session, alert: lifecycle.Unplanned) -> int:
+def _cut(process: Process, session: Session, alert: AlertToPlan) -> int:
     """Write the alert's shards; returns how many."""
     if alert.source_alert_id is not None:
-        lifecycle.freeze(session, alert, [], [])
-        ranges = shards.ranges_of(session, alert.source_alert_id)
+        alert_transitions.freeze(session, alert.id, alert.now, [], [])
+        ranges = shards.ranges_of_source(session, alert.source_alert_id)
     else:
         frozen = audience.freeze(session, alert.story_id, audience_of(alert))
-        lifecycle.freeze(session, alert, frozen.topic_ids, frozen.above)
+        alert_transitions.freeze(session, alert.id, alert.now, frozen.topic_ids, frozen.above)
         size = audience.rough_size(session, frozen, process.names)
-        ranges = shards.cut(size, process.settings.shard_devices)
+        ranges = shards.cut_id_space(size, process.settings.shard_devices)
     if ranges:
         shards.add(session, alert.id, ranges)
     return len(ranges)
 
 
-def audience_of(alert: lifecycle.Unplanned) -> Audience:
+def audience_of(alert: AlertToPlan) -> Audience:
     """Return whom the alert is for, judged now."""
     if alert.reader_id is not None:
         return Audience.of_reader(alert.story_id, alert.reader_id, alert.urgency, alert.now)
@@ -64,6 +65,6 @@ def audience_of(alert: lifecycle.Unplanned) -> Audience:
 
 
 def _pack_first(process: Process, session: Session, alert_id: int) -> None:
-    running = shards.running(session, alert_id)
-    if running is not None:
-        shards.fan_out(session, running, process.names, 0)
+    alert = shards.planned_alert(session, alert_id)
+    if alert is not None:
+        shards.fan_out(session, alert, process.names, 0)

@@ -15,7 +15,8 @@ from sqlmodel import Session
 from service import outbox
 from service.domain.delivery import State
 from service.domain.story import StoryState
-from service.store.alerts import lifecycle, unfinished
+from service.store.alerts import alert_transitions, unfinished_alerts
+from service.store.alerts.unfinished_alerts import AlertToStart, QueuedAlert
 from service.store.deliveries import batches, shards
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
@@ -42,7 +43,7 @@ def sweep(process: Process) -> None:
     Asking for pages comes last: it is the only search that waits for somebody else's answer.
     """
     with transaction(process.engine) as guard:
-        if not unfinished.only_one(guard):
+        if not unfinished_alerts.lock_sweep(guard):
             return
         for search in (_expire, _cancel_stopped, _cancel_rejected, _finish, _resend, _start_due):
             try:
@@ -55,9 +56,9 @@ def sweep(process: Process) -> None:
 def _start_due(process: Process) -> None:
     """Start scheduled alerts whose time has come, if their story is live and its page answers."""
     with transaction(process.engine) as session:
-        found = unfinished.due(session)
+        alerts = unfinished_alerts.alerts_to_start(session)
     until = time.monotonic() + PAGES_S
-    for due in found:
+    for due in alerts:
         if time.monotonic() > until:
             return
         try:
@@ -66,19 +67,19 @@ def _start_due(process: Process) -> None:
             log.warning("not started", alert=due.alert_id, error=type(error).__name__)
 
 
-def _start_one(process: Process, due: unfinished.Due) -> None:
+def _start_one(process: Process, due: AlertToStart) -> None:
     reason = _why_not(due)
     live = reason is None and not _embargoed(due) and _page_answers(process, due.slug)
     with unit_of_work(process.engine, process.broker) as work:
         if reason is not None:
-            unfinished.stop_scheduled(work.session, due.alert_id, reason)
+            alert_transitions.refuse_start(work.session, due.alert_id, reason)
         elif not live:
-            unfinished.ask_page_later(work.session, due.alert_id, PAGE_AGAIN_S)
-        elif unfinished.start(work.session, due.alert_id):
+            alert_transitions.postpone_page_check(work.session, due.alert_id, PAGE_AGAIN_S)
+        elif alert_transitions.start_scheduled(work.session, due.alert_id):
             work.outbox.add(outbox.plan_alert(due.alert_id, due.queue))
 
 
-def _why_not(due: unfinished.Due) -> str | None:
+def _why_not(due: AlertToStart) -> str | None:
     """Say why a due alert must not start at all; None when it may."""
     if due.story_state is StoryState.DRAFT:
         return "When its time came the story was a draft."
@@ -89,7 +90,7 @@ def _why_not(due: unfinished.Due) -> str | None:
     return None
 
 
-def _embargoed(due: unfinished.Due) -> bool:
+def _embargoed(due: AlertToStart) -> bool:
     """Whether the story's embargo was put off: its page is not there yet, whatever a cache says."""
     return due.embargo_until is not None and due.now < due.embargo_until
 
@@ -106,42 +107,42 @@ def _page_answers(process: Process, slug: str) -> bool:
 
 def _expire(process: Process) -> None:
     """End alerts past their deadline: what is open expires, what is leased its holder ends."""
-    _each(process, unfinished.overdue, _expire_one)
+    _each(process, unfinished_alerts.alerts_past_deadline, _expire_one)
 
 
 def _expire_one(process: Process, alert_id: int) -> None:
     with transaction(process.engine) as session:
-        if not lifecycle.lock_overdue(session, alert_id):
+        if not alert_transitions.lock_overdue(session, alert_id):
             return
-        lifecycle.expire_unplanned(session, alert_id)
+        alert_transitions.expire_unstarted(session, alert_id)
         _drain(session, process, alert_id, State.EXPIRED)
     ending.end_if_done(process, alert_id)
 
 
 def _cancel_stopped(process: Process) -> None:
     """Account for the rest of stopped alerts: pack what is unpacked, cancel what is open."""
-    _each(process, unfinished.stopped, _cancel_one)
+    _each(process, unfinished_alerts.stopped_alerts_to_settle, _cancel_one)
 
 
 def _cancel_one(process: Process, alert_id: int) -> None:
     with transaction(process.engine) as session:
-        lifecycle.settle_unstarted(session, alert_id)
+        alert_transitions.settle_unstarted(session, alert_id)
         _drain(session, process, alert_id, State.CANCELLED)
     ending.end_if_done(process, alert_id)
 
 
 def _drain(session: Session, process: Process, alert_id: int, to: State) -> None:
-    running = shards.running(session, alert_id)
-    if running is not None:
-        for n in shards.open_ones(session, alert_id, SHARDS_A_PASS):
-            shards.fan_out(session, running, process.names, n)
+    alert = shards.planned_alert(session, alert_id)
+    if alert is not None:
+        for n in shards.open_shards(session, alert_id, SHARDS_A_PASS):
+            shards.fan_out(session, alert, process.names, n)
     while batches.close_open(session, alert_id, to, most=CLOSE_BATCHES) == CLOSE_BATCHES:
         pass
 
 
 def _cancel_rejected(process: Process) -> None:
     with transaction(process.engine) as session:
-        for found, names in unfinished.rejected(session):
+        for found, names in unfinished_alerts.lock_rejected_alerts(session):
             for name in names:
                 batches.close_open(
                     session, found.alert_id, State.CANCELLED, provider=name, most=CLOSE_BATCHES
@@ -149,28 +150,28 @@ def _cancel_rejected(process: Process) -> None:
 
 
 def _finish(process: Process) -> None:
-    _each(process, unfinished.done, ending.end_if_done)
+    _each(process, unfinished_alerts.alerts_to_finish, ending.end_if_done)
 
 
 def _resend(process: Process) -> None:
     """Send the messages of alerts that nobody is at work on."""
     full = {queue for queue in outbox.QUEUES if process.waiting(queue) > LONGEST_QUEUE}
     with unit_of_work(process.engine, process.broker) as work:
-        for found in unfinished.unplanned(work.session, PATIENCE_S):
+        for found in unfinished_alerts.alerts_to_plan(work.session, PATIENCE_S):
             if found.queue not in full:
                 work.outbox.add(outbox.plan_alert(found.alert_id, found.queue))
-        for found in unfinished.unpacked(work.session, PATIENCE_S):
-            for n in shards.open_ones(work.session, found.alert_id, SHARDS_A_PASS):
+        for found in unfinished_alerts.alerts_to_fan_out(work.session, PATIENCE_S):
+            for n in shards.open_shards(work.session, found.alert_id, SHARDS_A_PASS):
                 if found.queue not in full:
                     work.outbox.add(outbox.fan_out_shard(found.alert_id, n, found.queue))
-        for found in unfinished.undelivered(work.session, process.names):
+        for found in unfinished_alerts.alerts_to_deliver(work.session, process.names):
             if found.queue not in full:
                 work.outbox.add(outbox.deliver(found.alert_id, found.queue))
 
 
 def _each(
     process: Process,
-    search: Callable[[Session], list[unfinished.Found]],
+    search: Callable[[Session], list[QueuedAlert]],
     settle: Callable[[Process, int], object],
 ) -> None:
     """Settle every alert found; one that cannot be settled now keeps no other waiting."""

@@ -22,8 +22,8 @@ from service.domain.audience import Audience
 from service.domain.errors import Conflict, Invalid, require
 from service.domain.people import Caller
 from service.domain.story import Story, why_not_pushable
-from service.store.alerts import alerts
-from service.store.deliveries import dead_letters, reports
+from service.store.alerts import alert_totals, alert_transitions, alerts
+from service.store.deliveries import dead_letters
 from service.store.deliveries.dead_letters import Filter
 from service.store.readers import audience
 from service.store.readers.audience import Estimate
@@ -134,7 +134,7 @@ def stop(work: UnitOfWork, alert_id: int, caller: Caller, reason: str | None = N
     if alert.state.final:
         return alert
     why = reason or f"stopped by {caller.label}"
-    alerts.stop(work.session, alert, why, work.now)
+    alert_transitions.stop(work.session, alert, why, work.now)
     _note(work, caller, "stop", alert_id, reason=why)
     return _alert_of(work, alert_id)
 
@@ -180,7 +180,7 @@ def _replay_alert(work: UnitOfWork, alert_id: int, which: Filter, caller: Caller
         alert = _alert_of(work, alert_id)
         late = alert.expires_at <= work.now
         deadline = work.now + alert.ttl if late else alert.expires_at
-        alerts.reopen(work.session, alert, deadline, sorted(providers))
+        alert_transitions.reopen(work.session, alert, deadline, sorted(providers))
         work.outbox.add(outbox.deliver(alert_id, alert.queue))
         _note(work, caller, "replay", alert_id, devices=devices, providers=sorted(providers))
     return devices
@@ -207,7 +207,7 @@ def _start(work: UnitOfWork, alert: Alert) -> None:
     """Let an alert that is due now replace what it corrects, and ask for its plan."""
     if alert.state is not AlertState.PLANNING:
         return
-    alerts.overtake(work.session, alert, work.now)
+    alert_transitions.stop_replaced_alerts(work.session, alert, work.now)
     work.outbox.add(outbox.plan_alert(alert.id, alert.queue))
 
 
@@ -259,7 +259,9 @@ def _instead_of(work: UnitOfWork, unbegun: Alert, draft: Draft) -> Draft:
     the correction's.
     """
     if not draft.dry_run:
-        alerts.give_way(work.session, unbegun, "corrected before it left", work.now)
+        alert_transitions.stop_unstarted(
+            work.session, unbegun, "corrected before it left", work.now
+        )
     return replace(draft, update=False, topics=unbegun.topics, everyone=unbegun.everyone)
 
 
@@ -271,10 +273,10 @@ def _estimate_correction(
         return Estimate(0, {}, exact=True)
     members = alerts.chain(work.session, root.id)
     midway = root.state.running or any(member.takes_over for member in members)
-    sums = reports.totals(work.session, [root.id]).get(root.id, {})
+    sums = alert_totals.totals(work.session, [root.id]).get(root.id, {})
     exact = sum(totals.planned for totals in sums.values()) <= audience.EXACT_UP_TO
     if exact:
-        found = reports.holders(work.session, members, providers, takes_over=midway)
+        found = alert_totals.count_holders(work.session, members, providers, takes_over=midway)
     else:
         found = {
             name: totals.accepted + midway * (totals.open + totals.cancelled)

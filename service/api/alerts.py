@@ -27,7 +27,7 @@ from service.domain.people import Caller
 from service.http.auth import AlertWriter
 from service.http.dependencies import Cursor, Id, Limit, Listing, SettingsDep, WorkDep, page
 from service.store.alerts import alerts
-from service.store.deliveries import reports
+from service.store.deliveries import device_reports
 from service.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api", tags=["alerts"])
@@ -113,7 +113,7 @@ async def watch(request: Request, settings: SettingsDep, _: AlertWriter, alert_i
 def device(work: WorkDep, _: AlertWriter, alert_id: Id, device_id: Id) -> FateShown:
     """Say what happened to one device."""
     alert = require(alerts.get(work.session, alert_id), "alert")
-    fate = reports.fate_of(work.session, alert, device_id)
+    fate = device_reports.report(work.session, alert, device_id)
     if fate is None:
         raise NotFound("This device is not in the alert's audience.")
     return FateShown(

@@ -48,9 +48,9 @@ class State(IntEnum):
 
 
 STATES = tuple(State)
-_STATE_BITS = 0b0000_0111
-_UNKNOWN_BIT = 0b0000_1000
-_STATE_ONLY = bytes(byte & _STATE_BITS for byte in range(256))
+STATE_BITS = 0b0000_0111
+UNKNOWN_BIT = 0b0000_1000
+_STATE_ONLY = bytes(byte & STATE_BITS for byte in range(256))
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _IDS = uuid.UUID("6f1b8f0e-3c55-5c0e-9d0b-4d1f6a2f7a10")
 
@@ -65,12 +65,35 @@ class Delivery:
 
     def pack(self) -> int:
         """Return the byte."""
-        return self.state | (_UNKNOWN_BIT if self.unknown else 0) | (self.attempts << 4)
+        return self.state | (UNKNOWN_BIT if self.unknown else 0) | (self.attempts << 4)
 
     @classmethod
     def unpack(cls, byte: int) -> "Delivery":
         """Return what the byte says."""
-        return cls(State(byte & _STATE_BITS), bool(byte & _UNKNOWN_BIT), byte >> 4)
+        return cls(State(byte & STATE_BITS), bool(byte & UNKNOWN_BIT), byte >> 4)
+
+
+OPEN_STATES = (State.PENDING, State.RETRYING)
+
+
+def state_of(byte: int) -> State:
+    """Return the state that a state byte says."""
+    return State(byte & STATE_BITS)
+
+
+def with_state(byte: int, state: State) -> int:
+    """Return the byte in another state; its attempts and whether it may have arrived stay."""
+    return (byte & ~STATE_BITS) | state
+
+
+CLOSED_AS = {
+    state: bytes(
+        with_state(byte, state) if byte & STATE_BITS in OPEN_STATES else byte for byte in range(256)
+    )
+    for state in STATES
+    if state.final
+}
+"""By final state: the table for `bytes.translate` that gives it to every open delivery."""
 
 
 def count_states(states: bytes | bytearray) -> list[int]:

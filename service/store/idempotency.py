@@ -12,6 +12,7 @@ from service.store.schema import IdempotencyRow
 
 LONGEST_KEY = 255
 KEPT = "48 hours"
+FORGOTTEN_A_PASS = 5000
 
 _IDEMPOTENCY = SQLModel.metadata.tables[IdempotencyRow.__tablename__]
 _I = _IDEMPOTENCY.c
@@ -62,4 +63,14 @@ def keep(
         insert(_IDEMPOTENCY)
         .values(caller=caller, endpoint=endpoint, key=key, **kept)
         .on_conflict_do_update(index_elements=["caller", "endpoint", "key"], set_=kept)
+    )
+
+
+def forget_old_answers(session: Session) -> None:
+    """Drop what keys were answered more than 48 hours ago, some at a time."""
+    session.execute(
+        text(
+            "DELETE FROM idempotency WHERE ctid = ANY(ARRAY(SELECT ctid FROM idempotency "
+            f"WHERE created_at < now() - interval '{KEPT}' LIMIT {FORGOTTEN_A_PASS}))"
+        )
     )

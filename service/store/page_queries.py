@@ -16,6 +16,7 @@ from service.domain.delivery import State
 from service.domain.subscription import Urgency
 from service.domain.topic import Topic, with_ancestors
 from service.store.alerts.alerts import CANARY
+from service.store.sql_fragments import state_in
 
 NEW_STORY = 0
 SENT_REACHES = timedelta(days=14)
@@ -78,7 +79,7 @@ _LAST_ALERTS = text("""
 
 # A reader's shard is found first: a batch of another shard cannot hold the reader's devices.
 # Corrections have the shard numbers of the alert that they correct.
-_SENT_TO = text("""
+_SENT_TO = text(f"""
     WITH recent AS (
         SELECT id, story_id, title, body, urgency, coalesce(send_at, created_at) AS at,
             coalesce(source_alert_id, id) AS ranged
@@ -94,7 +95,8 @@ _SENT_TO = text("""
         SELECT 1 FROM batch, unnest(CAST(:devices AS bigint[])) AS mine(id),
             LATERAL array_position(batch.device_ids, mine.id) AS place
         WHERE batch.alert_id = recent.id AND batch.shard_n = shard.n
-        AND place IS NOT NULL AND get_byte(batch.states, place - 1) & 7 = :accepted)
+        AND place IS NOT NULL
+        AND {state_in("get_byte(batch.states, place - 1)", [State.ACCEPTED])})
     ORDER BY recent.at DESC LIMIT :limit""")
 
 _DISTURBANCES = text("""
@@ -172,7 +174,6 @@ def sent_to(
         "looks_at": SENT_LOOKS_AT,
         "reader": reader_id,
         "devices": list(device_ids),
-        "accepted": int(State.ACCEPTED),
         "limit": limit,
     }
     return [

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
-from sqlalchemy import Engine, create_engine, exc
+from sqlalchemy import Engine, create_engine, exc, text
 from sqlmodel import Session
 
 from service.store import liveness
@@ -56,3 +57,9 @@ def transaction(engine: Engine) -> Iterator[Session]:
         except BaseException:
             session.rollback()
             raise
+
+
+def database_now(session: Session) -> datetime:
+    """Return the time of the database's clock, by which every row is judged."""
+    now: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return now

@@ -64,7 +64,7 @@ def _times(rig: Rig, topics: list[str]) -> tuple[list[float], list[float], list[
     return counted, estimated, exact
 
 
-def _plain_count(session: Session, frozen: audience.Frozen) -> None:
+def _plain_count(session: Session, frozen: audience.FrozenAudience) -> None:
     query = "SELECT count(*) FROM subscription WHERE topic_id = ANY(:ids)"
     session.execute(text(query), {"ids": list(frozen.topic_ids)}).one()
 

@@ -15,8 +15,8 @@ from service.domain.alert import AlertState, Kind
 from service.domain.delivery import Delivery, State, Totals, timing
 from service.domain.errors import AlreadyAlerted
 from service.store import page_queries
-from service.store.alerts import alerts, lifecycle
-from service.store.deliveries import dead_letters, reports
+from service.store.alerts import alert_totals, alert_transitions, alerts, planning
+from service.store.deliveries import dead_letters, device_reports
 from service.store.readers import receipts
 from service.store.readers.receipts import Mark
 from service.store.session import transaction
@@ -147,7 +147,7 @@ def test_one_devices_fate_comes_with_its_reason(session, device, delivery, reaso
     )
     dead_letters.bury(session, alert.id, 1, 0, "apns", "refused", "400 BadTopic", [1])
     dead_letters.bury(session, alert.id, 1, 0, "apns", "another", "", [0])
-    fate = reports.fate_of(session, domain(session, alert), device.id)
+    fate = device_reports.report(session, domain(session, alert), device.id)
     expected = delivery.state if isinstance(delivery, Delivery) else delivery
     assert (fate.state, fate.provider) == (expected, "apns")
     assert fate.unknown == (delivery is UNKNOWN)
@@ -159,13 +159,13 @@ def test_an_erased_device_is_still_found_in_the_ledger(session, device):
     a.a_batch(session, alert, [ACCEPTED], shard_n=1, device_ids=[device.id])
     device_id = device.id
     session.execute(text("DELETE FROM reader"))
-    assert reports.fate_of(session, domain(session, alert), device_id).state is ACCEPTED
+    assert device_reports.report(session, domain(session, alert), device_id).state is ACCEPTED
 
 
 def test_a_device_outside_the_audience_has_no_fate(session, device):
     alert = sharded(session)
     a.a_batch(session, alert, [ACCEPTED], shard_n=1)
-    assert reports.fate_of(session, domain(session, alert), device.id) is None
+    assert device_reports.report(session, domain(session, alert), device.id) is None
 
 
 def test_a_corrections_device_is_found_by_the_shards_of_its_root(session, device):
@@ -176,7 +176,7 @@ def test_a_corrections_device_is_found_by_the_shards_of_its_root(session, device
     for n in range(3):
         a.a_shard(session, correction, n=n, lo=n, hi=n + 1)
     a.a_batch(session, correction, [ACCEPTED], shard_n=1, device_ids=[device.id])
-    found = reports.find(session, domain(session, correction), device.id)
+    found = device_reports.find(session, domain(session, correction), device.id)
     assert (found.shard_n, found.delivery.state) == (1, ACCEPTED)
 
 
@@ -186,7 +186,7 @@ def test_a_corrections_device_is_found_by_the_shards_of_its_root(session, device
 @pytest.mark.parametrize("state", ["planning", "sending"])
 def test_a_stop_is_written_at_once_and_settled_by_others(session, state):
     alert = a.an_alert(session, a.a_story(session), state=state)
-    alerts.stop(session, domain(session, alert), "enough", datetime.now(UTC))
+    alert_transitions.stop(session, domain(session, alert), "enough", datetime.now(UTC))
     stopped = domain(session, alert)
     assert (stopped.state, stopped.stop_reason) == (AlertState.STOPPED, "enough")
     assert stopped.finished_at is None
@@ -196,7 +196,7 @@ def test_a_stop_is_written_at_once_and_settled_by_others(session, state):
 def test_a_scheduled_alert_that_is_stopped_leaves_its_place_at_once(session):
     alert = a.an_alert(session, a.a_story(session), state="scheduled")
     now = datetime.now(UTC)
-    alerts.stop(session, domain(session, alert), "enough", now)
+    alert_transitions.stop(session, domain(session, alert), "enough", now)
     assert domain(session, alert).finished_at == now
     assert alerts.first_of(session, alert.story_id) is None
     a.an_alert(session, session.get(type(a.a_story(session)), alert.story_id))
@@ -210,7 +210,7 @@ def a_chain(session, state="sending", **of_correction):
 
 
 def overtake(session, row):
-    alerts.overtake(session, domain(session, row), datetime.now(UTC))
+    alert_transitions.stop_replaced_alerts(session, domain(session, row), datetime.now(UTC))
 
 
 def test_a_correction_in_the_middle_stops_its_root_and_takes_over_the_rest(session):
@@ -281,7 +281,7 @@ def test_a_first_alert_that_reached_nobody_frees_its_story(session, state, deliv
     alert = a.an_alert(session, a.a_story(session), state=state)
     if deliveries:
         a.a_batch(session, alert, deliveries)
-    assert alerts.free_story_if_nothing_accepted(session, alert.id) is freed
+    assert alert_transitions.free_story_if_nothing_accepted(session, alert.id) is freed
     assert (alerts.first_of(session, alert.story_id) is None) is freed
 
 
@@ -289,9 +289,9 @@ def test_a_corrected_alert_keeps_its_place_for_its_correction(session):
     story, root, correction = a_chain(session)
     a.a_batch(session, root, [CANCELLED])
     overtake(session, correction)
-    assert not alerts.free_story_if_nothing_accepted(session, root.id)
-    alerts.stop(session, domain(session, correction), "enough", datetime.now(UTC))
-    assert alerts.free_story_if_nothing_accepted(session, correction.id)
+    assert not alert_transitions.free_story_if_nothing_accepted(session, root.id)
+    alert_transitions.stop(session, domain(session, correction), "enough", datetime.now(UTC))
+    assert alert_transitions.free_story_if_nothing_accepted(session, correction.id)
     assert alerts.first_of(session, story.id) is None
 
 
@@ -299,8 +299,8 @@ def test_a_correction_that_arrived_keeps_the_place(session):
     story, root, correction = a_chain(session)
     a.a_batch(session, correction, [ACCEPTED])
     overtake(session, correction)
-    alerts.stop(session, domain(session, correction), "enough", datetime.now(UTC))
-    assert not alerts.free_story_if_nothing_accepted(session, correction.id)
+    alert_transitions.stop(session, domain(session, correction), "enough", datetime.now(UTC))
+    assert not alert_transitions.free_story_if_nothing_accepted(session, correction.id)
     assert alerts.first_of(session, story.id).id == root.id
 
 
@@ -312,9 +312,9 @@ def test_a_correction_is_estimated_by_whom_it_would_reach(session):
     a.a_batch(session, correction, [ACCEPTED, CANCELLED], device_ids=[3, 1])
     a.a_batch(session, root, [ACCEPTED], provider="hms", n=1)
     members = [domain(session, root), domain(session, correction)]
-    assert reports.holders(session, members, ["apns"], takes_over=False) == {"apns": 3}
+    assert alert_totals.count_holders(session, members, ["apns"], takes_over=False) == {"apns": 3}
     a.a_batch(session, root, [PENDING, RETRYING, CANCELLED], n=2)
-    assert reports.holders(session, members, ["apns"], takes_over=True) == {"apns": 6}
+    assert alert_totals.count_holders(session, members, ["apns"], takes_over=True) == {"apns": 6}
 
 
 # --- receipts ---
@@ -407,12 +407,13 @@ def test_a_second_send_push_in_the_middle_of_the_plan_is_refused_and_stops_nothi
             send(session)
         refused.append(refusal.value.first_id)
 
-    with transaction(engine) as planning:
-        lifecycle.freeze(planning, lifecycle.unplanned(planning, first.id), [], [])
+    with transaction(engine) as planning_session:
+        alert = planning.lock_alert_to_plan(planning_session, first.id)
+        alert_transitions.freeze(planning_session, alert.id, alert.now, [], [])
         editor = threading.Thread(target=press)
         editor.start()
         wait_for_a_lock(engine)
-        planning.execute(text("UPDATE alert SET state = 'sending' WHERE id = :a"), {"a": first.id})
+        alert_transitions.begin_sending(planning_session, first.id)
     editor.join()
     assert refused == [first.id]
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from service.domain.alert import AlertState
 from service.domain.delivery import State
-from service.store.alerts import lifecycle
+from service.store.alerts import alert_transitions
 from service.store.deliveries import batches, dead_letters
 from service.store.deliveries.batches import Fate, Write
 from service.store.session import transaction
@@ -165,10 +165,10 @@ def test_an_alert_is_finished_when_its_last_batch_is(engine, alert):
     held = [claim(engine, alert)[0], claim(engine, alert)[0]]
     write(engine, alert, held[0], [2, 2, 2], Fate.DONE)
     with transaction(engine) as session:
-        assert not lifecycle.finish_if_done(session, alert)
+        assert not alert_transitions.finish_if_done(session, alert)
     write(engine, alert, held[1], [2, 3, 5], Fate.DONE)
     with transaction(engine) as session:
-        assert lifecycle.finish_if_done(session, alert)
+        assert alert_transitions.finish_if_done(session, alert)
         state = session.execute(text("SELECT state FROM alert")).scalar_one()
     assert state == "finished"
 
@@ -187,7 +187,7 @@ def test_two_workers_that_settle_the_last_two_batches_at_once_end_the_alert(engi
             barrier.wait()
             write(engine, alert, claimed, [2, 2, 2], Fate.DONE)
             with transaction(engine) as session:
-                lifecycle.finish_if_done(session, alert)
+                alert_transitions.finish_if_done(session, alert)
 
         both = [threading.Thread(target=settle, args=(claimed,)) for claimed in held]
         for thread in both:
@@ -201,7 +201,7 @@ def test_two_workers_that_settle_the_last_two_batches_at_once_end_the_alert(engi
 def test_an_alert_whose_deadline_passed_before_any_push_was_tried_is_expired(engine, alert):
     with transaction(engine) as session:
         batches.close_open(session, alert, State.EXPIRED)
-        assert lifecycle.finish_if_done(session, alert)
+        assert alert_transitions.finish_if_done(session, alert)
         assert session.execute(text("SELECT state FROM alert")).scalar_one() == "expired"
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from service.domain.alert import AlertState
 from service.domain.delivery import Delivery, State
-from service.store.alerts import alerts, lifecycle, unfinished
+from service.store.alerts import alert_transitions, alerts, planning
 from service.store.deliveries import shards
 from tests import builders as a
 
@@ -56,7 +56,7 @@ def of_chain(session, root, kind="update", **given):
 
 def fan_out(session, alert):
     """Fan an alert's one shard out; returns the devices by number."""
-    shards.fan_out(session, shards.running(session, alert.id), PROVIDERS, 0)
+    shards.fan_out(session, shards.planned_alert(session, alert.id), PROVIDERS, 0)
     return sorted(
         session.execute(
             text("SELECT unnest(device_ids) FROM batch WHERE alert_id = :a"), {"a": alert.id}
@@ -101,15 +101,17 @@ def test_a_correction_that_was_stopped_is_accounted_for_device_by_device(session
 def test_a_correction_waits_until_what_it_replaces_has_settled(session, story, state, waits):
     root = a.an_alert(session, story, state=state, settled=not waits, created_at=BEGUN)
     correction = a.an_alert(session, story, kind="update", source_alert_id=root.id)
-    unplanned = lifecycle.unplanned(session, correction.id)
-    assert lifecycle.chain_is_settling(session, unplanned) is waits
+    unplanned = planning.lock_alert_to_plan(session, correction.id)
+    assert planning.is_replaced_alert_settling(session, unplanned) is waits
 
 
 def test_a_correction_waits_for_other_stopped_alerts_of_its_story_too(session, story):
     source = a.an_alert(session, story, state="finished", settled=True, created_at=BEGUN)
     a.an_alert(session, story, kind="update", everyone=True, state="stopped", created_at=BEGUN)
     correction = a.an_alert(session, story, kind="update", source_alert_id=source.id)
-    assert lifecycle.chain_is_settling(session, lifecycle.unplanned(session, correction.id))
+    assert planning.is_replaced_alert_settling(
+        session, planning.lock_alert_to_plan(session, correction.id)
+    )
 
 
 def test_a_scheduled_correction_stops_its_root_when_it_starts(session, story):
@@ -122,8 +124,8 @@ def test_a_scheduled_correction_stops_its_root_when_it_starts(session, story):
         state="scheduled",
         send_at=BEGUN - timedelta(seconds=1),
     )
-    assert unfinished.start(session, correction.id)
+    assert alert_transitions.start_scheduled(session, correction.id)
     session.expire_all()
     assert alerts.get(session, root.id).state is AlertState.STOPPED
     assert alerts.get(session, correction.id).takes_over
-    assert not unfinished.start(session, correction.id)
+    assert not alert_transitions.start_scheduled(session, correction.id)

@@ -10,7 +10,7 @@ from service.domain.alert import Kind
 from service.domain.delivery import State
 from service.domain.people import Role
 from service.store import page_queries
-from service.store.alerts import alerts
+from service.store.alerts import alert_transitions, alerts
 from service.store.deliveries import shards
 from service.store.readers import readers
 from service.store.schema import StaffRow
@@ -41,7 +41,7 @@ def a_test(session, story, reader, **given):
 def reached(session, alert):
     """Fan the test's one shard out; returns its devices."""
     a.a_shard(session, alert, done=False)
-    shards.fan_out(session, shards.running(session, alert.id), PROVIDERS)
+    shards.fan_out(session, shards.planned_alert(session, alert.id), PROVIDERS)
     query = text("SELECT unnest(device_ids) FROM batch WHERE alert_id = :a")
     return set(session.execute(query, {"a": alert.id}).scalars())
 
@@ -95,7 +95,7 @@ def test_a_correction_leaves_a_running_test_alone(session, story, own):
     test = a_test(session, story, own[0], state="sending")
     root = a.an_alert(session, story, state="sending", started_at=NOW)
     correction = a.an_alert(session, story, kind="update", source_alert_id=root.id)
-    alerts.overtake(session, alerts.get(session, correction.id), NOW)
+    alert_transitions.stop_replaced_alerts(session, alerts.get(session, correction.id), NOW)
     session.expire_all()
     assert alerts.get(session, root.id).state == "stopped"
     assert alerts.get(session, test.id).state == "sending"

@@ -25,7 +25,7 @@ def planned(session, alert, story, ranges=((0, ID_LIMIT),)):
         {"at": now, "t": frozen.topic_ids, "up": frozen.above, "a": alert.id},
     )
     shards.add(session, alert.id, list(ranges))
-    return shards.running(session, alert.id)
+    return shards.planned_alert(session, alert.id)
 
 
 def devices_in(session, alert):
@@ -37,7 +37,7 @@ def devices_in(session, alert):
 
 @pytest.mark.parametrize("devices", [0, 1, 499, 501, 9_999, 10_501, 200_000, 12_345_678])
 def test_shards_cover_the_id_space_without_gaps_or_overlaps(devices):
-    ranges = shards.cut(devices, 10_000)
+    ranges = shards.cut_id_space(devices, 10_000)
     assert ranges[0][0] == 0
     assert ranges[-1][1] == ID_LIMIT
     assert all(left[1] == right[0] for left, right in pairwise(ranges))
@@ -45,7 +45,7 @@ def test_shards_cover_the_id_space_without_gaps_or_overlaps(devices):
 
 
 def test_the_first_shard_is_small_so_that_the_first_push_leaves_early():
-    lo, hi = shards.cut(200_000, 10_000)[0]
+    lo, hi = shards.cut_id_space(200_000, 10_000)[0]
     assert (hi - lo) * 200_000 // ID_LIMIT in range(490, 511)
 
 
@@ -119,7 +119,7 @@ def test_the_rest_of_a_stopped_alert_is_accounted_for_as_cancelled(session):
     alert = a.an_alert(session, story)
     planned(session, alert, story)
     session.execute(text("UPDATE alert SET state = 'stopped'"))
-    shards.fan_out(session, shards.running(session, alert.id), PROVIDERS)
+    shards.fan_out(session, shards.planned_alert(session, alert.id), PROVIDERS)
     row = session.execute(text("SELECT device_ids, counts, finished_at FROM batch")).one()
     assert row.device_ids == [device.id]
     assert row.counts == [0, 0, 0, 0, 0, 0, 1]
@@ -151,7 +151,7 @@ def test_a_correction_goes_to_those_who_have_the_first_or_may_have_it(
         started_at=a.NOON,
     )
     shards.add(session, correction.id, [(0, 1)])
-    shards.fan_out(session, shards.running(session, correction.id), PROVIDERS)
+    shards.fan_out(session, shards.planned_alert(session, correction.id), PROVIDERS)
     assert devices_in(session, correction) == [ids[n] for n in expected]
 
 

@@ -55,7 +55,7 @@ def test_every_shard_is_asked_for_once_by_the_messages_of_the_others(engine, pro
     alert = an_alert(engine, 1)
     monkeypatch.setattr(plan, "_pack_first", lambda *_: None)
     ranges = list(pairwise(range(0, 10_100, 100)))
-    monkeypatch.setattr(shards, "cut", lambda *_: ranges)
+    monkeypatch.setattr(shards, "cut_id_space", lambda *_: ranges)
     plan.plan_alert(process, alert)
     waiting, seen = asked(process), [0]
     assert len(waiting) == fan_out.SPREAD

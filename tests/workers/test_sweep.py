@@ -89,18 +89,18 @@ def test_a_replay_in_the_instant_of_the_expiry_keeps_its_deliveries(
         a.a_shard(session, late)
         a.a_batch(session, late, [State.PENDING])
     replay = text("UPDATE alert SET expires_at = now() + interval '1 h', state = 'sending'")
-    overdue = sweep.unfinished.overdue
+    search = sweep.unfinished_alerts.alerts_past_deadline
 
     def replayed_meanwhile(session):
-        found = overdue(session)
+        alerts = search(session)
         replaying.execute(replay)
         if moment == "before the lock":
             replaying.commit()
         else:
             threading.Timer(0.2, replaying.commit).start()
-        return found
+        return alerts
 
-    monkeypatch.setattr(sweep.unfinished, "overdue", replayed_meanwhile)
+    monkeypatch.setattr(sweep.unfinished_alerts, "alerts_past_deadline", replayed_meanwhile)
     with engine.connect() as replaying:
         sweep.sweep(process)
     with transaction(engine) as session:

@@ -164,7 +164,7 @@ def _pack_next(turn: Turn) -> bool:
         return False
     with transaction(turn.process.engine) as session:
         packed = shards.fan_out(session, turn.packing, turn.process.names)
-        if not packed and not shards.open_ones(session, turn.alert_id, 1):
+        if not packed and not shards.open_shards(session, turn.alert_id, 1):
             turn.packing = None
     if packed:
         for lane in turn.lanes.values():

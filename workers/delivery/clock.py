@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from service.store.deliveries import batches
+from service.store.session import database_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Clock:
     @classmethod
     def of(cls, session: Session) -> "Clock":
         """Ask the database once."""
-        return cls(batches.database_now(session), time.monotonic())
+        return cls(database_now(session), time.monotonic())
 
     def now(self) -> datetime:
         """Return the database's time."""

@@ -6,9 +6,9 @@ Only the holder of a lease writes; a batch the write does not find was taken ove
 import time
 
 import structlog
-from sqlalchemy import text
 from sqlmodel import Session
 
+from service.store.alerts import alert_transitions
 from service.store.deliveries import batches, dead_letters, follow_ups
 from service.store.operations import holds
 from service.store.readers import devices
@@ -87,7 +87,7 @@ def _write(
         ours = [lease for at, lease in held if at is lane and lease.key in written.ours]
         _write_exceptions(session, turn, lane, ours)
         if lane.ending:
-            _note_rejection(session, turn, lane)
+            alert_transitions.note_rejection(session, turn.alert_id, lane.name)
     return written
 
 
@@ -123,16 +123,6 @@ def _write_exceptions(session: Session, turn: Turn, lane: Lane, ours: list[Lease
         for letter in lease.dead_letters():
             where = (turn.alert_id, *lease.key, lane.name)
             dead_letters.bury(session, *where, letter.reason, letter.answer, letter.positions)
-
-
-def _note_rejection(session: Session, turn: Turn, lane: Lane) -> None:
-    session.execute(
-        text(
-            "UPDATE alert SET rejected_by = array_append(rejected_by, :p) "
-            "WHERE id = :a AND NOT :p = ANY(rejected_by)"
-        ),
-        {"a": turn.alert_id, "p": lane.name},
-    )
 
 
 def _drop(turn: Turn, lane: Lane, lease: Lease) -> None:

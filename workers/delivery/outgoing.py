@@ -1,15 +1,14 @@
 """An alert and its story, as providers need them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlmodel import Session
 
-from service.domain.alert import Kind, Words
+from service.domain.alert import Kind
 from service.domain.subscription import Urgency
 from service.settings import Settings
+from service.store.alerts.sending import alert_to_send
 from workers.provider import AlertContent
 
 ICON = "/static/icon-192.png"
@@ -27,43 +26,29 @@ class Outgoing:
     rejected_by: frozenset[str]
 
 
-_READ = """
-SELECT a.id, a.story_id, a.kind, a.title, a.body, a.locales, a.urgency, a.collapse_key,
-    a.expires_at, coalesce(a.send_at, a.created_at) AS due_at, a.dry_run, a.rejected_by,
-    s.slug, s.image_url, s.language, s.headline, s.summary
-FROM alert a JOIN story s ON s.id = a.story_id
-WHERE a.id = :a AND a.state IN ('planning', 'sending') AND a.started_at IS NOT NULL
-"""
-
-
 def outgoing(session: Session, settings: Settings, alert_id: int) -> Outgoing | None:
     """Return a running alert in the form that leaves us; None when it is not running."""
-    row = session.execute(text(_READ), {"a": alert_id}).one_or_none()
-    if row is None:
+    alert = alert_to_send(session, alert_id)
+    if alert is None:
         return None
-    default = Words(row.title or row.headline, row.body if row.body is not None else row.summary)
     content = AlertContent(
-        alert_id=str(row.id),
-        story_id=str(row.story_id),
-        words={"": default} | _words(row.locales),
-        language=row.language,
-        url=f"{settings.public_url}/stories/{row.slug}",
-        image_url=row.image_url,
+        alert_id=str(alert.id),
+        story_id=str(alert.story_id),
+        words={"": alert.words} | dict(alert.locales),
+        language=alert.language,
+        url=f"{settings.public_url}/stories/{alert.slug}",
+        image_url=alert.image_url,
         icon_url=settings.public_url + ICON,
-        urgency=Urgency.of_rank(row.urgency),
-        collapse_key=row.collapse_key,
-        expires_at=row.expires_at,
-        silent=row.kind == Kind.WITHDRAWAL,
+        urgency=alert.urgency,
+        collapse_key=alert.collapse_key,
+        expires_at=alert.expires_at,
+        silent=alert.kind is Kind.WITHDRAWAL,
     )
     return Outgoing(
         content=content,
-        urgency=content.urgency,
-        due_at=row.due_at,
-        expires_at=row.expires_at,
-        dry_run=row.dry_run,
-        rejected_by=frozenset(row.rejected_by),
+        urgency=alert.urgency,
+        due_at=alert.due_at,
+        expires_at=alert.expires_at,
+        dry_run=alert.dry_run,
+        rejected_by=alert.rejected_by,
     )
-
-
-def _words(locales: Mapping[str, Mapping[str, str]]) -> dict[str, Words]:
-    return {tag: Words(words["title"], words["body"]) for tag, words in locales.items()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from service.domain.alert import AlertState
 from service.domain.subscription import Urgency
 from service.store.deliveries.precedence import Ahead
-from service.store.deliveries.shards import Running
+from service.store.deliveries.shards import PlannedAlert
 from workers.context import Process
 from workers.delivery.channel import Lane
 from workers.delivery.clock import Clock
@@ -33,7 +33,7 @@ class Turn:
     out: Outgoing
     clock: Clock
     lanes: dict[str, Lane]
-    packing: Running | None
+    packing: PlannedAlert | None
     starved: bool = False
     state: AlertState = AlertState.SENDING
     ahead: Ahead = field(default_factory=Ahead)

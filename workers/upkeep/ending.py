@@ -1,7 +1,7 @@
 """The end of an alert, for whichever stage comes upon it last."""
 
 from service import outbox
-from service.store.alerts import lifecycle, unfinished
+from service.store.alerts import alert_transitions, unfinished_alerts
 from service.unit_of_work import unit_of_work
 from workers.context import Process
 
@@ -9,6 +9,6 @@ from workers.context import Process
 def end_if_done(process: Process, alert_id: int) -> None:
     """End an alert with nothing open, and let go the corrections that waited for it to settle."""
     with unit_of_work(process.engine, process.broker) as work:
-        if lifecycle.finish_if_done(work.session, alert_id):
-            for waiting in unfinished.waiting_for(work.session, alert_id):
+        if alert_transitions.finish_if_done(work.session, alert_id):
+            for waiting in unfinished_alerts.corrections_to_plan(work.session, alert_id):
                 work.outbox.add(outbox.plan_alert(waiting.alert_id, waiting.queue))

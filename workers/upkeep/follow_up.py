@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import structlog
 
 from service.domain.verdict import DeviceGone, SenderRejected, TryLater, Verdict
-from service.store.deliveries import batches, follow_ups
+from service.store.deliveries import follow_ups
 from service.store.deliveries.follow_ups import Ticket
 from service.store.operations import holds
 from service.store.readers import devices
-from service.store.session import transaction
+from service.store.session import database_now, transaction
 from workers.context import Process
 from workers.provider import CredentialRefused, GivesTickets, Provider
 
@@ -31,7 +31,7 @@ def ask(process: Process) -> None:
 def _ask_some(process: Process, provider: Provider, ticketing: GivesTickets) -> bool:
     """Ask about one request's worth; False when that was all, or no answer came."""
     with transaction(process.engine) as session:
-        now = batches.database_now(session)
+        now = database_now(session)
         due = follow_ups.take_due(session, provider.name, ticketing.follow_ups_at_once, AGAIN_S)
     if not due:
         return False

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from service import outbox
-from service.store.alerts import unfinished
+from service.store import idempotency
 from service.store.deliveries import retention
 from service.store.operations import canary
 from service.store.session import transaction
@@ -40,7 +40,7 @@ def _send_canary(process: Process) -> None:
 
 def _forget_old_answers(process: Process) -> None:
     with transaction(process.engine) as session:
-        unfinished.forget_old_answers(session)
+        idempotency.forget_old_answers(session)
 
 
 def _shrink_old_alerts(process: Process) -> None:

@@ -5,12 +5,12 @@ it. They all name the root, never one another: everybody who holds any version o
 in the root's batches, while a correction that was stopped halfway covers only some of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, insert, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, and_, insert, select, text, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel
 
@@ -19,16 +19,15 @@ from service.domain.delivery import Totals, timing
 from service.domain.errors import AlreadyAlerted
 from service.domain.subscription import Urgency
 from service.store import paging
-from service.store.deliveries import reports
+from service.store.alerts import alert_totals
 from service.store.readers import receipts
 from service.store.schema import AlertRow
+from service.store.sql_fragments import NOT_ENDED, RUNNING
 
 CANARY = "canary"
 """Who creates the dry-run alerts that prove the whole way works."""
 
 ONE_FIRST = "alert_one_first"
-RUNNING = (AlertState.PLANNING.value, AlertState.SENDING.value)
-"""The states in which pushes may be leaving."""
 
 _ALERT = SQLModel.metadata.tables[AlertRow.__tablename__]
 _A = _ALERT.c
@@ -110,96 +109,22 @@ def chain(session: Session, root_id: int) -> list[Alert]:
 
 def stoppable(session: Session, story_id: int) -> list[int]:
     """Return the story's alerts that are scheduled or running, but for withdrawals."""
-    states = (AlertState.SCHEDULED.value, *RUNNING)
     return _ids(
-        session, _A.story_id == story_id, _A.state.in_(states), _A.kind != Kind.WITHDRAWAL.value
+        session, _A.story_id == story_id, _A.state.in_(NOT_ENDED), _A.kind != Kind.WITHDRAWAL.value
     )
 
 
-def stop(session: Session, alert: Alert, reason: str, now: datetime) -> None:
-    """Write that a locked alert is stopped; holders of its batches see it at their next write.
+def lock_replaced(session: Session, alert: Alert, root_id: int) -> list[Alert]:
+    """Lock the running alerts that a correction or withdrawal of this chain replaces.
 
-    A scheduled one ends here and leaves its story's place.
+    A withdrawal replaces its chain, a correction whatever of its story speaks to readers.
     """
-    if alert.state is AlertState.SCHEDULED:
-        give_way(session, alert, reason, now)
-        return
-    values = {"state": AlertState.STOPPED.value, "stop_reason": reason}
-    _change(session, alert.id, values)
-
-
-def give_way(session: Session, alert: Alert, reason: str, now: datetime) -> None:
-    """End a locked alert that nobody has begun to plan, and free its story's place."""
-    _change(
-        session,
-        alert.id,
-        {
-            "state": AlertState.STOPPED.value,
-            "stop_reason": reason,
-            "finished_at": now,
-            "settled": True,
-            "void": alert.kind is Kind.FIRST,
-        },
-    )
-
-
-def overtake(session: Session, alert: Alert, now: datetime) -> None:
-    """Stop what this correction or withdrawal replaces: to be called when it starts.
-
-    A dry run stops nothing. A withdrawal stops its chain. A correction stops whatever of its
-    story is still leaving, or an older text could arrive after the newer one, and takes over
-    whom its root had not reached.
-    """
-    root_id = alert.source_alert_id
-    if root_id is None:
-        return
-    corrects = alert.kind is Kind.UPDATE
     of_chain = (_A.id == root_id) | (_A.source_alert_id == root_id)
     of_story = and_(_A.story_id == alert.story_id, _FOR_READERS)
+    scope = of_story if alert.kind is Kind.UPDATE else of_chain
     leaving = and_(_A.state.in_(RUNNING), ~_A.dry_run, _A.id != alert.id)
-    found = lock(session, _ids(session, leaving, of_story if corrects else of_chain))
-    stopped = [other for other in found if other.state.running]
-    if not alert.dry_run:
-        verb = "corrected" if corrects else "withdrawn"
-        for other in stopped:
-            stop(session, other, f"{verb} by {alert.id}", now)
-    if corrects:
-        midway = any(other.id == root_id for other in stopped)
-        inherited = any(member.takes_over for member in chain(session, root_id))
-        _change(session, alert.id, {"takes_over": midway or inherited})
-
-
-def reopen(session: Session, alert: Alert, expires_at: datetime, providers: Sequence[str]) -> None:
-    """Return a locked alert to sending, also through the providers that had rejected it."""
-    others = text("ARRAY(SELECT unnest(rejected_by) EXCEPT SELECT unnest(CAST(:p AS text[])))")
-    values = {
-        "state": AlertState.SENDING.value,
-        "expires_at": expires_at,
-        "finished_at": None,
-        "settled": False,
-        "rejected_by": others.bindparams(p=list(providers)),
-    }
-    _change(session, alert.id, values)
-
-
-def free_story_if_nothing_accepted(session: Session, alert_id: int) -> bool:
-    """Give up the story's place when a whole chain was stopped or expired with nothing accepted.
-
-    `alert_id` is any member of the chain; call it when that one's totals have settled.
-    """
-    alert = get(session, alert_id)
-    root = get(session, alert.source_alert_id) if alert and alert.source_alert_id else alert
-    if root is None or root.kind is not Kind.FIRST or root.state is AlertState.FINISHED:
-        return False
-    members = chain(session, root.id)
-    if not all(member.state.final for member in members):
-        return False
-    sums = reports.totals(session, [member.id for member in members])
-    every = [totals for by_provider in sums.values() for totals in by_provider.values()]
-    if any(totals.accepted or totals.open for totals in every):
-        return False
-    _change(session, root.id, {"void": True})
-    return True
+    rows = lock(session, _ids(session, leaving, scope))
+    return [other for other in rows if other.state.running]
 
 
 def report(session: Session, alert_id: int) -> Report | None:
@@ -210,8 +135,8 @@ def report(session: Session, alert_id: int) -> Report | None:
 
 def _reports(session: Session, found: Sequence[Alert]) -> list[Report]:
     ids = [alert.id for alert in found]
-    totals = reports.totals(session, ids)
-    steps = reports.steps(session, ids)
+    totals = alert_totals.totals(session, ids)
+    steps = alert_totals.steps(session, ids)
     marks = receipts.counts(session, ids)
     return [
         Report(
@@ -258,10 +183,6 @@ def _one(session: Session, wanted: Select[Any]) -> Alert | None:
 
 def _ids(session: Session, *conditions: ColumnElement[bool]) -> list[int]:
     return list(session.execute(select(_A.id).where(*conditions)).scalars())
-
-
-def _change(session: Session, alert_id: int, values: Mapping[str, Any]) -> None:
-    session.execute(update(_ALERT).where(_A.id == alert_id).values(values))
 
 
 def _alert(row: Row[Any]) -> Alert:

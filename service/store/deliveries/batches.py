@@ -15,10 +15,11 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.alert import AlertState
-from service.domain.delivery import State, count_states
+from service.domain.delivery import CLOSED_AS, State, count_states
 from service.store.deliveries import precedence
 from service.store.deliveries.precedence import Ahead
 from service.store.schema import ID_LIMIT
+from service.store.sql_fragments import alert_runs, array_literal, batch_is_open, count_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,12 @@ class Written:
     held: frozenset[str] = field(default_factory=frozenset)
 
 
-_CLAIM = """
+_CLAIM = f"""
 WITH free AS (
     SELECT shard_n, n FROM batch
-    WHERE alert_id = :a AND provider = :provider AND finished_at IS NULL {which}
+    WHERE alert_id = :a AND provider = :provider AND {batch_is_open()} {{which}}
     AND claimable_at <= now()
-    AND EXISTS (SELECT 1 FROM alert WHERE id = :a AND state IN ('planning', 'sending')
+    AND EXISTS (SELECT 1 FROM alert WHERE id = :a AND {alert_runs()}
         AND expires_at = coalesce(CAST(:deadline AS timestamptz), expires_at))
     ORDER BY shard_n, n LIMIT :most FOR UPDATE SKIP LOCKED
 )
@@ -221,8 +222,8 @@ def _columns(alert_id: int, writes: Sequence[Write], lease_s: float) -> dict[str
         "ns": [w.n for w in writes],
         "tokens": [w.token for w in writes],
         "states": [w.states for w in writes],
-        "counts": [_array(count_states(w.states)) for w in writes],
-        "progress": [_array(w.progress) for w in writes],
+        "counts": [array_literal(count_states(w.states)) for w in writes],
+        "progress": [array_literal(w.progress) for w in writes],
         "tried": [w.flying or _was_tried(w.states) for w in writes],
         "fates": [w.fate.value for w in writes],
         "seconds": [seconds.get(w.fate, w.due_s) for w in writes],
@@ -235,10 +236,6 @@ _UNTRIED = bytes((State.PENDING, State.GONE, State.EXPIRED, State.CANCELLED))
 
 def _was_tried(states: bytes) -> bool:
     return bool(states.translate(None, _UNTRIED))
-
-
-def _array(numbers: Sequence[int]) -> str:
-    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def _keep_waits(session: Session, alert_id: int, released: Sequence[Write]) -> None:
@@ -274,9 +271,9 @@ def accepted_by(session: Session, alert_id: int, provider: str) -> bool:
     found = session.execute(
         text(
             "SELECT EXISTS (SELECT 1 FROM batch WHERE alert_id = :a AND provider = :p "
-            "AND counts[:accepted] > 0)"
+            f"AND {count_of(State.ACCEPTED)} > 0)"
         ),
-        {"a": alert_id, "p": provider, "accepted": State.ACCEPTED + 1},
+        {"a": alert_id, "p": provider},
     ).scalar_one()
     return bool(found)
 
@@ -285,21 +282,12 @@ def claimable(session: Session, alert_id: int, providers: Sequence[str]) -> bool
     """Whether a batch of these providers could be claimed now."""
     found = session.execute(
         text(
-            "SELECT EXISTS (SELECT 1 FROM batch WHERE alert_id = :a AND finished_at IS NULL "
+            f"SELECT EXISTS (SELECT 1 FROM batch WHERE alert_id = :a AND {batch_is_open()} "
             "AND provider = ANY(:providers) AND claimable_at <= now())"
         ),
         {"a": alert_id, "providers": list(providers)},
     ).scalar_one()
     return bool(found)
-
-
-_FINAL = {
-    target: bytes(
-        (byte & 0xF8) | target if byte & 7 in (State.PENDING, State.RETRYING) else byte
-        for byte in range(256)
-    )
-    for target in (State.EXPIRED, State.CANCELLED)
-}
 
 
 def close_open(
@@ -311,7 +299,7 @@ def close_open(
     """
     rows = session.execute(
         text(
-            "SELECT shard_n, n, states FROM batch WHERE alert_id = :a AND finished_at IS NULL "
+            f"SELECT shard_n, n, states FROM batch WHERE alert_id = :a AND {batch_is_open()} "
             "AND (lease_token IS NULL OR claimable_at <= now()) "
             "AND (CAST(:p AS text) IS NULL OR provider = :p) "
             "ORDER BY shard_n, n LIMIT :most FOR UPDATE SKIP LOCKED"
@@ -320,7 +308,7 @@ def close_open(
     ).all()
     if not rows:
         return 0
-    states = [bytes(row.states).translate(_FINAL[to]) for row in rows]
+    states = [bytes(row.states).translate(CLOSED_AS[to]) for row in rows]
     session.execute(
         text(
             "UPDATE batch b SET states = v.states, counts = CAST(v.counts AS int[]), "
@@ -334,13 +322,7 @@ def close_open(
             "s": [row.shard_n for row in rows],
             "n": [row.n for row in rows],
             "states": states,
-            "counts": [_array(count_states(s)) for s in states],
+            "counts": [array_literal(count_states(s)) for s in states],
         },
     )
     return len(rows)
-
-
-def database_now(session: Session) -> datetime:
-    """Return the database's clock, the only one whose word counts."""
-    now: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
-    return now

@@ -16,6 +16,7 @@ from sqlmodel import Session
 from service.domain.delivery import Delivery, State, count_states
 from service.store import paging
 from service.store.schema import new_id
+from service.store.sql_fragments import array_literal
 
 MAX_REASON = 300
 MAX_ANSWER = 500
@@ -246,9 +247,7 @@ def _write(session: Session, alert_id: int, written: Mapping[Place, bytes]) -> N
             "shard_ns": [shard_n for shard_n, _ in written],
             "ns": [n for _, n in written],
             "states": list(written.values()),
-            "counts": [
-                "{" + ",".join(map(str, count_states(states))) + "}" for states in written.values()
-            ],
+            "counts": [array_literal(count_states(states)) for states in written.values()],
         },
     )
 

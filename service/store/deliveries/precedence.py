@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
+from service.store.sql_fragments import alert_runs, batch_is_open, has_open_shard
+
 RENEWED_S = 1.0
 """Who is at work renews the lease sooner than that; a longer silence is a dead holder's."""
 
-COLUMNS = """
-    (SELECT k.id FROM alert k WHERE k.urgency = 2 AND k.state IN ('planning', 'sending')
-        AND k.id <> :a AND (EXISTS (SELECT 1 FROM shard s WHERE s.alert_id = k.id AND NOT s.done)
-            OR EXISTS (SELECT 1 FROM batch o WHERE o.alert_id = k.id AND o.finished_at IS NULL
+COLUMNS = f"""
+    (SELECT k.id FROM alert k WHERE k.urgency = 2 AND {alert_runs("k")}
+        AND k.id <> :a AND ({has_open_shard("k.id")}
+            OR EXISTS (SELECT 1 FROM batch o WHERE o.alert_id = k.id AND {batch_is_open("o")}
                 AND o.claimable_at <= now() AND o.provider = ANY(:providers)
                 AND o.provider <> ALL(k.rejected_by)
                 AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.provider = o.provider)))
         ORDER BY k.id LIMIT 1
     ) AS breaking_waits,
     EXISTS (SELECT 1 FROM alert k JOIN batch o ON o.alert_id = k.id WHERE k.urgency = 2
-        AND k.state IN ('planning', 'sending') AND k.id <> :a AND o.finished_at IS NULL
+        AND {alert_runs("k")} AND k.id <> :a AND {batch_is_open("o")}
         AND o.lease_token IS NOT NULL AND o.claimable_at > now() + make_interval(secs => :live)
         AND coalesce(o.started_at, now()) > now() - interval '2 s'
     ) AS breaking_runs

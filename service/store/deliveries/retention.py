@@ -3,6 +3,8 @@
 from sqlalchemy import text
 from sqlmodel import Session
 
+from service.store.sql_fragments import sums_of_counts
+
 ALERTS_A_PASS = 20
 SUMMARY_SHARD = -1
 """The shard number of the batches that hold an old alert's totals, one for each provider."""
@@ -13,7 +15,7 @@ AND EXISTS (SELECT 1 FROM batch b WHERE b.alert_id = a.id AND b.shard_n <> :summ
 ORDER BY a.finished_at LIMIT :most FOR UPDATE SKIP LOCKED
 """
 
-_SUMMARIES = """
+_SUMMARIES = f"""
 WITH steps AS (
     SELECT alert_id, provider, progress[i] AS ms, sum(progress[i + 1]) AS n
     FROM batch, generate_series(1, cardinality(progress) - 1, 2) AS i
@@ -24,10 +26,9 @@ WITH steps AS (
 )
 INSERT INTO batch (alert_id, shard_n, n, provider, device_ids, states, counts, progress,
     claimable_at, started_at, finished_at)
-SELECT :a, :summary, row_number() OVER (ORDER BY b.provider), b.provider, '{}', '',
-    ARRAY[sum(counts[1]), sum(counts[2]), sum(counts[3]), sum(counts[4]), sum(counts[5]),
-        sum(counts[6]), sum(counts[7])]::int[],
-    coalesce((SELECT s.progress FROM series s WHERE s.provider = b.provider), '{}'),
+SELECT :a, :summary, row_number() OVER (ORDER BY b.provider), b.provider, '{{}}', '',
+    ARRAY[{sums_of_counts("b")}]::int[],
+    coalesce((SELECT s.progress FROM series s WHERE s.provider = b.provider), '{{}}'),
     now(), min(started_at), max(finished_at)
 FROM batch b WHERE b.alert_id = :a AND b.shard_n <> :summary GROUP BY b.provider
 """

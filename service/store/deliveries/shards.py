@@ -14,8 +14,11 @@ from sqlmodel import Session
 from service.domain.alert import AlertState, Kind
 from service.domain.delivery import State
 from service.domain.subscription import Urgency
+from service.store.alerts import alert_transitions
 from service.store.readers import audience
+from service.store.readers.audience import FrozenAudience
 from service.store.schema import ID_LIMIT
+from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION
 
 BATCH = 1000
 FIRST_SHARD_DEVICES = 500
@@ -23,18 +26,18 @@ MOST_SHARDS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """What fan-out needs to know of an alert."""
+class PlannedAlert:
+    """What fan-out needs to know of an alert: its audience is frozen."""
 
     alert_id: int
     kind: Kind
     state: AlertState
     source_alert_id: int | None
     takes_over: bool
-    frozen: audience.Frozen
+    audience: FrozenAudience
 
 
-def cut(devices: int, per_shard: int) -> list[tuple[int, int]]:
+def cut_id_space(devices: int, per_shard: int) -> list[tuple[int, int]]:
     """Cut the id space into ranges [lo, hi) of about `per_shard` devices each.
 
     The first is small, so that the first push leaves while the rest is still being planned.
@@ -58,7 +61,7 @@ def add(session: Session, alert_id: int, ranges: Sequence[tuple[int, int]]) -> N
     )
 
 
-def open_ones(session: Session, alert_id: int, limit: int, first: int = 0) -> list[int]:
+def open_shards(session: Session, alert_id: int, limit: int, first: int = 0) -> list[int]:
     """Return the numbers of shards from `first` on that are not fanned out yet, lowest first."""
     rows = session.execute(
         text(
@@ -72,18 +75,18 @@ def open_ones(session: Session, alert_id: int, limit: int, first: int = 0) -> li
 
 def count(session: Session, alert_id: int) -> int:
     """Return how many shards an alert has."""
-    found = session.execute(
+    number = session.execute(
         text("SELECT count(*) FROM shard WHERE alert_id = :a"), {"a": alert_id}
     ).scalar_one()
-    return int(found)
+    return int(number)
 
 
-def ranges_of(session: Session, source_alert_id: int) -> list[tuple[int, int]]:
+def ranges_of_source(session: Session, source_alert_id: int) -> list[tuple[int, int]]:
     """Return one range for each shard of an earlier alert."""
     return [(n, n + 1) for n in range(count(session, source_alert_id))]
 
 
-def running(session: Session, alert_id: int) -> Running | None:
+def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
     """Return what fan-out needs of an alert that was planned; None otherwise."""
     row = session.execute(
         text(
@@ -95,13 +98,13 @@ def running(session: Session, alert_id: int) -> Running | None:
     if row is None:
         return None
     started_at: datetime = row.started_at
-    return Running(
+    return PlannedAlert(
         alert_id=alert_id,
         kind=Kind(row.kind),
         state=AlertState(row.state),
         source_alert_id=row.source_alert_id,
         takes_over=row.takes_over,
-        frozen=audience.Frozen(
+        audience=FrozenAudience(
             topic_ids=row.topic_ids or [],
             above=row.above or [],
             story_id=row.story_id,
@@ -114,7 +117,7 @@ def running(session: Session, alert_id: int) -> Running | None:
 
 
 def fan_out(
-    session: Session, alert: Running, providers: Sequence[str], n: int | None = None
+    session: Session, alert: PlannedAlert, providers: Sequence[str], n: int | None = None
 ) -> bool:
     """Pack one shard into batches: shard `n`, or the lowest open one that nobody is packing.
 
@@ -133,10 +136,7 @@ def fan_out(
         return False
     _pack(session, alert, providers, row.n, row.lo, row.hi)
     if alert.state is AlertState.PLANNING:
-        session.execute(
-            text("UPDATE alert SET state = 'sending' WHERE id = :a AND state = 'planning'"),
-            {"a": alert.alert_id},
-        )
+        alert_transitions.begin_sending(session, alert.alert_id)
     return True
 
 
@@ -154,23 +154,19 @@ FROM (
 ) packed GROUP BY provider, part
 """
 
-_DEVICES_OF_SOURCE = """
+_DEVICES_OF_CHAIN = f"""
 WITH of_chain AS (
-    SELECT id FROM alert WHERE id = :source OR (source_alert_id = :source AND NOT dry_run)
+    SELECT id FROM alert WHERE id = :root OR (source_alert_id = :root AND NOT dry_run)
 ), device_in AS (
-    SELECT DISTINCT d.id, b.provider FROM batch b
-    CROSS JOIN LATERAL unnest(b.device_ids) WITH ORDINALITY AS d(id, o)
-    CROSS JOIN LATERAL (SELECT get_byte(b.states, (d.o - 1)::int) AS byte) s
+    SELECT DISTINCT d.id, b.provider FROM {DELIVERIES}
     WHERE b.alert_id IN (SELECT id FROM of_chain) AND b.shard_n >= :lo AND b.shard_n < :hi
-    AND b.provider = ANY(:providers)
-    AND (s.byte & 7 = :accepted OR s.byte & 8 <> 0
-        OR (b.alert_id = :source AND s.byte & 7 = ANY(:wanted)))
+    AND b.provider = ANY(:providers) AND {HOLDS_ANY_VERSION}
 )"""
-"""The corrections of an alert have its shard numbers, so one range finds the whole chain."""
+"""The corrections of an alert have its shard numbers, so one range covers the whole chain."""
 
 
 def _pack(
-    session: Session, alert: Running, providers: Sequence[str], n: int, lo: int, hi: int
+    session: Session, alert: PlannedAlert, providers: Sequence[str], n: int, lo: int, hi: int
 ) -> None:
     stopped = alert.state is AlertState.STOPPED
     values = {
@@ -181,22 +177,15 @@ def _pack(
         "byte": f"{State.CANCELLED if stopped else State.PENDING:02x}",
     }
     if alert.source_alert_id is None:
-        devices = audience.devices_sql(alert.frozen)
-        values |= audience.parameters(alert.frozen, lo, hi, providers)
+        devices = audience.devices_sql(alert.audience)
+        values |= audience.parameters(alert.audience, lo, hi, providers)
     else:
-        devices = _DEVICES_OF_SOURCE
-        values |= _of_source(alert, lo, hi, providers)
+        devices = _DEVICES_OF_CHAIN
+        values |= {
+            "root": alert.source_alert_id,
+            "lo": lo,
+            "hi": hi,
+            "takes_over": alert.takes_over,
+            "providers": list(providers),
+        }
     session.execute(text(devices + _PACK), values)
-
-
-def _of_source(alert: Running, lo: int, hi: int, providers: Sequence[str]) -> dict[str, object]:
-    """Who has any version or may have it; a correction in the root's middle takes the rest too."""
-    rest = (State.PENDING, State.RETRYING, State.CANCELLED) if alert.takes_over else ()
-    return {
-        "source": alert.source_alert_id,
-        "lo": lo,
-        "hi": hi,
-        "accepted": int(State.ACCEPTED),
-        "wanted": [int(state) for state in rest],
-        "providers": list(providers),
-    }

@@ -10,7 +10,9 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.alert import AlertState
+from service.domain.delivery import State
 from service.store.alerts.alerts import CANARY
+from service.store.sql_fragments import alert_runs, batch_is_open, count_of, due_at
 
 WINDOW_S = 60
 
@@ -39,21 +41,25 @@ class Pace:
     error_share: float | None = None
 
 
+_PENDING, _RETRYING, _ACCEPTED, _GONE, _BURIED = (
+    count_of(state, "b")
+    for state in (State.PENDING, State.RETRYING, State.ACCEPTED, State.GONE, State.BURIED)
+)
+_WAITING = f"""
+SELECT b.provider,
+    coalesce(sum({_PENDING}) FILTER (WHERE NOT lease.runs), 0) AS pending,
+    coalesce(sum({_PENDING}) FILTER (WHERE lease.runs), 0) AS leased,
+    coalesce(sum({_RETRYING}), 0) AS retrying,
+    extract(epoch FROM now() - min({due_at("a")})) AS oldest
+FROM batch b JOIN alert a ON a.id = b.alert_id,
+    LATERAL (SELECT b.lease_token IS NOT NULL AND b.claimable_at > now() AS runs) AS lease
+WHERE {batch_is_open("b")} AND {_PENDING} + {_RETRYING} > 0 GROUP BY b.provider
+"""
+
+
 def waiting(session: Session) -> dict[str, Waiting]:
     """Return what waits, by provider. A delivery counts once: pending, leased or retrying."""
-    rows = session.execute(
-        text(
-            "SELECT b.provider, "
-            "coalesce(sum(b.counts[1]) FILTER (WHERE NOT held.by_worker), 0) AS pending, "
-            "coalesce(sum(b.counts[1]) FILTER (WHERE held.by_worker), 0) AS leased, "
-            "coalesce(sum(b.counts[2]), 0) AS retrying, "
-            "extract(epoch FROM now() - min(coalesce(a.send_at, a.created_at))) AS oldest "
-            "FROM batch b JOIN alert a ON a.id = b.alert_id, "
-            "LATERAL (SELECT b.lease_token IS NOT NULL AND b.claimable_at > now() AS by_worker) "
-            "AS held "
-            "WHERE b.finished_at IS NULL AND b.counts[1] + b.counts[2] > 0 GROUP BY b.provider"
-        )
-    )
+    rows = session.execute(text(_WAITING))
     return {
         row.provider: Waiting(
             name=row.provider,
@@ -66,25 +72,24 @@ def waiting(session: Session) -> dict[str, Waiting]:
     }
 
 
+_PACE = f"""
+SELECT b.provider, coalesce(sum(news.accepted), 0) AS accepted,
+    sum({_RETRYING} + {_BURIED}) AS failing,
+    sum({_RETRYING} + {_ACCEPTED} + {_GONE} + {_BURIED}) AS answered
+FROM alert a JOIN batch b ON b.alert_id = a.id,
+    LATERAL (SELECT sum(b.progress[i + 1]) AS accepted
+        FROM generate_series(1, cardinality(b.progress), 2) AS i WHERE b.progress[i] >
+            1000 * (extract(epoch FROM now() - {due_at("a")}) - :window)) AS news
+WHERE ({alert_runs("a")} OR a.finished_at > now() - make_interval(secs => :window))
+    AND b.started_at IS NOT NULL
+    AND ({batch_is_open("b")} OR b.finished_at > now() - make_interval(secs => :window))
+GROUP BY b.provider
+"""
+
+
 def pace(session: Session) -> dict[str, Pace]:
     """Return how each provider did in the last minute, from the batches it touched."""
-    rows = session.execute(
-        text(
-            "SELECT b.provider, coalesce(sum(news.accepted), 0) AS accepted, "
-            "sum(b.counts[2] + b.counts[6]) AS failing, "
-            "sum(b.counts[2] + b.counts[3] + b.counts[4] + b.counts[6]) AS answered "
-            "FROM alert a JOIN batch b ON b.alert_id = a.id, "
-            "LATERAL (SELECT sum(b.progress[i + 1]) AS accepted "
-            "FROM generate_series(1, cardinality(b.progress), 2) AS i WHERE b.progress[i] > "
-            "1000 * (extract(epoch FROM now() - coalesce(a.send_at, a.created_at)) - :window)) "
-            "AS news "
-            "WHERE (a.state IN ('planning', 'sending') "
-            "OR a.finished_at > now() - make_interval(secs => :window)) "
-            "AND b.started_at IS NOT NULL AND (b.finished_at IS NULL "
-            "OR b.finished_at > now() - make_interval(secs => :window)) GROUP BY b.provider"
-        ),
-        {"window": WINDOW_S},
-    )
+    rows = session.execute(text(_PACE), {"window": WINDOW_S})
     return {
         row.provider: Pace(
             name=row.provider,

@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from service.domain.alert import queue_of
 from service.domain.subscription import Urgency
+from service.store.sql_fragments import alert_runs, batch_is_open
 
 WORKER = "worker"
 """Who holds when no person does: such a hold is probed, a person's is not."""
@@ -82,16 +83,16 @@ def wake(session: Session, provider: str) -> list[tuple[int, str]]:
     """Let waiting batches of a provider be claimed now; return their running alerts and queues."""
     session.execute(
         text(
-            "UPDATE batch SET claimable_at = now() WHERE finished_at IS NULL "
+            f"UPDATE batch SET claimable_at = now() WHERE {batch_is_open()} "
             "AND provider = :provider AND lease_token IS NULL AND claimable_at > now()"
         ),
         {"provider": provider},
     )
     rows = session.execute(
         text(
-            "SELECT a.id, a.urgency FROM alert a WHERE a.state IN ('planning', 'sending') "
+            f"SELECT a.id, a.urgency FROM alert a WHERE {alert_runs('a')} "
             "AND EXISTS (SELECT 1 FROM batch b WHERE b.alert_id = a.id "
-            "AND b.finished_at IS NULL AND b.provider = :provider) "
+            f"AND {batch_is_open('b')} AND b.provider = :provider) "
             "ORDER BY a.urgency DESC, a.created_at LIMIT :most"
         ),
         {"provider": provider, "most": MOST_WOKEN},

@@ -77,7 +77,7 @@ device_in AS (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frozen:
+class FrozenAudience:
     """An audience in numbers: topic ids, and pairs (topic, a topic above it) flattened."""
 
     topic_ids: Sequence[int]
@@ -98,7 +98,7 @@ class Estimate:
     exact: bool
 
 
-def freeze(session: Session, story_id: int, audience: Audience) -> Frozen:
+def freeze(session: Session, story_id: int, audience: Audience) -> FrozenAudience:
     """Turn an audience's paths into ids; paths nobody could follow have none and fall away."""
     paths = sorted(audience.topics - {story_topic(story_id)})
     rows = session.execute(
@@ -106,7 +106,7 @@ def freeze(session: Session, story_id: int, audience: Audience) -> Frozen:
     )
     ids = {str(path): int(topic_id) for path, topic_id in rows}
     own = [story_id] if audience.story_topic in audience.topics else []
-    return Frozen(
+    return FrozenAudience(
         topic_ids=[*ids.values(), *own],
         above=list(_pairs(ids)),
         story_id=story_id,
@@ -124,7 +124,7 @@ def _pairs(ids: dict[str, int]) -> Iterable[int]:
                 yield from (topic_id, ids[ancestor])
 
 
-def devices_sql(frozen: Frozen, *, asleep: bool = False) -> str:
+def devices_sql(frozen: FrozenAudience, *, asleep: bool = False) -> str:
     """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with.
 
     `asleep` counts those in quiet hours in, whom only a breaking alert reaches.
@@ -138,7 +138,9 @@ def devices_sql(frozen: Frozen, *, asleep: bool = False) -> str:
     return f"WITH {quiet}{followers}, {_DEVICES.format(not_quiet=not_quiet)}"
 
 
-def parameters(frozen: Frozen, lo: int, hi: int, providers: Sequence[str]) -> dict[str, Any]:
+def parameters(
+    frozen: FrozenAudience, lo: int, hi: int, providers: Sequence[str]
+) -> dict[str, Any]:
     """Return the values that `devices_sql` needs for the readers [lo, hi)."""
     return {
         "topic_ids": list(frozen.topic_ids),
@@ -154,32 +156,37 @@ def parameters(frozen: Frozen, lo: int, hi: int, providers: Sequence[str]) -> di
     }
 
 
-def estimate(session: Session, frozen: Frozen, providers: Sequence[str]) -> Estimate:
+def estimate(session: Session, frozen: FrozenAudience, providers: Sequence[str]) -> Estimate:
     """Count the audience: exactly up to 200,000 devices, beyond that from one id in 64."""
-    sampled = _count(session, frozen, ID_LIMIT // SAMPLE, providers)
-    if sum(sampled.values()) * SAMPLE > EXACT_UP_TO * _MARGIN:
-        scaled = {name: n * SAMPLE for name, n in sampled.items()}
+    sample = _count(session, frozen, ID_LIMIT // SAMPLE, providers)
+    if sum(sample.values()) * SAMPLE > EXACT_UP_TO * _MARGIN:
+        scaled = {name: n * SAMPLE for name, n in sample.items()}
         return Estimate(sum(scaled.values()), scaled, exact=False)
     counted = _count(session, frozen, ID_LIMIT, providers)
     return Estimate(sum(counted.values()), counted, exact=True)
 
 
-def rough_size(session: Session, frozen: Frozen, providers: Sequence[str]) -> int:
+def rough_size(session: Session, frozen: FrozenAudience, providers: Sequence[str]) -> int:
     """Return about how many devices there are, from one id in 256: enough to size shards.
 
     Quiet hours would cost the first push two milliseconds, and shards may as well be smaller.
     """
     parts = SAMPLE * 4
-    found = _count(session, frozen, ID_LIMIT // parts, providers, asleep=True)
-    return sum(found.values()) * parts
+    sample = _count(session, frozen, ID_LIMIT // parts, providers, asleep=True)
+    return sum(sample.values()) * parts
 
 
 def _count(
-    session: Session, frozen: Frozen, hi: int, providers: Sequence[str], *, asleep: bool = False
+    session: Session,
+    frozen: FrozenAudience,
+    hi: int,
+    providers: Sequence[str],
+    *,
+    asleep: bool = False,
 ) -> dict[str, int]:
-    found = devices_sql(frozen, asleep=asleep)
+    devices = devices_sql(frozen, asleep=asleep)
     rows = session.execute(
-        text(found + " SELECT provider, count(*) FROM device_in GROUP BY provider"),
+        text(devices + " SELECT provider, count(*) FROM device_in GROUP BY provider"),
         parameters(frozen, 0, hi, providers),
     )
     return {str(provider): int(n) for provider, n in rows}

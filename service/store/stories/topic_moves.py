@@ -5,6 +5,7 @@ from sqlmodel import Session
 
 from service.domain import topic as paths
 from service.domain.errors import Conflict, Invalid, no_such
+from service.store.sql_fragments import alert_runs
 from service.store.stories import topics
 
 MOST_MOVED = 500
@@ -14,8 +15,8 @@ _SUBTREE = text("""
     SELECT id, path FROM topic
     WHERE path = :path OR (path COLLATE "C" >= :path || '/' AND path COLLATE "C" < :path || '0')
     ORDER BY path COLLATE "C" FOR UPDATE LIMIT :most""")
-_RUNNING = text("""
-    SELECT 1 FROM alert WHERE state IN ('planning', 'sending') AND topic_ids && :ids LIMIT 1""")
+_RUNNING = text(f"""
+    SELECT 1 FROM alert WHERE {alert_runs()} AND topic_ids && :ids LIMIT 1""")
 _ID_OF = text("SELECT id FROM topic WHERE path = :path")
 _RENAME = text("UPDATE topic SET path = :path WHERE id = :id")
 _JOIN_FOLLOWERS = text("""

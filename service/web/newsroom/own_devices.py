@@ -11,7 +11,7 @@ from service.domain.people import Staff
 from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.alerts import alerts
-from service.store.deliveries import reports
+from service.store.deliveries import device_reports
 from service.unit_of_work import UnitOfWork
 from service.web.rendering import render
 from service.web.visitors import Editor
@@ -26,7 +26,7 @@ def tested(
     own = test_pushes.devices_of(work, staff, settings.providers)
     if test is None:
         return {"own": own, "test": None, "fates": [], "test_runs": False}
-    fates = [(device, reports.fate_of(work.session, test, device.id)) for device in own]
+    fates = [(device, device_reports.report(work.session, test, device.id)) for device in own]
     settled = all(fate is None or fate.state.final for _, fate in fates)
     runs = not (test.state.final and settled)
     return {"own": own, "test": test, "fates": fates, "test_runs": runs}

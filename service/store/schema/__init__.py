@@ -1,0 +1,53 @@
+"""Every table, as SQLModel declares it; the migrations build exactly this.
+
+Ids are random 63-bit integers (`new_id`), so a range of ids is a fair sample of its table.
+"""
+
+from service.store.schema.alert_tables import AlertRow, SecondLookRow
+from service.store.schema.columns import ID_LIMIT, new_id
+from service.store.schema.delivery_tables import (
+    BatchRow,
+    DeadLetterRow,
+    FollowUpRow,
+    ReceiptRow,
+    RetryRow,
+    ShardRow,
+)
+from service.store.schema.operation_tables import HoldRow, IdempotencyRow, WorkerRow
+from service.store.schema.reader_tables import (
+    DeviceRow,
+    ReaderRow,
+    SubscriptionRow,
+    TimeZoneRow,
+    TopicRow,
+)
+from service.store.schema.staff_tables import ApiKeyRow, AuditRow, StaffRow, StaffSessionRow
+from service.store.schema.story_tables import AutosaveRow, RevisionRow, StoryRow
+
+__all__ = [
+    "ID_LIMIT",
+    "AlertRow",
+    "ApiKeyRow",
+    "AuditRow",
+    "AutosaveRow",
+    "BatchRow",
+    "DeadLetterRow",
+    "DeviceRow",
+    "FollowUpRow",
+    "HoldRow",
+    "IdempotencyRow",
+    "ReaderRow",
+    "ReceiptRow",
+    "RetryRow",
+    "RevisionRow",
+    "SecondLookRow",
+    "ShardRow",
+    "StaffRow",
+    "StaffSessionRow",
+    "StoryRow",
+    "SubscriptionRow",
+    "TimeZoneRow",
+    "TopicRow",
+    "WorkerRow",
+    "new_id",
+]

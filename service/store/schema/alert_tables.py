@@ -1,0 +1,83 @@
+"""Alerts, and those that wait for another editor."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+
+from service.store.schema.columns import id_column, moment_column, reference_column
+
+
+class AlertRow(SQLModel, table=True):
+    """An alert: the outbox. Its totals are counted from its batches; nothing is kept twice.
+
+    `void` is a first alert that ended with nothing accepted: it frees the story's one place.
+    `takes_over` is a correction that stopped its source in the middle: whom that had not reached
+    is its too. `page_due_at` is when the story's page is asked for again before a scheduled start.
+    `topic_ids` and `above` (pairs topic, ancestor, flattened) are the audience frozen at the start.
+    `reader_id` is whom a test is for. It refers to nothing: where that reader is erased, a test is
+    for nobody, and never for the story's followers.
+    """
+
+    __tablename__: ClassVar[str] = "alert"
+    __table_args__: ClassVar[Any] = (
+        Index(
+            "alert_one_first",
+            "story_id",
+            unique=True,
+            postgresql_where=text("kind = 'first' AND NOT dry_run AND NOT void"),
+        ),
+        Index("alert_story", "story_id"),
+        Index("alert_newest", text("created_at DESC"), text("id DESC")),
+        Index(
+            "alert_open",
+            "state",
+            postgresql_where=text("state IN ('scheduled', 'planning', 'sending', 'stopped')"),
+        ),
+        CheckConstraint("(kind = 'test') = (reader_id IS NOT NULL)", name="alert_test_reader"),
+    )
+    id: int = id_column()
+    story_id: int = reference_column("story.id")
+    kind: str = Field(sa_column=Column(Text, nullable=False))
+    state: str = Field(sa_column=Column(Text, nullable=False))
+    void: bool = Field(default=False, nullable=False)
+    title: str | None = Field(default=None, sa_column=Column(Text))
+    body: str | None = Field(default=None, sa_column=Column(Text))
+    locales: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    urgency: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    topics: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text)))
+    everyone: bool = Field(default=False, nullable=False)
+    topic_ids: list[int] | None = Field(default=None, sa_column=Column(ARRAY(BigInteger)))
+    above: list[int] | None = Field(default=None, sa_column=Column(ARRAY(BigInteger)))
+    collapse_key: str = Field(sa_column=Column(Text, nullable=False))
+    dry_run: bool = Field(default=False, nullable=False)
+    source_alert_id: int | None = reference_column("alert.id", nullable=True)
+    takes_over: bool = Field(default=False, nullable=False)
+    reader_id: int | None = Field(default=None, sa_column=Column(BigInteger))
+    created_by: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = moment_column(now=True)
+    send_at: datetime | None = moment_column(nullable=True)
+    started_at: datetime | None = moment_column(nullable=True)
+    expires_at: datetime = moment_column()
+    ttl_s: int = Field(
+        default=14_400, sa_column=Column(Integer, nullable=False, server_default="14400")
+    )
+    finished_at: datetime | None = moment_column(nullable=True)
+    page_due_at: datetime | None = moment_column(nullable=True)
+    stop_reason: str | None = Field(default=None, sa_column=Column(Text))
+    settled: bool = Field(default=False, nullable=False)
+    rejected_by: list[str] = Field(
+        sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
+    )
+
+
+class SecondLookRow(SQLModel, table=True):
+    """A breaking alert that waits for another editor's confirmation; one a story at a time."""
+
+    __tablename__: ClassVar[str] = "second_look"
+    story_id: int = reference_column("story.id", primary_key=True)
+    draft: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    asked_by: int = reference_column("staff.id")
+    asked_at: datetime = moment_column(now=True)

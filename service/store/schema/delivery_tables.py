@@ -1,0 +1,127 @@
+"""Shards, batches, and what is kept of a delivery beside its state byte."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from service.store.schema.columns import id_column, moment_column, reference_column
+
+
+class ShardRow(SQLModel, table=True):
+    """A range [lo, hi) of reader ids; with a source alert, of that alert's shard numbers."""
+
+    __tablename__: ClassVar[str] = "shard"
+    __table_args__: ClassVar[Any] = (
+        Index("shard_open", "alert_id", "n", postgresql_where=text("NOT done")),
+    )
+    alert_id: int = reference_column("alert.id", primary_key=True)
+    n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    lo: int = Field(sa_column=Column(BigInteger, nullable=False))
+    hi: int = Field(sa_column=Column(BigInteger, nullable=False))
+    done: bool = Field(default=False, nullable=False)
+
+
+class BatchRow(SQLModel, table=True):
+    """Up to 1,000 deliveries of one provider in one row: the ledger.
+
+    `claimable_at` is from when anybody may claim it: the end of its lease while it is leased, its
+    earliest due retry while it waits. `counts` is derived from `states` at every write.
+    `progress` holds pairs (ms since the alert was due, newly accepted), flattened. `started_at` is
+    when the first push of it was on record as tried.
+    """
+
+    __tablename__: ClassVar[str] = "batch"
+    __table_args__: ClassVar[Any] = (
+        Index(
+            "batch_open",
+            "alert_id",
+            "provider",
+            "shard_n",
+            "n",
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index(
+            "batch_fresh",
+            "alert_id",
+            "provider",
+            "shard_n",
+            "n",
+            postgresql_where=text("started_at IS NULL AND finished_at IS NULL"),
+        ),
+        {"postgresql_with": {"fillfactor": "60"}},
+    )
+    alert_id: int = reference_column("alert.id", primary_key=True)
+    shard_n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    provider: str = Field(sa_column=Column(Text, nullable=False))
+    device_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
+    states: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    counts: list[int] = Field(sa_column=Column(ARRAY(Integer), nullable=False))
+    progress: list[int] = Field(
+        sa_column=Column(ARRAY(Integer), nullable=False, server_default=text("'{}'"))
+    )
+    claimable_at: datetime = moment_column(now=True)
+    lease_token: int | None = Field(default=None, sa_column=Column(BigInteger))
+    started_at: datetime | None = moment_column(nullable=True)
+    finished_at: datetime | None = moment_column(nullable=True)
+
+
+class RetryRow(SQLModel, table=True):
+    """A delivery that waits: the exceptions only."""
+
+    __tablename__: ClassVar[str] = "retry"
+    alert_id: int = reference_column("alert.id", primary_key=True)
+    shard_n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    position: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    due_at: datetime = moment_column()
+    why: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class DeadLetterRow(SQLModel, table=True):
+    """What was given up in one batch for one reason and answer: positions as a bitmap."""
+
+    __tablename__: ClassVar[str] = "dead_letter"
+    __table_args__: ClassVar[Any] = (
+        Index("dead_letter_newest", text("buried_at DESC"), text("id DESC")),
+        Index("dead_letter_batch", "alert_id", "shard_n", "n"),
+    )
+    id: int = id_column()
+    alert_id: int = reference_column("alert.id")
+    shard_n: int = Field(sa_column=Column(Integer, nullable=False))
+    n: int = Field(sa_column=Column(Integer, nullable=False))
+    provider: str = Field(sa_column=Column(Text, nullable=False))
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    answer: str = Field(sa_column=Column(Text, nullable=False))
+    positions: list[int] = Field(sa_column=Column(ARRAY(SmallInteger), nullable=False))
+    buried_at: datetime = moment_column(now=True)
+    replayed_at: datetime | None = moment_column(nullable=True)
+    replayed_by: str | None = Field(default=None, sa_column=Column(Text))
+
+
+class ReceiptRow(SQLModel, table=True):
+    """What the devices of a batch said: two bitmaps of equal length, shown and then opened."""
+
+    __tablename__: ClassVar[str] = "receipt"
+    alert_id: int = reference_column("alert.id", primary_key=True)
+    shard_n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    marks: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class FollowUpRow(SQLModel, table=True):
+    """A ticket that a provider gave for its yes: what became of the push is asked for later."""
+
+    __tablename__: ClassVar[str] = "follow_up"
+    __table_args__: ClassVar[Any] = (
+        Index("follow_up_due", "provider", "due_at"),
+        Index("follow_up_old", "provider", "created_at"),
+    )
+    provider: str = Field(sa_column=Column(Text, primary_key=True))
+    ticket: str = Field(sa_column=Column(Text, primary_key=True))
+    device_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    due_at: datetime = moment_column()
+    created_at: datetime = moment_column(now=True)

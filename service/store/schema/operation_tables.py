@@ -1,0 +1,44 @@
+"""How the system is doing, and which requests were answered."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import Column, Index, LargeBinary, SmallInteger, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+
+from service.store.schema.columns import moment_column
+
+
+class HoldRow(SQLModel, table=True):
+    """A provider we have stopped using until a person or a probe clears it."""
+
+    __tablename__: ClassVar[str] = "hold"
+    provider: str = Field(sa_column=Column(Text, primary_key=True))
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    held_by: str = Field(sa_column=Column(Text, nullable=False))
+    since: datetime = moment_column(now=True)
+    probe_at: datetime | None = moment_column(nullable=True)
+
+
+class WorkerRow(SQLModel, table=True):
+    """A worker's heartbeat."""
+
+    __tablename__: ClassVar[str] = "worker"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    queues: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    last_seen: datetime = moment_column(now=True)
+
+
+class IdempotencyRow(SQLModel, table=True):
+    """The first answer to an Idempotency-Key, written in the transaction of what it did."""
+
+    __tablename__: ClassVar[str] = "idempotency"
+    __table_args__: ClassVar[Any] = (Index("idempotency_age", "created_at"),)
+    caller: str = Field(sa_column=Column(Text, primary_key=True))
+    endpoint: str = Field(sa_column=Column(Text, primary_key=True))
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    body_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    status: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    answer: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = moment_column(now=True)

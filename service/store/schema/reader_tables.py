@@ -1,0 +1,120 @@
+"""Readers, where they are reached, and what they follow."""
+
+from datetime import datetime, time
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    Time,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from service.store.schema.columns import id_column, moment_column, reference_column
+
+
+class TimeZoneRow(SQLModel, table=True):
+    """A time zone that Python and Postgres both know: the only ones a reader may have."""
+
+    __tablename__: ClassVar[str] = "time_zone"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+
+
+class ReaderRow(SQLModel, table=True):
+    """A reader. Quiet hours are local wall-clock times, both or neither."""
+
+    __tablename__: ClassVar[str] = "reader"
+    __table_args__: ClassVar[Any] = (
+        Index(
+            "reader_quiet",
+            "id",
+            postgresql_include=["timezone", "quiet_from", "quiet_to"],
+            postgresql_where=text("quiet_from <> quiet_to"),
+        ),
+        CheckConstraint("(quiet_from IS NULL) = (quiet_to IS NULL)", name="reader_quiet_both"),
+    )
+    id: int = id_column()
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, unique=True, nullable=False))
+    language: str = Field(sa_column=Column(Text, nullable=False))
+    timezone: str = Field(sa_column=Column(Text, ForeignKey("time_zone.name"), nullable=False))
+    quiet_from: time | None = Field(default=None, sa_column=Column(Time))
+    quiet_to: time | None = Field(default=None, sa_column=Column(Time))
+    created_at: datetime = moment_column(now=True)
+
+
+class DeviceRow(SQLModel, table=True):
+    """A place to reach a reader. `address_hash` finds it; a gone one is a tombstone."""
+
+    __tablename__: ClassVar[str] = "device"
+    __table_args__: ClassVar[Any] = (
+        Index(
+            "device_address",
+            "address_hash",
+            unique=True,
+            postgresql_where=text("gone_at IS NULL"),
+        ),
+        Index(
+            "device_reader",  # of tombstones too: erasing a reader looks for all its devices
+            "reader_id",
+            postgresql_include=["id", "provider", "gone_at"],
+        ),
+    )
+    id: int = id_column()
+    reader_id: int = reference_column("reader.id")
+    provider: str = Field(sa_column=Column(Text, nullable=False))
+    kind: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    address: str = Field(sa_column=Column(Text, nullable=False))
+    address_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    p256dh: str | None = Field(default=None, sa_column=Column(Text))
+    auth: str | None = Field(default=None, sa_column=Column(Text))
+    locale: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    app_version: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    registered_at: datetime = moment_column(now=True)
+    suspect_at: datetime | None = moment_column(nullable=True)
+    gone_at: datetime | None = moment_column(nullable=True)
+    gone_why: str | None = Field(default=None, sa_column=Column(Text))
+
+
+class TopicRow(SQLModel, table=True):
+    """A topic; a followed story's own topic has the story's id and the path `story/<id>`."""
+
+    __tablename__: ClassVar[str] = "topic"
+    __table_args__: ClassVar[Any] = (Index("topic_tree", text('path COLLATE "C"')),)
+    id: int = id_column()
+    path: str = Field(sa_column=Column(Text, unique=True, nullable=False))
+    label: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = moment_column(now=True)
+
+
+class SubscriptionRow(SQLModel, table=True):
+    """A reader follows a topic. The key is the range scan that fans an alert out."""
+
+    __tablename__: ClassVar[str] = "subscription"
+    __table_args__: ClassVar[Any] = (
+        Index(
+            "subscription_fan_out",
+            "topic_id",
+            "reader_id",
+            postgresql_include=["least_urgency", "muted_until"],
+        ),
+        Index(
+            "subscription_muted",
+            "reader_id",
+            "topic_id",
+            postgresql_include=["muted_until"],
+            postgresql_where=text("muted_until IS NOT NULL"),
+        ),
+    )
+    reader_id: int = reference_column("reader.id", primary_key=True)
+    topic_id: int = reference_column("topic.id", primary_key=True)
+    least_urgency: int = Field(
+        default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0")
+    )
+    muted_until: datetime | None = moment_column(nullable=True)
+    created_at: datetime = moment_column(now=True)

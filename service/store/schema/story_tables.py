@@ -1,0 +1,66 @@
+"""Stories with all their texts, and what staff have typed and not saved yet."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+
+from service.store.schema.columns import id_column, moment_column, reference_column
+
+
+class StoryRow(SQLModel, table=True):
+    """A story with its newest text."""
+
+    __tablename__: ClassVar[str] = "story"
+    __table_args__: ClassVar[Any] = (
+        Index(
+            "story_newest",
+            text("published_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("state IN ('published', 'corrected')"),
+        ),
+        Index("story_topics", "topics", postgresql_using="gin"),
+        Index("story_updated", text("updated_at DESC"), text("id DESC")),
+    )
+    id: int = id_column()
+    slug: str = Field(sa_column=Column(Text, unique=True, nullable=False))
+    source_uri: str | None = Field(default=None, sa_column=Column(Text, unique=True))
+    version: int = Field(default=1, sa_column=Column(Integer, nullable=False))
+    state: str = Field(sa_column=Column(Text, nullable=False))
+    headline: str = Field(sa_column=Column(Text, nullable=False))
+    summary: str = Field(sa_column=Column(Text, nullable=False))
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    topics: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    language: str = Field(sa_column=Column(Text, nullable=False))
+    author: str = Field(sa_column=Column(Text, nullable=False))
+    image_url: str | None = Field(default=None, sa_column=Column(Text))
+    urgency: int | None = Field(default=None, sa_column=Column(SmallInteger))
+    embargo_until: datetime | None = moment_column(nullable=True)
+    expires_at: datetime | None = moment_column(nullable=True)
+    created_at: datetime = moment_column(now=True)
+    updated_at: datetime = moment_column(now=True)
+    published_at: datetime | None = moment_column(nullable=True)
+
+
+class RevisionRow(SQLModel, table=True):
+    """One saved text of a story; corrections add, never overwrite."""
+
+    __tablename__: ClassVar[str] = "revision"
+    story_id: int = reference_column("story.id", primary_key=True)
+    version: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    state: str = Field(sa_column=Column(Text, nullable=False))
+    content: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    saved_by: str = Field(default="", sa_column=Column(Text, nullable=False))
+    saved_at: datetime = moment_column(now=True)
+
+
+class AutosaveRow(SQLModel, table=True):
+    """What a member of staff has typed and not saved yet; story 0 is one that has no row yet."""
+
+    __tablename__: ClassVar[str] = "autosave"
+    staff_id: int = reference_column("staff.id", primary_key=True)
+    story_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    content: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    saved_at: datetime = moment_column(now=True)

@@ -1,0 +1,54 @@
+"""Rules about SQL: where it may stand, and who may change an alert."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TRANSITIONS = "service/store/alerts/alert_transitions.py"
+TOPIC_MOVES = "service/store/stories/topic_moves.py"
+"""It renames topics in scheduled alerts and touches nothing else of them."""
+CHANGE_OF_AN_ALERT = re.compile(r"UPDATE\s+alert\b|update\((AlertRow|_ALERT)\b", re.IGNORECASE)
+SQL_TEXT = re.compile(r"\bimport\b[^\n]*\btext\b|\bsqlalchemy\.text\b")
+
+
+def sources(*tops: str) -> dict[str, str]:
+    paths = (path for top in tops for path in (ROOT / top).rglob("*.py"))
+    return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
+
+
+def columns_set(statement: str) -> set[str]:
+    return set(re.findall(r"(\w+) = ", statement.partition("WHERE")[0]))
+
+
+def test_an_alert_changes_in_one_file_only():
+    changing = {
+        path
+        for path, source in sources("service", "workers").items()
+        if "/migrations/" not in path and CHANGE_OF_AN_ALERT.search(source)
+    }
+    assert changing == {TRANSITIONS, TOPIC_MOVES}
+
+
+def test_a_topic_that_moves_changes_an_alerts_topics_and_nothing_else():
+    source = (ROOT / TOPIC_MOVES).read_text()
+    statements = re.findall(r'"""\s*UPDATE alert SET(.*?)"""', source, re.DOTALL)
+    assert [columns_set(statement) for statement in statements] == [{"topics"}]
+
+
+def test_the_workers_hold_no_sql():
+    assert not [path for path, source in sources("workers").items() if SQL_TEXT.search(source)]
+
+
+@pytest.mark.parametrize(
+    "spelling", [r"'planning',\s*'sending'", r"& ?7\b", r"& ?8\b", r"0xF8", r"counts\[\d\]"]
+)
+def test_what_several_queries_share_is_spelt_once(spelling):
+    spelling_files = {
+        path
+        for path, source in sources("service/store").items()
+        if "/migrations/" not in path and re.search(spelling, source)
+    }
+    # An index's condition in the schema must stay as the migration wrote it.
+    assert spelling_files <= {"service/store/schema/alert_tables.py"}
