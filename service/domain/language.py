@@ -1,12 +1,66 @@
 """Language tags (BCP 47): `en`, `pt-BR`, `zh-Hant-TW`."""
 
 import re
+from collections.abc import Mapping
 
 from service.domain.errors import Invalid
 
 MAX_TAG = 35
 _SCRIPT = 4
 _REGION = 2
+# fmt: off
+_RIGHT_TO_LEFT_SCRIPTS = frozenset((
+    "adlm", "arab", "aran", "armi", "avst", "chrs", "cprt", "elym", "gara", "hatr", "hebr",
+    "hung", "khar", "lydi", "mand", "mani", "mend", "merc", "mero", "narb", "nbat", "nkoo",
+    "orkh", "ougr", "palm", "phli", "phlp", "phnx", "prti", "rohg", "samr", "sarb", "sidt",
+    "sogd", "sogo", "syrc", "syre", "syrj", "syrn", "thaa", "yezi",
+))
+"""The scripts of ISO 15924 whose letters Unicode gives the bidirectional class R or AL."""
+_RIGHT_TO_LEFT_LANGUAGES = frozenset((
+    "aao", "abh", "abv", "acm", "acq", "acw", "acx", "adf", "ae", "aeb", "aec", "aee", "aeq",
+    "afb", "aib", "aii", "aij", "aiq", "ajp", "amw", "apc", "apd", "ar", "arb", "arc", "arq",
+    "ars", "ary", "arz", "ask", "atn", "auj", "auz", "avd", "avl", "ayh", "ayl", "ayn", "ayp",
+    "azb", "bal", "bcc", "bdz", "bej", "bft", "bgn", "bgp", "bhe", "bhm", "bhn", "bjf", "bjm",
+    "bqi", "brh", "brk", "bsh", "bsk", "chg", "cja", "ckb", "clh", "czk", "dcc", "def", "deh",
+    "dgl", "dmk", "dml", "dv", "ecy", "esh", "fa", "fay", "faz", "fia", "fub", "gbz", "ggg",
+    "gha", "ghr", "gig", "gjk", "gju", "glh", "glk", "grr", "gwc", "gwf", "gwt", "gzi", "hac",
+    "haz", "hbo", "he", "hkh", "hnd", "hno", "hoh", "hrt", "hrz", "hss", "huy", "isk", "itk",
+    "iw", "jad", "jat", "jbe", "jbn", "jdg", "ji", "jnd", "jog", "jpa", "jpr", "jrb", "jye",
+    "kbu", "kby", "kcy", "kfm", "khw", "klj", "kmz", "kqd", "ks", "ktl", "kvx", "kxp", "lad",
+    "lah", "lhs", "lki", "lrc", "lrk", "lrl", "lsa", "lsd", "lss", "luv", "luz", "mby", "mde",
+    "mey", "mfa", "mfi", "mhj", "mid", "mki", "mnj", "mve", "mvy", "myz", "mzb", "mzn", "nli",
+    "nlm", "nqo", "ntz", "nyq", "oar", "obm", "odk", "omy", "oru", "ota", "otk", "oui", "pal",
+    "pbt", "pbu", "pes", "pgd", "phl", "phn", "phr", "phv", "plk", "pnb", "prc", "prd", "prs",
+    "prx",
+    "ps", "psh", "psi", "pst", "qxq", "rdb", "rhg", "rmt", "sam", "sbn", "scl", "sd", "sdb",
+    "sdf", "sdg", "sdh", "sds", "sgr", "sgy", "shd", "shm", "shu", "shv", "siy", "siz", "skr",
+    "smp", "smy", "sog", "sqo", "sqt", "srh", "srz", "ssh", "sts", "swb", "syc", "syn", "syr",
+    "tjo", "tks", "tmr", "tov", "tra", "trg", "trm", "trw", "ug", "ur", "ush", "uzs", "vaf",
+    "vgr", "vmh", "wbk", "wne", "wni", "wsv", "xco", "xhe", "xka", "xkc", "xkj", "xkp", "xld",
+    "xly", "xmn", "xmr", "xna", "xpr", "xsa", "xvi", "ydd", "ydg", "yhd", "yi", "yih", "yud",
+    "zba", "zdj", "zrp", "zum",
+))
+# fmt: on
+"""The languages whose likely script is one of those (CLDR, likelySubtags), and those that CLDR
+replaces by one of them: `ajp`, `arb`, `bcc`, `pbu`, `pes`, `pnb`, `prs`, `ydd`.
+
+`ku` is not among them: Kurmanji is written in Latin letters, and Sorani has its own code, `ckb`.
+"""
+_EXCEPTIONAL_REGIONS: Mapping[str, frozenset[str]] = {
+    "az": frozenset({"iq", "ir"}),
+    "ha": frozenset({"cm", "sd"}),
+    "kk": frozenset({"af", "cn", "ir", "mn"}),
+    "ku": frozenset({"iq", "ir", "lb"}),
+    "ky": frozenset({"cn"}),
+    "mey": frozenset({"sn"}),
+    "ms": frozenset({"cc"}),
+    "pa": frozenset({"pk"}),
+    "sd": frozenset({"in"}),
+    "tg": frozenset({"pk"}),
+    "ug": frozenset({"kz", "mn"}),
+    "uz": frozenset({"af"}),
+}
+"""Where a language is written the other way round than usual (CLDR, likelySubtags)."""
 _TAG = re.compile(
     r"""
     (?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})    # language, extended language
@@ -23,21 +77,44 @@ _TAG = re.compile(
 def parse_language(tag: str, field: str = "language") -> str:
     """Return a well-formed tag in its usual spelling, or raise `Invalid` naming `field`.
 
-    Whether anybody speaks it is not asked: registries grow.
+    The language itself is not looked up: the registry of languages grows.
     """
     if len(tag) > MAX_TAG or _TAG.fullmatch(tag) is None:
         raise Invalid(field, f"{tag[:40]!r} is not a language tag such as en, pt-BR or zh-Hant.")
-    first, *rest = tag.lower().split("-")
-    own = next((n for n, part in enumerate(rest) if len(part) == 1), len(rest))
-    return "-".join([first, *map(_usual_case, rest[:own]), *rest[own:]])
+    language, *subtags = tag.lower().split("-")
+    end = _extensions_start(subtags)
+    return "-".join([language, *map(_usual_case, subtags[:end]), *subtags[end:]])
 
 
 def parse_locale(locale: str, field: str = "locale") -> str:
-    """Return a device's locale as a tag: phones may write `pt_BR`, and nothing says nothing."""
+    """Return a device's locale as a tag: phones may write `pt_BR`. An empty locale stays empty."""
     return parse_language(locale.replace("_", "-"), field) if locale else ""
 
 
-def _usual_case(part: str) -> str:
-    if len(part) == _SCRIPT and part.isalpha():
-        return part.capitalize()
-    return part.upper() if len(part) == _REGION else part
+def is_right_to_left(tag: str) -> bool:
+    """Whether text in this language is written from right to left.
+
+    A script subtag decides (`ha-Arab`, `ar-Latn`). Without one the region decides where the
+    language is written in several scripts (`pa-PK`, `az-IR`), otherwise the language's likely
+    script. Subtags may be joined by `_` and spelt in any case. An unknown language counts as left
+    to right.
+    """
+    language, *subtags = tag.replace("_", "-").lower().split("-")
+    subtags = subtags[: _extensions_start(subtags)]
+    for subtag in subtags:
+        if len(subtag) == _SCRIPT and subtag.isalpha():
+            return subtag in _RIGHT_TO_LEFT_SCRIPTS
+    default = language in _RIGHT_TO_LEFT_LANGUAGES
+    exceptions = _EXCEPTIONAL_REGIONS.get(language, frozenset())
+    return default != any(subtag in exceptions for subtag in subtags)
+
+
+def _extensions_start(subtags: list[str]) -> int:
+    """Return the index of the first singleton, which begins an extension or private use."""
+    return next((n for n, subtag in enumerate(subtags) if len(subtag) == 1), len(subtags))
+
+
+def _usual_case(subtag: str) -> str:
+    if len(subtag) == _SCRIPT and subtag.isalpha():
+        return subtag.capitalize()
+    return subtag.upper() if len(subtag) == _REGION else subtag

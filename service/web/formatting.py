@@ -8,6 +8,8 @@ from typing import Any
 
 from service.domain.alert import AlertState, Kind
 from service.domain.delivery import State
+from service.domain.language import is_right_to_left
+from service.domain.network import authority_of
 from service.domain.story import StoryState
 from service.domain.subscription import Urgency
 
@@ -17,9 +19,6 @@ _DAY = 86_400
 _SECOND_MS = 1000
 _MINUTE_MS = 60_000
 _TAG = re.compile(r"<[^>]*>")
-_RIGHT_TO_LEFT = frozenset(
-    {"ar", "arc", "ckb", "dv", "fa", "he", "ks", "ku", "nqo", "ps", "sd", "ug", "ur", "yi"}
-)
 
 PROVIDERS: Mapping[str, str] = {
     "apns": "iPhone and iPad",
@@ -168,10 +167,8 @@ def percent(part: int, whole: int) -> str:
 
 
 def direction(language: str) -> str:
-    """Return `rtl` for languages written from right to left."""
-    return (
-        "rtl" if language.lower().replace("_", "-").partition("-")[0] in _RIGHT_TO_LEFT else "ltr"
-    )
+    """Return the `dir` attribute of text in this language: `rtl` or `ltr`."""
+    return "rtl" if is_right_to_left(language) else "ltr"
 
 
 def language_name(language: str) -> str:
@@ -204,6 +201,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "rfc822": rfc822,
     "field_time": field_time,
     "ago": ago,
+    "authority": authority_of,
     "span": span,
     "ms": milliseconds,
     "percent": percent,

@@ -1,7 +1,7 @@
 import pytest
 
 from service.domain.errors import Invalid
-from service.domain.language import parse_language, parse_locale
+from service.domain.language import is_right_to_left, parse_language, parse_locale
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,90 @@ def test_a_phones_locale_may_have_underscores_and_may_be_missing():
     with pytest.raises(Invalid) as refused:
         parse_locale("__")
     assert refused.value.field == "locale"
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "ar",
+        "ar-EG",
+        "ar-arz-EG",
+        "fa-IR",
+        "he",
+        "iw",
+        "ur_PK",
+        "ur-IN",
+        "ks",
+        "sd",
+        "sd-PK",
+        "ug",
+        "ug-CN",
+        "yi",
+        "dv",
+        "nqo",
+        "ckb",
+        "ckb-IR",
+        "pnb",
+        "prs",
+        "ps",
+        "azb",
+        "syr",
+        "rhg",
+        "pa-Arab",
+        "pa-PK",
+        "PA_pk",
+        "az-IR",
+        "uz-AF",
+        "kk-CN",
+        "ku-Arab",
+        "ku-IQ",
+        "ff-Adlm",
+        "ff-Adlm-GN",
+        "ha-Arab",
+        "ms-Arab-BN",
+        "ur-Aran",
+        "sd-Arab-IN",
+        "ar-u-nu-latn",
+        "ar-x-latn",
+    ],
+)
+def test_these_are_written_from_right_to_left(tag):
+    assert is_right_to_left(tag)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "",
+        "en",
+        "hi",
+        "ku",
+        "ku-TR",
+        "pa",
+        "pa-IN",
+        "az",
+        "az-AZ",
+        "uz",
+        "uz-UZ",
+        "kk-KZ",
+        "ha",
+        "ha-NG",
+        "ff",
+        "ms",
+        "ks-Deva",
+        "ks-Deva-IN",
+        "sd-IN",
+        "sd-Deva",
+        "ug-KZ",
+        "ar-Latn",
+        "ar-Latn-EG",
+        "az-Latn-IR",
+        "en-IR",
+        "en-x-arab",
+        "en-u-nu-arab",
+        "mt",
+        "zz",
+    ],
+)
+def test_these_are_written_from_left_to_right(tag):
+    assert not is_right_to_left(tag)

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from service.domain.network import host_as_address, is_public_address
-from workers.provider_kit.endpoints import KNOWN_PUSH_SERVICES, Allowed, EndpointRefused, origin_of
+from workers.provider_kit.endpoints import KNOWN_PUSH_SERVICES, Allowed, EndpointRefused
 
 KNOWN = Allowed.parse(KNOWN_PUSH_SERVICES)
 OPEN = Allowed.parse(["*"])
@@ -240,8 +240,3 @@ def test_a_private_host_without_a_port_is_refused_though_it_is_listed():
 def test_a_malformed_entry_is_refused(entry):
     with pytest.raises(ValueError, match="no host"):
         Allowed.parse([entry])
-
-
-def test_the_origin_is_what_a_push_service_is_known_by():
-    assert origin_of("https://push.example.com/a/b?c=https://d/") == "https://push.example.com"
-    assert origin_of("https://localhost:8443/a") == "https://localhost:8443"

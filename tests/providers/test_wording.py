@@ -14,7 +14,6 @@ from workers.provider_kit.alert_text import (
     choose,
     fit,
     json_size,
-    right_to_left,
     shorten,
     words_in,
 )
@@ -136,16 +135,6 @@ def test_shortened_text_ends_between_graphemes(parts, data):
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_the_size_is_what_json_takes(text):
     assert json_size(text) == len(json.dumps([text], ensure_ascii=False).encode()) - 4
-
-
-@pytest.mark.parametrize("language", ["ar", "he", "fa-IR", "ur_PK", "ks", "pa-Arab", "ku-Arab-IQ"])
-def test_these_are_written_from_right_to_left(language):
-    assert right_to_left(language)
-
-
-@pytest.mark.parametrize("language", ["en", "hi", "pa", "ks-Deva", "az-Latn", "ar-Latn", "", "ku"])
-def test_these_are_not(language):
-    assert not right_to_left(language)
 
 
 def test_a_line_that_begins_with_a_foreign_name_is_marked_as_right_to_left():

@@ -13,20 +13,11 @@ from typing import TypeVar
 import regex
 
 from service.domain.alert import Words
+from service.domain.language import is_right_to_left
 from workers.provider import AlertContent
 
 ELLIPSIS = "…"
 RIGHT_TO_LEFT_MARK = "\u200f"
-
-# fmt: off
-_RIGHT_TO_LEFT = frozenset((
-    "ae", "ar", "arc", "arz", "azb", "bal", "bcc", "bgn", "bqi", "ckb", "dv", "fa", "glk", "he",
-    "iw", "ji", "khw", "ks", "lrc", "mzn", "nqo", "ota", "pnb", "prs", "ps", "rhg", "sd", "skr",
-    "syc", "syr", "ug", "ur", "yi",
-))
-# fmt: on
-_SCRIPTS = {"arab", "hebr", "thaa", "syrc", "nkoo", "adlm", "rohg", "mand", "samr", "aran"}
-_SCRIPT_CHARS = 4
 
 Form = TypeVar("Form")
 
@@ -70,18 +61,9 @@ def words_in(tag: str, content: AlertContent) -> tuple[Words, str]:
     """Return the words under `tag`, marked for their direction, and their language."""
     words, language = content.words[tag], tag or content.language
     title, body = _clean(words.title), _clean(words.body)
-    if right_to_left(language):
+    if is_right_to_left(language):
         title, body = _marked(title), _marked(body)
     return Words(title, body), language
-
-
-def right_to_left(language: str) -> bool:
-    """Whether the language is written from right to left; a script in the tag has the last word."""
-    subtags = language.replace("_", "-").lower().split("-")
-    scripts = [part for part in subtags[1:] if len(part) == _SCRIPT_CHARS and part.isalpha()]
-    if scripts:
-        return scripts[0] in _SCRIPTS
-    return subtags[0] in _RIGHT_TO_LEFT
 
 
 def _marked(text: str) -> str:

@@ -132,8 +132,3 @@ AllowedHosts = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_checked)
 ]
 """A setting that holds an allow-list, comma-separated."""
-
-
-def origin_of(endpoint: str) -> str:
-    """Return scheme, host and port of an endpoint that was checked."""
-    return endpoint[: endpoint.index("/", len("https://"))]

@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.domain.alert import Words
 from service.domain.device import Registration
 from service.domain.errors import Invalid
+from service.domain.language import is_right_to_left
+from service.domain.network import origin_of
 from service.domain.subscription import Urgency
 from service.domain.verdict import (
     Accepted,
@@ -34,7 +36,7 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.provider_kit.alert_text import ByLocale, choose, fit, right_to_left, words_in
+from workers.provider_kit.alert_text import ByLocale, choose, fit, words_in
 from workers.provider_kit.answers import (
     Setback,
     as_word,
@@ -58,7 +60,6 @@ from workers.provider_kit.endpoints import (
     Allowed,
     AllowedHosts,
     EndpointRefused,
-    origin_of,
 )
 from workers.provider_kit.signing import KeyFile, P256KeyPath, p256_key, period_start
 from workers.provider_kit.vapid import TOKEN_PERIOD, Signer, Subject
@@ -321,7 +322,7 @@ def _head(words: Words, language: str, content: AlertContent) -> bytes:
         "tag": _topic(content),
         "url": content.url,
         "lang": language,
-        "dir": "rtl" if right_to_left(language) else "ltr",
+        "dir": "rtl" if is_right_to_left(language) else "ltr",
         **({"silent": True} if content.silent else {}),
         "urgency": content.urgency.value,
         "alert_id": content.alert_id,
