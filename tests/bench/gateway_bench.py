@@ -27,7 +27,7 @@ from tests.bench.gateway_clients import Run
 from tests.bench.pushes import Job, requests_of
 from workers.gateway.httpx.exchange import ask
 from workers.provider import Answer, load_provider
-from workers.standins.process import Running, start
+from workers.standins.process import StandinsProcess, start
 
 REFERENCE = "plain CurlMulti loop"
 GO = "Go net/http"
@@ -53,7 +53,7 @@ def go_client() -> Iterator[str | None]:
         yield binary
 
 
-def credential(standins: Running, provider: str) -> str:
+def credential(standins: StandinsProcess, provider: str) -> str:
     os.environ.update(standins.credentials)
     minting = load_provider(provider).credential(datetime.now(UTC))
     with httpx.Client(verify=standins.ca_file, trust_env=False) as client:
@@ -90,7 +90,7 @@ def run_go(binary: str, job: Job) -> Run:
     return Run(**json.loads(done.stdout))
 
 
-def measure(options: argparse.Namespace, standins: Running, go: str | None) -> Table:
+def measure(options: argparse.Namespace, standins: StandinsProcess, go: str | None) -> Table:
     table: Table = {}
     for provider in options.providers:
         secret = credential(standins, provider)

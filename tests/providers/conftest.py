@@ -8,7 +8,7 @@ import pytest
 from tests.credentials import provider_environment
 from workers import provider as providers
 from workers.provider import Provider
-from workers.standins.process import Running, start
+from workers.standins.process import StandinsProcess, start
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +64,6 @@ def expo(provider_named: Callable[[str], Provider]) -> Provider:
 
 
 @pytest.fixture(scope="session")
-def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandinsProcess]:
     with start(tmp_path_factory.mktemp("standins")) as running:
         yield running

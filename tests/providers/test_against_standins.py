@@ -23,14 +23,14 @@ from tests.credentials import a_p256_key, pem
 from tests.providers.examples import ADDRESSES, alert_content
 from workers import provider as providers
 from workers.provider import Answer, Credential, Provider, Request, Target
-from workers.standins.process import Running
+from workers.standins.process import StandinsProcess
 
 SENDING = ["apns", "expo", "fcm", "hms", "webpush"]
 PREFIXES = ("APNS_", "FCM_", "WEBPUSH_", "HMS_", "EXPO_")
 
 
 @pytest.fixture(scope="module")
-def found(standins: Running) -> Callable[[str], Provider]:
+def found(standins: StandinsProcess) -> Callable[[str], Provider]:
     """Providers that are configured for the stand-ins."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in standins.credentials.items():
@@ -40,14 +40,14 @@ def found(standins: Running) -> Callable[[str], Provider]:
 
 
 @pytest.fixture(scope="module")
-def client(standins: Running) -> Iterator[httpx.Client]:
+def client(standins: StandinsProcess) -> Iterator[httpx.Client]:
     trust = ssl.create_default_context(cafile=standins.ca_file)
     with httpx.Client(http2=True, verify=trust, trust_env=False, timeout=30) as opened:
         yield opened
 
 
 @pytest.fixture
-def control(standins: Running) -> Iterator[httpx.Client]:
+def control(standins: StandinsProcess) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=standins.control, trust_env=False, timeout=30) as opened:
         opened.delete("/control/weather").raise_for_status()
         opened.delete("/control/pushes").raise_for_status()

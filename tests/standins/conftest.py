@@ -51,5 +51,5 @@ def mozilla(standins, client, control):
 
 @pytest.fixture
 def browser(control):
-    asked = control.post("/control/subscriptions", json={"provider": "webpush"})
-    return Browser(**asked.json()["items"][0])
+    answer = control.post("/control/subscriptions", json={"provider": "webpush"})
+    return Browser(**answer.json()["items"][0])

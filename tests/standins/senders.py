@@ -1,4 +1,4 @@
-"""Pushes written by the providers' public rules alone, to throw at the stand-ins."""
+"""Senders written from the providers' public rules only, to test the stand-ins with."""
 
 import base64
 import json
@@ -57,7 +57,7 @@ class Apple:
     def push(
         self, device=DEVICE, body=None, *, method="POST", path=None, **changes
     ) -> httpx.Response:
-        """Push; a header given as None is left out, one given as a list is sent twice."""
+        """Push; a header that is None is left out, one that is a list is sent once per value."""
         if not self.token:
             self.token = self.mint()
         headers = {
@@ -108,14 +108,14 @@ class Google:
     ) -> httpx.Response:
         if not self.token:
             self.token = self.grant(self.assertion()).json()["access_token"]
-        usual = {
+        defaults = {
             "token": FCM_TOKEN,
             "data": DATA,
             "notification": WORDS,
             "android": {"ttl": "3600s", "priority": "HIGH", "collapse_key": "story-12"},
         }
         if content is None:
-            merged = usual | message
+            merged = defaults | message
             content = {"message": {k: v for k, v in merged.items() if v is not None}}
         project = project or self.account["project_id"]
         path = path or f"/v1/projects/{project}/messages:send"
@@ -125,7 +125,7 @@ class Google:
 
 @dataclass
 class Browser:
-    """One subscription, as the control API handed it out."""
+    """One subscription, as the control API returned it."""
 
     address: str
     keys: dict[str, str] = field(default_factory=dict)
@@ -145,9 +145,9 @@ class Mozilla:
 
     def vapid(self, browser: Browser, *, key=None, shown=None, **changes: Any) -> str:
         key = key or self.key()
-        where = urlsplit(browser.address)
+        endpoint = urlsplit(browser.address)
         claims = {
-            "aud": f"{where.scheme}://{where.netloc}",
+            "aud": f"{endpoint.scheme}://{endpoint.netloc}",
             "exp": int(time.time()) + 3600,
             "sub": self.settings["WEBPUSH_SUBJECT"],
         } | changes
@@ -181,14 +181,14 @@ class Mozilla:
 
 
 def lines(headers: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
+    pairs = []
     for name, value in headers.items():
-        found += [
+        pairs += [
             (name, each)
             for each in (value if isinstance(value, list) else [value])
             if each is not None
         ]
-    return found
+    return pairs
 
 
 def point(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -218,19 +218,17 @@ class Huawei:
     ) -> httpx.Response:
         if not self.token:
             self.token = self.grant().json()["access_token"]
-        shown = WORDS | {"click_action": {"type": 3}, "tag": "story-12"}
-        usual = {
+        notification = WORDS | {"click_action": {"type": 3}, "tag": "story-12"}
+        defaults = {
             "data": json.dumps(DATA),
             "notification": WORDS,
-            "android": {"urgency": "HIGH", "ttl": "3600s", "notification": shown},
+            "android": {"urgency": "HIGH", "ttl": "3600s", "notification": notification},
             "token": [HMS_TOKEN],
         }
-        given = f"Bearer {self.token}" if authorization is None else authorization
-        where = (
-            f"{self.settings['HMS_URL']}/v1/{app_id or self.settings['HMS_APP_ID']}/messages:send"
-        )
-        content = {"validate_only": validate_only, "message": usual | message}
-        return self.client.post(where, json=content, headers={"authorization": given})
+        bearer = f"Bearer {self.token}" if authorization is None else authorization
+        url = f"{self.settings['HMS_URL']}/v1/{app_id or self.settings['HMS_APP_ID']}/messages:send"
+        content = {"validate_only": validate_only, "message": defaults | message}
+        return self.client.post(url, json=content, headers={"authorization": bearer})
 
 
 @dataclass
@@ -239,20 +237,20 @@ class Expo:
     settings: dict[str, str]
 
     def message(self, **changes: Any) -> dict[str, Any]:
-        usual = {"to": EXPO_TOKEN, "data": DATA, "priority": "high", "tag": "story-12"}
-        return usual | WORDS | changes
+        defaults = {"to": EXPO_TOKEN, "data": DATA, "priority": "high", "tag": "story-12"}
+        return defaults | WORDS | changes
 
     def push(self, messages: Any, **changes: str) -> httpx.Response:
-        return self._ask("send", messages, changes)
+        return self._call("send", messages, changes)
 
     def receipts(self, ids: Any) -> httpx.Response:
-        return self._ask("getReceipts", {"ids": ids}, {})
+        return self._call("getReceipts", {"ids": ids}, {})
 
-    def _ask(self, call: str, content: Any, changes: dict[str, str]) -> httpx.Response:
+    def _call(self, call: str, content: Any, changes: dict[str, str]) -> httpx.Response:
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         headers = {
             "authorization": f"Bearer {self.settings['EXPO_ACCESS_TOKEN']}",
             "content-type": "application/json",
         } | {name.replace("_", "-"): value for name, value in changes.items()}
-        where = f"{self.settings['EXPO_URL']}/--/api/v2/push/{call}"
-        return self.client.post(where, content=body, headers=headers)
+        url = f"{self.settings['EXPO_URL']}/--/api/v2/push/{call}"
+        return self.client.post(url, content=body, headers=headers)

@@ -7,18 +7,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.standins.senders import DATA, DEVICE, WORDS, Apple
-from workers.standins.providers.apns import MOST_BYTES, _bad_form
+from workers.standins.providers.apns import MAX_BYTES, _refuse_form
 
 
 def reason(answer) -> tuple[int, str]:
     return answer.status_code, answer.json()["reason"]
 
 
-def test_a_good_push_is_taken_and_its_id_comes_back(apple, control):
-    asked = "0f0e0d0c-0b0a-4908-8706-050403020100"
-    answer = apple.push(apns_id=asked)
+def test_a_valid_push_is_accepted_and_its_id_returned(apple, control):
+    push_id = "0f0e0d0c-0b0a-4908-8706-050403020100"
+    answer = apple.push(apns_id=push_id)
     assert (answer.status_code, answer.http_version) == (200, "HTTP/2")
-    assert answer.headers["apns-id"] == asked
+    assert answer.headers["apns-id"] == push_id
     assert answer.content == b""
     [item] = control.get("/control/pushes").json()["items"]
     assert item["address"] == DEVICE
@@ -68,7 +68,7 @@ def test_an_id_is_made_when_there_is_none(apple):
         ({"authorization": "bearer not.a.token"}, 403, "InvalidProviderToken"),
     ],
 )
-def test_what_apple_forbids_is_refused_in_apples_words(apple, control, change, status, expected):
+def test_what_apple_forbids_is_refused_with_apples_reason(apple, control, change, status, expected):
     assert reason(apple.push(**change)) == (status, expected)
     assert control.get("/control/pushes").json()["count"] == 0
 
@@ -76,20 +76,20 @@ def test_what_apple_forbids_is_refused_in_apples_words(apple, control, change, s
 def test_the_collapse_id_is_measured_in_bytes():
     collapse = {"apns-collapse-id": "नमस्ते" * 4}
     assert len(collapse["apns-collapse-id"]) < 64
-    assert _bad_form(collapse) == "BadCollapseId"
+    assert _refuse_form(collapse) == "BadCollapseId"
 
 
 def payload_of(size: int) -> bytes:
-    bare = json.dumps({"aps": {"alert": {"body": ""}}})
-    return json.dumps({"aps": {"alert": {"body": "x" * (size - len(bare))}}}).encode()
+    empty = json.dumps({"aps": {"alert": {"body": ""}}})
+    return json.dumps({"aps": {"alert": {"body": "x" * (size - len(empty))}}}).encode()
 
 
 def test_a_payload_may_have_4096_bytes_and_no_more(apple):
-    assert apple.push(body=payload_of(MOST_BYTES)).status_code == 200
-    assert reason(apple.push(body=payload_of(MOST_BYTES + 1))) == (413, "PayloadTooLarge")
+    assert apple.push(body=payload_of(MAX_BYTES)).status_code == 200
+    assert reason(apple.push(body=payload_of(MAX_BYTES + 1))) == (413, "PayloadTooLarge")
 
 
-def test_a_background_push_is_taken_with_priority_5(apple):
+def test_a_background_push_is_accepted_with_priority_5(apple):
     body = b'{"aps":{"content-available":1},"alert_id":"71"}'
     answer = apple.push(body=body, apns_push_type="background", apns_priority="5")
     assert answer.status_code == 200
@@ -133,7 +133,7 @@ def test_a_device_is_one_device_in_either_case(apple, control):
     assert control.get("/control/pushes").json()["devices"] == 1
 
 
-def test_apple_speaks_http_2_alone(standins):
+def test_apple_speaks_only_http_2(standins):
     trust = ssl.create_default_context(cafile=standins.ca_file)
     with httpx.Client(verify=trust, trust_env=False) as client, pytest.raises(httpx.HTTPError):
         Apple(client, standins.credentials).push()

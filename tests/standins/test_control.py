@@ -4,7 +4,7 @@ import time
 import pytest
 
 from tests.standins.senders import DATA, FCM_TOKEN, Browser
-from tests.standins.test_weather import device
+from tests.standins.test_misbehaviour import device
 
 
 def body_of(**data: str) -> bytes:
@@ -39,8 +39,8 @@ def received(apple, google, control):
     ],
 )
 def test_pushes_and_devices_are_counted_by_each_filter(received, query, count, devices):
-    found = received.get(f"/control/pushes?{query}").json()
-    assert (found["count"], found["devices"], len(found["items"])) == (count, devices, count)
+    answer = received.get(f"/control/pushes?{query}").json()
+    assert (answer["count"], answer["devices"], len(answer["items"])) == (count, devices, count)
 
 
 @pytest.mark.parametrize("query", ["", "alert_id=1", "provider=apns", f"address={device(0)}"])
@@ -61,7 +61,7 @@ def test_a_bad_query_is_refused(control, query):
     assert control.get(f"/control/pushes?{query}").status_code == 400
 
 
-def test_forgotten_pushes_are_gone(received):
+def test_deleted_pushes_are_gone(received):
     assert received.delete("/control/pushes").status_code == 204
     assert received.get("/control/pushes").json() == {
         "count": 0,
@@ -86,17 +86,17 @@ def test_times_are_rfc_3339_in_utc(received):
 
 
 def test_many_subscriptions_come_quickly_and_each_can_be_pushed_to(control, mozilla):
-    began = time.monotonic()
-    asked = {"provider": "webpush", "count": 5000}
-    answer = control.post("/control/subscriptions", json=asked)
-    assert (answer.status_code, time.monotonic() - began < 5) == (201, True)
-    made = answer.json()["items"]
-    assert len({each["address"] for each in made}) == 5000
-    assert mozilla.push(Browser(**made[-1])).status_code == 201
+    started_at = time.monotonic()
+    body = {"provider": "webpush", "count": 5000}
+    answer = control.post("/control/subscriptions", json=body)
+    assert (answer.status_code, time.monotonic() - started_at < 5) == (201, True)
+    items = answer.json()["items"]
+    assert len({each["address"] for each in items}) == 5000
+    assert mozilla.push(Browser(**items[-1])).status_code == 201
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "body",
     [
         {},
         {"provider": "apns"},
@@ -107,8 +107,8 @@ def test_many_subscriptions_come_quickly_and_each_can_be_pushed_to(control, mozi
         {"provider": "webpush", "application_server_key": "§"},
     ],
 )
-def test_a_bad_call_for_subscriptions_is_refused(control, asked):
-    assert control.post("/control/subscriptions", json=asked).status_code == 400
+def test_a_bad_call_for_subscriptions_is_refused(control, body):
+    assert control.post("/control/subscriptions", json=body).status_code == 400
 
 
 def test_an_unknown_call_is_404_and_bad_json_400(control):

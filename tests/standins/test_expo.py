@@ -36,7 +36,7 @@ def test_a_message_gets_a_ticket_and_its_ticket_a_receipt(expo, control):
     assert {name: item[name] for name in DATA} == DATA
 
 
-def test_one_message_alone_gets_one_ticket_alone(expo):
+def test_a_single_message_gets_a_single_ticket(expo):
     assert expo.push(expo.message()).json()["data"]["status"] == "ok"
 
 
@@ -47,17 +47,17 @@ def test_a_compressed_request_is_read(expo):
 
 def test_tickets_come_in_the_order_of_the_messages(expo, control):
     control.put("/control/weather", json={"provider": "expo", "share": {"gone": 0.5}})
-    asked = [expo.message(to=to) for to in tokens(100)]
-    tickets = expo.push(asked).json()["data"]
+    messages = [expo.message(to=to) for to in tokens(100)]
+    tickets = expo.push(messages).json()["data"]
     refused = {t["details"]["expoPushToken"] for t in tickets if t["status"] == "error"}
     assert 30 < len(refused) < 70
-    for message, ticket in zip(asked, tickets, strict=True):
+    for message, ticket in zip(messages, tickets, strict=True):
         assert (message["to"] in refused) == (ticket["status"] == "error")
-    kept = control.get("/control/pushes").json()["items"]
-    assert {item["address"] for item in kept} == set(tokens(100)) - refused
+    items = control.get("/control/pushes").json()["items"]
+    assert {item["address"] for item in items} == set(tokens(100)) - refused
 
 
-def test_a_device_can_be_gone_only_by_its_receipt(expo, control):
+def test_a_device_can_be_gone_by_its_receipt_only(expo, control):
     control.put("/control/weather", json={"provider": "expo", "share": {"gone_later": 1}})
     [ticket] = expo.push([expo.message()]).json()["data"]
     assert ticket["status"] == "ok"
@@ -66,7 +66,7 @@ def test_a_device_can_be_gone_only_by_its_receipt(expo, control):
     assert control.get("/control/pushes").json()["count"] == 0
 
 
-def test_a_message_too_big_is_told_by_its_ticket(expo):
+def test_a_message_too_big_fails_in_its_ticket(expo):
     tickets = expo.push([expo.message(), expo.message(body="x" * 4096)]).json()["data"]
     assert tickets[0]["status"] == "ok"
     assert tickets[1]["details"]["error"] == "MessageTooBig"
@@ -107,6 +107,6 @@ def test_a_thousand_receipts_are_the_most(expo):
     assert error(expo.receipts("x")) == (400, "VALIDATION_ERROR")
 
 
-def test_the_access_token_is_demanded(expo):
+def test_the_access_token_is_required(expo):
     assert error(expo.push([], authorization="Bearer x")) == (401, "UNAUTHORIZED")
     assert error(expo.push([], authorization="")) == (401, "UNAUTHORIZED")

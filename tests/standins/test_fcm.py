@@ -18,7 +18,7 @@ def fields(answer) -> list[str]:
 
 
 @pytest.mark.parametrize("target", [{"token": FCM_TOKEN}, {"token": None, "fid": FID}])
-def test_a_message_to_a_token_or_a_fid_is_taken(google, control, target):
+def test_a_message_to_a_token_or_a_fid_is_accepted(google, control, target):
     answer = google.push(**target)
     assert answer.status_code == 200
     assert answer.json()["name"].startswith("projects/newszop-demo/messages/")
@@ -87,7 +87,7 @@ def test_a_message_that_breaks_a_rule_names_the_field_and_the_fcm_error(google, 
         {"token": None, "fid": "short"},
     ],
 )
-def test_a_malformed_address_is_told_by_the_fcm_error_alone(google, control, target):
+def test_a_malformed_address_has_an_fcm_error_and_names_no_field(google, control, target):
     answer = google.push(**target)
     assert answer.status_code == 400
     error = answer.json()["error"]
@@ -102,22 +102,22 @@ def test_both_spellings_of_a_name_are_known(google):
 
 
 def test_the_second_version_of_android_is_known(google, control):
-    shown = {"mutableContent": True, "notification": WORDS}
-    content = {"collapse_key": "s", "remote_notification": shown, "ttl": "60s"}
+    remote = {"mutableContent": True, "notification": WORDS}
+    content = {"collapse_key": "s", "remote_notification": remote, "ttl": "60s"}
     assert google.push(android=None, notification=None, android_v2=content).status_code == 200
     [item] = control.get("/control/pushes").json()["items"]
     assert (item["title"], item["collapse_key"]) == (WORDS["title"], "s")
 
 
 def test_keys_and_values_may_have_4096_bytes_together_and_no_more(google):
-    fits = {"data": {"k": "x" * 4095}, "notification": None, "android": None}
-    assert google.push(**fits).status_code == 200
-    answer = google.push(**(fits | {"data": {"k": "x" * 4096}}))
+    largest = {"data": {"k": "x" * 4095}, "notification": None, "android": None}
+    assert google.push(**largest).status_code == 200
+    answer = google.push(**(largest | {"data": {"k": "x" * 4096}}))
     assert answer.status_code == 400
     assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
 
 
-def test_validate_only_checks_and_keeps_nothing(google, control):
+def test_validate_only_checks_and_stores_nothing(google, control):
     content = {"validate_only": True, "message": {"token": FCM_TOKEN, "data": DATA}}
     assert google.push(content=content).json()["name"].endswith("/fake_message_id")
     content["message"]["token"] = "nonsense"
@@ -132,20 +132,22 @@ def test_there_must_be_a_message(google, content):
 
 def test_what_is_not_json_is_refused(google, client, standins):
     google.push()
-    where = f"{standins.credentials['FCM_URL']}/v1/projects/newszop-demo/messages:send"
+    url = f"{standins.credentials['FCM_URL']}/v1/projects/newszop-demo/messages:send"
     headers = {"authorization": f"Bearer {google.token}", "content-type": "application/json"}
     for body in (b"", b"{", b"[1]", b"\xff", b"[" * 4000):
-        assert client.post(where, content=body, headers=headers).status_code == 400
+        assert client.post(url, content=body, headers=headers).status_code == 400
 
 
-@pytest.mark.parametrize("given", ["Bearer ya29.nonsense", "Bearer x", "Basic x", "Bearer "])
-def test_a_stranger_is_unauthenticated(google, given):
-    answer = google.push(authorization=given)
+@pytest.mark.parametrize(
+    "authorization", ["Bearer ya29.nonsense", "Bearer x", "Basic x", "Bearer "]
+)
+def test_an_unknown_token_is_unauthenticated(google, authorization):
+    answer = google.push(authorization=authorization)
     assert answer.status_code == 401
     assert answer.json()["error"]["status"] == "UNAUTHENTICATED"
 
 
-def test_another_project_is_denied_and_another_path_is_a_page(google):
+def test_another_project_is_denied_and_another_path_is_an_html_page(google):
     answer = google.push(project="somebody-elses")
     assert answer.status_code == 403
     assert answer.json()["error"]["status"] == "PERMISSION_DENIED"
@@ -155,7 +157,7 @@ def test_another_project_is_denied_and_another_path_is_a_page(google):
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_a_good_grant_is_a_token_for_an_hour(google):
+def test_a_valid_grant_gives_a_token_for_an_hour(google):
     answer = google.grant(google.assertion()).json()
     assert answer["token_type"] == "Bearer"
     assert 3500 < answer["expires_in"] <= 3600
@@ -176,7 +178,7 @@ def test_a_good_grant_is_a_token_for_an_hour(google):
         ({"key": "s" * 32, "algorithm": "HS256"}, "invalid_grant"),
     ],
 )
-def test_a_grant_must_be_ours_and_short(google, change, error):
+def test_a_grant_must_be_ours_and_short_lived(google, change, error):
     answer = google.grant(google.assertion(**change))
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 

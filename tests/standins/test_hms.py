@@ -3,11 +3,11 @@ import json
 import pytest
 
 from tests.standins.senders import DATA, HMS_TOKEN, WORDS, Huawei
+from workers.standins.misbehaviour.settings import MisbehaviourSettings
 from workers.standins.providers.exchange import Request
 from workers.standins.providers.grants import AccessTokens
 from workers.standins.providers.hms import Hms
-from workers.standins.received import Pushes
-from workers.standins.weather import Sky
+from workers.standins.received_pushes import ReceivedPushes
 
 
 @pytest.fixture
@@ -20,12 +20,12 @@ def code(answer) -> str:
     return answer.json()["code"]
 
 
-def test_a_message_is_taken_for_each_of_its_tokens(huawei, control):
+def test_a_message_is_accepted_for_each_of_its_tokens(huawei, control):
     answer = huawei.push(token=[HMS_TOKEN + "1", HMS_TOKEN + "2"])
     assert code(answer) == "80000000"
-    found = control.get("/control/pushes").json()
-    assert (found["count"], found["devices"]) == (2, 2)
-    item = found["items"][1]
+    received = control.get("/control/pushes").json()
+    assert (received["count"], received["devices"]) == (2, 2)
+    item = received["items"][1]
     assert (item["title"], item["body"]) == (WORDS["title"], WORDS["body"])
     assert (item["address"], item["collapse_key"]) == (HMS_TOKEN + "2", "story-12")
     assert {name: item[name] for name in DATA} == DATA
@@ -73,13 +73,13 @@ def test_illegal_tokens_are_listed_and_the_others_are_pushed_to(huawei, control)
     assert control.get("/control/pushes").json()["count"] == 1
 
 
-def test_gone_devices_are_illegal_tokens_and_trouble_hits_the_whole_request(huawei, control):
+def test_gone_devices_are_illegal_tokens_and_other_faults_hit_the_whole_request(huawei, control):
     control.put("/control/weather", json={"provider": "hms", "share": {"gone": 0.5}})
     tokens = [f"{HMS_TOKEN}{n}" for n in range(100)]
     report = json.loads(huawei.push(token=tokens).json()["msg"])
     assert 30 < report["failure"] < 70
-    kept = control.get("/control/pushes?limit=200").json()["items"]
-    assert {item["address"] for item in kept} == set(tokens) - set(report["illegal_tokens"])
+    items = control.get("/control/pushes?limit=200").json()["items"]
+    assert {item["address"] for item in items} == set(tokens) - set(report["illegal_tokens"])
     control.put("/control/weather", json={"provider": "hms", "share": {"503": 1}})
     assert huawei.push(token=tokens).status_code == 503
     control.put("/control/weather", json={"provider": "hms", "share": {"500": 1}})
@@ -87,7 +87,7 @@ def test_gone_devices_are_illegal_tokens_and_trouble_hits_the_whole_request(huaw
     assert control.get("/control/pushes?limit=0").json()["count"] == report["success"]
 
 
-def test_validate_only_keeps_nothing(huawei, control):
+def test_validate_only_stores_nothing(huawei, control):
     assert code(huawei.push(validate_only=True)) == "80000000"
     assert control.get("/control/pushes").json()["count"] == 0
 
@@ -99,9 +99,9 @@ def test_the_sender_must_have_a_token_for_this_app(huawei):
     assert huawei.client.get(huawei.settings["HMS_URL"] + "/v1/x").status_code == 404
 
 
-def test_an_expired_token_is_told_from_a_wrong_one():
+def test_an_expired_token_has_another_code_than_a_wrong_one():
     tokens = AccessTokens(b"secret", "DQ")
-    hms = Hms(Pushes(), Sky(), "1", "secret", tokens)
+    hms = Hms(ReceivedPushes(), MisbehaviourSettings(), "1", "secret", tokens)
     headers = {"authorization": f"Bearer {tokens.issue(-1)}"}
     answer = hms.answer(Request("POST", "/v1/1/messages:send", headers, b"{}"))
     assert json.loads(answer.body)["code"] == "80200003"
@@ -116,5 +116,5 @@ def test_an_expired_token_is_told_from_a_wrong_one():
         ({"client_id": "999"}, 401),
     ],
 )
-def test_the_token_endpoint_wants_the_right_credentials(huawei, change, status):
+def test_the_token_endpoint_checks_the_credentials(huawei, change, status):
     assert huawei.grant(**change).status_code == status

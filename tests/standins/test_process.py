@@ -22,25 +22,25 @@ def test_a_restart_on_the_same_folder_knows_ports_keys_tokens_and_subscriptions(
     with start(tmp_path) as first, client_of(first) as client:
         google = Google(client, first.credentials)
         assert google.push().is_success
-        asked = {"provider": "webpush", "count": 3}
-        made = httpx.post(f"{first.control}/control/subscriptions", json=asked).json()["items"]
+        body = {"provider": "webpush", "count": 3}
+        items = httpx.post(f"{first.control}/control/subscriptions", json=body).json()["items"]
     with start(tmp_path) as second, client_of(second) as client:
         assert second.control == first.control
         assert second.providers == first.providers
         assert second.credentials == first.credentials
         assert Apple(client, first.credentials).push().is_success
         assert Google(client, first.credentials, google.token).push().is_success
-        for each in made:
+        for each in items:
             assert Mozilla(client, first.credentials).push(Browser(**each)).is_success
 
 
-def test_a_taken_port_is_not_waited_for(tmp_path):
+def test_a_second_process_on_the_same_folder_chooses_other_ports(tmp_path):
     with start(tmp_path) as first, start(tmp_path) as second:
         assert set(first.providers.values()).isdisjoint(second.providers.values())
         assert first.control != second.control
 
 
-def test_two_folders_are_two_worlds(tmp_path):
+def test_two_folders_have_different_keys(tmp_path):
     with (
         start(tmp_path / "a") as one,
         start(tmp_path / "b") as other,
@@ -50,7 +50,7 @@ def test_two_folders_are_two_worlds(tmp_path):
         assert stranger.push().status_code == 403
 
 
-def test_what_is_announced_is_all_that_a_sender_needs(standins):
+def test_the_announcement_has_every_setting_that_a_sender_needs(standins):
     assert set(standins.providers) == {"apns", "fcm", "webpush", "hms", "expo"}
     settings = standins.credentials
     for name in settings:
@@ -60,7 +60,7 @@ def test_what_is_announced_is_all_that_a_sender_needs(standins):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_good_order(number):
+def test_a_signal_stops_it_and_removes_its_temporary_folder(number):
     running = start()
     folder = Path(running.ca_file).parent
     running.process.send_signal(number)
@@ -69,18 +69,18 @@ def test_a_signal_ends_it_in_good_order(number):
     running.stop()
 
 
-def test_it_ends_with_whoever_started_it(tmp_path):
+def test_it_ends_with_the_process_that_started_it(tmp_path):
     script = (
         "from workers.standins.process import start\n"
         f"print(start({str(tmp_path)!r}).process.pid, flush=True)\n"
         "import os; os._exit(0)\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
     )
-    pid = int(done.stdout)
-    late = time.monotonic() + 10
-    while time.monotonic() < late and is_running(pid):
+    pid = int(result.stdout)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and is_running(pid):
         time.sleep(0.1)
     assert not is_running(pid)
 
@@ -95,6 +95,6 @@ def is_running(pid: int) -> bool:
 
 def test_it_starts_in_about_a_second(tmp_path):
     start(tmp_path).stop()
-    began = time.monotonic()
+    started_at = time.monotonic()
     start(tmp_path).stop()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started_at < 5

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.standins.senders import DATA, WORDS, Browser, b64, point, unb64
 from workers.standins.providers.exchange import Refused
+from workers.standins.providers.subscriptions import find_subscription, subscribe
 from workers.standins.providers.webpush import decrypt
-from workers.standins.subscriptions import find, subscribe
 
 
 def test_a_push_is_decrypted_and_answered_201_with_a_location(mozilla, browser, control):
@@ -69,7 +69,7 @@ def test_what_the_rfcs_forbid_is_refused(mozilla, browser, control, change, stat
 
 
 @pytest.mark.parametrize("ttl", ["0", "2592000"])
-def test_the_ends_of_the_ttl_are_good(mozilla, browser, ttl):
+def test_the_least_and_the_longest_ttl_are_accepted(mozilla, browser, ttl):
     assert mozilla.push(browser, ttl=ttl).status_code == 201
 
 
@@ -88,7 +88,7 @@ def test_the_ends_of_the_ttl_are_good(mozilla, browser, ttl):
         {"key": ec.generate_private_key(ec.SECP256R1()), "shown": b"\4" + b"x" * 64},
     ],
 )
-def test_a_vapid_token_must_keep_the_rules(mozilla, browser, change):
+def test_a_vapid_token_that_breaks_a_rule_is_refused(mozilla, browser, change):
     assert mozilla.push(browser, authorization=mozilla.vapid(browser, **change)).status_code == 403
 
 
@@ -104,14 +104,14 @@ def test_a_subscription_belongs_to_the_first_key_that_pushes_to_it(mozilla, brow
     assert mozilla.push(browser, authorization=stranger).status_code == 403
 
 
-def test_a_subscription_made_with_a_key_belongs_to_that_key_alone(mozilla, control):
+def test_a_subscription_made_with_a_key_belongs_to_that_key_only(mozilla, control):
     owner = ec.generate_private_key(ec.SECP256R1())
-    asked = {"provider": "webpush", "application_server_key": b64(point(owner))}
-    [made] = control.post("/control/subscriptions", json=asked).json()["items"]
-    browser = Browser(**made)
+    body = {"provider": "webpush", "application_server_key": b64(point(owner))}
+    [item] = control.post("/control/subscriptions", json=body).json()["items"]
+    browser = Browser(**item)
     assert mozilla.push(browser).status_code == 403
-    own = mozilla.vapid(browser, key=owner)
-    assert mozilla.push(browser, authorization=own).status_code == 201
+    authorization = mozilla.vapid(browser, key=owner)
+    assert mozilla.push(browser, authorization=authorization).status_code == 201
 
 
 def test_an_endpoint_that_was_never_made_is_unknown(mozilla, browser):
@@ -120,7 +120,7 @@ def test_an_endpoint_that_was_never_made_is_unknown(mozilla, browser):
         assert mozilla.push(Browser(address, browser.keys)).status_code == 404
 
 
-def test_a_payload_for_somebody_else_is_refused(mozilla, browser, control):
+def test_a_payload_encrypted_for_another_device_is_refused(mozilla, browser, control):
     [other] = control.post("/control/subscriptions", json={"provider": "webpush"}).json()["items"]
     body = mozilla.encrypt(Browser(**other))
     assert mozilla.push(browser, body).status_code == 400
@@ -137,16 +137,16 @@ def test_the_vapid_key_must_not_encrypt(mozilla, browser):
     assert mozilla.push(browser, body).status_code == 400
 
 
-def test_there_is_one_record_shorter_than_its_size(mozilla, browser):
+def test_a_payload_is_one_record_shorter_than_its_size(mozilla, browser):
     assert mozilla.push(browser, mozilla.encrypt(browser, b"x" * 100, rs=60)).status_code == 400
     assert mozilla.push(browser, mozilla.encrypt(browser, b"x" * 100, rs=117)).status_code == 400
     assert mozilla.push(browser, mozilla.encrypt(browser, b"x" * 100, rs=118)).status_code == 201
-    whole = mozilla.encrypt(browser, b"x" * 3993)
-    assert len(whole) == 4096
-    assert mozilla.push(browser, whole).status_code == 201
+    longest = mozilla.encrypt(browser, b"x" * 3993)
+    assert len(longest) == 4096
+    assert mozilla.push(browser, longest).status_code == 201
 
 
-def test_a_push_without_payload_is_taken(mozilla, browser):
+def test_a_push_without_payload_is_accepted(mozilla, browser):
     assert mozilla.push(browser, b"", content_encoding=None).status_code == 201
 
 
@@ -163,11 +163,11 @@ def test_http_1_1_is_served_too(standins, mozilla, browser):
     assert (answer.status_code, answer.http_version) == (201, "HTTP/1.1")
 
 
-def test_a_subscription_follows_from_its_seed_and_path_alone():
-    made = subscribe(b"seed")
-    again = find(b"seed", made.path)
+def test_a_subscription_follows_from_its_seed_and_path():
+    subscription = subscribe(b"seed")
+    again = find_subscription(b"seed", subscription.path)
     assert again is not None
-    assert (again.public_point, again.auth) == (made.public_point, made.auth)
-    assert find(b"another seed", made.path) is None
+    assert (again.public_point, again.auth) == (subscription.public_point, subscription.auth)
+    assert find_subscription(b"another seed", subscription.path) is None
     assert len({subscribe(b"seed").path for _ in range(100)}) == 100
-    assert len(json.dumps(made.path)) < 60
+    assert len(json.dumps(subscription.path)) < 60

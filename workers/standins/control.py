@@ -1,4 +1,4 @@
-"""The control API: what was received, who can be pushed to, and what the weather is."""
+"""The control API: received pushes, new subscriptions, and the weather."""
 
 import json
 from collections.abc import Iterator
@@ -6,31 +6,31 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from workers.standins import subscriptions
-from workers.standins.all_standins import Stage
+from workers.standins.all_standins import AllStandins
+from workers.standins.misbehaviour.settings import PROVIDERS
+from workers.standins.misbehaviour.weather_request import InvalidWeather
+from workers.standins.providers import subscriptions
 from workers.standins.providers.exchange import Answer, Refused, answer_json, read_json
-from workers.standins.received import Push
-from workers.standins.weather import PROVIDERS
-from workers.standins.weather_request import BadWeather
+from workers.standins.received_pushes import Push
 
-PAGE, LARGEST_PAGE = 1000, 10_000
-MOST_SUBSCRIPTIONS = 100_000
-SUBSCRIPTIONS_AT_ONCE = 100
+DEFAULT_LIMIT, MAX_LIMIT = 1000, 10_000
+MAX_SUBSCRIPTIONS = 100_000
+SUBSCRIPTIONS_PER_PART = 100
 NO_CONTENT = Answer(204)
 
 
 class Control:
-    """Answers the calls below /control, over plain HTTP and for this machine only."""
+    """Answers the calls below /control, over plain HTTP and on this machine only."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, standins: AllStandins) -> None:
+        self._standins = standins
 
     async def target(self, scope: Any, protocol: Any) -> None:
-        """Serve one request."""
+        """Serve one request (RSGI)."""
         body = await protocol()
         try:
             if scope.path == "/control/subscriptions" and scope.method == "POST":
-                await self._subscribe(_read_object(body), protocol)
+                await self._create_subscriptions(_read_object(body), protocol)
                 return
             answer = await self._answer(scope, body)
         except Refused as refused:
@@ -41,89 +41,90 @@ class Control:
         query = dict(parse_qsl(scope.query_string))
         match scope.method, scope.path:
             case "GET", "/control/pushes":
-                return self._found(query)
+                return self._list_pushes(query)
             case "DELETE", "/control/pushes":
-                self._stage.forget()
+                self._standins.forget_pushes()
                 return NO_CONTENT
             case "PUT", "/control/weather":
                 return await self._put_weather(_read_object(body))
             case "DELETE", "/control/weather":
-                await self._stage.clear_weather()
+                await self._standins.clear_weather()
                 return NO_CONTENT
             case "GET", "/control/stats":
-                return self._stats(query.get("alert_id"))
+                return self._show_stats(query.get("alert_id"))
         return answer_json(404, {"error": "no such call"})
 
-    async def _put_weather(self, asked: dict[str, Any]) -> Answer:
+    async def _put_weather(self, body: dict[str, Any]) -> Answer:
         try:
-            await self._stage.put_weather(asked)
-        except BadWeather as bad:
-            return answer_json(400, {"error": str(bad)})
+            await self._standins.put_weather(body)
+        except InvalidWeather as error:
+            return answer_json(400, {"error": str(error)})
         return NO_CONTENT
 
-    def _found(self, query: dict[str, str]) -> Answer:
-        after = _count(query, "after", 0, 2**40)
-        limit = _count(query, "limit", PAGE, LARGEST_PAGE)
+    def _list_pushes(self, query: dict[str, str]) -> Answer:
+        after = _read_number(query, "after", 0, 2**40)
+        limit = _read_number(query, "limit", DEFAULT_LIMIT, MAX_LIMIT)
         alert_id, provider, address = (
             query.get(name) for name in ("alert_id", "provider", "address")
         )
         if provider not in (None, *PROVIDERS):
             raise Refused(answer_json(400, {"error": f"provider: one of {', '.join(PROVIDERS)}"}))
-        found = self._stage.pushes.find(alert_id, provider, address, slice(after, after + limit))
-        seen = after + len(found.pushes)
+        page = slice(after, after + limit)
+        matches = self._standins.pushes.search(alert_id, provider, address, page)
+        end = after + len(matches.pushes)
         return answer_json(
             200,
             {
-                "count": found.count,
-                "devices": found.devices,
-                "items": [self._item(push) for push in found.pushes],
-                "next": seen if seen < found.count and found.pushes else None,
+                "count": matches.count,
+                "devices": matches.devices,
+                "items": [self._item(push) for push in matches.pushes],
+                "next": end if end < matches.count and matches.pushes else None,
             },
         )
 
     def _item(self, push: Push) -> dict[str, Any]:
-        words, data = self._stage.standins[push.provider].read(push.payload)
+        text, data = self._standins.by_name[push.provider].read_payload(push.payload)
         at = datetime.fromtimestamp(push.at, UTC).isoformat(timespec="milliseconds")
         return {
             "provider": push.provider,
             "address": push.address,
-            "title": words.get("title"),
-            "body": words.get("body"),
+            "title": text.get("title"),
+            "body": text.get("body"),
             **{name: data.get(name) for name in ("url", "alert_id", "story_id", "delivery_id")},
             "collapse_key": push.collapse_key or None,
             "receipt": data.get("receipt"),
             "at": at.replace("+00:00", "Z"),
         }
 
-    def _stats(self, alert_id: str | None) -> Answer:
-        count, named = self._stage.pushes.repeats(alert_id)
-        repeats = [
-            {"provider": p.provider, "address": p.address, "alert_id": p.alert_id} for p in named
+    def _show_stats(self, alert_id: str | None) -> Answer:
+        count, pushes = self._standins.pushes.find_repeats(alert_id)
+        repeated = [
+            {"provider": p.provider, "address": p.address, "alert_id": p.alert_id} for p in pushes
         ]
-        report = self._stage.traffic.report()
-        return answer_json(200, {**report, "repeats": count, "repeated": repeats})
+        report = self._standins.traffic.report()
+        return answer_json(200, {**report, "repeats": count, "repeated": repeated})
 
-    async def _subscribe(self, asked: dict[str, Any], protocol: Any) -> None:
-        """Stream new subscriptions, so that many of them neither wait nor keep others waiting."""
-        if asked.get("provider") != "webpush":
+    async def _create_subscriptions(self, body: dict[str, Any], protocol: Any) -> None:
+        """Stream new subscriptions: the first come early, and other calls are served meanwhile."""
+        if body.get("provider") != "webpush":
             raise Refused(answer_json(400, {"error": "only webpush has subscriptions to make"}))
-        count = asked.get("count", 1)
-        if not isinstance(count, int) or not 1 <= count <= MOST_SUBSCRIPTIONS:
-            raise Refused(answer_json(400, {"error": f"count: 1 to {MOST_SUBSCRIPTIONS}"}))
-        key = _read_server_key(asked.get("application_server_key"))
+        count = body.get("count", 1)
+        if not isinstance(count, int) or not 1 <= count <= MAX_SUBSCRIPTIONS:
+            raise Refused(answer_json(400, {"error": f"count: 1 to {MAX_SUBSCRIPTIONS}"}))
+        key = _read_server_key(body.get("application_server_key"))
         stream = protocol.response_stream(201, [("content-type", "application/json")])
-        for part in self._new_subscriptions(count, key):
+        for part in self._subscription_parts(count, key):
             await stream.send_str(part)
 
-    def _new_subscriptions(self, count: int, key: bytes | None) -> Iterator[str]:
-        service = self._stage.webpush
-        opening = '{"items":['
-        for start in range(0, count, SUBSCRIPTIONS_AT_ONCE):
-            made = [
-                service.subscribe(key) for _ in range(min(SUBSCRIPTIONS_AT_ONCE, count - start))
-            ]
-            yield opening + ",".join(json.dumps(each) for each in made)
-            opening = ","
+    def _subscription_parts(self, count: int, key: bytes | None) -> Iterator[str]:
+        """Yield the answer's JSON text in parts."""
+        service = self._standins.webpush
+        separator = '{"items":['
+        for start in range(0, count, SUBSCRIPTIONS_PER_PART):
+            number = min(SUBSCRIPTIONS_PER_PART, count - start)
+            items = [json.dumps(service.subscribe(key)) for _ in range(number)]
+            yield separator + ",".join(items)
+            separator = ","
         yield "]}"
 
 
@@ -143,12 +144,12 @@ def _read_server_key(text: Any) -> bytes | None:
     try:
         return subscriptions.decode(text)
     except (ValueError, TypeError, AttributeError):
-        bad = answer_json(400, {"error": "application_server_key must be base64url"})
-        raise Refused(bad) from None
+        refusal = answer_json(400, {"error": "application_server_key must be base64url"})
+        raise Refused(refusal) from None
 
 
-def _count(query: dict[str, str], name: str, usual: int, most: int) -> int:
-    text = query.get(name, str(usual))
-    if not text.isdecimal() or int(text) > most:
-        raise Refused(answer_json(400, {"error": f"{name} must be 0 to {most}"}))
+def _read_number(query: dict[str, str], name: str, default: int, maximum: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isdecimal() or int(text) > maximum:
+        raise Refused(answer_json(400, {"error": f"{name} must be 0 to {maximum}"}))
     return int(text)

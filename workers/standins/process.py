@@ -1,4 +1,4 @@
-"""The stand-ins as a process of their own, for whoever wants to push to them."""
+"""The stand-ins as a process of their own, for tests and demos that push to them."""
 
 import contextlib
 import json
@@ -9,12 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-STOP_WITHIN_S = 10
+STOP_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """The stand-ins, up and running. As a context manager they stop at its end."""
+class StandinsProcess:
+    """The running stand-ins; as a context manager they stop at its end."""
 
     control: str
     providers: dict[str, str]
@@ -23,10 +23,10 @@ class Running:
     process: subprocess.Popen[str]
 
     def stop(self) -> None:
-        """Stop them, by force if they do not stop when asked."""
+        """Stop them, by force if they take longer than `STOP_TIMEOUT_S`."""
         self.process.terminate()
         try:
-            self.process.wait(STOP_WITHIN_S)
+            self.process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -45,10 +45,10 @@ class Running:
         self.stop()
 
 
-def start(data_dir: Path | str | None = None, port: int = 0) -> Running:
+def start(data_dir: Path | str | None = None, port: int = 0) -> StandinsProcess:
     """Start the stand-ins and return once they can be reached; they end with this process.
 
-    Without `data_dir` their keys, and so every subscription, pass away with them.
+    Without `data_dir` their keys, and so every subscription, are lost when they stop.
     """
     command = [sys.executable, "-m", "workers.standins", "--port", str(port), "--with-parent"]
     if data_dir is not None:
@@ -56,10 +56,10 @@ def start(data_dir: Path | str | None = None, port: int = 0) -> Running:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
     line = process.stdout.readline() if process.stdout else ""
     try:
-        announced = json.loads(line)
+        announcement = json.loads(line)
     except ValueError:
         with contextlib.suppress(OSError):
             process.kill()
         process.wait()
         raise RuntimeError("the stand-ins did not start") from None
-    return Running(process=process, **announced)
+    return StandinsProcess(process=process, **announcement)

@@ -1,1 +1,1 @@
-"""One file a provider: what it refuses, in its own words."""
+"""One file per provider: what it refuses, and the words in which it does."""

@@ -1,4 +1,4 @@
-"""What goes between a server and a stand-in: a request, an answer, or a broken promise of one."""
+"""What passes between a server and a stand-in: a request, and an answer or its failure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,44 +11,44 @@ JSON_TYPE: Header = ("content-type", "application/json; charset=UTF-8")
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-class Fate(StrEnum):
-    """What becomes of a request that gets no answer."""
+class TransportFailure(StrEnum):
+    """What happens to a request that gets no answer."""
 
     HANG = "hang"
     """Nothing comes, until the client gives up."""
     RESET = "reset"
     """Its stream is reset; over HTTP/1.1 its connection is."""
     REFUSED_STREAM = "refused_stream"
-    """Its stream is refused: the one reset that says nothing was read."""
+    """Its stream is refused: the one reset that promises that nothing was processed."""
     DISCONNECT = "disconnect"
-    """Its whole connection is cut, and everything in flight with it."""
+    """Its whole connection is cut, with everything in flight on it."""
 
 
 @dataclass(slots=True)
 class Request:
-    """One request as it arrived. `doubled`: some header came more than once."""
+    """One request as it arrived. `has_duplicates`: some header came more than once."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
-    doubled: bool = False
+    has_duplicates: bool = False
 
 
 @dataclass(slots=True)
 class Answer:
-    """What goes back, after `delay` seconds; nothing at all if there is a `fate`."""
+    """What is sent back after `delay_s` seconds; with a `failure` no answer is sent at all."""
 
     status: int
     headers: Sequence[Header] = ()
     body: bytes = b""
-    delay: float = 0.0
-    fate: Fate | None = None
+    delay_s: float = 0.0
+    failure: TransportFailure | None = None
 
 
 @dataclass(slots=True)
 class Refused(Exception):
-    """Raised by a stand-in in the midst of its checks; `answer` says what the rules say."""
+    """Raised by a stand-in at the first rule that is broken, with the provider's answer."""
 
     answer: Answer = field()
 
@@ -59,7 +59,7 @@ def answer_json(status: int, content: Any, *headers: Header) -> Answer:
 
 
 def read_json(body: bytes) -> Any:
-    """Read JSON in UTF-8; raises ValueError for everything else, however deeply nested."""
+    """Read JSON in UTF-8; everything else, deep nesting included, raises ValueError."""
     try:
         return json.loads(str(body, "utf-8"))
     except RecursionError:

@@ -1,7 +1,7 @@
-"""Expo's side: tickets now, receipts later, for one project that demands an access token.
+"""Expo's server: tickets now, receipts later, for one project that requires an access token.
 
-From "Send notifications with the Expo Push Service". A ticket's id proves itself and says what its
-receipt will be, so none has to be kept.
+From "Send notifications with the Expo Push Service". A ticket's id contains a keyed hash that also
+determines its receipt, so no ticket is stored.
 """
 
 import gzip
@@ -15,14 +15,15 @@ import zlib
 from http import HTTPStatus
 from typing import Any
 
+from workers.standins.misbehaviour.faults import FaultKind
+from workers.standins.misbehaviour.settings import MisbehaviourSettings
 from workers.standins.providers.exchange import Answer, Refused, Request, answer_json, read_json
-from workers.standins.providers.standin import STATUSES, Standin, Words, text_of
-from workers.standins.received import Push, Pushes
-from workers.standins.weather import Kind, Sky
+from workers.standins.providers.standin import STATUSES, Fields, Standin, text_or_empty
+from workers.standins.received_pushes import Push, ReceivedPushes
 
-MOST_BYTES = 4096
-MOST_MESSAGES = 100
-MOST_RECEIPTS = 1000
+MAX_BYTES = 4096
+MAX_MESSAGES = 100
+MAX_RECEIPTS = 1000
 TOKEN = re.compile(r"Expo(?:nent)?PushToken\[[^\]\s]{1,200}\]")
 PRIORITIES = ("default", "normal", "high")
 FIELDS = {
@@ -39,13 +40,19 @@ class Expo(Standin):
 
     name = "expo"
 
-    def __init__(self, pushes: Pushes, sky: Sky, access_token: str, seed: bytes) -> None:
-        super().__init__(pushes, sky)
+    def __init__(
+        self,
+        pushes: ReceivedPushes,
+        misbehaviour: MisbehaviourSettings,
+        access_token: str,
+        seed: bytes,
+    ) -> None:
+        super().__init__(pushes, misbehaviour)
         self._authorization = f"Bearer {access_token}"
         self._key = hashlib.blake2b(seed, digest_size=32).digest()
 
     def judge(self, request: Request) -> Answer:
-        """Check the access token, then send or look receipts up."""
+        """Check the access token, then send messages or look up receipts."""
         calls = {
             "/--/api/v2/push/send": self._send,
             "/--/api/v2/push/getReceipts": self._receipts,
@@ -57,60 +64,64 @@ class Expo(Standin):
             request.headers.get("authorization", "").encode(), self._authorization.encode()
         ):
             return _refusal(401, "UNAUTHORIZED", "The bearer token is invalid.")
-        return call(_read(request))
+        return call(_read_content(request))
 
     def _send(self, content: Any) -> Answer:
-        """Answer one ticket a message, in order."""
+        """Answer with one ticket per message, in order."""
         messages = content if isinstance(content, list) else [content]
-        each = [(message, to) for message in messages for to in _receivers(message)]
-        if not each:
+        pairs = [(message, to) for message in messages for to in _receivers(message)]
+        if not pairs:
             return _refusal(400, "VALIDATION_ERROR", "There must be at least one message.")
-        if len(each) > MOST_MESSAGES:
+        if len(pairs) > MAX_MESSAGES:
             text = "Cannot send more than 100 push notifications in one request."
             return _refusal(400, "PUSH_TOO_MANY_NOTIFICATIONS", text)
-        stroke, hit = self.sift([to for _, to in each])
-        tickets = [self._ticket(message, to, hit.get(to)) for message, to in each]
-        taken = answer_json(200, {"data": tickets if isinstance(content, list) else tickets[0]})
-        answer = taken if stroke is None else self.struck(stroke, each[0][1], taken)
-        if self.is_taken(answer, taken, stroke):
-            for (message, to), ticket in zip(each, tickets, strict=True):
-                if ticket["status"] == "ok" and hit.get(to) is None:
-                    self._keep(message, to)
-        answer.delay = self.sky.latency(self.name, each[0][1])
+        fault, device_faults = self.draw_faults([to for _, to in pairs])
+        tickets = [self._ticket(message, to, device_faults.get(to)) for message, to in pairs]
+        acceptance = answer_json(
+            200, {"data": tickets if isinstance(content, list) else tickets[0]}
+        )
+        answer = acceptance
+        if fault is not None:
+            answer = self.apply_fault(fault, pairs[0][1], acceptance)
+        if self.was_received(answer, acceptance, fault):
+            for (message, to), ticket in zip(pairs, tickets, strict=True):
+                if ticket["status"] == "ok" and to not in device_faults:
+                    self._add_push(message, to)
+        answer.delay_s = self.misbehaviour.latency_s(self.name, pairs[0][1])
         return answer
 
-    def _ticket(self, message: dict[str, Any], to: str, kind: Kind | None) -> dict[str, Any]:
-        if kind is Kind.GONE:
+    def _ticket(self, message: dict[str, Any], to: str, kind: FaultKind | None) -> dict[str, Any]:
+        if kind is FaultKind.GONE:
             text = f'"{to}" is not a registered push notification recipient'
             return _failed(text, GONE, to)
-        if kind is Kind.REFUSED:
+        if kind is FaultKind.REFUSED:
             return _failed("The provider refused the message", "ProviderError", to)
-        if len(json.dumps(message, ensure_ascii=False).encode()) > MOST_BYTES:
+        if len(json.dumps(message, ensure_ascii=False).encode()) > MAX_BYTES:
             return _failed("The message is over 4096 bytes", "MessageTooBig", to)
-        return {"status": "ok", "id": self._ticket_id(gone=kind is Kind.GONE_LATER)}
+        return {"status": "ok", "id": self._ticket_id(gone=kind is FaultKind.GONE_LATER)}
 
     def _ticket_id(self, *, gone: bool, unique: bytes | None = None) -> str:
         unique = secrets.token_bytes(8) if unique is None else unique
         proof = hashlib.blake2b(unique + bytes([gone]), key=self._key, digest_size=8).digest()
         return str(uuid.UUID(bytes=unique + proof))
 
-    def _keep(self, message: dict[str, Any], to: str) -> None:
+    def _add_push(self, message: dict[str, Any], to: str) -> None:
         data = message.get("data") or {}
         key = str(message.get("collapseId") or message.get("tag") or "")
         payload = json.dumps(message, ensure_ascii=False).encode()
-        alert_id = text_of(data.get("alert_id"))
-        self.pushes.keep(Push(self.name, to, alert_id, key, payload, time.time()))
+        alert_id = text_or_empty(data.get("alert_id"))
+        self.pushes.add(Push(self.name, to, alert_id, key, payload, time.time()))
 
     def _receipts(self, content: Any) -> Answer:
-        """Answer the receipts there are; ids that are not tickets are left out."""
+        """Answer with the receipts of tickets; other ids are left out."""
         ids = content.get("ids") if isinstance(content, dict) else None
         if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
             return _refusal(400, "VALIDATION_ERROR", '"ids" must be an array of strings.')
-        if len(ids) > MOST_RECEIPTS:
+        if len(ids) > MAX_RECEIPTS:
             text = "Cannot get more than 1000 push receipts in one request."
             return _refusal(400, "PUSH_TOO_MANY_RECEIPTS", text)
-        found = {each: receipt for each in ids if (receipt := self._receipt(each))}
-        return answer_json(200, {"data": found})
+        receipts = {each: receipt for each in ids if (receipt := self._receipt(each))}
+        return answer_json(200, {"data": receipts})
 
     def _receipt(self, ticket_id: str) -> dict[str, Any] | None:
         try:
@@ -123,21 +134,21 @@ class Expo(Standin):
             return _failed("The recipient device is not registered.", GONE)
         return None
 
-    def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # devices get tickets
-        """Return Expo's trouble with a whole request."""
+    def fault_answer(self, kind: FaultKind, address: str) -> Answer:  # noqa: ARG002  # devices get tickets
+        """Return Expo's answer to a fault of the whole request."""
         status = STATUSES[kind]
-        return Answer(status, [("content-type", "application/json")], self.excuse(status))
+        return Answer(status, [("content-type", "application/json")], self.default_body(status))
 
-    def is_yes(self, answer: Answer) -> bool:
-        """Say whether the answer holds tickets and not errors."""
+    def is_acceptance(self, answer: Answer) -> bool:
+        """Say whether the answer contains tickets and not errors."""
         return answer.status == HTTPStatus.OK and b'"data"' in answer.body
 
-    def excuse(self, status: int) -> bytes:
+    def default_body(self, status: int) -> bytes:
         """Return the error that goes with the status."""
-        return _refusal(status, CODES.get(status, "SERVICE_UNAVAILABLE"), "As told.").body
+        return _refusal(status, CODES.get(status, "SERVICE_UNAVAILABLE"), "Scripted.").body
 
-    def read(self, payload: bytes) -> tuple[Words, Words]:
-        """Return the words and the data of a message."""
+    def read_payload(self, payload: bytes) -> tuple[Fields, Fields]:
+        """Return the text and the data of a message."""
         message = read_json(payload)
         return message, message.get("data") or {}
 
@@ -155,7 +166,7 @@ def _invalid(text: str) -> Refused:
     return Refused(_refusal(400, "VALIDATION_ERROR", text))
 
 
-def _read(request: Request) -> Any:
+def _read_content(request: Request) -> Any:
     body = request.body
     try:
         if request.headers.get("content-encoding") == "gzip":
@@ -166,7 +177,7 @@ def _read(request: Request) -> Any:
 
 
 def _receivers(message: Any) -> list[str]:
-    """Return the push tokens of a message that keeps the rules."""
+    """Return the push tokens of a message after all checks."""
     if not isinstance(message, dict) or "to" not in message:
         raise _invalid('"to" is required.')
     unknown = set(message) - FIELDS

@@ -1,7 +1,7 @@
-"""Google's side: FCM HTTP v1 for one project, and the token endpoint of its service account.
+"""Google's servers: FCM HTTP v1 for one project, and the token endpoint of its service account.
 
 From the REST reference of projects.messages, "Firebase Cloud Messaging error codes", and "Using
-OAuth 2.0 for Server to Server Applications". Bodies are worded as Google words them.
+OAuth 2.0 for Server to Server Applications". Bodies have Google's wording.
 """
 
 import html
@@ -11,6 +11,8 @@ import secrets
 import time
 from typing import Any
 
+from workers.standins.misbehaviour.faults import FaultKind
+from workers.standins.misbehaviour.settings import MisbehaviourSettings
 from workers.standins.providers.exchange import (
     JSON_TYPE,
     Answer,
@@ -19,14 +21,13 @@ from workers.standins.providers.exchange import (
     answer_json,
     read_json,
 )
-from workers.standins.providers.fcm_schema import Violation, examine
+from workers.standins.providers.fcm_schema import Violation, check_schema
 from workers.standins.providers.grants import AccessTokens, JwtGrants
-from workers.standins.providers.standin import STATUSES, Standin, Words, text_of
-from workers.standins.received import Push, Pushes
-from workers.standins.weather import Kind, Sky
+from workers.standins.providers.standin import STATUSES, Fields, Standin, text_or_empty
+from workers.standins.received_pushes import Push, ReceivedPushes
 
-MOST_BYTES = 4096
-LONGEST_TTL = 28 * 86_400
+MAX_BYTES = 4096
+MAX_TTL_S = 28 * 86_400
 TARGETS = ("token", "fid", "topic", "condition")
 TOKEN = re.compile(r"(?=.{32,4096}\Z)[\w-]+:[\w-]+", re.ASCII)
 FID = re.compile(r"[\w-]{20,24}", re.ASCII)
@@ -55,9 +56,14 @@ class Fcm(Standin):
     name = "fcm"
 
     def __init__(
-        self, pushes: Pushes, sky: Sky, project: str, grants: JwtGrants, tokens: AccessTokens
+        self,
+        pushes: ReceivedPushes,
+        misbehaviour: MisbehaviourSettings,
+        project: str,
+        grants: JwtGrants,
+        tokens: AccessTokens,
     ) -> None:
-        super().__init__(pushes, sky)
+        super().__init__(pushes, misbehaviour)
         self._project = project
         self._path = f"/v1/projects/{project}/messages:send"
         self._grants = grants
@@ -66,63 +72,64 @@ class Fcm(Standin):
     def judge(self, request: Request) -> Answer:
         """Check the route and the access token, then the message field by field."""
         if request.path != self._path or request.method != "POST":
-            return self._elsewhere(request)
-        if not self._tokens.good(request.headers.get("authorization")):
+            return self._answer_other_route(request)
+        if not self._tokens.is_valid(request.headers.get("authorization")):
             return error(401)
-        content = _content(request)
-        message = _examined(content)
+        content = _read_content(request)
+        message = _read_message(content)
         target = _target(message)
-        _check_second_version(message)
+        _check_android_v2(message)
         _check_values(message, request.body)
         if content.get("validate_only") or content.get("validateOnly"):
             return self._accepted("fake_message_id")
         push = Push(
             self.name,
             target,
-            text_of(_data(message).get("alert_id")),
+            text_or_empty(_data(message).get("alert_id")),
             _collapse_key(message),
             request.body,
             time.time(),
         )
-        return self.take(push, self._accepted())
+        return self.accept(push, self._accepted())
 
     def _accepted(self, message_id: str | None = None) -> Answer:
-        fresh = message_id or f"0:{time.time_ns() // 1000}%{secrets.token_hex(8)}"
-        name = f'{{"name":"projects/{self._project}/messages/{fresh}"}}'
+        new_id = message_id or f"0:{time.time_ns() // 1000}%{secrets.token_hex(8)}"
+        name = f'{{"name":"projects/{self._project}/messages/{new_id}"}}'
         return Answer(200, [JSON_TYPE], name.encode())
 
-    def _elsewhere(self, request: Request) -> Answer:
-        """Answer what is not a message of this project."""
+    def _answer_other_route(self, request: Request) -> Answer:
+        """Answer a request that sends no message of this project."""
         if request.path == "/token":
             return self._grants.answer(request)
-        found = re.fullmatch(r"/v1/projects/([^/]+)/messages:send", request.path)
-        if not found or request.method != "POST":
+        route = re.fullmatch(r"/v1/projects/([^/]+)/messages:send", request.path)
+        if not route or request.method != "POST":
             return _page_not_found(request.path)
-        if not self._tokens.good(request.headers.get("authorization")):
+        if not self._tokens.is_valid(request.headers.get("authorization")):
             return error(401)
-        denied = (
+        message = (
             "Permission 'cloudmessaging.messages.create' denied on resource "
-            f"'//cloudresourcemanager.googleapis.com/projects/{found[1]}' (or it may not exist)."
+            f"'//cloudresourcemanager.googleapis.com/projects/{route[1]}' (or it may not exist)."
         )
-        return error(403, denied, code=None)
+        return error(403, message, code=None)
 
-    def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
-        """Return Google's trouble in Google's words."""
+    def fault_answer(self, kind: FaultKind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
+        """Return Google's answer to this kind of fault."""
         return error(
-            {Kind.GONE: 404, Kind.GONE_LATER: 404, Kind.REFUSED: 403}.get(kind) or STATUSES[kind]
+            {FaultKind.GONE: 404, FaultKind.GONE_LATER: 404, FaultKind.REFUSED: 403}.get(kind)
+            or STATUSES[kind]
         )
 
-    def excuse(self, status: int) -> bytes:
+    def default_body(self, status: int) -> bytes:
         """Return the error that goes with the status."""
         return error(status).body
 
-    def read(self, payload: bytes) -> tuple[Words, Words]:
-        """Return the words and the data part of a send request."""
+    def read_payload(self, payload: bytes) -> tuple[Fields, Fields]:
+        """Return the text and the data of a send request."""
         message = read_json(payload)["message"]
         data = _data(message)
         android = _android(message)
-        words = data | (message.get("notification") or {}) | (android.get("notification") or {})
-        return words, data
+        text = data | (message.get("notification") or {}) | (android.get("notification") or {})
+        return text, data
 
 
 def error(
@@ -133,16 +140,20 @@ def error(
     violation: tuple[str, str] | None = None,
 ) -> Answer:
     """Return Google's error: its FcmError has the status' own code unless `code` says otherwise."""
-    name, usual, usual_code = ERRORS.get(status, ("UNKNOWN", "Unknown error.", None))
+    name, default_message, default_code = ERRORS.get(status, ("UNKNOWN", "Unknown error.", None))
     details: list[dict[str, Any]] = []
-    code = usual_code if code == "" else code
+    code = default_code if code == "" else code
     if code:
         details.append({"@type": FCM_ERROR, "errorCode": code})
     if violation:
         field, description = violation
-        found = [{"field": field, "description": description}]
-        details.append({"@type": BAD_REQUEST, "fieldViolations": found})
-    content: dict[str, Any] = {"code": status, "message": message or usual, "status": name}
+        violations = [{"field": field, "description": description}]
+        details.append({"@type": BAD_REQUEST, "fieldViolations": violations})
+    content: dict[str, Any] = {
+        "code": status,
+        "message": message or default_message,
+        "status": name,
+    }
     if details:
         content["details"] = details
     return answer_json(status, {"error": content})
@@ -152,31 +163,31 @@ def _refuse(field: str, description: str, *, code: str | None = None) -> Refused
     return Refused(error(400, description, code=code, violation=(field, description)))
 
 
-def _content(request: Request) -> dict[str, Any]:
+def _read_content(request: Request) -> dict[str, Any]:
     if not request.headers.get("content-type", "").startswith("application/json"):
-        unbound = 'Invalid JSON payload received. Unknown name "": Cannot bind query parameter.'
-        raise _refuse("", unbound)
+        message = 'Invalid JSON payload received. Unknown name "": Cannot bind query parameter.'
+        raise _refuse("", message)
     try:
         content = read_json(request.body)
     except ValueError:
-        unexpected = "Invalid JSON payload received. Unexpected token."
-        raise Refused(error(400, unexpected, code=None)) from None
+        message = "Invalid JSON payload received. Unexpected token."
+        raise Refused(error(400, message, code=None)) from None
     if not isinstance(content, dict):
         raise _refuse("", "Invalid JSON payload received. Root element must be a message.")
     return content
 
 
-def _examined(content: dict[str, Any]) -> dict[str, Any]:
+def _read_message(content: dict[str, Any]) -> dict[str, Any]:
     try:
-        examine(content)
+        check_schema(content)
     except Violation as violation:
-        where, what = violation.field, violation.description
-        if what.startswith("Unknown name"):
-            at = f" at '{where}'" if where else ""
-            text = f"Invalid JSON payload received. {what}{at}: Cannot find field."
+        path, description = violation.field, violation.description
+        if description.startswith("Unknown name"):
+            suffix = f" at '{path}'" if path else ""
+            text = f"Invalid JSON payload received. {description}{suffix}: Cannot find field."
         else:
-            text = f"Invalid value at '{where}' ({what})"
-        raise _refuse(where, text) from None
+            text = f"Invalid value at '{path}' ({description})"
+        raise _refuse(path, text) from None
     message = content.get("message")
     if not message:
         raise _refuse("message", "The message is not set.")
@@ -184,63 +195,63 @@ def _examined(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _target(message: dict[str, Any]) -> str:
-    """Return the one target; a topic or condition is one too, but no device."""
-    named = [name for name in TARGETS if message.get(name)]
-    if not named:
+    """Return the only target; a topic or condition is one too, but no device."""
+    targets = [name for name in TARGETS if message.get(name)]
+    if not targets:
         raise _refuse("message", "Recipient of the message is not set.", code="INVALID_ARGUMENT")
-    if len(named) > 1:
-        twice = f"oneof field 'target' is already set. Cannot set '{named[1]}'"
-        raise _refuse("message", f"Invalid value at 'message' (oneof), {twice}")
-    target = str(message[named[0]])
-    form = {"token": TOKEN, "fid": FID}.get(named[0])
-    if form is not None and not form.fullmatch(target):
+    if len(targets) > 1:
+        reason = f"oneof field 'target' is already set. Cannot set '{targets[1]}'"
+        raise _refuse("message", f"Invalid value at 'message' (oneof), {reason}")
+    target = str(message[targets[0]])
+    pattern = {"token": TOKEN, "fid": FID}.get(targets[0])
+    if pattern is not None and not pattern.fullmatch(target):
         raise Refused(error(400, BAD_TOKEN))
-    return target if form is not None else f"{named[0]}:{target}"
+    return target if pattern is not None else f"{targets[0]}:{target}"
 
 
-def _check_second_version(message: dict[str, Any]) -> None:
-    """Demand that AndroidConfigV2 says what kind of message it is: one of two."""
-    newer = message.get("androidV2") or message.get("android_v2")
+def _check_android_v2(message: dict[str, Any]) -> None:
+    """Check that AndroidConfigV2 has exactly one of its two kinds of message."""
+    config = message.get("androidV2") or message.get("android_v2")
     kinds = ("remoteNotification", "remote_notification", "backgroundSync", "background_sync")
-    if newer and sum(newer.get(kind) is not None for kind in kinds) != 1:
-        one = "Exactly one of remote_notification and background_sync must be set."
-        raise _refuse("message.android_v2", one, code="INVALID_ARGUMENT")
+    if config and sum(config.get(kind) is not None for kind in kinds) != 1:
+        reason = "Exactly one of remote_notification and background_sync must be set."
+        raise _refuse("message.android_v2", reason, code="INVALID_ARGUMENT")
 
 
 def _check_values(message: dict[str, Any], body: bytes) -> None:
-    """Refuse what the schema allows and the rules do not: keys, TTL and size."""
+    """Check what the schema does not: reserved keys, TTL and size."""
     android = _android(message)
-    for where, data in (("message", message.get("data")), ("message.android", android.get("data"))):
+    for path, data in (("message", message.get("data")), ("message.android", android.get("data"))):
         for key in data or ():
             if RESERVED.fullmatch(key):
                 raise _refuse(
-                    f"{where}.data", f"Invalid data payload key: {key}", code="INVALID_ARGUMENT"
+                    f"{path}.data", f"Invalid data payload key: {key}", code="INVALID_ARGUMENT"
                 )
     ttl = android.get("ttl")
-    if ttl is not None and not 0 <= float(ttl[:-1]) <= LONGEST_TTL:
-        unfit = "TTL must be between 0 and 2419200 seconds."
-        raise _refuse("message.android.ttl", unfit, code="INVALID_ARGUMENT")
-    if len(body) > MOST_BYTES and _size(message, android) > MOST_BYTES:
+    if ttl is not None and not 0 <= float(ttl[:-1]) <= MAX_TTL_S:
+        reason = "TTL must be between 0 and 2419200 seconds."
+        raise _refuse("message.android.ttl", reason, code="INVALID_ARGUMENT")
+    if len(body) > MAX_BYTES and _size(message, android) > MAX_BYTES:
         raise Refused(error(400))
-    payload = (message.get("apns") or {}).get("payload") if len(body) > MOST_BYTES else None
-    if payload and len(json.dumps(payload, ensure_ascii=False).encode()) > MOST_BYTES:
+    payload = (message.get("apns") or {}).get("payload") if len(body) > MAX_BYTES else None
+    if payload and len(json.dumps(payload, ensure_ascii=False).encode()) > MAX_BYTES:
         raise Refused(error(400))
 
 
 def _size(message: dict[str, Any], android: dict[str, Any]) -> int:
-    """Return the bytes of the keys and values that travel to an Android device."""
+    """Return the size in bytes of the keys and values for an Android device."""
     parts = [message.get("notification"), android.get("notification"), _data(message)]
     pairs = [pair for part in parts if part for pair in part.items()]
     return sum(len(key.encode()) + len(str(value).encode()) for key, value in pairs)
 
 
 def _android(message: dict[str, Any]) -> dict[str, Any]:
-    """Return what is meant for Android; of the second version what the first has too."""
-    newer = message.get("androidV2") or message.get("android_v2")
-    if not newer:
+    """Return the Android part; of its second version what the first one has too."""
+    config = message.get("androidV2") or message.get("android_v2")
+    if not config:
         return message.get("android") or {}
-    remote = newer.get("remoteNotification") or newer.get("remote_notification") or {}
-    return {**newer, "notification": remote.get("notification")}
+    remote = config.get("remoteNotification") or config.get("remote_notification") or {}
+    return {**config, "notification": remote.get("notification")}
 
 
 def _data(message: dict[str, Any]) -> dict[str, Any]:

@@ -24,81 +24,81 @@ class Violation(Exception):
         return ".".join(reversed(self.path)).replace(".[", "[")
 
 
-class Invalid(Exception):
-    """A value of the wrong type or form; whoever knows its path says so."""
+class InvalidValue(Exception):
+    """A value of the wrong type or form; the check of the object around it adds the path."""
 
 
 def fields(**checks: Check) -> Check:
     """Return the check of an object with these fields, given in camelCase."""
-    known = dict(checks)
-    known |= {_snake(name): check for name, check in checks.items()}
+    by_name = dict(checks)
+    by_name |= {_to_snake_case(name): check for name, check in checks.items()}
 
     def check(value: Any) -> None:
         if not isinstance(value, dict):
-            raise Invalid("TYPE_MESSAGE")
+            raise InvalidValue("TYPE_MESSAGE")
         for name, inner in value.items():
-            known_check = known.get(name)
-            if known_check is None:
+            field_check = by_name.get(name)
+            if field_check is None:
                 raise Violation("", f'Unknown name "{name}"')
             if inner is None:
                 continue
             try:
-                known_check(inner)
+                field_check(inner)
             except Violation as violation:
                 violation.path.append(name)
                 raise
-            except Invalid as invalid:
+            except InvalidValue as invalid:
                 raise Violation(name, str(invalid)) from None
 
     return check
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"([A-Z])", lambda found: "_" + found[0].lower(), name)
+def _to_snake_case(name: str) -> str:
+    return re.sub(r"([A-Z])", lambda match: "_" + match[0].lower(), name)
 
 
 def string(value: Any) -> None:
     """Accept a string."""
     if not isinstance(value, str):
-        raise Invalid("TYPE_STRING")
+        raise InvalidValue("TYPE_STRING")
 
 
 def boolean(value: Any) -> None:
     """Accept true or false."""
     if not isinstance(value, bool):
-        raise Invalid("TYPE_BOOL")
+        raise InvalidValue("TYPE_BOOL")
 
 
 def integer(value: Any) -> None:
     """Accept a whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Invalid("TYPE_INT32")
+        raise InvalidValue("TYPE_INT32")
 
 
 def number(value: Any) -> None:
     """Accept any number."""
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise Invalid("TYPE_FLOAT")
+        raise InvalidValue("TYPE_FLOAT")
 
 
 def struct(value: Any) -> None:
     """Accept any object."""
     if not isinstance(value, dict):
-        raise Invalid("type.googleapis.com/google.protobuf.Struct")
+        raise InvalidValue("type.googleapis.com/google.protobuf.Struct")
 
 
 def strings(value: Any) -> None:
     """Accept a list of strings."""
     if not isinstance(value, list):
-        raise Invalid("TYPE_STRING")
+        raise InvalidValue("TYPE_STRING")
     for each in value:
         string(each)
 
 
 def strings_by_name(value: Any) -> None:
-    """Accept an object whose values are all strings; Google numbers the entries."""
+    """Accept an object whose values are all strings; Google names a bad entry by its number."""
     if not isinstance(value, dict):
-        raise Invalid("TYPE_MESSAGE")
+        raise InvalidValue("TYPE_MESSAGE")
     for place, inner in enumerate(value.values()):
         if not isinstance(inner, str):
             violation = Violation("value", "TYPE_STRING")
@@ -112,24 +112,24 @@ DURATION = re.compile(r"-?\d+(?:\.\d{1,9})?s")
 def duration(value: Any) -> None:
     """Accept seconds as "3.5s"."""
     if not isinstance(value, str) or not DURATION.fullmatch(value):
-        raise Invalid("type.googleapis.com/google.protobuf.Duration")
+        raise InvalidValue("type.googleapis.com/google.protobuf.Duration")
 
 
 def durations(value: Any) -> None:
     """Accept a list of durations."""
     if not isinstance(value, list):
-        raise Invalid("type.googleapis.com/google.protobuf.Duration")
+        raise InvalidValue("type.googleapis.com/google.protobuf.Duration")
     for each in value:
         duration(each)
 
 
 def one_of(*names: str) -> Check:
     """Return the check of an enumeration."""
-    known = set(names)
+    values = set(names)
 
     def check(value: Any) -> None:
-        if not isinstance(value, str) or value not in known:
-            raise Invalid("TYPE_ENUM")
+        if not isinstance(value, str) or value not in values:
+            raise InvalidValue("TYPE_ENUM")
 
     return check
 
@@ -216,6 +216,6 @@ MESSAGE = fields(
 REQUEST = fields(message=MESSAGE, validateOnly=boolean)
 
 
-def examine(content: Mapping[str, Any]) -> None:
-    """Raise `Violation`, path and all, at the first field that breaks the schema."""
+def check_schema(content: Mapping[str, Any]) -> None:
+    """Raise `Violation` with the path of the first field that breaks the schema."""
     REQUEST(content)

@@ -1,29 +1,30 @@
-"""What every stand-in has in common: it judges a request, then lets the weather have its say."""
+"""What all stand-ins have in common: they judge a request, then the misbehaviour applies."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from workers.standins.providers.exchange import Answer, Fate, Refused, Request
-from workers.standins.received import Push, Pushes
-from workers.standins.weather import OF_DEVICES, Kind, Sky, Stroke
+from workers.standins.misbehaviour.faults import DEVICE_KINDS, Fault, FaultKind
+from workers.standins.misbehaviour.settings import MisbehaviourSettings
+from workers.standins.providers.exchange import Answer, Refused, Request, TransportFailure
+from workers.standins.received_pushes import Push, ReceivedPushes
 
-FATES = {
-    Kind.RESET: Fate.RESET,
-    Kind.LOST: Fate.RESET,
-    Kind.REFUSED_STREAM: Fate.REFUSED_STREAM,
-    Kind.DISCONNECT: Fate.DISCONNECT,
-    Kind.HANG: Fate.HANG,
+FAILURES = {
+    FaultKind.RESET: TransportFailure.RESET,
+    FaultKind.LOST: TransportFailure.RESET,
+    FaultKind.REFUSED_STREAM: TransportFailure.REFUSED_STREAM,
+    FaultKind.DISCONNECT: TransportFailure.DISCONNECT,
+    FaultKind.HANG: TransportFailure.HANG,
 }
-STATUSES = {Kind.TOO_MANY: 429, Kind.FAILED: 500, Kind.AWAY: 503}
+STATUSES = {FaultKind.TOO_MANY: 429, FaultKind.FAILED: 500, FaultKind.UNAVAILABLE: 503}
 SUCCESS = range(200, 300)
+DEFAULT_RETRY_AFTER_S = 1
 
-
-Words = dict[str, Any]
+Fields = dict[str, Any]
 
 
 class Standin(ABC):
-    """One provider's side. A subclass knows its rules; servers only ever call `answer`."""
+    """One provider's side. A subclass knows its rules; servers only call `answer`."""
 
     name: ClassVar[str]
     http1: ClassVar[bool] = True
@@ -31,12 +32,12 @@ class Standin(ABC):
     first_streams: ClassVar[int | None] = None
     """The most streams on a connection that has not shown a good credential yet."""
 
-    def __init__(self, pushes: Pushes, sky: Sky) -> None:
+    def __init__(self, pushes: ReceivedPushes, misbehaviour: MisbehaviourSettings) -> None:
         self.pushes = pushes
-        self.sky = sky
+        self.misbehaviour = misbehaviour
 
     def answer(self, request: Request) -> Answer:
-        """Return what the provider would."""
+        """Return what the provider would answer."""
         try:
             return self.judge(request)
         except Refused as refused:
@@ -44,77 +45,82 @@ class Standin(ABC):
 
     @abstractmethod
     def judge(self, request: Request) -> Answer:
-        """Return the provider's answer to a request; `Refused` is an answer too."""
+        """Return the provider's answer to a request, or raise it as `Refused`."""
 
     @abstractmethod
-    def blow(self, kind: Kind, address: str) -> Answer:
-        """Return the answer that the provider documents for this kind of trouble."""
+    def fault_answer(self, kind: FaultKind, address: str) -> Answer:
+        """Return the answer that the provider documents for this kind of fault."""
 
     @abstractmethod
-    def excuse(self, status: int) -> bytes:
-        """Return the body that goes with a scripted status that brought none."""
+    def default_body(self, status: int) -> bytes:
+        """Return the body of a scripted answer that has a status only."""
 
     @abstractmethod
-    def read(self, payload: bytes) -> tuple[Words, Words]:
-        """Return the words of a kept payload and its data part."""
+    def read_payload(self, payload: bytes) -> tuple[Fields, Fields]:
+        """Return the text fields and the data fields of a stored payload."""
 
-    def take(self, push: Push, taken: Answer) -> Answer:
-        """Keep the push and return `taken`, unless the weather has another answer."""
-        if self.sky.clear:
-            self.pushes.keep(push)
-            return taken
-        stroke = self.sky.stroke(self.name, push.address)
-        answer = taken if stroke is None else self.struck(stroke, push.address, taken)
-        if self.is_taken(answer, taken, stroke):
-            self.pushes.keep(push)
-        answer.delay = self.sky.latency(self.name, push.address)
+    def accept(self, push: Push, acceptance: Answer) -> Answer:
+        """Store the push and return `acceptance`, unless the misbehaviour has another answer."""
+        if self.misbehaviour.is_empty:
+            self.pushes.add(push)
+            return acceptance
+        fault = self.misbehaviour.next_fault(self.name, push.address)
+        answer = acceptance
+        if fault is not None:
+            answer = self.apply_fault(fault, push.address, acceptance)
+        if self.was_received(answer, acceptance, fault):
+            self.pushes.add(push)
+        answer.delay_s = self.misbehaviour.latency_s(self.name, push.address)
         return answer
 
-    def is_taken(self, answer: Answer, taken: Answer, stroke: Stroke | None) -> bool:
-        """Say whether the push was taken, be it that its answer is another or never comes."""
-        if stroke is None or answer is taken:
+    def was_received(self, answer: Answer, acceptance: Answer, fault: Fault | None) -> bool:
+        """Say whether the device received the push, whatever answer came back."""
+        if fault is None or answer is acceptance:
             return True
-        scripted = stroke.kind is None and self.is_yes(answer)
-        return scripted or stroke.kind is Kind.LOST
+        is_scripted_acceptance = fault.kind is None and self.is_acceptance(answer)
+        return is_scripted_acceptance or fault.kind is FaultKind.LOST
 
-    def is_yes(self, answer: Answer) -> bool:
-        """Say whether the provider's answer, scripted as it may be, means that it took the push."""
+    def is_acceptance(self, answer: Answer) -> bool:
+        """Say whether this answer, which may be scripted, means that the push was accepted."""
         return answer.status in SUCCESS
 
-    def sift(self, addresses: Sequence[str]) -> tuple[Stroke | None, dict[str, Kind]]:
-        """Return what hits a request for many devices as a whole, and what hits some of them."""
-        if self.sky.clear:
+    def draw_faults(self, addresses: Sequence[str]) -> tuple[Fault | None, dict[str, FaultKind]]:
+        """Return the fault of a request for several devices, and those of single devices."""
+        if self.misbehaviour.is_empty:
             return None, {}
-        stroke = self.sky.stroke(self.name, addresses[0])
-        rest = ((each, self.sky.stroke_of_device(self.name, each)) for each in addresses[1:])
-        hit = {address: kind for address, kind in rest if kind is not None}
-        if stroke is not None and stroke.kind in OF_DEVICES:
-            hit[addresses[0]] = stroke.kind
-            stroke = None
-        return stroke, hit
-
-    def struck(self, stroke: Stroke, address: str, taken: Answer) -> Answer:
-        """Return what a request gets that was hit; `taken` itself if it was only brushed."""
-        if stroke.kind is not None:
-            if stroke.kind in FATES:
-                return Answer(0, fate=FATES[stroke.kind])
-            return with_wait(self.blow(stroke.kind, address), stroke)
-        if stroke.status in SUCCESS and stroke.body is None:
-            return taken
-        body = self.excuse(stroke.status) if stroke.body is None else stroke.body
-        return with_wait(
-            Answer(stroke.status, [("content-type", "application/json")], body), stroke
+        fault = self.misbehaviour.next_fault(self.name, addresses[0])
+        drawn = (
+            (each, self.misbehaviour.next_device_fault(self.name, each)) for each in addresses[1:]
         )
+        device_faults = {address: kind for address, kind in drawn if kind is not None}
+        if fault is not None and fault.kind in DEVICE_KINDS:
+            device_faults[addresses[0]] = fault.kind
+            fault = None
+        return fault, device_faults
+
+    def apply_fault(self, fault: Fault, address: str, acceptance: Answer) -> Answer:
+        """Return the answer under a fault; `acceptance` itself for a scripted success."""
+        if fault.kind is not None:
+            if fault.kind in FAILURES:
+                return Answer(0, failure=FAILURES[fault.kind])
+            return with_retry_after(self.fault_answer(fault.kind, address), fault)
+        if fault.status in SUCCESS and fault.body is None:
+            return acceptance
+        body = self.default_body(fault.status) if fault.body is None else fault.body
+        answer = Answer(fault.status, [("content-type", "application/json")], body)
+        return with_retry_after(answer, fault)
 
 
-def with_wait(answer: Answer, stroke: Stroke) -> Answer:
-    """Return the answer with its Retry-After: as told, or a second for a share's 429."""
-    wait = 1 if stroke.retry_after is None and stroke.kind is Kind.TOO_MANY else stroke.retry_after
-    if wait is not None:
-        answer.headers = [*answer.headers, ("retry-after", str(wait))]
+def with_retry_after(answer: Answer, fault: Fault) -> Answer:
+    """Return the answer with the fault's Retry-After; the 429 of a share always has one."""
+    seconds = fault.retry_after
+    if seconds is None and fault.kind is FaultKind.TOO_MANY:
+        seconds = DEFAULT_RETRY_AFTER_S
+    if seconds is not None:
+        answer.headers = [*answer.headers, ("retry-after", str(seconds))]
     return answer
 
 
-def text_of(value: Any) -> str:
-    """Return a field of a push's data part as text; what is not text is no id of ours."""
+def text_or_empty(value: Any) -> str:
+    """Return a data field as text; a value that is not text is no id of ours."""
     return value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""A Web Push service and its browsers: RFC 8030, RFC 8291 (they decrypt) and RFC 8292 (VAPID).
+"""A Web Push service and its browsers: RFC 8030, RFC 8291 (decryption) and RFC 8292 (VAPID).
 
 Error bodies have the form and the numbers of Mozilla's autopush.
 """
@@ -16,54 +16,58 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from workers.standins import subscriptions
+from workers.standins.misbehaviour.faults import FaultKind
+from workers.standins.misbehaviour.settings import MisbehaviourSettings
+from workers.standins.providers import subscriptions
 from workers.standins.providers.exchange import Answer, Refused, Request, answer_json, read_json
-from workers.standins.providers.standin import STATUSES, Standin, Words, text_of
-from workers.standins.received import Push, Pushes
-from workers.standins.subscriptions import UNBOUND, Subscription
-from workers.standins.weather import Kind, Sky
+from workers.standins.providers.standin import STATUSES, Fields, Standin, text_or_empty
+from workers.standins.providers.subscriptions import UNBOUND, Subscription
+from workers.standins.received_pushes import Push, ReceivedPushes
 
-MOST_BYTES = 4096
-LONGEST_TTL = 30 * 86_400
-LONGEST_VAPID = 86_400
-CLOCK_SKEW = 60
-MOST_CACHED = 10_000
+MAX_BYTES = 4096
+MAX_TTL_S = 30 * 86_400
+MAX_VAPID_S = 86_400
+CLOCK_SKEW_S = 60
+MAX_CACHED = 10_000
 URGENCIES = {"very-low", "low", "normal", "high"}
 TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")
 VAPID = re.compile(r"vapid\s+(.*)", re.IGNORECASE | re.DOTALL)
-HEADER_BYTES, POINT_BYTES, TAG_BYTES, LEAST_RECORD = 86, 65, 16, 18
+HEADER_BYTES, POINT_BYTES, TAG_BYTES, MIN_RECORD = 86, 65, 16, 18
 ERRNO = {400: 110, 401: 109, 403: 109, 404: 102, 410: 106, 413: 104, 429: 201, 500: 999, 503: 201}
 
 
 class WebPush(Standin):
-    """One push service, and every browser subscribed there."""
+    """One push service and all browsers that are subscribed there."""
 
     name = "webpush"
 
-    def __init__(self, pushes: Pushes, sky: Sky, seed: bytes) -> None:
-        super().__init__(pushes, sky)
+    def __init__(
+        self, pushes: ReceivedPushes, misbehaviour: MisbehaviourSettings, seed: bytes
+    ) -> None:
+        super().__init__(pushes, misbehaviour)
         self.seed = seed
         self.origin = ""
         self._vapid = VapidTokens()
-        self._bound: dict[bytes, bytes] = {}
+        self._fingerprints: dict[bytes, bytes] = {}
 
     def subscribe(self, server_key: bytes | None = None) -> dict[str, Any]:
-        """Make one more subscription, as a browser would hand it over."""
-        made = subscriptions.subscribe(self.seed, server_key)
-        p256dh, auth = subscriptions.encode(made.public_point), subscriptions.encode(made.auth)
-        return {"address": self.origin + made.path, "keys": {"p256dh": p256dh, "auth": auth}}
+        """Make a new subscription, in the form in which a browser gives it."""
+        subscription = subscriptions.subscribe(self.seed, server_key)
+        p256dh = subscriptions.encode(subscription.public_point)
+        keys = {"p256dh": p256dh, "auth": subscriptions.encode(subscription.auth)}
+        return {"address": self.origin + subscription.path, "keys": keys}
 
     def judge(self, request: Request) -> Answer:
         """Check the endpoint, the headers and the signature, then decrypt as the browser would."""
         if request.method != "POST":
             return _refusal(405, "Only POST is known here.")
-        if len(request.body) > MOST_BYTES:
+        if len(request.body) > MAX_BYTES:
             return _refusal(413, "The payload is over 4096 bytes.")
-        subscription = subscriptions.find(self.seed, request.path)
+        subscription = subscriptions.find_subscription(self.seed, request.path)
         if subscription is None:
             return _refusal(404, "No such subscription.")
         ttl = _check_headers(request)
-        server_key = self._vapid.key_of(request.headers.get("authorization"), self.origin)
+        server_key = self._vapid.read_server_key(request.headers.get("authorization"), self.origin)
         self._check_binding(subscription, server_key)
         payload = decrypt(request.body, subscription, server_key) if request.body else b"{}"
         push = Push(
@@ -75,31 +79,31 @@ class WebPush(Standin):
             time.time(),
         )
         location = f"{self.origin}/m/{secrets.token_urlsafe(16)}"
-        return self.take(push, Answer(201, [("location", location), ("ttl", str(ttl))]))
+        return self.accept(push, Answer(201, [("location", location), ("ttl", str(ttl))]))
 
     def _check_binding(self, subscription: Subscription, server_key: bytes) -> None:
-        """Hold a subscription to one key: the one it was made with, else the first to push."""
-        shown = subscriptions.fingerprint(server_key)
-        bound = subscription.bound_to
-        if bound == UNBOUND:
-            bound = self._bound.setdefault(subscription.number, shown)
-        if bound != shown:
+        """Bind a subscription to one key: the one it was made with, else the first that pushes."""
+        fingerprint = subscriptions.fingerprint(server_key)
+        expected = subscription.bound_to
+        if expected == UNBOUND:
+            expected = self._fingerprints.setdefault(subscription.number, fingerprint)
+        if expected != fingerprint:
             raise Refused(_refusal(403, "The VAPID key is not the one of the subscription."))
 
-    def blow(self, kind: Kind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
-        """Return the push service's trouble; one that is refused has moved, to nowhere known."""
-        if kind in (Kind.GONE, Kind.GONE_LATER):
+    def fault_answer(self, kind: FaultKind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
+        """Return the push service's answer; a refused push is a redirect without a location."""
+        if kind in (FaultKind.GONE, FaultKind.GONE_LATER):
             return _refusal(410, "The subscription has ended.", 106)
-        if kind is Kind.REFUSED:
+        if kind is FaultKind.REFUSED:
             return _refusal(301, "The subscription is served elsewhere.")
         return _refusal(STATUSES[kind], "The service is in trouble.")
 
-    def excuse(self, status: int) -> bytes:
+    def default_body(self, status: int) -> bytes:
         """Return the error that goes with the status."""
-        return _refusal(status, "As told.").body
+        return _refusal(status, "Scripted.").body
 
-    def read(self, payload: bytes) -> tuple[Words, Words]:
-        """Return the words and the data part of a decrypted payload: they stand side by side."""
+    def read_payload(self, payload: bytes) -> tuple[Fields, Fields]:
+        """Return the text and the data of a decrypted payload: they are the same object."""
         try:
             content = read_json(payload)
         except ValueError:
@@ -114,9 +118,9 @@ def _refusal(status: int, message: str, errno: int | None = None) -> Answer:
 
 
 def _check_headers(request: Request) -> int:
-    """Return the TTL; raise the refusal of a header that will not do."""
+    """Return the TTL, or raise the refusal of a header."""
     ttl = request.headers.get("ttl", "")
-    if not (ttl.isascii() and ttl.isdecimal() and int(ttl) <= LONGEST_TTL):
+    if not (ttl.isascii() and ttl.isdecimal() and int(ttl) <= MAX_TTL_S):
         raise Refused(_refusal(400, "TTL must be 0 to 2592000.", 112 if ttl else 111))
     if request.headers.get("urgency", "normal") not in URGENCIES:
         raise Refused(_refusal(400, "Urgency must be very-low, low, normal or high."))
@@ -132,16 +136,16 @@ def _alert_id(payload: bytes) -> str:
         content = read_json(payload)
     except ValueError:
         return ""
-    return text_of(content.get("alert_id")) if isinstance(content, dict) else ""
+    return text_or_empty(content.get("alert_id")) if isinstance(content, dict) else ""
 
 
 def decrypt(body: bytes, subscription: Subscription, server_key: bytes = b"") -> bytes:
     """Decrypt a message of one aes128gcm record, or raise the refusal."""
-    if len(body) < HEADER_BYTES + LEAST_RECORD - 1 or body[20] != POINT_BYTES:
-        raise Refused(_refusal(400, "The aes128gcm header is not whole."))
+    if len(body) < HEADER_BYTES + MIN_RECORD - 1 or body[20] != POINT_BYTES:
+        raise Refused(_refusal(400, "The aes128gcm header is not complete."))
     record_size = int.from_bytes(body[16:20])
     record = body[HEADER_BYTES:]
-    if record_size < LEAST_RECORD or len(record) >= record_size:
+    if record_size < MIN_RECORD or len(record) >= record_size:
         raise Refused(_refusal(400, "There must be one record, shorter than the record size."))
     sender_point = body[21:HEADER_BYTES]
     if sender_point == server_key:
@@ -173,39 +177,39 @@ def _hmac(key: bytes, text: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Vouched:
-    """What a good VAPID header vouches for."""
+class VerifiedHeader:
+    """What a valid VAPID header says: the sender's public key, and when it expires."""
 
     server_key: bytes
-    end: float
+    expiry: float
 
 
 class VapidTokens:
-    """RFC 8292: each header is verified once and remembered until it ends."""
+    """RFC 8292: each header is verified once and cached until it expires."""
 
     def __init__(self) -> None:
-        self._vouched: dict[str, Vouched] = {}
+        self._verified: dict[str, VerifiedHeader] = {}
 
-    def key_of(self, authorization: str | None, origin: str) -> bytes:
+    def read_server_key(self, authorization: str | None, origin: str) -> bytes:
         """Return the application server's public key, or raise the refusal."""
         if not authorization:
             raise Refused(_refusal(401, "A VAPID Authorization header is needed."))
-        vouched = self._vouched.get(authorization)
-        if vouched is None:
-            vouched = _verify(authorization, origin)
-            if len(self._vouched) >= MOST_CACHED:
-                self._vouched.clear()
-            self._vouched[authorization] = vouched
-        if vouched.end < time.time() - CLOCK_SKEW:
+        verified = self._verified.get(authorization)
+        if verified is None:
+            verified = _verify(authorization, origin)
+            if len(self._verified) >= MAX_CACHED:
+                self._verified.clear()
+            self._verified[authorization] = verified
+        if verified.expiry < time.time() - CLOCK_SKEW_S:
             raise Refused(_refusal(403, "The VAPID token has expired."))
-        return vouched.server_key
+        return verified.server_key
 
 
-def _verify(authorization: str, origin: str) -> Vouched:
-    found = VAPID.fullmatch(authorization.strip())
-    if not found:
+def _verify(authorization: str, origin: str) -> VerifiedHeader:
+    match = VAPID.fullmatch(authorization.strip())
+    if not match:
         raise Refused(_refusal(401, "The authentication scheme must be vapid."))
-    pairs = (part.strip().partition("=") for part in found[1].split(","))
+    pairs = (part.strip().partition("=") for part in match[1].split(","))
     fields = {name: value for name, _, value in pairs}
     try:
         point = subscriptions.decode(fields.get("k", ""))
@@ -215,20 +219,20 @@ def _verify(authorization: str, origin: str) -> Vouched:
             key,
             algorithms=["ES256"],
             audience=origin,
-            leeway=CLOCK_SKEW,
+            leeway=CLOCK_SKEW_S,
             options={"require": ["aud", "exp"], "verify_iat": False},
         )
     except (jwt.InvalidTokenError, ValueError):
         raise Refused(_refusal(403, "The VAPID token or its key is not valid.")) from None
-    if claims["exp"] > time.time() + LONGEST_VAPID + CLOCK_SKEW:
+    if claims["exp"] > time.time() + MAX_VAPID_S + CLOCK_SKEW_S:
         raise Refused(_refusal(403, "The VAPID token lives longer than a day."))
     if not _is_contact(claims.get("sub")):
         raise Refused(_refusal(403, "The VAPID token needs a real mailto: or https: contact."))
-    return Vouched(point, float(claims["exp"]))
+    return VerifiedHeader(point, float(claims["exp"]))
 
 
 def _is_contact(subject: Any) -> bool:
-    """Say whether a push service could reach the sender there; `localhost` will not do."""
+    """Say whether a push service could reach the sender there; `localhost` is refused."""
     if not isinstance(subject, str):
         return False
     if subject.startswith("mailto:"):

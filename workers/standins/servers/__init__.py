@@ -1,1 +1,1 @@
-"""How a stand-in is served: fast in fair weather, broken on purpose in rough."""
+"""How a stand-in is served: by a fast server, or by one that breaks connections on purpose."""

@@ -1,4 +1,4 @@
-"""Answers that wait for room: HTTP/2 lets a server send only as much as its client allows."""
+"""Answers that wait for flow control: a server may send only as much as its client allows."""
 
 from collections import deque
 
@@ -8,8 +8,8 @@ from h2.exceptions import StreamClosedError
 from workers.standins.providers.exchange import Answer
 
 
-class Unsent:
-    """Writes answers into a connection, in order, as the flow-control windows allow."""
+class SendQueue:
+    """Writes answers to a connection, in order, as the windows allow (RFC 9113, section 5.2)."""
 
     def __init__(self, http: H2Connection) -> None:
         self._http = http
@@ -18,31 +18,31 @@ class Unsent:
     def __len__(self) -> int:
         return len(self._bodies)
 
-    def add(self, number: int, answer: Answer) -> None:
-        """Send the answer's headers now and its body as soon as there is room."""
+    def add(self, stream_id: int, answer: Answer) -> None:
+        """Send the answer's headers now, and its body as soon as the windows allow."""
         headers = [(":status", str(answer.status)), *answer.headers]
         headers.append(("content-length", str(len(answer.body))))
         try:
-            self._http.send_headers(number, headers, end_stream=not answer.body)
+            self._http.send_headers(stream_id, headers, end_stream=not answer.body)
         except StreamClosedError:
             return
         if answer.body:
-            self._bodies.append((number, answer.body))
-            self.push()
+            self._bodies.append((stream_id, answer.body))
+            self.send()
 
-    def push(self) -> None:
-        """Send what there is room for."""
+    def send(self) -> None:
+        """Send what the windows allow."""
         while self._bodies:
-            number, body = self._bodies[0]
+            stream_id, body = self._bodies[0]
             try:
-                room = self._http.local_flow_control_window(number)
-                room = min(room, self._http.max_outbound_frame_size)
-                if room <= 0:
+                size = self._http.local_flow_control_window(stream_id)
+                size = min(size, self._http.max_outbound_frame_size)
+                if size <= 0:
                     return
-                self._http.send_data(number, body[:room], end_stream=len(body) <= room)
+                self._http.send_data(stream_id, body[:size], end_stream=len(body) <= size)
             except StreamClosedError:
-                room = len(body)
-            if len(body) <= room:
+                size = len(body)
+            if len(body) <= size:
                 self._bodies.popleft()
             else:
-                self._bodies[0] = (number, body[room:])
+                self._bodies[0] = (stream_id, body[size:])

@@ -1,4 +1,4 @@
-"""Fair weather: granian serves a stand-in over TLS, HTTP/2 and HTTP/1.1, and fast."""
+"""The steady server: granian serves a stand-in over TLS, HTTP/2 and HTTP/1.1, and fast."""
 
 import asyncio
 import contextlib
@@ -10,44 +10,45 @@ from granian.constants import HTTPModes, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
-from workers.standins.providers.exchange import Fate, Request
+from workers.standins.providers.exchange import Request, TransportFailure
 from workers.standins.providers.standin import Standin
 from workers.standins.traffic import Traffic
 
 HOST = "127.0.0.1"
-STREAMS = 1000
-START_WITHIN = 10.0
-STOP_WITHIN = 5.0
-BETWEEN_LOOKS = 0.005
-LONGEST_HANG = 900.0
+MAX_STREAMS = 1000
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 5.0
+POLL_S = 0.005
+MAX_HANG_S = 900.0
 
 Target = Callable[[Any, Any], Awaitable[None]]
 
 
-def target_of(standin: Standin, traffic: Traffic) -> Target:
+def make_target(standin: Standin, traffic: Traffic) -> Target:
     """Return the RSGI application of one stand-in."""
 
     async def target(scope: Any, protocol: Any) -> None:
         lines = scope.headers.items()
         headers = dict(lines)
         body = await protocol()
-        request = Request(scope.method, scope.path, headers, body, len(headers) != len(lines))
+        has_duplicates = len(headers) != len(lines)
+        request = Request(scope.method, scope.path, headers, body, has_duplicates)
         answer = standin.answer(request)
-        traffic.note(standin.name, answer.fate or answer.status)
-        if answer.delay:
-            await asyncio.sleep(answer.delay)
-        if answer.fate is Fate.HANG:
+        traffic.count(standin.name, answer.failure or answer.status)
+        if answer.delay_s:
+            await asyncio.sleep(answer.delay_s)
+        if answer.failure is TransportFailure.HANG:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(protocol.client_disconnect(), LONGEST_HANG)
+                await asyncio.wait_for(protocol.client_disconnect(), MAX_HANG_S)
         protocol.response_bytes(answer.status or 500, answer.headers, answer.body)
 
     return target
 
 
-class Running:
-    """A granian server that is up."""
+class SteadyServer:
+    """A granian server that is running."""
 
-    _ending: ClassVar[set[asyncio.Task[None]]] = set()
+    _stopping: ClassVar[set[asyncio.Task[None]]] = set()
 
     def __init__(self, server: Server, port: int, task: asyncio.Task[None]) -> None:
         self._server = server
@@ -55,20 +56,22 @@ class Running:
         self._task = task
 
     async def stop(self) -> None:
-        """Take the listening socket away and tell the connections to go.
+        """Close the listening socket and ask the clients to close; return when the port is free.
 
-        Granian ends when its last client has closed, which may be long after: that is not waited
-        for, only that the port is free.
+        Granian ends when its last client has closed, which may be long after: this does not wait
+        for that.
         """
-        self._ending.add(self._task)
-        self._task.add_done_callback(self._ending.discard)
+        self._stopping.add(self._task)
+        self._task.add_done_callback(self._stopping.discard)
         self._server.stop()  # type: ignore[no-untyped-call]
-        async with asyncio.timeout(STOP_WITHIN):
-            while await _answers(self._port):  # noqa: ASYNC110  # granian tells nobody
-                await asyncio.sleep(BETWEEN_LOOKS)
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            while await _accepts_connections(self._port):  # noqa: ASYNC110  # granian has no event
+                await asyncio.sleep(POLL_S)
 
 
-async def serve(target: Target, port: int, certificates: Path | None, *, http1: bool) -> Running:
+async def serve(
+    target: Target, port: int, certificates: Path | None, *, http1: bool
+) -> SteadyServer:
     """Serve `target` on the port until stopped; with TLS if there are certificates."""
     server = Server(
         target,
@@ -76,7 +79,7 @@ async def serve(target: Target, port: int, certificates: Path | None, *, http1: 
         port=port,
         http=HTTPModes.auto if http1 else HTTPModes.http2,
         http1_settings=HTTP1Settings(),
-        http2_settings=HTTP2Settings(max_concurrent_streams=STREAMS),
+        http2_settings=HTTP2Settings(max_concurrent_streams=MAX_STREAMS),
         backlog=1024,
         backpressure=65_536,
         log_enabled=False,
@@ -85,22 +88,21 @@ async def serve(target: Target, port: int, certificates: Path | None, *, http1: 
         ssl_protocol_min=SSLProtocols.tls12,
     )
     task = asyncio.create_task(server.serve())
-    await _listening(port, task)
-    return Running(server, port, task)
+    await _wait_until_listening(port, task)
+    return SteadyServer(server, port, task)
 
 
-async def _listening(port: int, task: asyncio.Task[None]) -> None:
-    """Wait until the port answers; raise OSError if the server ended instead."""
-    async with asyncio.timeout(START_WITHIN):
+async def _wait_until_listening(port: int, task: asyncio.Task[None]) -> None:
+    """Wait until the port accepts connections; raise OSError if the server ended instead."""
+    async with asyncio.timeout(START_TIMEOUT_S):
         while not task.done():
-            if await _answers(port):
+            if await _accepts_connections(port):
                 return
-            await asyncio.sleep(BETWEEN_LOOKS)
+            await asyncio.sleep(POLL_S)
     raise OSError(f"cannot serve on port {port}") from task.exception()
 
 
-async def _answers(port: int) -> bool:
-    """Say whether somebody accepts connections on the port."""
+async def _accepts_connections(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection(HOST, port)
     except OSError:

@@ -1,8 +1,8 @@
-"""Web Push subscriptions that cost nothing to keep: each follows from a seed and a number.
+"""Web Push subscriptions that need no storage: each follows from a seed and a number.
 
-An endpoint names a random number and proves with a keyed hash that it was made here; the device's
-private key and its `auth` are derived from seed and number again whenever a push arrives. So a
-restart on the same seed knows every subscription that was ever handed out.
+An endpoint contains a random number and a keyed hash, which shows that it was made here. The
+device's private key and its `auth` are derived from seed and number whenever a push arrives. So
+every subscription ever made is still known after a restart with the same seed.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ def decode(text: str) -> bytes:
 
 
 def fingerprint(server_key: bytes) -> bytes:
-    """Return the few bytes by which an endpoint remembers its application server's key."""
+    """Return the few bytes of an application server's key that an endpoint contains."""
     return hashlib.blake2b(server_key, digest_size=KEY_BYTES).digest()
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """One device. `bound_to` is the fingerprint of the one key that may push to it, or UNBOUND."""
+    """One device. `bound_to` is the fingerprint of the only key that may push to it, or UNBOUND."""
 
     number: bytes
     bound_to: bytes
@@ -51,30 +51,32 @@ class Subscription:
 
     @cached_property
     def private_key(self) -> ec.EllipticCurvePrivateKey:
-        """The device's own key, which no push service would ever see."""
+        """The device's own key, which a real push service never sees."""
         scalar = int.from_bytes(self._derive(b"private", 40)) % (ORDER - 1) + 1
         return ec.derive_private_key(scalar, CURVE)
 
     @cached_property
     def public_point(self) -> bytes:
-        """The key that a sender encrypts for: `p256dh`."""
+        """The key for which a sender encrypts: `p256dh`."""
         public = self.private_key.public_key()
         return public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
     @cached_property
     def auth(self) -> bytes:
-        """The 16 bytes that sender and device share."""
+        """The 16 bytes that sender and device share (RFC 8291, section 3.2)."""
         return self._derive(b"auth", 16)
 
     @property
     def path(self) -> str:
-        """Where pushes for this device are sent, below the service's origin."""
-        named = self.number + self.bound_to
-        return PATH + encode(named + self._proof(named))
+        """The path of its endpoint below the service's origin."""
+        content = self.number + self.bound_to
+        return PATH + encode(content + self._proof(content))
 
-    def _proof(self, named: bytes) -> bytes:
+    def _proof(self, content: bytes) -> bytes:
         return hashlib.blake2b(
-            named, key=hashlib.blake2b(self.seed, digest_size=32).digest(), digest_size=PROOF_BYTES
+            content,
+            key=hashlib.blake2b(self.seed, digest_size=32).digest(),
+            digest_size=PROOF_BYTES,
         ).digest()
 
 
@@ -84,14 +86,14 @@ def subscribe(seed: bytes, server_key: bytes | None = None) -> Subscription:
     return Subscription(secrets.token_bytes(NUMBER_BYTES), bound_to, seed)
 
 
-def find(seed: bytes, path: str) -> Subscription | None:
-    """Return the subscription at `path`, if it was made from this seed."""
+def find_subscription(seed: bytes, path: str) -> Subscription | None:
+    """Return the subscription with this path, if it was made from this seed."""
     if not path.startswith(PATH):
         return None
     try:
         raw = decode(path.removeprefix(PATH))
     except ValueError:
         return None
-    named = NUMBER_BYTES + KEY_BYTES
-    found = Subscription(raw[:NUMBER_BYTES], raw[NUMBER_BYTES:named], seed)
-    return found if found.path == path else None
+    content = raw[: NUMBER_BYTES + KEY_BYTES]
+    subscription = Subscription(content[:NUMBER_BYTES], content[NUMBER_BYTES:], seed)
+    return subscription if subscription.path == path else None

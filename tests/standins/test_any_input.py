@@ -1,4 +1,4 @@
-"""Whatever comes in, a stand-in answers: an exception would be a 500 that no provider gives."""
+"""A stand-in answers every input: an exception would be a 500 that no provider gives."""
 
 import json
 import random
@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.standins.senders import DATA, FCM_TOKEN, HMS_TOKEN, WORDS, Apple, Browser, Expo, Mozilla
-from workers.standins.accounts import APNS_TOPIC, FCM_PROJECT, HMS_APP_ID
-from workers.standins.all_standins import Stage
+from workers.standins.all_standins import AllStandins
+from workers.standins.data_folder.accounts import APNS_TOPIC, FCM_PROJECT, HMS_APP_ID
 from workers.standins.providers.exchange import Request
 
 ANY_JSON = st.recursive(
@@ -17,8 +17,8 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
     max_leaves=12,
 )
-SHOWN = WORDS | {"click_action": {"type": 3}}
-GOOD = {
+NOTIFICATION = WORDS | {"click_action": {"type": 3}}
+VALID = {
     "apns": {"aps": {"alert": WORDS}, **DATA},
     "fcm": {
         "validate_only": False,
@@ -36,7 +36,7 @@ GOOD = {
             "token": [HMS_TOKEN],
             "data": json.dumps(DATA),
             "notification": WORDS,
-            "android": {"ttl": "60s", "collapse_key": 1, "notification": SHOWN},
+            "android": {"ttl": "60s", "collapse_key": 1, "notification": NOTIFICATION},
         }
     },
     "expo": [Expo(None, {}).message()],
@@ -44,23 +44,23 @@ GOOD = {
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    stage = Stage(tmp_path_factory.mktemp("stage"))
-    stage.webpush.origin = "https://127.0.0.1:1"
-    return stage
+def servers(tmp_path_factory):
+    servers = AllStandins(tmp_path_factory.mktemp("standins"))
+    servers.webpush.origin = "https://127.0.0.1:1"
+    return servers
 
 
 @pytest.fixture(scope="module")
-def good_requests(stage):
+def valid_requests(servers):
     names = ("apns", "fcm", "webpush", "hms", "expo")
-    credentials = stage.accounts.credentials(dict.fromkeys(names, "https://127.0.0.1:1"))
+    credentials = servers.accounts.credentials(dict.fromkeys(names, "https://127.0.0.1:1"))
     token = Apple(None, credentials).mint()
     apns = {
         "authorization": f"bearer {token}",
         "apns-topic": APNS_TOPIC,
         "apns-push-type": "alert",
     }
-    bearer = {name: f"Bearer {stage.tokens[name].issue()}" for name in ("fcm", "hms")}
+    bearer = {name: f"Bearer {servers.tokens[name].issue()}" for name in ("fcm", "hms")}
     bearer["expo"] = f"Bearer {credentials['EXPO_ACCESS_TOKEN']}"
     paths = {
         "fcm": f"/v1/projects/{FCM_PROJECT}/messages:send",
@@ -74,46 +74,46 @@ def good_requests(stage):
     return requests | {"apns": ("/3/device/" + "ab" * 32, apns)}, Mozilla(None, credentials)
 
 
-def ask(stage, requests, name, body: bytes):
+def send(servers, requests, name, body: bytes):
     path, headers = requests[0][name]
-    answer = stage.standins[name].answer(Request("POST", path, headers, body))
-    for push in stage.pushes.find(None, None, None, slice(0, 10)).pushes:
-        stage.standins[push.provider].read(push.payload)
-    stage.forget()
+    answer = servers.by_name[name].answer(Request("POST", path, headers, body))
+    for push in servers.pushes.search(None, None, None, slice(0, 10)).pushes:
+        servers.by_name[push.provider].read_payload(push.payload)
+    servers.forget_pushes()
     return answer
 
 
-@pytest.mark.parametrize("name", GOOD)
-def test_the_good_ones_are_good(stage, good_requests, name):
-    assert ask(stage, good_requests, name, json.dumps(GOOD[name]).encode()).status == 200
+@pytest.mark.parametrize("name", VALID)
+def test_the_valid_messages_are_accepted(servers, valid_requests, name):
+    assert send(servers, valid_requests, name, json.dumps(VALID[name]).encode()).status == 200
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", VALID)
 @given(body=st.binary(max_size=200))
 @settings(max_examples=60, deadline=None)
-def test_any_bytes_get_an_answer(stage, good_requests, name, body):
-    assert ask(stage, good_requests, name, body).status >= 200
+def test_any_bytes_get_an_answer(servers, valid_requests, name, body):
+    assert send(servers, valid_requests, name, body).status >= 200
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", VALID)
 @given(content=ANY_JSON)
 @settings(max_examples=100, deadline=None)
-def test_any_json_gets_an_answer(stage, good_requests, name, content):
-    assert ask(stage, good_requests, name, json.dumps(content).encode()).status >= 200
+def test_any_json_gets_an_answer(servers, valid_requests, name, content):
+    assert send(servers, valid_requests, name, json.dumps(content).encode()).status >= 200
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", VALID)
 @given(seed=st.integers(0, 2**32), strange=ANY_JSON)
 @settings(max_examples=250, deadline=None)
-def test_a_good_message_with_one_strange_value_gets_an_answer(
-    stage, good_requests, name, seed, strange
+def test_a_valid_message_with_one_strange_value_gets_an_answer(
+    servers, valid_requests, name, seed, strange
 ):
-    content = {"root": json.loads(json.dumps(GOOD[name]))}
+    content = {"root": json.loads(json.dumps(VALID[name]))}
     places = list(containers(content))
     holder, key = random.Random(seed).choice(places)
     holder[key] = strange
     body = json.dumps(content["root"]).encode()
-    assert ask(stage, good_requests, name, body).status >= 200
+    assert send(servers, valid_requests, name, body).status >= 200
 
 
 def containers(value):
@@ -127,24 +127,23 @@ def containers(value):
 
 @given(plain=st.binary(min_size=1, max_size=60), path=st.text(max_size=60))
 @settings(max_examples=60, deadline=None)
-def test_any_endpoint_and_any_plaintext_get_an_answer(stage, good_requests, plain, path):
-    mozilla = good_requests[1]
-    made = stage.webpush.subscribe()
-    browser = Browser(**made)
+def test_any_endpoint_and_any_plaintext_get_an_answer(servers, valid_requests, plain, path):
+    mozilla = valid_requests[1]
+    browser = Browser(**servers.webpush.subscribe())
     headers = {
         "ttl": "1",
         "content-encoding": "aes128gcm",
         "authorization": mozilla.vapid(browser),
     }
     body = mozilla.encrypt(browser, plain)
-    where = browser.address.removeprefix(stage.webpush.origin)
-    good = stage.webpush.answer(Request("POST", where, headers, body))
-    assert good.status == 201
-    [push] = stage.pushes.find(None, None, None, slice(0, 10)).pushes
-    stage.webpush.read(push.payload)
-    stage.forget()
+    path_of_browser = browser.address.removeprefix(servers.webpush.origin)
+    answer = servers.webpush.answer(Request("POST", path_of_browser, headers, body))
+    assert answer.status == 201
+    [push] = servers.pushes.search(None, None, None, slice(0, 10)).pushes
+    servers.webpush.read_payload(push.payload)
+    servers.forget_pushes()
     strange = Request("POST", "/wpush/v2/" + path, headers, body)
-    assert stage.webpush.answer(strange).status == 404
-    strange = Request("POST", where, headers, plain)
-    assert stage.webpush.answer(strange).status in (201, 400)
-    stage.forget()
+    assert servers.webpush.answer(strange).status == 404
+    strange = Request("POST", path_of_browser, headers, plain)
+    assert servers.webpush.answer(strange).status in (201, 400)
+    servers.forget_pushes()

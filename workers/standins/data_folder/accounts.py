@@ -1,4 +1,4 @@
-"""The accounts that a sender has with the stand-ins: made once, kept in a folder."""
+"""The accounts that a sender has with the stand-ins: made once and kept in a folder."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from workers.standins.key_files import pem_of, write_private
+from workers.standins.data_folder.key_files import encode_pem, write_private
 
 APNS_TEAM_ID = "NEWSZOPTM1"
 APNS_TOPIC = "app.newspoint.demo"
@@ -23,7 +23,7 @@ LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What is drawn at random once. All subscriptions and access tokens follow from `seed`."""
+    """Drawn at random once. All subscriptions and access tokens follow from `seed`."""
 
     apns_key_id: str
     hms_app_secret: str
@@ -32,38 +32,38 @@ class Secrets:
 
 
 class Accounts:
-    """Keys and secrets of one folder; what is missing there is made."""
+    """The keys and secrets of one folder; those that are missing are made."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.secrets = self._secrets()
+        self.secrets = self._load_secrets()
 
-    def _secrets(self) -> Secrets:
+    def _load_secrets(self) -> Secrets:
         path = self.folder / "secrets.json"
         if path.is_file():
             return Secrets(**json.loads(path.read_text()))
-        fresh = Secrets(
+        drawn = Secrets(
             apns_key_id="".join(secrets.choice(LETTERS) for _ in range(10)),
             hms_app_secret=secrets.token_hex(32),
             expo_access_token=secrets.token_urlsafe(30),
             seed=secrets.token_hex(32),
         )
-        write_private(path, json.dumps(asdict(fresh)).encode())
-        return fresh
+        write_private(path, json.dumps(asdict(drawn)).encode())
+        return drawn
 
     @cached_property
     def apns_key(self) -> ec.EllipticCurvePublicKey:
-        """The key by which a sender's provider tokens are checked."""
-        return _elliptic(self.folder / "apns_key.p8").public_key()
+        """The key that verifies a sender's provider tokens."""
+        return _load_p256_key(self.folder / "apns_key.p8").public_key()
 
     @cached_property
     def fcm_key(self) -> rsa.RSAPublicKey:
-        """The key by which a sender's token grants are checked."""
+        """The key that verifies a sender's grants."""
         path = self.folder / "fcm_key.pem"
         if not path.is_file():
-            fresh = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            write_private(path, pem_of(fresh))
+            new_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            write_private(path, encode_pem(new_key))
         key = load_pem_private_key(path.read_bytes(), None)
         assert isinstance(key, rsa.RSAPrivateKey)  # noqa: S101  # this file is ours
         return key.public_key()
@@ -73,8 +73,8 @@ class Accounts:
         return f"{purpose}:{self.secrets.seed}".encode()
 
     def credentials(self, origins: Mapping[str, str]) -> dict[str, str]:
-        """Return every setting that a sender needs, by name; writes the files they name."""
-        _elliptic(self.folder / "webpush_vapid.pem")
+        """Return every setting that a sender needs, by name, and write the files they name."""
+        _load_p256_key(self.folder / "webpush_vapid.pem")
         self._write_service_account(origins["fcm"])
         return {
             "APNS_URL": origins["apns"],
@@ -96,7 +96,7 @@ class Accounts:
         }
 
     def _write_service_account(self, origin: str) -> None:
-        _ = self.fcm_key
+        _ = self.fcm_key  # makes the file
         account = {
             "type": "service_account",
             "project_id": FCM_PROJECT,
@@ -113,10 +113,10 @@ class Accounts:
         )
 
 
-def _elliptic(path: Path) -> ec.EllipticCurvePrivateKey:
-    """Return the P-256 key of a file, made when the file is not there."""
+def _load_p256_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Return the P-256 key of a file; a file that does not exist is made."""
     if not path.is_file():
-        write_private(path, pem_of(ec.generate_private_key(ec.SECP256R1())))
+        write_private(path, encode_pem(ec.generate_private_key(ec.SECP256R1())))
     key = load_pem_private_key(path.read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101  # this file is ours
     return key

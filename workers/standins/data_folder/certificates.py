@@ -1,4 +1,4 @@
-"""A certificate authority of the stand-ins' own, and their certificate for this machine."""
+"""The stand-ins' own certificate authority, and their certificate for this machine."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -9,32 +9,32 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from workers.standins.key_files import pem_of, write_private
+from workers.standins.data_folder.key_files import encode_pem, write_private
 
-VALID = timedelta(days=800)
-RENEW = timedelta(days=30)
+VALIDITY = timedelta(days=800)
+RENEW_BEFORE = timedelta(days=30)
 
 
 def prepare(folder: Path) -> None:
-    """Make `ca.pem`, `server.pem` and `server.key` in the folder, unless good ones are there."""
-    if _are_good(folder):
+    """Make `ca.pem`, `server.pem` and `server.key` in the folder, unless valid ones exist."""
+    if _are_valid(folder):
         return
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("Stand-ins' authority")
-    ca = _sign(_authority(ca_name, ca_key), ca_key, ca_key)
-    server = _sign(_server(ca_name, key), ca_key, ca_key)
+    ca = _sign(_authority_builder(ca_name, ca_key), ca_key, ca_key)
+    server = _sign(_server_builder(ca_name, key), ca_key, ca_key)
     (folder / "ca.pem").write_bytes(_pem(ca))
     (folder / "server.pem").write_bytes(_pem(server) + _pem(ca))
-    write_private(folder / "server.key", pem_of(key))
+    write_private(folder / "server.key", encode_pem(key))
 
 
-def _are_good(folder: Path) -> bool:
+def _are_valid(folder: Path) -> bool:
     try:
         server = x509.load_pem_x509_certificate((folder / "server.pem").read_bytes())
     except (OSError, ValueError):
         return False
-    whole = (folder / "ca.pem").is_file() and (folder / "server.key").is_file()
-    return whole and server.not_valid_after_utc > datetime.now(UTC) + RENEW
+    is_complete = (folder / "ca.pem").is_file() and (folder / "server.key").is_file()
+    return is_complete and server.not_valid_after_utc > datetime.now(UTC) + RENEW_BEFORE
 
 
 def _name(text: str) -> x509.Name:
@@ -47,7 +47,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.PEM)
 
 
-def _builder(
+def _certificate_builder(
     name: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
 ) -> x509.CertificateBuilder:
     start = datetime.now(UTC) - timedelta(hours=1)
@@ -58,32 +58,32 @@ def _builder(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start + VALID)
+        .not_valid_after(start + VALIDITY)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 
 
-def _authority(name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    usage = _usage(signs_certificates=True)
+def _authority_builder(name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    usage = _key_usage(signs_certificates=True)
     return (
-        _builder(name, name, key)
+        _certificate_builder(name, name, key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
     )
 
 
-def _server(issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    here = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+def _server_builder(issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
     return (
-        _builder(_name("localhost"), issuer, key)
+        _certificate_builder(_name("localhost"), issuer, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(here), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,

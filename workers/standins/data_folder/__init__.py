@@ -1,0 +1,1 @@
+"""What the stand-ins keep in their data folder: accounts, certificates, keys and ports."""

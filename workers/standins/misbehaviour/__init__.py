@@ -1,0 +1,1 @@
+"""How the stand-ins can be told to misbehave; the control API calls it the weather."""
