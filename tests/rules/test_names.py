@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from tests.rules.source import listed, modules, parts, report
+from tests.rules.source import listed, modules, parts, report, words
 
 CODE = parts("service", "workers")
 
@@ -81,7 +81,24 @@ def clashes(named: list[tuple[str, str]]) -> list[str]:
 def test_the_worst_participles_name_nothing(part):
     _, broken = counted(part)
     worst = [line for line in broken if line.rpartition(" ")[2].strip("_") in FORBIDDEN]
+    worst += [
+        f"{module.path}:{node.lineno} {node.name}"
+        for module in CODE[part]
+        for node in [*module.functions, *module.classes]
+        if node.name.strip("_").lower() in FORBIDDEN
+    ]
     assert not worst, report(*worst)
+
+
+@pytest.mark.parametrize("part", CODE)
+def test_classes_are_named_by_nouns(part):
+    broken = [
+        f"{module.path}:{node.lineno} {node.name}"
+        for module in CODE[part]
+        for node in module.classes
+        if len(words(node.name)) == 1 and says_no_noun(node.name.strip("_").lower())
+    ]
+    assert not broken, report(*broken)
 
 
 @pytest.mark.parametrize("part", CODE)
