@@ -18,11 +18,15 @@ METAPHORS = listed(
 )
 METAPHOR_STEMS = ("vouch", "culprit", "specimen", "forecast", "rehears")
 REFUSED_IN_NAMES = listed(
-    "ledger ledgers notification notifications campaign campaigns segment segments"
+    "ledger ledgers notification notifications campaign campaigns segment segments door doors"
 )
 """Words that mean several things in this field; a protocol's own member stands in quotes."""
 
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+REFUSED_FOR_CLASSES = {"Turn", "Supply", "Ledger"}
+PUBLIC = {"provider_door"}
+"""The one door from the service to the providers is called so."""
+
 UNDERSTOOD = {
     "service/demo/contents.py": {"sky", "forecast", "voice", "seat", "seats", "lane"},
 }
@@ -72,9 +76,11 @@ def broken_by(path: str, texts: Iterable[tuple[int, str]]) -> Iterator[str]:
 
 
 def in_names(module: Module) -> Iterator[str]:
-    names = [*module.definitions, (1, module.path.stem)]
-    for line, name in sorted(set(names)):
-        if is_metaphor(name) or REFUSED_IN_NAMES.intersection(words(name)):
+    names = {*module.definitions, (1, module.path.stem)}
+    classes = {node.name for node in module.classes} & REFUSED_FOR_CLASSES
+    for line, name in sorted(names):
+        many_senses = REFUSED_IN_NAMES.intersection(words(name)) and name not in PUBLIC
+        if is_metaphor(name) or many_senses or name in classes:
             yield f"{module.path}:{line} {name}"
 
 
