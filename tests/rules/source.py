@@ -69,12 +69,12 @@ class Module:
         return [(*pair, scope) for node, scope in self.scoped for pair in _variables(node)]
 
     @cached_property
-    def flags(self) -> set[str]:
-        """The names that an annotation declares to be booleans."""
-        annotated = [n for n in self.nodes if isinstance(n, ast.arg | ast.AnnAssign)]
+    def flags(self) -> set[tuple[int, str]]:
+        """Scope and name of what an annotation declares to be a boolean."""
+        annotated = [(n, s) for n, s in self.scoped if isinstance(n, ast.arg | ast.AnnAssign)]
         return {
-            node.arg if isinstance(node, ast.arg) else ast.unparse(node.target).split(".")[-1]
-            for node in annotated
+            (scope, node.arg if isinstance(node, ast.arg) else _last_name(node.target))
+            for node, scope in annotated
             if node.annotation is not None
             and any(getattr(part, "id", "") == "bool" for part in ast.walk(node.annotation))
         }
@@ -116,6 +116,10 @@ class Module:
     def comments(self) -> list[Binding]:
         tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
         return [(t.start[0], t.string) for t in tokens if t.type == tokenize.COMMENT]
+
+
+def _last_name(target: ast.expr) -> str:
+    return ast.unparse(target).rpartition(".")[2]
 
 
 def _variables(node: ast.AST) -> Iterator[Binding]:
