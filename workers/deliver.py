@@ -6,7 +6,7 @@ from sqlmodel import Session
 from service import outbox
 from service.domain.alert import queue_of
 from service.domain.subscription import Urgency
-from service.store.deliveries import batches, precedence, shards
+from service.store.deliveries import batch_claims, precedence, shards
 from service.store.operations import holds
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
@@ -58,7 +58,7 @@ def _begin(process: Process, alert_id: int) -> Turn | None:
             if lane.held and _may_probe(session, alert_id, out, lane.name):
                 lane.held, lane.probing = False, True
         packing = running if shards.open_shards(session, alert_id, 1) else None
-        ahead = precedence.ahead_of(
+        ahead = precedence.read_precedence(
             session, alert_id, process.names, lease_s=process.settings.lease_s
         )
     return Turn(
@@ -75,6 +75,6 @@ def _begin(process: Process, alert_id: int) -> Turn | None:
 
 def _may_probe(session: Session, alert_id: int, out: Outgoing, provider: str) -> bool:
     """Whether this turn tries a held provider: it must really have something to send through it."""
-    if out.dry_run or not batches.claimable(session, alert_id, [provider]):
+    if out.dry_run or not batch_claims.has_claimable(session, alert_id, [provider]):
         return False
     return holds.take_probe(session, provider)

@@ -17,7 +17,7 @@ from service.domain.delivery import State
 from service.domain.story import StoryState
 from service.store.alerts import alert_transitions, unfinished_alerts
 from service.store.alerts.unfinished_alerts import AlertToStart, QueuedAlert
-from service.store.deliveries import batches, shards
+from service.store.deliveries import batch_closing, shards
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
 from workers.context import Process
@@ -136,7 +136,10 @@ def _drain(session: Session, process: Process, alert_id: int, to: State) -> None
     if alert is not None:
         for n in shards.open_shards(session, alert_id, SHARDS_A_PASS):
             shards.fan_out(session, alert, process.names, n)
-    while batches.close_open(session, alert_id, to, most=CLOSE_BATCHES) == CLOSE_BATCHES:
+    while (
+        batch_closing.close_open_batches(session, alert_id, to, limit=CLOSE_BATCHES)
+        == CLOSE_BATCHES
+    ):
         pass
 
 
@@ -144,8 +147,8 @@ def _cancel_rejected(process: Process) -> None:
     with transaction(process.engine) as session:
         for found, names in unfinished_alerts.lock_rejected_alerts(session):
             for name in names:
-                batches.close_open(
-                    session, found.alert_id, State.CANCELLED, provider=name, most=CLOSE_BATCHES
+                batch_closing.close_open_batches(
+                    session, found.alert_id, State.CANCELLED, provider=name, limit=CLOSE_BATCHES
                 )
 
 

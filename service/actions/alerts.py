@@ -16,10 +16,10 @@ from service.domain.alert import (
     Words,
     check,
     check_words,
-    collapse_key,
 )
 from service.domain.audience import Audience
 from service.domain.errors import Conflict, Invalid, require
+from service.domain.new_alerts import Origin, new_first_alert, new_update, new_withdrawal
 from service.domain.people import Caller
 from service.domain.story import Story, why_not_pushable
 from service.store.alerts import alert_totals, alert_transitions, alerts
@@ -71,7 +71,12 @@ def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) ->
     source = _source(work, story_id, draft)
     if source is not None and source.unbegun and draft.send_at is None:
         draft, source = _instead_of(work, source, draft), None
-    alert = _alert(work, story, draft, caller, source)
+    origin = _origin(work, story_id, caller)
+    story_words = Words(story.text.headline, story.text.summary)
+    if draft.update:
+        alert = new_update(origin, draft, story_words, source.id if source else None)
+    else:
+        alert = new_first_alert(origin, draft, story_words)
     alerts.add(work.session, alert)
     _start(work, alert)
     audit.write(
@@ -103,25 +108,8 @@ def withdraw(work: UnitOfWork, alert_id: int, words: Words, caller: Caller) -> A
         raise Conflict("This was a dry run: it is on no device.")
     if withdrawn.state is AlertState.SCHEDULED:
         raise Conflict("This alert has not left yet: stop it instead.")
-    replacing = Alert(
-        id=new_id(),
-        story_id=withdrawn.story_id,
-        kind=Kind.WITHDRAWAL,
-        state=AlertState.PLANNING,
-        title=words.title,
-        body=words.body,
-        locales={},
-        urgency=withdrawn.urgency,
-        topics=None,
-        everyone=False,
-        collapse_key=withdrawn.collapse_key,
-        dry_run=False,
-        created_at=work.now,
-        expires_at=work.now + withdrawn.ttl,
-        ttl=withdrawn.ttl,
-        source_alert_id=withdrawn.root_id,
-        created_by=caller.label,
-    )
+    origin = _origin(work, withdrawn.story_id, caller)
+    replacing = new_withdrawal(origin, withdrawn, words)
     alerts.add(work.session, replacing)
     _start(work, replacing)
     _note(work, caller, "withdraw", alert_id, replaced_by=str(replacing.id))
@@ -211,29 +199,10 @@ def _start(work: UnitOfWork, alert: Alert) -> None:
     work.outbox.add(outbox.plan_alert(alert.id, alert.queue))
 
 
-def _alert(
-    work: UnitOfWork, story: Story, draft: Draft, caller: Caller, source: Alert | None
-) -> Alert:
-    now = draft.send_at is None
-    return Alert(
-        id=new_id(),
-        story_id=story.id,
-        kind=Kind.UPDATE if draft.update else Kind.FIRST,
-        state=AlertState.PLANNING if now else AlertState.SCHEDULED,
-        title=story.text.headline if now and draft.title is None else draft.title,
-        body=story.text.summary if now and draft.body is None else draft.body,
-        locales=draft.locales,
-        urgency=draft.urgency,
-        topics=draft.topics,
-        everyone=draft.everyone,
-        collapse_key=collapse_key(story.id),
-        dry_run=draft.dry_run,
-        created_at=work.now,
-        send_at=draft.send_at,
-        expires_at=(draft.send_at or work.now) + draft.ttl,
-        ttl=draft.ttl,
-        source_alert_id=source.id if source else None,
-        created_by=caller.label,
+def _origin(work: UnitOfWork, story_id: int, caller: Caller) -> Origin:
+    """Return what a new alert of this story records, with a new id."""
+    return Origin(
+        alert_id=new_id(), story_id=story_id, created_by=caller.label, created_at=work.now
     )
 
 

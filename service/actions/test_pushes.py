@@ -7,11 +7,11 @@ its audience is that one reader.
 from collections.abc import Sequence
 
 from service import outbox
-from service.domain.alert import TEST_TTL, Alert, AlertState, Draft, Kind, check, collapse_key
+from service.domain.alert import Alert, Draft, Words, check
 from service.domain.device import Device
 from service.domain.errors import Conflict, require
+from service.domain.new_alerts import Origin, new_test
 from service.domain.people import Caller, Staff
-from service.domain.story import Story
 from service.store.alerts import alerts
 from service.store.readers import devices, readers
 from service.store.schema import new_id
@@ -58,7 +58,11 @@ def send_test(
     story = require(stories.get(work.session, story_id), "story")
     if not devices_of(work, staff, providers):
         raise Conflict("None of your devices is known yet.")
-    alert = _test(work, story, draft, staff.reader_id, caller)
+    origin = Origin(
+        alert_id=new_id(), story_id=story.id, created_by=caller.label, created_at=work.now
+    )
+    story_words = Words(story.text.headline, story.text.summary)
+    alert = new_test(origin, draft, story_words, staff.reader_id)
     alerts.add(work.session, alert)
     work.outbox.add(outbox.plan_alert(alert.id, alert.queue))
     audit.write(
@@ -70,27 +74,3 @@ def send_test(
         urgency=alert.urgency.value,
     )
     return alert
-
-
-def _test(
-    work: UnitOfWork, story: Story, draft: Draft, reader_id: int | None, caller: Caller
-) -> Alert:
-    return Alert(
-        id=new_id(),
-        story_id=story.id,
-        kind=Kind.TEST,
-        state=AlertState.PLANNING,
-        title=story.text.headline if draft.title is None else draft.title,
-        body=story.text.summary if draft.body is None else draft.body,
-        locales=draft.locales,
-        urgency=draft.urgency,
-        topics=None,
-        everyone=False,
-        collapse_key=collapse_key(story.id, Kind.TEST),
-        dry_run=False,
-        created_at=work.now,
-        expires_at=work.now + TEST_TTL,
-        ttl=TEST_TTL,
-        reader_id=reader_id,
-        created_by=caller.label,
-    )

@@ -99,14 +99,14 @@ class Alert:
     state: AlertState
     title: str | None
     body: str | None
-    locales: Mapping[str, Words]
     urgency: Urgency
-    topics: tuple[str, ...] | None
-    everyone: bool
     collapse_key: str
-    dry_run: bool
     created_at: datetime
     expires_at: datetime
+    locales: Mapping[str, Words] = field(default_factory=dict)
+    topics: tuple[str, ...] | None = None
+    everyone: bool = False
+    dry_run: bool = False
     ttl: timedelta = DEFAULT_TTL
     send_at: datetime | None = None
     started_at: datetime | None = None

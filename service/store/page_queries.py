@@ -13,9 +13,9 @@ from sqlmodel import Session
 
 from service.domain.alert import AlertState, Kind
 from service.domain.delivery import State
+from service.domain.new_alerts import CANARY
 from service.domain.subscription import Urgency
 from service.domain.topic import Topic, with_ancestors
-from service.store.alerts.alerts import CANARY
 from service.store.sql_fragments import state_in
 
 NEW_STORY = 0

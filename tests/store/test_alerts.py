@@ -14,6 +14,7 @@ from sqlmodel import Session
 from service.domain.alert import AlertState, Kind
 from service.domain.delivery import Delivery, State, Totals, timing
 from service.domain.errors import AlreadyAlerted
+from service.domain.new_alerts import CANARY
 from service.store import page_queries
 from service.store.alerts import alert_totals, alert_transitions, alerts, planning
 from service.store.deliveries import dead_letters, device_reports
@@ -449,5 +450,5 @@ def test_a_report_on_a_million_deliveries_takes_milliseconds(session):
 
 def test_the_desk_shows_no_canary_as_a_storys_alert(session):
     story = a.a_story(session)
-    a.an_alert(session, story, dry_run=True, created_by=alerts.CANARY)
+    a.an_alert(session, story, dry_run=True, created_by=CANARY)
     assert page_queries.last_alerts(session, [story.id]) == {}

@@ -9,8 +9,8 @@ from sqlalchemy import text
 from service.domain.alert import AlertState
 from service.domain.delivery import State
 from service.store.alerts import alert_transitions
-from service.store.deliveries import batches, dead_letters
-from service.store.deliveries.batches import Fate, Write
+from service.store.deliveries import batch_claims, batch_closing, batch_writes, dead_letters
+from service.store.deliveries.batch_writes import BatchWrite, LeaseChange
 from service.store.session import transaction
 from tests import builders as a
 
@@ -35,13 +35,13 @@ def alert(engine):
 
 def claim(engine, alert_id, **given):
     with transaction(engine) as session:
-        return batches.claim(session, alert_id, "fcm", **(LEASE | given))
+        return batch_claims.claim(session, alert_id, "fcm", **(LEASE | given))
 
 
-def write(engine, alert_id, claimed, states, fate=Fate.KEEP, **given):
-    wanted = Write(claimed.shard_n, claimed.n, claimed.token, bytes(states), fate, **given)
+def write(engine, alert_id, claimed, states, fate=LeaseChange.KEEP, **given):
+    wanted = BatchWrite(claimed.shard_n, claimed.n, claimed.token, bytes(states), fate, **given)
     with transaction(engine) as session:
-        return batches.write(session, alert_id, [wanted], **LEASE)
+        return batch_writes.write(session, alert_id, [wanted], **LEASE)
 
 
 def row(engine, n=0):
@@ -69,14 +69,14 @@ def test_a_holder_whose_lease_was_taken_over_writes_nothing(engine, alert):
     heir = claim(engine, alert)[0]
     assert heir.n == late.n
     write(engine, alert, heir, [2, 2, 2])
-    assert write(engine, alert, late, [0, 0, 0]).ours == frozenset()
+    assert write(engine, alert, late, [0, 0, 0]).batches == frozenset()
     assert bytes(row(engine).states) == bytes([2, 2, 2])
 
 
 def test_counts_are_derived_from_the_states_at_every_write(engine, alert):
     held = claim(engine, alert)[0]
-    written = write(engine, alert, held, [2 | 16, 3, 1 | 8], progress=(40, 1))
-    assert written.ours == {(0, 0)}
+    result = write(engine, alert, held, [2 | 16, 3, 1 | 8], progress=(40, 1))
+    assert result.batches == {(0, 0)}
     assert row(engine).counts == [0, 1, 1, 1, 0, 0, 0]
     assert row(engine).progress == [40, 1]
 
@@ -85,14 +85,14 @@ def test_a_keep_renews_the_lease_and_a_release_gives_it_back(engine, alert):
     held = claim(engine, alert, lease_s=0.0)[0]
     write(engine, alert, held, [0, 0, 0])
     assert claim(engine, alert)[0].n == 1
-    write(engine, alert, held, [0, 0, 0], Fate.RELEASE)
+    write(engine, alert, held, [0, 0, 0], LeaseChange.RELEASE)
     assert claim(engine, alert)[0].n == 0
 
 
 def test_a_released_batch_is_not_claimable_before_its_earliest_retry(engine, alert):
     held = claim(engine, alert)[0]
     waits = [(1, 30.0, "HTTP 503"), (2, 60.0, "HTTP 429")]
-    write(engine, alert, held, [2, 1, 1], Fate.RELEASE, due_s=30.0, waits=waits)
+    write(engine, alert, held, [2, 1, 1], LeaseChange.RELEASE, due_s=30.0, waits=waits)
     claim(engine, alert)
     assert claim(engine, alert) == []
     with transaction(engine) as session:
@@ -105,7 +105,7 @@ def test_a_released_batch_is_not_claimable_before_its_earliest_retry(engine, ale
 
 def test_fresh_batches_are_claimed_before_retries(engine, alert):
     held = claim(engine, alert)[0]
-    write(engine, alert, held, [1, 1, 1], Fate.RELEASE, due_s=0.0)
+    write(engine, alert, held, [1, 1, 1], LeaseChange.RELEASE, due_s=0.0)
     assert claim(engine, alert)[0].n == 1
 
 
@@ -120,16 +120,16 @@ def test_nothing_of_a_stopped_alert_is_claimed_and_its_holder_learns_it(engine, 
 def test_closing_leaves_leased_batches_to_their_holder(engine, alert):
     held = claim(engine, alert)[0]
     with transaction(engine) as session:
-        assert batches.close_open(session, alert, State.CANCELLED) == 1
+        assert batch_closing.close_open_batches(session, alert, State.CANCELLED) == 1
     assert row(engine, 1).counts == [0, 0, 0, 0, 0, 0, 3]
     assert row(engine, held.n).finished_at is None
 
 
 def test_closing_keeps_what_was_said_already(engine, alert):
     held = claim(engine, alert)[0]
-    write(engine, alert, held, [2, 1 | 8, 0], Fate.RELEASE)
+    write(engine, alert, held, [2, 1 | 8, 0], LeaseChange.RELEASE)
     with transaction(engine) as session:
-        batches.close_open(session, alert, State.EXPIRED)
+        batch_closing.close_open_batches(session, alert, State.EXPIRED)
     assert bytes(row(engine).states) == bytes([2, 4 | 8, 4])
 
 
@@ -137,7 +137,7 @@ def test_a_batch_is_begun_when_a_push_of_it_was_tried_and_not_when_it_was_claime
     held = claim(engine, alert)[0]
     write(engine, alert, held, [0, 3, 0])
     assert row(engine).started_at is None
-    write(engine, alert, held, [0, 3, 0], flying=True)
+    write(engine, alert, held, [0, 3, 0], in_flight=True)
     begun = row(engine).started_at
     assert begun is not None
     write(engine, alert, held, [2 | 16, 3, 0])
@@ -163,10 +163,10 @@ def test_the_same_positions_buried_twice_for_one_reason_count_once(engine, alert
 
 def test_an_alert_is_finished_when_its_last_batch_is(engine, alert):
     held = [claim(engine, alert)[0], claim(engine, alert)[0]]
-    write(engine, alert, held[0], [2, 2, 2], Fate.DONE)
+    write(engine, alert, held[0], [2, 2, 2], LeaseChange.END)
     with transaction(engine) as session:
         assert not alert_transitions.finish_if_done(session, alert)
-    write(engine, alert, held[1], [2, 3, 5], Fate.DONE)
+    write(engine, alert, held[1], [2, 3, 5], LeaseChange.END)
     with transaction(engine) as session:
         assert alert_transitions.finish_if_done(session, alert)
         state = session.execute(text("SELECT state FROM alert")).scalar_one()
@@ -185,7 +185,7 @@ def test_two_workers_that_settle_the_last_two_batches_at_once_end_the_alert(engi
 
         def settle(claimed, barrier=barrier):
             barrier.wait()
-            write(engine, alert, claimed, [2, 2, 2], Fate.DONE)
+            write(engine, alert, claimed, [2, 2, 2], LeaseChange.END)
             with transaction(engine) as session:
                 alert_transitions.finish_if_done(session, alert)
 
@@ -200,7 +200,7 @@ def test_two_workers_that_settle_the_last_two_batches_at_once_end_the_alert(engi
 
 def test_an_alert_whose_deadline_passed_before_any_push_was_tried_is_expired(engine, alert):
     with transaction(engine) as session:
-        batches.close_open(session, alert, State.EXPIRED)
+        batch_closing.close_open_batches(session, alert, State.EXPIRED)
         assert alert_transitions.finish_if_done(session, alert)
         assert session.execute(text("SELECT state FROM alert")).scalar_one() == "expired"
 
@@ -210,7 +210,7 @@ def test_of_a_batch_tried_before_only_the_due_devices_are_read(session):
     reader = a.a_reader(session)
     ids = [a.a_device(session, reader, provider="fcm").id for _ in range(4)]
     a.a_batch(session, row, [State.PENDING] * 4, provider="fcm", device_ids=ids)
-    whole = batches.load(session, row.id, 0, 0)
+    whole = batch_claims.load_devices(session, row.id, 0, 0)
     assert sorted((found[0], found[1]) for found in whole) == list(enumerate(ids))
-    due = batches.load(session, row.id, 0, 0, [1, 3])
+    due = batch_claims.load_devices(session, row.id, 0, 0, [1, 3])
     assert sorted((found[0], found[1]) for found in due) == [(1, ids[1]), (3, ids[3])]

@@ -4,13 +4,13 @@ import pytest
 from sqlalchemy import text
 
 from service.domain.delivery import State
-from service.store.deliveries import batches, precedence
-from service.store.deliveries.precedence import Ahead
+from service.store.deliveries import batch_claims, precedence
+from service.store.deliveries.precedence import Precedence
 from service.store.operations import holds
 from service.store.session import transaction
 from tests import builders as a
 
-NOTHING = Ahead()
+NOTHING = Precedence()
 
 
 @pytest.fixture
@@ -22,14 +22,14 @@ def breaking(engine):
         return row.id
 
 
-def ahead(engine, alert_id=0, providers=("apns", "fcm")):
+def read(engine, alert_id=0, providers=("apns", "fcm")):
     with transaction(engine) as session:
-        return precedence.ahead_of(session, alert_id, providers, lease_s=20)
+        return precedence.read_precedence(session, alert_id, providers, lease_s=20)
 
 
 def claim(engine, alert_id):
     with transaction(engine) as session:
-        return batches.claim(session, alert_id, "fcm", lease_s=20)
+        return batch_claims.claim(session, alert_id, "fcm", lease_s=20)
 
 
 def do(engine, statement):
@@ -38,48 +38,48 @@ def do(engine, statement):
 
 
 def test_a_breaking_alert_with_a_batch_to_claim_waits_for_help(engine, breaking):
-    assert ahead(engine) == Ahead(waits=breaking, runs=False)
-    assert ahead(engine, breaking) == NOTHING
+    assert read(engine) == Precedence(waiting_alert=breaking, is_running=False)
+    assert read(engine, breaking) == NOTHING
 
 
 def test_one_whose_batches_are_all_claimed_wants_room_for_a_moment(engine, breaking):
     claim(engine, breaking)
-    assert ahead(engine) == Ahead(waits=None, runs=True)
+    assert read(engine) == Precedence(waiting_alert=None, is_running=True)
     do(engine, "UPDATE batch SET started_at = now() - interval '3 s'")
-    assert ahead(engine) == NOTHING
+    assert read(engine) == NOTHING
 
 
 def test_a_batch_whose_holder_is_silent_keeps_nobody(engine, breaking):
     claim(engine, breaking)
     do(engine, "UPDATE batch SET claimable_at = claimable_at - interval '2 s'")
-    assert ahead(engine) == NOTHING
+    assert read(engine) == NOTHING
 
 
 def test_one_with_shards_to_pack_waits_for_help(engine, breaking):
     claim(engine, breaking)
     do(engine, f"INSERT INTO shard (alert_id, n, lo, hi, done) VALUES ({breaking}, 1, 0, 9, false)")
-    assert ahead(engine).waits == breaking
+    assert read(engine).waiting_alert == breaking
 
 
 def test_what_these_providers_cannot_push_keeps_nobody(engine, breaking):
-    assert ahead(engine, providers=["apns"]) == NOTHING
+    assert read(engine, providers=["apns"]) == NOTHING
     with transaction(engine) as session:
         holds.hold(session, "fcm", "not today", "a person")
-    assert ahead(engine) == NOTHING
+    assert read(engine) == NOTHING
 
 
 def test_a_provider_that_rejected_the_alert_keeps_nobody(engine, breaking):
     do(engine, "UPDATE alert SET rejected_by = '{fcm}'")
-    assert ahead(engine) == NOTHING
+    assert read(engine) == NOTHING
 
 
 @pytest.mark.parametrize("state", ["finished", "stopped", "expired"])
 def test_a_breaking_alert_that_is_over_keeps_nobody(engine, breaking, state):
     claim(engine, breaking)
     do(engine, f"UPDATE alert SET state = '{state}'")
-    assert ahead(engine) == NOTHING
+    assert read(engine) == NOTHING
 
 
 def test_normal_alerts_keep_nobody(engine, breaking):
     do(engine, "UPDATE alert SET urgency = 1")
-    assert ahead(engine) == NOTHING
+    assert read(engine) == NOTHING

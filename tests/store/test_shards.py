@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from service.domain.audience import Audience
 from service.domain.subscription import Urgency
-from service.store.deliveries import batches, shards
+from service.store.deliveries import batch_claims, shards
 from service.store.readers import audience
 from service.store.schema import ID_LIMIT
 from tests import builders as a
@@ -165,5 +165,5 @@ def test_batches_of_another_provider_are_not_claimed(session):
         ),
         {"a": alert.id},
     )
-    assert batches.claim(session, alert.id, "apns", lease_s=20) == []
-    assert len(batches.claim(session, alert.id, "fcm", lease_s=20)) == 1
+    assert batch_claims.claim(session, alert.id, "apns", lease_s=20) == []
+    assert len(batch_claims.claim(session, alert.id, "fcm", lease_s=20)) == 1

@@ -13,7 +13,8 @@ from service.domain.verdict import (
     SenderRejected,
     TryLater,
 )
-from service.store.deliveries.batches import Claimed, Fate
+from service.store.deliveries.batch_claims import ClaimedBatch
+from service.store.deliveries.batch_writes import LeaseChange
 from workers.delivery.leased_batch import AFTER_ACCEPTED, Lease
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -21,7 +22,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def a_lease(states=bytes(4), waits=None, deadline=NOW + timedelta(hours=1), progress=()):
     ids = list(range(101, 101 + len(states)))
-    claimed = Claimed(0, 7, "fcm", 99, ids, bytes(states), list(progress), waits or {})
+    claimed = ClaimedBatch(0, 7, "fcm", 99, ids, bytes(states), list(progress), waits or {})
     return Lease(claimed, deadline, lambda: NOW)
 
 
@@ -47,7 +48,7 @@ def test_a_try_later_waits_as_long_as_the_provider_says():
     for position in (0, 2, 3):
         lease.accept(position, 10)
     wanted = lease.write(give_back=True)
-    assert wanted.fate is Fate.RELEASE
+    assert wanted.lease_change is LeaseChange.RELEASE
     [(position, seconds, why)] = wanted.waits
     assert (position, why) == (1, "HTTP 429")
     assert 40 <= seconds <= 50
@@ -71,7 +72,7 @@ def test_a_batch_is_done_when_every_position_is_final():
     for position in range(4):
         lease.accept(position, 26 * position)
     wanted = lease.write(give_back=True)
-    assert wanted.fate is Fate.DONE
+    assert wanted.lease_change is LeaseChange.END
     assert wanted.progress == (0, 1, 25, 1, 50, 1, 75, 1)
 
 

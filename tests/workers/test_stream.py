@@ -21,7 +21,7 @@ from service.domain.verdict import (
     SenderRejected,
     TryLater,
 )
-from service.store.deliveries import batches
+from service.store.deliveries import batch_claims, batch_writes
 from service.store.operations import holds
 from service.store.session import transaction
 from tests import builders as a
@@ -460,7 +460,7 @@ def test_a_hold_that_cannot_be_written_spoils_no_other_answer(system, monkeypatc
 
 def test_a_database_that_takes_nothing_is_tried_by_the_timer_alone(system, monkeypatch):
     tries = []
-    write = batches.write
+    write = batch_writes.write
 
     def away(session, *args, **options):
         tries.append(loop.time.monotonic())
@@ -468,7 +468,7 @@ def test_a_database_that_takes_nothing_is_tried_by_the_timer_alone(system, monke
             raise OperationalError("UPDATE", {}, Exception("the database is shut down"))
         return write(session, *args, **options)
 
-    monkeypatch.setattr(flushing.batches, "write", away)
+    monkeypatch.setattr(flushing.batch_writes, "write", away)
     system.provider(says=lambda _: TryLater("503"))
     alert = system.alert(["a"])
     deliver.deliver(system.process, alert)
@@ -594,7 +594,7 @@ def test_a_normal_stream_stands_aside_while_others_begin_a_breaking_alert(system
     system.provider()
     breaking = system.alert(["b"], urgency=2)
     with transaction(system.engine) as session:
-        batches.claim(session, breaking, "apns", lease_s=20)
+        batch_claims.claim(session, breaking, "apns", lease_s=20)
         begun = "UPDATE batch SET started_at = now() - interval '1.8 s' WHERE alert_id = :a"
         session.execute(text(begun), {"a": breaking})
     normal = system.alert(["a"], urgency=1)

@@ -8,7 +8,7 @@ from traceback import walk_tb
 import structlog
 
 from service.domain.verdict import DeviceRefused, TryLater, Verdict
-from service.store.deliveries import batches, shards
+from service.store.deliveries import batch_claims, shards
 from service.store.session import DATABASE_AWAY, transaction
 from workers.delivery import loading as targets
 from workers.delivery import outcomes
@@ -57,7 +57,7 @@ def _claim(turn: Turn, lane: Lane) -> bool:
     """Claim, load and queue one batch; False when the lane has none to claim."""
     process = turn.process
     with transaction(process.engine) as session:
-        claimed = batches.claim(
+        claimed = batch_claims.claim(
             session,
             turn.alert_id,
             lane.name,

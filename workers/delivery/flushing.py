@@ -8,8 +8,8 @@ import time
 import structlog
 from sqlmodel import Session
 
-from service.store.alerts import alert_transitions
-from service.store.deliveries import batches, dead_letters, follow_ups
+from service.store.alerts import alert_totals, alert_transitions
+from service.store.deliveries import batch_writes, dead_letters, follow_ups
 from service.store.operations import holds
 from service.store.readers import devices
 from service.store.session import DATABASE_AWAY, transaction
@@ -46,7 +46,7 @@ def flush(turn: Turn) -> bool:
         return time.monotonic() - turn.written_at < turn.process.settings.lease_s
     for lane, lease in held:
         lease.written()
-        if lease.key not in written.ours:
+        if lease.key not in written.batches:
             _drop(turn, lane, lease)
         elif id(lease) in back:
             del lane.leases[lease.key]
@@ -54,15 +54,15 @@ def flush(turn: Turn) -> bool:
     return True
 
 
-def _take_note(turn: Turn, written: batches.Written) -> None:
+def _take_note(turn: Turn, written: batch_writes.WriteResult) -> None:
     """Learn from a write how things stand, and which providers were held or released meanwhile."""
     turn.written_at = time.monotonic()
     turn.write_failed = False
     turn.state = written.state
-    turn.ahead = written.ahead
+    turn.ahead = written.precedence
     for lane in turn.lanes.values():
         lane.ending = False
-        if lane.name not in written.held:
+        if lane.name not in written.held_providers:
             if not lane.unrecorded:
                 lane.reopen()
         elif not lane.probing:
@@ -71,12 +71,12 @@ def _take_note(turn: Turn, written: batches.Written) -> None:
 
 def _write(
     session: Session, turn: Turn, held: list[tuple[Lane, Lease]], back: set[int]
-) -> batches.Written:
+) -> batch_writes.WriteResult:
     writes = [
         lease.write(give_back=id(lease) in back, not_before_s=lane.pause_left())
         for lane, lease in held
     ]
-    written = batches.write(
+    written = batch_writes.write(
         session,
         turn.alert_id,
         writes,
@@ -84,7 +84,7 @@ def _write(
         providers=turn.process.names,
     )
     for lane in turn.lanes.values():
-        ours = [lease for at, lease in held if at is lane and lease.key in written.ours]
+        ours = [lease for at, lease in held if at is lane and lease.key in written.batches]
         _write_exceptions(session, turn, lane, ours)
         if lane.ending:
             alert_transitions.note_rejection(session, turn.alert_id, lane.name)
@@ -100,7 +100,7 @@ def _judge(session: Session, turn: Turn, lane: Lane, lease: Lease) -> None:
     """
     if not lease.doubtful:
         return
-    accepted = lane.accepted > 0 or batches.accepted_by(session, turn.alert_id, lane.name)
+    accepted = lane.accepted > 0 or alert_totals.has_acceptance(session, turn.alert_id, lane.name)
     if not accepted and (lane.held or lane.name in holds.held(session)):
         lease.spare_doubtful("its provider was held meanwhile")
         return

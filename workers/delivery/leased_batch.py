@@ -11,7 +11,8 @@ from itertools import chain
 
 from service.domain.delivery import Delivery, Effect, State, Step, next_step
 from service.domain.verdict import Accepted, FollowUp, Verdict
-from service.store.deliveries.batches import Claimed, Fate, Write
+from service.store.deliveries.batch_claims import ClaimedBatch
+from service.store.deliveries.batch_writes import BatchWrite, LeaseChange
 from workers.provider import Target
 
 _EPOCH = datetime.fromtimestamp(0).astimezone()
@@ -60,7 +61,7 @@ class Doubt:
 class Lease:
     """One claimed batch. `now` is the database's clock, carried on by a monotonic one."""
 
-    claimed: Claimed
+    claimed: ClaimedBatch
     deadline: datetime
     now: Callable[[], datetime]
     states: bytearray = field(init=False)
@@ -193,30 +194,30 @@ class Lease:
         """Return the dead letters noted since the last write."""
         return [Buried(why, answer, where) for (why, answer), where in self.buried.items()]
 
-    def write(self, *, give_back: bool, not_before_s: float = 0.0) -> Write:
+    def write(self, *, give_back: bool, not_before_s: float = 0.0) -> BatchWrite:
         """Return what to write now: the lease kept, given back, or ended with the last word.
 
         A batch given back is nobody's to claim for `not_before_s` seconds at least.
         """
-        fate = Fate.KEEP
+        lease_change = LeaseChange.KEEP
         if give_back:
-            fate = Fate.DONE if self.finished else Fate.RELEASE
+            lease_change = LeaseChange.END if self.finished else LeaseChange.RELEASE
         begin = self.now()
         waits = [
             (position, max((at - begin).total_seconds(), 0.0), why)
             for position, (at, why) in self.due.items()
             if self.is_open(position)
         ]
-        return Write(
+        return BatchWrite(
             shard_n=self.claimed.shard_n,
             n=self.claimed.n,
             token=self.claimed.token,
             states=bytes(self.states),
-            fate=fate,
+            lease_change=lease_change,
             progress=tuple(chain.from_iterable(self.accepted_at.items())),
-            flying=bool(self.flying),
+            in_flight=bool(self.flying),
             due_s=max(self._released_for(waits), not_before_s),
-            waits=waits if fate is Fate.RELEASE else (),
+            waits=waits if lease_change is LeaseChange.RELEASE else (),
         )
 
     def _released_for(self, waits: Sequence[tuple[int, float, str]]) -> float:

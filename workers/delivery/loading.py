@@ -6,7 +6,7 @@ from sqlmodel import Session
 
 from service.domain import receipt
 from service.domain.delivery import State, delivery_ids
-from service.store.deliveries import batches
+from service.store.deliveries import batch_claims
 from workers.delivery.leased_batch import Lease
 from workers.provider import Answer, Target
 
@@ -19,7 +19,7 @@ def load(session: Session, lease: Lease, alert_id: int, secret: bytes) -> list[T
     shard_n, n = lease.key
     due = lease.to_send()
     some = due if len(due) < len(lease.device_ids) else None
-    rows = batches.load(session, alert_id, shard_n, n, some)
+    rows = batch_claims.load_devices(session, alert_id, shard_n, n, some)
     if len(rows) < len(due):
         lease.put(set(due) - {row[0] for row in rows}, State.GONE)
     id_of = delivery_ids(alert_id)

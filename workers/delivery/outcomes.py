@@ -16,7 +16,7 @@ from service.domain.verdict import (
     TryLater,
     Verdict,
 )
-from service.store.deliveries import batches
+from service.store.alerts import alert_totals
 from service.store.operations import holds
 from service.store.session import DATABASE_AWAY, transaction
 from workers.delivery.channel import Lane
@@ -221,7 +221,7 @@ def _has_accepted(turn: Turn, lane: Lane) -> bool:
         return True
     try:
         with transaction(turn.process.engine) as session:
-            return batches.accepted_by(session, turn.alert_id, lane.name)
+            return alert_totals.has_acceptance(session, turn.alert_id, lane.name)
     except DATABASE_AWAY:
         return True
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from service.domain.alert import AlertState
 from service.domain.subscription import Urgency
-from service.store.deliveries.precedence import Ahead
+from service.store.deliveries.precedence import Precedence
 from service.store.deliveries.shards import PlannedAlert
 from workers.context import Process
 from workers.delivery.channel import Lane
@@ -36,7 +36,7 @@ class Turn:
     packing: PlannedAlert | None
     starved: bool = False
     state: AlertState = AlertState.SENDING
-    ahead: Ahead = field(default_factory=Ahead)
+    ahead: Precedence = field(default_factory=Precedence)
     begun: float = field(default_factory=time.monotonic)
     written_at: float = field(default_factory=time.monotonic)
     tried_at: float = field(default_factory=time.monotonic)
@@ -45,12 +45,12 @@ class Turn:
     @property
     def stands_aside(self) -> bool:
         """Whether nothing new is to leave just now: a breaking alert is on its way."""
-        return self.ahead.runs and self.out.urgency is not Urgency.BREAKING
+        return self.ahead.is_running and self.out.urgency is not Urgency.BREAKING
 
     @property
     def gives_way_to(self) -> int | None:
         """Return the breaking alert that waits for processes to help it, if we are to."""
-        return None if self.out.urgency is Urgency.BREAKING else self.ahead.waits
+        return None if self.out.urgency is Urgency.BREAKING else self.ahead.waiting_alert
 
     def leases(self) -> list[tuple[Lane, Lease]]:
         """Return every batch in our hands, with its lane."""

@@ -7,8 +7,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.alert import Alert
-from service.domain.delivery import Totals
-from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION, sums_of_counts
+from service.domain.delivery import State, Totals
+from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION, count_of, sums_of_counts
 
 _TOTALS = f"""
 SELECT alert_id, provider, {sums_of_counts()} FROM batch WHERE alert_id = ANY(:ids)
@@ -69,3 +69,15 @@ def count_holders(
         "takes_over": takes_over,
     }
     return {str(provider): int(n) for provider, n in session.execute(text(_HOLDERS), values)}
+
+
+def has_acceptance(session: Session, alert_id: int, provider: str) -> bool:
+    """Whether a provider has accepted anything of an alert: doubtful evidence needs that."""
+    accepted = session.execute(
+        text(
+            "SELECT EXISTS (SELECT 1 FROM batch WHERE alert_id = :a AND provider = :p "
+            f"AND {count_of(State.ACCEPTED)} > 0)"
+        ),
+        {"a": alert_id, "p": provider},
+    ).scalar_one()
+    return bool(accepted)

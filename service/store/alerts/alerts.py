@@ -17,15 +17,13 @@ from sqlmodel import Session, SQLModel
 from service.domain.alert import Alert, AlertState, Kind, Report, Words
 from service.domain.delivery import Totals, timing
 from service.domain.errors import AlreadyAlerted
+from service.domain.new_alerts import CANARY
 from service.domain.subscription import Urgency
 from service.store import paging
 from service.store.alerts import alert_totals
 from service.store.readers import receipts
 from service.store.schema import AlertRow
 from service.store.sql_fragments import NOT_ENDED, RUNNING
-
-CANARY = "canary"
-"""Who creates the dry-run alerts that prove the whole way works."""
 
 ONE_FIRST = "alert_one_first"
 

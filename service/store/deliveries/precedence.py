@@ -1,4 +1,4 @@
-"""Who goes first: breaking alerts before all others, wherever these are in their work."""
+"""Breaking alerts go before all others, however far these have come."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from sqlmodel import Session
 from service.store.sql_fragments import alert_runs, batch_is_open, has_open_shard
 
 RENEWED_S = 1.0
-"""Who is at work renews the lease sooner than that; a longer silence is a dead holder's."""
+"""A process at work renews its lease sooner than that; one that does not has died."""
 
-COLUMNS = f"""
+PRECEDENCE_COLUMNS = f"""
     (SELECT k.id FROM alert k WHERE k.urgency = 2 AND {alert_runs("k")}
         AND k.id <> :a AND ({has_open_shard("k.id")}
             OR EXISTS (SELECT 1 FROM batch o WHERE o.alert_id = k.id AND {batch_is_open("o")}
@@ -26,31 +26,33 @@ COLUMNS = f"""
         AND coalesce(o.started_at, now()) > now() - interval '2 s'
     ) AS breaking_runs
 """
-"""For a statement that knows what `values` gives, and `:a`, the alert that asks.
+"""For a statement with the `precedence_values` and `:a`, the alert of the stream that asks.
 
 A batch that takes longer than two seconds waits for its provider, not for us to make room.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class Precedence:
     """What breaking alerts ask of another alert's stream.
 
-    `waits` is one with something that could be claimed now: help it. `runs` says that others have
-    begun with some of one: stand aside for a moment.
+    `waiting_alert` is one with a batch that could be claimed now: help it. `is_running` says that
+    other processes have just begun with one: stand aside for a moment.
     """
 
-    waits: int | None = None
-    runs: bool = False
+    waiting_alert: int | None = None
+    is_running: bool = False
 
 
-def values(providers: Sequence[str], lease_s: float) -> dict[str, object]:
-    """Return what `COLUMNS` needs: what these providers could push counts, in live hands."""
+def precedence_values(providers: Sequence[str], lease_s: float) -> dict[str, object]:
+    """Return what `PRECEDENCE_COLUMNS` needs: batches of these providers count, of live holders."""
     return {"providers": list(providers), "live": lease_s - RENEWED_S}
 
 
-def ahead_of(session: Session, alert_id: int, providers: Sequence[str], *, lease_s: float) -> Ahead:
-    """Say what has precedence over this alert now."""
-    given = {"a": alert_id, **values(providers, lease_s)}
-    row = session.execute(text(f"SELECT {COLUMNS}"), given).one()
-    return Ahead(row.breaking_waits, row.breaking_runs)
+def read_precedence(
+    session: Session, alert_id: int, providers: Sequence[str], *, lease_s: float
+) -> Precedence:
+    """Return what has precedence over this alert now."""
+    values = {"a": alert_id, **precedence_values(providers, lease_s)}
+    row = session.execute(text(f"SELECT {PRECEDENCE_COLUMNS}"), values).one()
+    return Precedence(row.breaking_waits, row.breaking_runs)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from service.domain.alert import AlertState
 from service.domain.delivery import State
-from service.store.alerts.alerts import CANARY
+from service.domain.new_alerts import CANARY
 from service.store.sql_fragments import alert_runs, batch_is_open, count_of, due_at
 
 WINDOW_S = 60

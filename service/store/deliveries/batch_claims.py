@@ -1,0 +1,136 @@
+"""Claiming batches and reading what is to be sent. Times are the database's own.
+
+A claim is a lease: its holder alone writes states, and another process may claim the batch again
+when the lease has run out.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from service.store.schema import ID_LIMIT
+from service.store.sql_fragments import alert_runs, batch_is_open
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedBatch:
+    """A batch that is ours until its lease ends, with the waits that some positions still have."""
+
+    shard_n: int
+    n: int
+    provider: str
+    token: int
+    device_ids: list[int]
+    states: bytes
+    progress: list[int]
+    waits: dict[int, float]
+    """Seconds until a retrying position is due; those not named are due now."""
+
+
+_CLAIM = f"""
+WITH free AS (
+    SELECT shard_n, n FROM batch
+    WHERE alert_id = :a AND provider = :provider AND {batch_is_open()} {{which}}
+    AND claimable_at <= now()
+    AND EXISTS (SELECT 1 FROM alert WHERE id = :a AND {alert_runs()}
+        AND expires_at = coalesce(CAST(:deadline AS timestamptz), expires_at))
+    ORDER BY shard_n, n LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE batch b SET lease_token = :token, claimable_at = now() + make_interval(secs => :lease_s)
+FROM free WHERE b.alert_id = :a AND b.shard_n = free.shard_n AND b.n = free.n
+RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress
+"""
+_FRESH = "AND started_at IS NULL"
+
+
+def claim(
+    session: Session,
+    alert_id: int,
+    provider: str,
+    *,
+    lease_s: float,
+    limit: int = 1,
+    deadline: datetime | None = None,
+) -> list[ClaimedBatch]:
+    """Take up to `limit` batches: fresh ones first, so that retries never starve first attempts.
+
+    Takes none when the alert has another `deadline` by now: a replay must not expire by the old
+    one.
+    """
+    token = secrets.randbelow(ID_LIMIT)
+    values = {
+        "a": alert_id,
+        "provider": provider,
+        "token": token,
+        "lease_s": lease_s,
+        "limit": limit,
+        "deadline": deadline,
+    }
+    rows = session.execute(text(_CLAIM.format(which=_FRESH)), values).all()
+    if not rows:
+        rows = session.execute(text(_CLAIM.format(which="")), values).all()
+    return [
+        ClaimedBatch(
+            shard_n=row.shard_n,
+            n=row.n,
+            provider=provider,
+            token=token,
+            device_ids=row.device_ids,
+            states=bytes(row.states),
+            progress=row.progress,
+            waits=_waits(session, alert_id, row.shard_n, row.n) if any(row.states) else {},
+        )
+        for row in rows
+    ]
+
+
+def _waits(session: Session, alert_id: int, shard_n: int, n: int) -> dict[int, float]:
+    rows = session.execute(
+        text(
+            "SELECT position, extract(epoch FROM due_at - now())::float8 FROM retry "
+            "WHERE alert_id = :a AND shard_n = :shard_n AND n = :n AND due_at > now()"
+        ),
+        {"a": alert_id, "shard_n": shard_n, "n": n},
+    )
+    return {int(position): float(seconds) for position, seconds in rows}
+
+
+def has_claimable(session: Session, alert_id: int, providers: Sequence[str]) -> bool:
+    """Whether a batch of these providers could be claimed now."""
+    claimable = session.execute(
+        text(
+            f"SELECT EXISTS (SELECT 1 FROM batch WHERE alert_id = :a AND {batch_is_open()} "
+            "AND provider = ANY(:providers) AND claimable_at <= now())"
+        ),
+        {"a": alert_id, "providers": list(providers)},
+    ).scalar_one()
+    return bool(claimable)
+
+
+DeviceFields = tuple[int, int, str, str, str | None, str | None, str]
+"""Position, device id, address, kind, p256dh, auth, locale."""
+
+
+def load_devices(
+    session: Session, alert_id: int, shard_n: int, n: int, positions: Sequence[int] | None = None
+) -> Sequence[DeviceFields]:
+    """Read the live devices of a batch, of some `positions` or of all.
+
+    A position without a row has no live device any more.
+    """
+    rows = session.execute(
+        text(
+            "SELECT (t.o - 1)::int, d.id, d.address, d.kind, d.p256dh, d.auth, d.locale "
+            "FROM batch b CROSS JOIN LATERAL unnest(b.device_ids) WITH ORDINALITY AS t(id, o) "
+            "JOIN device d ON d.id = t.id AND d.gone_at IS NULL "
+            "WHERE b.alert_id = :a AND b.shard_n = :shard_n AND b.n = :n "
+            "AND (CAST(:positions AS int[]) IS NULL OR t.o - 1 = ANY(CAST(:positions AS int[])))"
+        ),
+        {"a": alert_id, "shard_n": shard_n, "n": n, "positions": positions},
+    ).all()
+    return cast("Sequence[DeviceFields]", rows)
