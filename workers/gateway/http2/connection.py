@@ -1,265 +1,272 @@
-"""One HTTP/2 connection to one origin, spoken by ourselves.
+"""One HTTP/2 connection as a client speaks it (RFC 9113), without a socket.
 
-It knows of each request how far it has gone: not out of our hands yet, out, answered. So when it
-breaks, what had not left comes back as not sent, for certain.
+Bytes that were received go in and events come out; `data_to_send` gives the bytes to send. The
+connection knows where each request's last byte stands in all that it wrote. So when it is lost,
+and the transport says how far it came, a request that had not left is reported as not sent.
 """
 
-import ssl
-import time
-from contextlib import suppress
-
-from workers.gateway.http2 import frames as wire
-from workers.gateway.http2.frames import BrokenFrame
-from workers.gateway.http2.header_lines import OUR_TABLE_SIZE, AnswerLines, RequestLines
-from workers.gateway.http2.sending import Outbox
+from workers.gateway.http2 import frames
+from workers.gateway.http2.events import ConnectionFailed, Event, StreamEnded
+from workers.gateway.http2.frames import Frame, ProtocolError
+from workers.gateway.http2.header_compression import OUR_TABLE_SIZE, AnswerDecoder, RequestEncoder
+from workers.gateway.http2.send_queue import SendQueue
 from workers.gateway.http2.stream import Stream
-from workers.gateway.origin import CONNECT_TIMEOUT_S
-from workers.provider import Answer, Failure, Request
+from workers.provider import Failure, Request
 
-READ_SIZE = 64 * 1024
-READS_AT_ONCE = 256
-"""Then the others have their turn."""
 STREAM_WINDOW = 1 << 20
 """How much of an answer's body may come unasked; no answer that we keep is longer."""
 CONNECTION_WINDOW = 1 << 24
 NO_LIMIT = 1 << 30
-MOST_TALK = 10_000
+LONGEST_HEADERS = 4 * frames.DEFAULT_FRAME_SIZE
+MOST_FRAMES_WITHOUT_ANSWER = 10_000
 """Frames in a row that bring no answer: more of them are an attack."""
-
-Taken = list[tuple[Request, Answer]]
-Frame = tuple[int, int, int, bytes]
+_WHOLE_ANSWER = frames.END_HEADERS | frames.END_STREAM
 
 
-class Connection:
-    """A connection whose TLS handshake is done, on a socket that does not block."""
+class Http2Connection:
+    """The client's side of a connection to one authority. `settings_due` is on the caller's clock.
 
-    def __init__(self, secured: ssl.SSLSocket, authority: str) -> None:
-        self.socket = secured
+    `settings_due` is when the server's SETTINGS must have come, on the clock of `expire`.
+    """
+
+    def __init__(self, authority: str, settings_due: float) -> None:
         self.streams: dict[int, Stream] = {}
-        self.out = Outbox(secured)
-        self.limit = 0
-        """How many streams the server allows."""
+        self.stream_limit = 0
+        """How many streams the server allows at once (5.1.2)."""
         self.draining = False
         """Whether it takes no new requests."""
-        self.closed = False
-        self.hungry = False
-        """Whether there was more to read than one turn allows."""
-        self._greeted = False
-        self._greeting_due = time.monotonic() + CONNECT_TIMEOUT_S
-        self._lines = RequestLines(authority)
-        self._answers = AnswerLines()
-        self._next = 1
-        self._in = b""
+        self._queue = SendQueue()
+        self._settings_received = False
+        self._settings_due = settings_due
+        self._encoder = RequestEncoder(authority)
+        self._decoder = AnswerDecoder()
+        self._next_stream = 1
+        self._buffer = b""
         self._unacknowledged = 0
-        self._talk = 0
-        self._headers: tuple[int, int, bytes] | None = None
-        """A header block that continues in the next frame: stream, flags, what has come."""
-        self.out.put(
-            wire.PREFACE
-            + wire.settings(
-                (wire.HEADER_TABLE_SIZE, OUR_TABLE_SIZE),
-                (wire.ENABLE_PUSH, 0),
-                (wire.INITIAL_WINDOW_SIZE, STREAM_WINDOW),
+        """Bytes of bodies received since the connection's window was last widened."""
+        self._frames_without_answer = 0
+        self._open_block: tuple[int, int, bytes] | None = None
+        """A header block that continues in the next frame: stream, flags, what has come (6.10)."""
+        self._queue.put(
+            frames.PREFACE
+            + frames.settings(
+                (frames.HEADER_TABLE_SIZE, OUR_TABLE_SIZE),
+                (frames.ENABLE_PUSH, 0),
+                (frames.INITIAL_WINDOW_SIZE, STREAM_WINDOW),
             )
-            + wire.frame(wire.WINDOW_UPDATE, 0, 0, wire.pack_word(CONNECTION_WINDOW))
+            + frames.frame(frames.WINDOW_UPDATE, 0, 0, frames.pack_word(CONNECTION_WINDOW))
         )
 
-    def free(self) -> int:
+    # ------------------------------------------------------------------ requests
+
+    def available_streams(self) -> int:
         """Return how many more requests it can take now."""
-        if self.draining or self.out.blocked:
+        if self.draining or self._queue.blocked:
             return 0
-        return self.limit - len(self.streams)
+        return self.stream_limit - len(self.streams)
 
-    def full(self, least: int) -> bool:
+    def is_full(self, least: int) -> bool:
         """Whether it carries all it may, and that is no less than `least`."""
-        return len(self.streams) >= self.limit >= least
+        return len(self.streams) >= self.stream_limit >= least
 
-    def begin(self, request: Request, path: str, deadline: float) -> None:
-        """Write a request; it leaves with the next flush. Raises ValueError if it is none."""
-        block = self._lines.block(request.method, path, request.headers, len(request.body))
-        if len(block) > wire.DEFAULT_FRAME_SIZE:
+    def open_stream(self, request: Request, path: str, deadline: float) -> None:
+        """Write a request. Raises ValueError, AttributeError or TypeError if it is none."""
+        block = self._encoder.encode(request.method, path, request.headers, len(request.body))
+        if len(block) > frames.DEFAULT_FRAME_SIZE:
             self.draining = True  # its table has lines that never left
             raise ValueError("headers too long")
-        number = self._next
-        self._next = number + 2
-        self.draining = self.draining or self._next > wire.LAST_STREAM
+        number = self._next_stream
+        self._next_stream = number + 2
+        self.draining = self.draining or self._next_stream > frames.LAST_STREAM
         stream = self.streams[number] = Stream(request, deadline)
-        self.out.put_request(number, block, stream)
+        self._queue.put_request(number, block, stream)
 
-    def receive(self, taken: Taken) -> None:
-        """Read what has come. Raises OSError, ValueError or BrokenFrame when all is lost."""
-        frames: list[Frame] = []
-        receive = self.socket.recv
-        self.hungry = True
-        for _ in range(READS_AT_ONCE):
+    def drain(self) -> None:
+        """Take no new requests; those in flight go on."""
+        self.draining = True
+
+    def data_to_send(self) -> bytes:
+        """Take out the bytes that were written since the last time."""
+        return self._queue.take()
+
+    # ------------------------------------------------------------------ what comes
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Read bytes from the server; returns what came of them, `ConnectionFailed` at the end."""
+        events: list[Event] = []
+        received: list[Frame] = []
+        try:
             try:
-                data = receive(READ_SIZE)
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                self.hungry = False
-                break
-            except OSError:
-                self._read(frames, taken)
-                raise
-            if not data:
-                self._read(frames, taken)
-                raise ConnectionResetError
-            self._in = wire.split(self._in + data if self._in else data, frames)
-        self._read(frames, taken)
+                buffer = self._buffer + data if self._buffer else data
+                self._buffer = frames.split(buffer, received)
+            finally:
+                self._read(received, events)
+        except ProtocolError as error:
+            self.draining = True
+            events.append(ConnectionFailed(str(error)))
+        return events
 
-    def _read(self, frames: list[Frame], taken: Taken) -> None:
-        streams, answers = self.streams, self._answers
-        whole = wire.END_HEADERS | wire.END_STREAM
-        for kind, flags, number, payload in frames:
+    def _read(self, received: list[Frame], events: list[Event]) -> None:
+        streams, decoder = self.streams, self._decoder
+        for kind, flags, number, payload in received:
             stream = streams.get(number)
-            if kind == wire.HEADERS and flags == whole and self._headers is None:
+            if kind == frames.HEADERS and flags == _WHOLE_ANSWER and self._open_block is None:
                 # Nearly every answer: one frame and no body.
-                status, headers = answers.read(payload)
+                status, headers = decoder.decode(payload)
                 if stream is not None:
                     stream.take_headers(status, headers)
-                    self._finish(number, stream, taken)
-            elif self._headers is not None and kind != wire.CONTINUATION:
-                raise BrokenFrame("a header block was not finished")
-            elif kind in (wire.HEADERS, wire.CONTINUATION):
-                self._read_headers((kind, flags, number, payload), stream, taken)
-            elif kind == wire.DATA:
-                self._read_data(flags, number, payload, stream, taken)
-            elif kind == wire.RST_STREAM and stream is not None:
-                self._read_reset(number, wire.read_word(payload), stream, taken)
+                    self._finish(number, stream, events)
+            elif self._open_block is not None and kind != frames.CONTINUATION:
+                raise ProtocolError("a header block was not finished")
+            elif kind in (frames.HEADERS, frames.CONTINUATION):
+                self._read_headers((kind, flags, number, payload), stream, events)
+            elif kind == frames.DATA:
+                self._read_data(flags, number, payload, stream, events)
+            elif kind == frames.RST_STREAM and stream is not None:
+                self._read_reset(number, frames.read_word(payload), stream, events)
             else:
-                self._read_talk(kind, flags, payload, stream, taken)
+                self._read_control(kind, flags, payload, stream, events)
 
-    def _read_headers(self, given: Frame, stream: Stream | None, taken: Taken) -> None:
-        kind, flags, number, payload = given
-        if kind == wire.HEADERS:
-            self._headers = (number, flags, wire.plain_payload(kind, flags, payload))
-        elif self._headers is None or self._headers[0] != number:
-            raise BrokenFrame("a continuation of nothing")
+    def _read_headers(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
+        """Read a header block, which may come in several frames (6.2, 6.10)."""
+        kind, flags, number, payload = frame
+        if kind == frames.HEADERS:
+            self._open_block = (number, flags, frames.plain_payload(kind, flags, payload))
+        elif self._open_block is None or self._open_block[0] != number:
+            raise ProtocolError("a continuation of nothing")
         else:
-            self._headers = (number, self._headers[1], self._headers[2] + payload)
-        if len(self._headers[2]) > 4 * wire.DEFAULT_FRAME_SIZE:
-            raise BrokenFrame("headers without end")
-        if not flags & wire.END_HEADERS:
+            _, first_flags, block = self._open_block
+            self._open_block = (number, first_flags, block + payload)
+        if len(self._open_block[2]) > LONGEST_HEADERS:
+            raise ProtocolError("headers without end", frames.ENHANCE_YOUR_CALM)
+        if not flags & frames.END_HEADERS:
             return
-        _, first_flags, block = self._headers
-        self._headers = None
-        status, headers = self._answers.read(block)
+        _, first_flags, block = self._open_block
+        self._open_block = None
+        status, headers = self._decoder.decode(block)
         if stream is not None:
             stream.take_headers(status, headers)
-            if first_flags & wire.END_STREAM:
-                self._finish(number, stream, taken)
+            if first_flags & frames.END_STREAM:
+                self._finish(number, stream, events)
 
     def _read_data(
-        self, flags: int, number: int, payload: bytes, stream: Stream | None, taken: Taken
+        self, flags: int, number: int, payload: bytes, stream: Stream | None, events: list[Event]
     ) -> None:
+        """Read a part of a body; it counts against the connection's window in any case (6.9)."""
         self._unacknowledged += len(payload)
         if self._unacknowledged > CONNECTION_WINDOW // 2:
-            word = wire.pack_word(self._unacknowledged)
-            self.out.put(wire.frame(wire.WINDOW_UPDATE, 0, 0, word))
+            increment = frames.pack_word(self._unacknowledged)
+            self._queue.put(frames.frame(frames.WINDOW_UPDATE, 0, 0, increment))
             self._unacknowledged = 0
-        part = wire.plain_payload(wire.DATA, flags, payload)
+        part = frames.plain_payload(frames.DATA, flags, payload)
         if stream is None or not part:
-            self._count_talk()
+            self._count_frame()
         if stream is None:
             return
         enough = stream.take_body(part)
-        if flags & wire.END_STREAM:
-            self._finish(number, stream, taken)
+        if flags & frames.END_STREAM:
+            self._finish(number, stream, events)
         elif enough:
             self._cancel(number, stream)
-            taken.append((stream.request, stream.finish()))
+            events.append((stream.request, stream.finish()))
 
-    def _read_reset(self, number: int, code: int, stream: Stream, taken: Taken) -> None:
+    def _read_reset(self, number: int, code: int, stream: Stream, events: list[Event]) -> None:
+        """Take a RST_STREAM; of a refused stream the server has done nothing (8.7)."""
         del self.streams[number]
-        self.out.give_up(stream)
-        kind = Failure.NOT_SENT if code == wire.REFUSED_STREAM else Failure.UNKNOWN
-        why = f"the server has reset the stream (HTTP/2 error {code})"
-        taken.append((stream.request, stream.fail(kind, why)))
+        self._queue.give_up(stream)
+        failure = Failure.NOT_SENT if code == frames.REFUSED_STREAM else Failure.UNKNOWN
+        reason = f"the server has reset the stream (HTTP/2 error {code})"
+        events.append((stream.request, stream.fail(failure, reason)))
 
-    def _read_talk(
-        self, kind: int, flags: int, payload: bytes, stream: Stream | None, taken: Taken
+    def _read_control(
+        self, kind: int, flags: int, payload: bytes, stream: Stream | None, events: list[Event]
     ) -> None:
         """Read what is about the connection and not about an answer."""
-        self._count_talk()
-        if kind == wire.SETTINGS and not flags & wire.ACK:
-            self._obey(dict(wire.read_settings(payload)))
-        elif kind == wire.PING and not flags & wire.ACK:
-            self.out.put(wire.frame(wire.PING, wire.ACK, 0, payload))
-        elif kind == wire.GOAWAY:
-            self._leave(wire.read_word(payload) & wire.LAST_STREAM, taken)
-        elif kind == wire.WINDOW_UPDATE:
-            self.out.grant(stream, wire.read_word(payload) & wire.LARGEST_WINDOW)
-        elif kind == wire.PUSH_PROMISE:
-            raise BrokenFrame("a push that was ruled out")
+        self._count_frame()
+        if kind == frames.SETTINGS and not flags & frames.ACK:
+            self._apply_settings(frames.read_settings(payload))
+        elif kind == frames.PING and not flags & frames.ACK:
+            self._queue.put(frames.frame(frames.PING, frames.ACK, 0, payload))
+        elif kind == frames.GOAWAY:
+            self._read_goaway(frames.read_word(payload) & frames.LAST_STREAM, events)
+        elif kind == frames.WINDOW_UPDATE:
+            self._queue.widen(stream, frames.read_word(payload) & frames.LARGEST_WINDOW)
+        elif kind == frames.PUSH_PROMISE:
+            raise ProtocolError("a push that was ruled out")
 
-    def _count_talk(self) -> None:
-        self._talk += 1
-        if self._talk > MOST_TALK:
-            raise BrokenFrame("much talk and no answers")
+    def _count_frame(self) -> None:
+        self._frames_without_answer += 1
+        if self._frames_without_answer > MOST_FRAMES_WITHOUT_ANSWER:
+            raise ProtocolError("many frames and no answers", frames.ENHANCE_YOUR_CALM)
 
-    def _obey(self, told: dict[int, int]) -> None:
-        if wire.HEADER_TABLE_SIZE in told:
-            self._lines.limit(told[wire.HEADER_TABLE_SIZE])
-        if wire.MAX_CONCURRENT_STREAMS in told or not self._greeted:
-            self.limit = told.get(wire.MAX_CONCURRENT_STREAMS, NO_LIMIT)
-        self._greeted = True
-        self.out.put(wire.frame(wire.SETTINGS, wire.ACK, 0))
-        self.out.obey(told)
+    def _apply_settings(self, values: dict[int, int]) -> None:
+        if frames.HEADER_TABLE_SIZE in values:
+            self._encoder.limit_table(values[frames.HEADER_TABLE_SIZE])
+        if frames.MAX_CONCURRENT_STREAMS in values or not self._settings_received:
+            self.stream_limit = values.get(frames.MAX_CONCURRENT_STREAMS, NO_LIMIT)
+        self._settings_received = True
+        self._queue.put(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._queue.apply_settings(values)
 
-    def _leave(self, last: int, taken: Taken) -> None:
-        """Take a GOAWAY: streams after the last that the server has looked at were not sent."""
+    def _read_goaway(self, last: int, events: list[Event]) -> None:
+        """Take a GOAWAY: the server has done nothing for the streams after `last` (6.8)."""
         self.draining = True
         for number in [each for each in self.streams if each > last]:
             stream = self.streams.pop(number)
-            self.out.give_up(stream)
-            why = "the connection is ending and the server has not taken this"
-            taken.append((stream.request, stream.fail(Failure.NOT_SENT, why)))
+            self._queue.give_up(stream)
+            reason = "the connection is ending and the server has not taken this"
+            answer = stream.fail(Failure.NOT_SENT, reason)
+            events.append((stream.request, answer))
 
-    def _finish(self, number: int, stream: Stream, taken: Taken) -> None:
-        self._talk = 0
-        if stream.rest:
+    # ------------------------------------------------------------------ endings
+
+    def _finish(self, number: int, stream: Stream, events: list[Event]) -> None:
+        """End a stream with its answer; one that came before the whole body stops it (8.1)."""
+        self._frames_without_answer = 0
+        if stream.unsent_body:
             self._cancel(number, stream)
         else:
             del self.streams[number]
-        taken.append((stream.request, stream.finish()))
+        events.append((stream.request, stream.finish()))
 
     def _cancel(self, number: int, stream: Stream) -> None:
         del self.streams[number]
-        self.out.give_up(stream)
-        self.out.put(wire.frame(wire.RST_STREAM, 0, number, wire.pack_word(wire.CANCEL)))
+        self._queue.give_up(stream)
+        code = frames.pack_word(frames.CANCEL)
+        self._queue.put(frames.frame(frames.RST_STREAM, 0, number, code))
 
-    def expire(self, now: float, taken: Taken) -> None:
-        """End what has waited too long; the oldest stand first. Raises BrokenFrame."""
-        if not self._greeted and now > self._greeting_due:
-            raise BrokenFrame("no HTTP/2 settings in time")
+    def expire(self, now: float) -> list[Event]:
+        """End the streams past their deadline; without SETTINGS in time, the connection."""
+        if not self._settings_received and now > self._settings_due:
+            self.draining = True
+            return [ConnectionFailed("no HTTP/2 settings in time")]
         late = []
         for number, stream in self.streams.items():
             if stream.deadline > now:
-                break
+                break  # the oldest stand first
             late.append((number, stream))
+        events: list[Event] = []
         for number, stream in late:
             # What is written will still leave, ahead of our word that it is cancelled.
-            kind = Failure.NOT_SENT if stream.rest else Failure.UNKNOWN
+            failure = Failure.NOT_SENT if stream.unsent_body else Failure.UNKNOWN
             self._cancel(number, stream)
-            taken.append((stream.request, stream.fail(kind, "no answer in time")))
+            answer = stream.fail(failure, "no answer in time")
+            events.append((stream.request, answer))
+        return events
 
-    def lose(self, why: str, taken: Taken) -> None:
-        """Answer for everything in flight: the connection is no more."""
-        self.close()
+    def lose(self, reason: str, sent: int) -> list[StreamEnded]:
+        """Answer for everything in flight: the connection is lost after `sent` bytes."""
+        self.draining = True
+        events = []
         for stream in self.streams.values():
-            kind = Failure.UNKNOWN if self.out.gone >= stream.end else Failure.NOT_SENT
-            taken.append((stream.request, stream.fail(kind, why)))
+            failure = Failure.UNKNOWN if sent >= stream.end else Failure.NOT_SENT
+            events.append((stream.request, stream.fail(failure, reason)))
         self.streams.clear()
+        return events
 
-    def drop(self) -> list[Request]:
-        """Stop every stream; returns their requests."""
-        dropped = [stream.request for stream in self.streams.values()]
+    def cancel_all(self) -> list[Request]:
+        """Cancel every stream; returns their requests."""
+        requests = [stream.request for stream in self.streams.values()]
         for number, stream in list(self.streams.items()):
             self._cancel(number, stream)
-        self.out.flush()
-        return dropped
-
-    def close(self) -> None:
-        """Close the socket."""
-        self.closed = self.draining = True
-        with suppress(OSError):
-            self.socket.close()
+        return requests

@@ -1,7 +1,9 @@
-"""HTTP/2 frames (RFC 9113): the few kinds that a client of short requests needs."""
+"""Frames (RFC 9113, sections 4 and 6): the few kinds that a client of short requests needs.
+
+What is read here is checked here: sizes, streams and values that a frame must not have.
+"""
 
 import struct
-from collections.abc import Iterator
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = 0, 1, 2, 3, 4
 PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 5, 6, 7, 8, 9
@@ -12,7 +14,7 @@ HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE = 1,
 MAX_FRAME_SIZE = 5
 
 NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR = 0x0, 0x1, 0x3, 0x6
-REFUSED_STREAM, CANCEL = 0x7, 0x8
+REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 0x7, 0x8, 0x9, 0xB
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD_SIZE = 9
@@ -28,9 +30,16 @@ _PRIORITY_SIZE = 5
 pack_head = _HEAD.pack
 pack_word = _WORD.pack
 
+Frame = tuple[int, int, int, bytes]
+"""Kind, flags, stream, payload."""
 
-class BrokenFrame(Exception):
-    """The other side does not keep to the protocol."""
+
+class ProtocolError(Exception):
+    """The server does not keep to the protocol; `code` is the error code of section 7."""
+
+    def __init__(self, reason: str, code: int = PROTOCOL_ERROR) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
@@ -44,30 +53,15 @@ def settings(*pairs: tuple[int, int]) -> bytes:
     return frame(SETTINGS, 0, 0, b"".join(_PAIR.pack(*pair) for pair in pairs))
 
 
-def read_settings(payload: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the settings of a frame in their order."""
-    if len(payload) % _PAIR.size:
-        raise BrokenFrame("SETTINGS of a wrong size")
-    yield from _PAIR.iter_unpack(payload)
-
-
-def read_word(payload: bytes, at: int = 0) -> int:
-    """Return four bytes as a number."""
-    if len(payload) < at + _WORD.size:
-        raise BrokenFrame("a frame is too short")
-    word: int = _WORD.unpack_from(payload, at)[0]
-    return word
-
-
-def split(buffer: bytes, frames: list[tuple[int, int, int, bytes]]) -> bytes:
-    """Cut the buffer into (kind, flags, stream, payload); returns what is left over."""
+def split(buffer: bytes, frames: list[Frame]) -> bytes:
+    """Cut the buffer into frames (4.1); returns what is left over."""
     unpack = _HEAD.unpack_from
     at, end = 0, len(buffer)
     while at + HEAD_SIZE <= end:
         high, low, kind, flags, stream = unpack(buffer, at)
         size = high << 8 | low
         if size > DEFAULT_FRAME_SIZE:
-            raise BrokenFrame("a frame is longer than we allow")
+            raise ProtocolError("a frame is longer than we allow", FRAME_SIZE_ERROR)
         after = at + HEAD_SIZE + size
         if after > end:
             break
@@ -76,15 +70,30 @@ def split(buffer: bytes, frames: list[tuple[int, int, int, bytes]]) -> bytes:
     return buffer[at:]
 
 
+def read_settings(payload: bytes) -> dict[int, int]:
+    """Return the values of a SETTINGS frame (6.5); of a repeated one the last."""
+    if len(payload) % _PAIR.size:
+        raise ProtocolError("SETTINGS of a wrong size", FRAME_SIZE_ERROR)
+    return dict(_PAIR.iter_unpack(payload))
+
+
+def read_word(payload: bytes) -> int:
+    """Return the first four bytes as a number."""
+    if len(payload) < _WORD.size:
+        raise ProtocolError("a frame is too short", FRAME_SIZE_ERROR)
+    word: int = _WORD.unpack_from(payload)[0]
+    return word
+
+
 def plain_payload(kind: int, flags: int, payload: bytes) -> bytes:
-    """Return the payload without padding and priority."""
+    """Return the payload without padding and priority (6.1, 6.2)."""
     begin, end = 0, len(payload)
     if flags & PADDED:
         if not payload:
-            raise BrokenFrame("padding without a length")
+            raise ProtocolError("padding without a length", FRAME_SIZE_ERROR)
         begin, end = 1, end - payload[0]
     if kind == HEADERS and flags & WITH_PRIORITY:
         begin += _PRIORITY_SIZE
     if begin > end:
-        raise BrokenFrame("more padding than frame")
+        raise ProtocolError("more padding than frame")
     return payload[begin:end]

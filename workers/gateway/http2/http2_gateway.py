@@ -13,12 +13,13 @@ from select import POLLIN, POLLOUT, poll
 
 from workers.gateway.curl.curl_gateway import CurlGateway
 from workers.gateway.full_window import keep_full
-from workers.gateway.http2.connection import Connection
-from workers.gateway.http2.dialing import PROTOCOL, Dial, NotHttp2
-from workers.gateway.http2.frames import BrokenFrame
-from workers.gateway.http2.pool import Http2Origin, Http2Pool
+from workers.gateway.http2.connecting import PROTOCOL, ConnectionAttempt, NotHttp2
+from workers.gateway.http2.connection import Http2Connection
+from workers.gateway.http2.http2_pool import Http2Origin, Http2Pool
+from workers.gateway.http2.session import Answers, Http2Session
+from workers.gateway.http2.tls_transport import TlsTransport
 from workers.gateway.network_guard import Guard
-from workers.gateway.origin import REFRESH_EVERY_S, forbidden, not_sent
+from workers.gateway.origin import CONNECT_TIMEOUT_S, REFRESH_EVERY_S, forbidden, not_sent
 from workers.gateway.trust import TrustStore
 from workers.provider import Answer, Request
 
@@ -28,8 +29,6 @@ MOST_CONNECTIONS = 10
 LONGEST_NAP_S = 0.1
 SHORTEST_NAP_S = 0.002
 RESOLVERS = 4
-
-Taken = list[tuple[Request, Answer]]
 
 
 class Http2Gateway:
@@ -43,7 +42,7 @@ class Http2Gateway:
         self._pools: dict[str, Http2Pool] = {}
         self._resolvers = ThreadPoolExecutor(RESOLVERS, "resolver")
         self._other = CurlGateway(ca_file=ca_file, timeout_s=timeout_s)
-        self._taken: Taken = []
+        self._answers: Answers = []
 
     def open_pool(self, name: str, window: int, guard: Guard | None = None) -> None:
         """Open a pool or change it."""
@@ -77,19 +76,19 @@ class Http2Gateway:
             self._other.submit(pool, request)
         elif origin.waiting or origin not in entry.active or entry.handed >= entry.window:
             self._wait(entry, origin, request)
-        elif (connection := origin.open()) is not None:
-            self._begin(entry, connection, request, time.monotonic() + self._timeout_s)
+        elif (session := origin.available()) is not None:
+            self._begin(entry, session, request, time.monotonic() + self._timeout_s)
         else:
             self._wait(entry, origin, request)
 
     def _begin(
-        self, pool: Http2Pool, connection: Connection, request: Request, until: float
+        self, pool: Http2Pool, session: Http2Session, request: Request, deadline: float
     ) -> None:
         url = request.url
         begin = url.find("/", 8)
         path = url[begin:].partition("#")[0] if begin > 0 else "/"
         try:
-            connection.begin(request, path, until)
+            session.connection.open_stream(request, path, deadline)
         except (ValueError, AttributeError, TypeError):
             self._answer(pool, request, forbidden("not a request that can be sent"))
         else:
@@ -105,11 +104,11 @@ class Http2Gateway:
 
     def _answer(self, pool: Http2Pool, request: Request, answer: Answer) -> None:
         pool.unanswered -= 1
-        self._taken.append((request, answer))
+        self._answers.append((request, answer))
 
     # ------------------------------------------------------------------ turns
 
-    def poll(self, timeout: float) -> Taken:
+    def poll(self, timeout: float) -> Answers:
         """Send and receive until there is an answer; at once when nothing is in flight."""
         until = time.monotonic() + timeout
         while True:
@@ -117,66 +116,51 @@ class Http2Gateway:
                 if pool.active:
                     self._turn(pool)
             if self._other.in_flight():
-                self._taken += self._other.poll(0)
+                self._answers += self._other.poll(0)
             left = until - time.monotonic()
-            if self._taken or left <= 0 or not self.in_flight():
-                taken, self._taken = self._taken, []
-                return taken
+            if self._answers or left <= 0 or not self.in_flight():
+                answers, self._answers = self._answers, []
+                return answers
             self._nap(left)
 
     def _turn(self, pool: Http2Pool) -> None:
         """Read what has come, give new connections their requests, write what is to be written."""
         now = time.monotonic()
         for origin in list(pool.active):
-            before = len(self._taken)
-            for connection in list(origin.connections):
-                self._exchange(origin, connection, now)
-            answered = len(self._taken) - before
+            before = len(self._answers)
+            for session in origin.sessions:
+                session.turn(now, self._answers)
+            origin.sessions = [each for each in origin.sessions if not each.transport.closed]
+            answered = len(self._answers) - before
             pool.handed -= answered
             pool.unanswered -= answered
             self._supply(pool, origin, now)
-            for connection in origin.connections:
-                connection.out.flush()
+            for session in origin.sessions:
+                session.flush()
             if origin.idle():
                 pool.active.discard(origin)
-
-    def _exchange(self, origin: Http2Origin, connection: Connection, now: float) -> None:
-        try:
-            connection.receive(self._taken)
-            connection.expire(now, self._taken)
-            lost = connection.out.trouble
-        except BrokenFrame as error:
-            lost = f"the connection broke: {error}"
-        except (OSError, ValueError) as error:
-            lost = f"the connection broke ({type(error).__name__})"
-        if lost:
-            connection.lose(lost, self._taken)
-        elif connection.draining and not connection.streams:
-            connection.out.flush()
-            connection.close()
-        if connection.closed:
-            origin.connections.remove(connection)
 
     def _supply(self, pool: Http2Pool, origin: Http2Origin, now: float) -> None:
         """Let what waits go, over a new connection if it must be."""
         for late in origin.waiting.late(now):
             self._answer(pool, late, not_sent("waited too long for a connection"))
-        if origin.dial is not None:
-            self._step(pool, origin, origin.dial)
+        if origin.attempt is not None:
+            self._continue(pool, origin, origin.attempt)
         while origin.waiting and pool.handed < pool.window:
-            connection = origin.open()
-            if connection is None:
+            session = origin.available()
+            if session is None:
                 self._connect(pool, origin)
                 return
             request, _ = origin.waiting.popleft()
-            self._begin(pool, connection, request, now + self._timeout_s)
+            self._begin(pool, session, request, now + self._timeout_s)
 
     def _connect(self, pool: Http2Pool, origin: Http2Origin) -> None:
         """Begin a new connection if those there are will not do."""
-        usable = [each for each in origin.connections if not each.draining]
-        full = all(each.full(FULL) for each in usable)
-        if origin.dial is None and full and len(usable) < MOST_CONNECTIONS:
-            origin.dial = Dial(
+        connections = [each.connection for each in origin.sessions]
+        usable = [each for each in connections if not each.draining]
+        full = all(each.is_full(FULL) for each in usable)
+        if origin.attempt is None and full and len(usable) < MOST_CONNECTIONS:
+            origin.attempt = ConnectionAttempt(
                 origin.host,
                 origin.port,
                 context=self._context,
@@ -184,26 +168,28 @@ class Http2Gateway:
                 resolvers=self._resolvers,
             )
 
-    def _step(self, pool: Http2Pool, origin: Http2Origin, dial: Dial) -> None:
+    def _continue(self, pool: Http2Pool, origin: Http2Origin, attempt: ConnectionAttempt) -> None:
         """Go on with a new connection; without any, what waits for it has its answer."""
         try:
-            found = dial.step()
+            result = attempt.step()
         except NotHttp2:
-            origin.dial, origin.elsewhere = None, True
+            origin.attempt, origin.elsewhere = None, True
             for request in origin.waiting.give_up():
                 pool.unanswered -= 1
                 self._other.submit(pool.name, request)
             return
-        if isinstance(found, Answer):
-            origin.dial = None
-            if not origin.connections:
+        if isinstance(result, Answer):
+            origin.attempt = None
+            if not origin.sessions:
                 for request in origin.waiting.give_up():
-                    self._answer(pool, request, found)
-        elif found is not None:
-            origin.dial = None
-            connection = Connection(found, origin.authority)
-            connection.out.flush()
-            origin.connections.append(connection)
+                    self._answer(pool, request, result)
+        elif result is not None:
+            origin.attempt = None
+            settings_due = time.monotonic() + CONNECT_TIMEOUT_S
+            connection = Http2Connection(origin.authority, settings_due)
+            session = Http2Session(connection, TlsTransport(result))
+            session.flush()
+            origin.sessions.append(session)
 
     def _nap(self, longest: float) -> None:
         """Sleep until a socket has news or something else must be looked after."""
@@ -213,13 +199,14 @@ class Http2Gateway:
             nap = min(nap, SHORTEST_NAP_S)
         for pool in self._pools.values():
             for origin in pool.active:
-                if origin.dial is not None:
+                if origin.attempt is not None:
                     nap = min(nap, SHORTEST_NAP_S)
-                for connection in origin.connections:
-                    if connection.hungry:
+                for session in origin.sessions:
+                    transport = session.transport
+                    if transport.has_more:
                         return
-                    events = POLLIN | POLLOUT if connection.out.waiting() else POLLIN
-                    wait.register(connection.socket, events)
+                    events = POLLIN | POLLOUT if transport.has_unsent() else POLLIN
+                    wait.register(transport, events)
         wait.poll(nap * 1000)
 
     # ----------------------------------------------------------------- endings
@@ -238,13 +225,13 @@ class Http2Gateway:
 
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered; the connections stay for later ones."""
-        lost = [request for request, _ in self._taken] + self._other.abandon()
-        self._taken = []
+        lost = [request for request, _ in self._answers] + self._other.abandon()
+        self._answers = []
         for pool in self._pools.values():
             for origin in pool.active:
                 lost += origin.waiting.give_up()
-                for connection in origin.connections:
-                    lost += connection.drop()
+                for session in origin.sessions:
+                    lost += session.cancel_all()
             pool.unanswered = pool.handed = 0
         return lost
 
@@ -253,11 +240,10 @@ class Http2Gateway:
         self.abandon()
         for pool in self._pools.values():
             for origin in pool.origins.values():
-                for connection in origin.connections:
-                    connection.out.flush()
-                    connection.close()
-                if origin.dial is not None:
-                    origin.dial.close()
+                for session in origin.sessions:
+                    session.close()
+                if origin.attempt is not None:
+                    origin.attempt.close()
         self._pools.clear()
         self._resolvers.shutdown(wait=False, cancel_futures=True)
         self._other.close()

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import hpack
 
+from workers.gateway.http2.frames import COMPRESSION_ERROR, ProtocolError
 from workers.gateway.origin import USER_AGENT
 
 OUR_TABLE_SIZE = 0
@@ -58,7 +59,7 @@ def content_length(size: int) -> bytes:
     return integer(_CONTENT_LENGTH, 4) + text(b"%d" % size)
 
 
-class RequestLines:
+class RequestEncoder:
     """The encoder of one connection's requests."""
 
     def __init__(self, authority: str) -> None:
@@ -75,14 +76,14 @@ class RequestLines:
         self._full = False
         """Whether the table is to be emptied before the next block."""
 
-    def limit(self, table_size: int) -> None:
+    def limit_table(self, table_size: int) -> None:
         """Keep to the table size that the other side announced."""
         most = min(table_size, MOST_TABLE_SIZE)
         if most != self._most:
             self._most = most
             self._full = True
 
-    def block(self, method: str, path: str, lines: Sequence[str], size: int) -> bytes:
+    def encode(self, method: str, path: str, lines: Sequence[str], size: int) -> bytes:
         """Return the header block of one request."""
         known = self._known
         if " " in path or not path.isprintable():
@@ -144,7 +145,7 @@ def _name(name: str) -> bytes:
     return text(name.strip().lower().encode("ascii"))
 
 
-class AnswerLines:
+class AnswerDecoder:
     """The decoder of one connection's answers; mostly it need not decode.
 
     The other side was told to remember nothing. A server that follows says so at the beginning of
@@ -155,18 +156,18 @@ class AnswerLines:
         self._decoder: hpack.Decoder | None = None
         self._forgetful: bool | None = None
 
-    def read(self, block: bytes) -> tuple[int, Mapping[str, str]]:
-        """Return status (0 for a trailer) and headers. Raises ValueError for a broken block."""
+    def decode(self, block: bytes) -> tuple[int, Mapping[str, str]]:
+        """Return status (0 for a trailer) and headers. Raises ProtocolError."""
         if self._forgetful is None:
             grows_again = len(block) > 1 and block[1] & _SIZE_UPDATE_BITS == _SIZE_UPDATE
             self._forgetful = block[:1] == _EMPTY_TABLE and not grows_again
             self._decoder = None if self._forgetful else hpack.Decoder()
         if self._decoder is not None:
             headers = _decode(self._decoder, block)
-            return int(headers.get(":status", "0")), headers
+            return _status(headers), headers
         lazy = BlockHeaders(block)
         status = _STATUS_BY_BYTE.get(block[0]) if block else None
-        return status or int(lazy.get(":status", "0")), lazy
+        return status or _status(lazy), lazy
 
 
 class BlockHeaders(Mapping[str, str]):
@@ -185,7 +186,7 @@ class BlockHeaders(Mapping[str, str]):
             decoder.header_table_size = OUR_TABLE_SIZE
             try:
                 self._read = _decode(decoder, self._block)
-            except ValueError:
+            except ProtocolError:
                 self._read = {}
         return self._read
 
@@ -201,7 +202,15 @@ class BlockHeaders(Mapping[str, str]):
 
 def _decode(decoder: hpack.Decoder, block: bytes) -> dict[str, str]:
     try:
-        found = decoder.decode(block, raw=True)
+        headers = decoder.decode(block, raw=True)
     except hpack.HPACKError as error:
-        raise ValueError("a header block that cannot be read") from error
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in found}
+        raise ProtocolError("a header block cannot be read", COMPRESSION_ERROR) from error
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+
+
+def _status(headers: Mapping[str, str]) -> int:
+    """Return the status; 0 for a trailer, which has none."""
+    status = headers.get(":status", "0")
+    if not (status.isascii() and status.isdigit()):
+        raise ProtocolError("a status is not a number")
+    return int(status)

@@ -28,7 +28,7 @@ class NotHttp2(Exception):
     """The server is there, but speaks no HTTP/2."""
 
 
-class Dial:
+class ConnectionAttempt:
     """One attempt to reach an origin. `step` until it gives a TLS socket or a reason."""
 
     def __init__(

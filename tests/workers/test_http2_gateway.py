@@ -1,4 +1,4 @@
-"""The wire sender with real servers of several kinds."""
+"""Our own HTTP/2 with real servers of several kinds."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,23 +24,25 @@ def gateway(certificate: Certificate) -> Iterator[Http2Gateway]:
     opened.close()
 
 
-@pytest.mark.parametrize("how", [{"window": 100}, {"remembers": True}, {"streams": None}])
+@pytest.mark.parametrize("options", [{"window": 100}, {"remembers": True}, {"streams": None}])
 def test_servers_of_all_kinds_are_understood(
-    gateway: Http2Gateway, certificate: Certificate, how: dict[str, int]
+    gateway: Http2Gateway, certificate: Certificate, options: dict[str, int]
 ) -> None:
-    server = H2Server(certificate.certificate, certificate.key, **how)  # type: ignore[arg-type]
-    asked = [
+    server = H2Server(certificate.certificate, certificate.key, **options)  # type: ignore[arg-type]
+    requests = [
         Request(f"{server.origin}/answer/{status}", ["ttl: 60"], b"%d," % n * 200)
         for n, status in enumerate([200, 410, 200, 503, 200] * 40)
     ]
 
-    answers = {id(request): answer for request, answer in gateway.send("apns", asked)}
+    answers = {id(request): answer for request, answer in gateway.send("apns", requests)}
 
-    for request in asked:
+    for request in requests:
         answer = answers[id(request)]
         assert request.url.endswith(f"/{answer.status}")
         assert answer.headers["content-type"] == "application/json"
-    assert sorted(body for _, body in server.seen.requests) == sorted(each.body for each in asked)
+    assert sorted(body for _, body in server.seen.requests) == sorted(
+        each.body for each in requests
+    )
     assert server.seen.connections == 1
     server.close()
 
@@ -50,9 +52,9 @@ def test_a_server_that_allows_a_hundred_gets_more_connections(
 ) -> None:
     server = H2Server(certificate.certificate, certificate.key, streams=100, latency=0.1)
     gateway.open_pool("fcm", 350)
-    asked = [Request(f"{server.origin}/answer/200", [], b"%d" % n) for n in range(1400)]
+    requests = [Request(f"{server.origin}/answer/200", [], b"%d" % n) for n in range(1400)]
 
-    assert all(answer.status == 200 for _, answer in gateway.send("fcm", asked))
+    assert all(answer.status == 200 for _, answer in gateway.send("fcm", requests))
 
     assert 2 <= server.seen.connections <= 4
     assert server.seen.most_streams == 100

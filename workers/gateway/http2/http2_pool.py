@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from workers.gateway.http2.connection import Connection
-from workers.gateway.http2.dialing import Dial
+from workers.gateway.http2.connecting import ConnectionAttempt
+from workers.gateway.http2.session import Http2Session
 from workers.gateway.network_guard import Guard
 from workers.gateway.origin import origin_of, read_origin
 from workers.gateway.waiting import MOST_ORIGINS, Waiting, room
@@ -16,25 +16,25 @@ class Http2Origin:
     host: str
     port: int
     authority: str
-    connections: list[Connection] = field(default_factory=list)
+    sessions: list[Http2Session] = field(default_factory=list)
     waiting: Waiting = field(default_factory=Waiting)
-    dial: Dial | None = None
+    attempt: ConnectionAttempt | None = None
     elsewhere: bool = False
     """It speaks no HTTP/2: the other sender has it."""
 
-    def open(self) -> Connection | None:
-        """Return a connection that can take a request now."""
-        for each in self.connections:
-            if each.free() > 0:
-                return each
+    def available(self) -> Http2Session | None:
+        """Return a session that can take a request now."""
+        for session in self.sessions:
+            if session.connection.available_streams() > 0:
+                return session
         return None
 
     def idle(self) -> bool:
         """Whether it could be forgotten."""
         return (
             not self.waiting
-            and self.dial is None
-            and not any(each.streams for each in self.connections)
+            and self.attempt is None
+            and not any(session.connection.streams for session in self.sessions)
         )
 
 
@@ -70,12 +70,12 @@ class Http2Pool:
 
     def _forget_idle(self) -> None:
         for name in [name for name, each in self.origins.items() if each.idle()]:
-            for connection in self.origins.pop(name).connections:
-                connection.close()
+            for session in self.origins.pop(name).sessions:
+                session.close()
 
     def drain(self) -> None:
         """Let nothing new onto the connections there are."""
         for origin in self.origins.values():
-            for connection in origin.connections:
-                connection.draining = True
+            for session in origin.sessions:
+                session.connection.drain()
             self.active.add(origin)

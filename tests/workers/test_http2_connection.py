@@ -1,0 +1,267 @@
+"""An HTTP/2 connection without a network: windows, limits, ends and hostile servers."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.workers.http2_peer import (
+    LAST,
+    OK,
+    SETTINGS,
+    Peer,
+    any_frame,
+    headers,
+)
+from workers.gateway.http2 import frames
+from workers.gateway.http2.connection import MOST_FRAMES_WITHOUT_ANSWER, Http2Connection
+from workers.gateway.http2.events import ConnectionFailed
+from workers.provider import Failure, Request
+
+
+@pytest.fixture
+def peer() -> Peer:
+    greeted = Peer()
+    greeted.sends(SETTINGS)
+    return greeted
+
+
+def test_nothing_leaves_before_the_server_has_said_how_much_it_takes() -> None:
+    silent = Peer()
+
+    assert silent.connection.available_streams() == 0
+    silent.sends(SETTINGS)
+    assert silent.connection.available_streams() == 100
+
+
+def test_a_server_that_names_no_limit_has_none() -> None:
+    generous = Peer()
+    generous.sends(frames.settings())
+
+    assert generous.connection.available_streams() > 10_000
+
+
+def test_a_limit_may_change_at_any_time(peer: Peer) -> None:
+    peer.gets()
+    peer.sends(frames.settings((frames.MAX_CONCURRENT_STREAMS, 0)))
+    assert peer.connection.available_streams() < 0
+
+    peer.sends(frames.settings((frames.INITIAL_WINDOW_SIZE, 10)))
+    peer.sends(frames.settings((frames.MAX_CONCURRENT_STREAMS, 7)))
+    assert peer.connection.available_streams() == 6
+
+
+def test_an_answer_comes_in_any_number_of_pieces(peer: Peer) -> None:
+    peer.gets()
+    pieces = [
+        headers(1, b"\x20\x08\x03103", frames.END_HEADERS),  # informational
+        frames.frame(
+            frames.HEADERS,
+            frames.PADDED | frames.WITH_PRIORITY,
+            1,
+            b"\x02" + b"P" * 5 + b"\x88" + b"\0\0",
+        ),
+        frames.frame(frames.CONTINUATION, frames.END_HEADERS, 1, b"\x00\x01a\x01b"),
+        frames.frame(frames.DATA, frames.PADDED, 1, b"\x03one\0\0\0"),
+        frames.frame(99, 0, 1, b"unknown"),
+        frames.frame(frames.DATA, 0, 1, b"two"),
+        headers(1, b"\x00\x01t\x01u", LAST),  # trailers
+    ]
+
+    [answer] = peer.sends(*pieces)
+
+    assert (answer.status, answer.body, answer.headers["a"]) == (200, b"onetwo", "b")
+
+
+def test_a_ping_is_answered(peer: Peer) -> None:
+    peer.sends(frames.frame(frames.PING, 0, 0, b"12345678"))
+
+    assert (frames.PING, frames.ACK, 0, b"12345678") in peer.frames()
+
+
+def test_a_body_waits_for_the_windows_and_leaves_whole(peer: Peer) -> None:
+    peer.sends(frames.settings((frames.INITIAL_WINDOW_SIZE, 1000)))
+    body = bytes(range(250)) * 12
+    peer.gets(body)
+    assert peer.connection.available_streams() == 0
+
+    for _ in range(2):
+        peer.sends(frames.frame(frames.WINDOW_UPDATE, 0, 1, frames.pack_word(700)))
+    peer.sends(frames.settings((frames.INITIAL_WINDOW_SIZE, 2000)))
+
+    data = [each for each in peer.frames() if each[0] == frames.DATA]
+    assert b"".join(payload for *_, payload in data) == body
+    assert [flags for _, flags, *_ in data] == [0, 0, 0, frames.END_STREAM]
+    assert peer.connection.available_streams() == 99
+
+
+def test_many_bodies_wait_for_the_connections_window_in_turn(peer: Peer) -> None:
+    for n in range(4):
+        peer.gets(b"%d" % n * 20_000)
+    peer.sends(frames.frame(frames.WINDOW_UPDATE, 0, 0, frames.pack_word(1 << 20)))
+
+    whole = dict.fromkeys((1, 3, 5, 7), b"")
+    for kind, _, number, payload in peer.frames():
+        if kind == frames.DATA:
+            whole[number] += payload
+    assert whole == {2 * n + 1: b"%d" % n * 20_000 for n in range(4)}
+
+
+def test_an_answer_that_comes_before_the_body_has_left_stops_the_body(peer: Peer) -> None:
+    peer.gets(b"x" * 100_000)
+
+    [answer] = peer.sends(headers(1, OK, LAST))
+
+    assert answer.status == 200
+    assert (frames.RST_STREAM, 0, 1, frames.pack_word(frames.CANCEL)) in peer.frames()
+    assert peer.connection.available_streams() == 100
+
+
+def test_an_answer_is_cut_where_the_request_says_so(peer: Peer) -> None:
+    peer.gets(answer_limit=5)
+
+    [answer] = peer.sends(headers(1), frames.frame(frames.DATA, 0, 1, b"too long"))
+
+    assert answer.body == b"too l"
+    assert (frames.RST_STREAM, 0, 1, frames.pack_word(frames.CANCEL)) in peer.frames()
+
+
+def test_the_window_for_answers_is_kept_open(peer: Peer) -> None:
+    for n in range(600):
+        peer.gets(answer_limit=1 << 20)
+        peer.sends(
+            headers(2 * n + 1),
+            frames.frame(frames.DATA, frames.END_STREAM, 2 * n + 1, b"x" * 16_000),
+        )
+
+    granted = [
+        p for kind, _, number, p in peer.frames() if kind == frames.WINDOW_UPDATE and not number
+    ]
+    assert sum(frames.read_word(payload) for payload in granted[1:]) > 8_000_000
+
+
+def test_what_has_not_left_when_the_connection_breaks_was_certainly_not_sent(peer: Peer) -> None:
+    left = peer.gets()
+    sent = len(peer.received)
+    half = peer.submit()
+    never = peer.submit()
+
+    ended = peer.connection.lose("broken", sent + 50)
+
+    failures = {id(request): answer.failure for request, answer in ended}
+    assert failures[id(left)] is Failure.UNKNOWN
+    assert failures[id(half)] is Failure.NOT_SENT
+    assert failures[id(never)] is Failure.NOT_SENT
+
+
+def test_a_goaway_tells_what_was_looked_at(peer: Peer) -> None:
+    first, second, third = peer.gets(), peer.gets(), peer.gets()
+
+    told = frames.frame(frames.GOAWAY, 0, 0, frames.pack_word(3) + frames.pack_word(0))
+    [refused] = peer.sends(told)
+    [one, two] = peer.sends(headers(1, OK, LAST), headers(3, b"\x88", LAST))
+
+    assert [request for request, _ in peer.ended] == [third, first, second]
+    assert refused.failure is Failure.NOT_SENT
+    assert (one.status, two.status) == (200, 200)
+    assert peer.connection.available_streams() == 0
+
+
+def test_a_reset_after_the_status_is_still_an_answer(peer: Peer) -> None:
+    peer.gets()
+
+    [answer] = peer.sends(headers(1), frames.frame(frames.RST_STREAM, 0, 1, frames.pack_word(0)))
+
+    assert answer.status == 200
+
+
+def test_what_takes_too_long_is_cancelled_and_nobody_knows_its_outcome(peer: Peer) -> None:
+    request = Request("https://push.example/a", [], b"x")
+    peer.connection.open_stream(request, "/a", deadline=10.0)
+    peer.gets()
+
+    [event] = peer.connection.expire(11.0)
+
+    assert isinstance(event, tuple)
+    assert (event[0], event[1].failure) == (request, Failure.UNKNOWN)
+    assert len(peer.connection.streams) == 1
+
+
+def test_a_server_without_settings_in_time_loses_its_connection() -> None:
+    connection = Http2Connection("push.example", settings_due=10.0)
+
+    assert connection.expire(10.0) == []
+    assert connection.expire(10.1) == [ConnectionFailed("no HTTP/2 settings in time")]
+
+
+HOSTILE = {
+    "a frame beyond the limit": b"\x01\x00\x00\x00\x00\x00\x00\x00\x01",
+    "a push": frames.frame(frames.PUSH_PROMISE, frames.END_HEADERS, 1, b"\0\0\0\2\x88"),
+    "a header block that is interrupted": headers(1, OK, 0)
+    + frames.frame(frames.PING, 0, 0, b"8bytes.."),
+    "a continuation of nothing": frames.frame(frames.CONTINUATION, 0, 1, b"\x88"),
+    "a continuation of another": headers(1, OK, 0)
+    + frames.frame(frames.CONTINUATION, 0, 3, b"\x88"),
+    "headers without end": headers(1, OK, 0)
+    + frames.frame(frames.CONTINUATION, 0, 1, b"x" * 16_384) * 5,
+    "more padding than frame": frames.frame(frames.DATA, frames.PADDED, 1, b"\xff"),
+    "settings of a wrong size": frames.frame(frames.SETTINGS, 0, 0, b"12345"),
+    "a window beyond the limit": frames.frame(frames.WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff"),
+    "a storm of pings": frames.frame(frames.PING, 0, 0, b"12345678")
+    * (MOST_FRAMES_WITHOUT_ANSWER + 1),
+    "a storm of empty data": frames.frame(frames.DATA, 0, 1, b"")
+    * (MOST_FRAMES_WITHOUT_ANSWER + 1),
+    "a reset too short": frames.frame(frames.RST_STREAM, 0, 1, b"1"),
+}
+
+
+@pytest.mark.parametrize("sent", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_server_that_breaks_the_rules_loses_its_connection(peer: Peer, sent: bytes) -> None:
+    peer.gets()
+
+    peer.sends(sent)
+
+    assert peer.failure
+    assert peer.connection.available_streams() == 0
+
+
+def test_the_answers_before_a_broken_rule_are_kept(peer: Peer) -> None:
+    peer.gets()
+
+    [answer] = peer.sends(headers(1, OK, LAST), HOSTILE["a frame beyond the limit"])
+
+    assert answer.status == 200
+    assert peer.failure
+
+
+def test_a_header_block_that_cannot_be_read_is_no_answer(peer: Peer) -> None:
+    peer.gets()
+
+    [answer] = peer.sends(headers(1, b"\x20\xff\xff\xff", LAST))
+
+    assert (answer.status, answer.failure) == (0, Failure.UNKNOWN)
+
+
+def test_a_status_that_is_no_number_ends_the_connection(peer: Peer) -> None:
+    peer.gets()
+
+    peer.sends(headers(1, b"\x20\x08\x03abc", LAST))
+
+    assert "status" in peer.failure
+
+
+@settings(deadline=None)
+@given(
+    st.lists(any_frame.map(lambda each: frames.frame(*each)) | st.binary(max_size=60), max_size=20)
+)
+def test_whatever_a_server_sends_each_request_has_one_answer(sent: list[bytes]) -> None:
+    peer = Peer()
+    peer.sends(SETTINGS)
+    requests = [peer.gets() for _ in range(20)]
+
+    peer.sends(*sent)
+    peer.ended += peer.connection.lose(peer.failure or "the end", len(peer.received))
+
+    assert sorted(id(request) for request, _ in peer.ended) == sorted(map(id, requests))
+    for _, answer in peer.ended:
+        assert (answer.status == 0) == (answer.failure is not None)
+        dict(answer.headers)

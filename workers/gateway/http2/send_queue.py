@@ -1,0 +1,100 @@
+"""The frames that wait to be sent, within the windows that the server grants (RFC 9113, 5.2)."""
+
+from collections import deque
+
+from workers.gateway.http2 import frames
+from workers.gateway.http2.stream import NEVER, Stream
+
+
+class SendQueue:
+    """Frames in their order, and the bodies that have to wait for a window."""
+
+    def __init__(self) -> None:
+        self.written = 0
+        """Bytes written to this connection since it began."""
+        self.blocked: deque[tuple[int, Stream]] = deque()
+        """Streams with a body that waits for a window."""
+        self._parts: list[bytes] = []
+        self._window = frames.DEFAULT_WINDOW
+        self._stream_window = frames.DEFAULT_WINDOW
+        self._frame_size = frames.DEFAULT_FRAME_SIZE
+
+    def take(self) -> bytes:
+        """Take out what was written since the last time."""
+        if not self._parts:
+            return b""
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data
+
+    def put(self, data: bytes) -> int:
+        """Write whole frames; returns where their end stands."""
+        self._parts.append(data)
+        self.written += len(data)
+        return self.written
+
+    def put_request(self, number: int, block: bytes, stream: Stream) -> None:
+        """Write a request: its headers at once, its body as far as the windows allow."""
+        body = stream.request.body
+        size, length = len(body), len(block)
+        pack = frames.pack_head
+        if 0 < size <= self._window and size <= self._stream_window and size <= self._frame_size:
+            self._window -= size
+            headers = pack(length >> 8, length & 0xFF, frames.HEADERS, frames.END_HEADERS, number)
+            data = pack(size >> 8, size & 0xFF, frames.DATA, frames.END_STREAM, number)
+            stream.end = self.put(b"".join((headers, block, data, body)))
+            return
+        flags = frames.END_HEADERS if size else frames.END_HEADERS | frames.END_STREAM
+        stream.end = self.put(frames.frame(frames.HEADERS, flags, number, block))
+        if size:
+            stream.end = NEVER
+            stream.unsent_body = body
+            stream.window = self._stream_window
+            self.blocked.append((number, stream))
+            self._write_bodies()
+
+    def _write_bodies(self) -> None:
+        """Write of the waiting bodies what the windows allow."""
+        waiting, self.blocked = self.blocked, deque()
+        for number, stream in waiting:
+            self._write_body(number, stream)
+            if stream.unsent_body:
+                self.blocked.append((number, stream))
+
+    def _write_body(self, number: int, stream: Stream) -> None:
+        while stream.unsent_body:
+            body = stream.unsent_body
+            size = min(len(body), self._window, stream.window, self._frame_size)
+            if size <= 0:
+                return
+            part, stream.unsent_body = body[:size], body[size:]
+            self._window -= size
+            stream.window -= size
+            last = 0 if stream.unsent_body else frames.END_STREAM
+            stream.end = self.put(frames.frame(frames.DATA, last, number, part))
+            if stream.unsent_body:
+                stream.end = NEVER
+
+    def give_up(self, stream: Stream) -> None:
+        """Write no more of a body."""
+        self.blocked = deque(each for each in self.blocked if each[1] is not stream)
+
+    def widen(self, stream: Stream | None, increment: int) -> None:
+        """Widen the window of a stream, or of the connection (6.9.1)."""
+        if stream is not None:
+            stream.window += increment
+        else:
+            self._window += increment
+            if self._window > frames.LARGEST_WINDOW:
+                raise frames.ProtocolError("a window is too wide", frames.FLOW_CONTROL_ERROR)
+        if self.blocked:
+            self._write_bodies()
+
+    def apply_settings(self, values: dict[int, int]) -> None:
+        """Follow the server's settings: the initial window also changes open streams' (6.9.2)."""
+        change = values.get(frames.INITIAL_WINDOW_SIZE, self._stream_window) - self._stream_window
+        self._stream_window += change
+        for _, stream in self.blocked:
+            stream.window += change
+        self._frame_size = values.get(frames.MAX_FRAME_SIZE, self._frame_size)
+        self._write_bodies()

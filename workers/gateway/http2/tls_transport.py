@@ -1,0 +1,66 @@
+"""The socket under an HTTP/2 connection: bytes in and out over TLS, without blocking."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+
+READ_SIZE = 64 * 1024
+READS_AT_ONCE = 256
+"""Most reads in a row: then the other connections have their turn."""
+
+
+class TlsTransport:
+    """A TLS socket whose handshake is done and which does not block."""
+
+    def __init__(self, tls: ssl.SSLSocket) -> None:
+        self.sent = 0
+        """Bytes that TLS has taken and the system may have sent."""
+        self.closed = False
+        self.has_more = False
+        """Whether there was more to read than one turn allows."""
+        self._tls = tls
+        self._parts: list[bytes] = []
+        self._rest = memoryview(b"")
+
+    def fileno(self) -> int:
+        """Return the socket's number."""
+        return self._tls.fileno()
+
+    def read(self) -> Iterator[bytes]:
+        """Yield what has come. Raises OSError at the end of the connection."""
+        receive = self._tls.recv
+        self.has_more = True
+        for _ in range(READS_AT_ONCE):
+            try:
+                data = receive(READ_SIZE)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                self.has_more = False
+                return
+            if not data:
+                raise ConnectionResetError
+            yield data
+
+    def write(self, data: bytes) -> None:
+        """Send the bytes as far as TLS takes them; the rest waits. Raises OSError."""
+        if data:
+            self._parts.append(data)
+        try:
+            while self._rest or self._parts:
+                if not self._rest:
+                    self._rest = memoryview(b"".join(self._parts))
+                    self._parts.clear()
+                count = self._tls.send(self._rest)
+                self.sent += count
+                self._rest = self._rest[count:]
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return
+
+    def has_unsent(self) -> bool:
+        """Whether TLS has not taken everything yet."""
+        return bool(self._rest or self._parts)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.closed = True
+        with suppress(OSError):
+            self._tls.close()
