@@ -1,1 +1,1 @@
-"""The proof: what dies in the middle of a fan-out, and what the readers' phones show afterwards."""
+"""The chaos run: faults during fan-outs, and a check of what the readers' phones received."""

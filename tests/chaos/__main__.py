@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tests.chaos.run import Chaos
+from tests.chaos.chaos_run import ChaosRun
 from tests.chaos.schedule import FAULTS
 
 
@@ -13,12 +13,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--devices", type=int, default=20_000)
-    parser.add_argument("--only", action="append", choices=FAULTS, help="repeat it for several")
-    asked = parser.parse_args()
-    among = asked.only or FAULTS
-    outcome = Chaos(asked.seed, asked.minutes * 60, asked.devices, among=among).run()
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=FAULTS,
+        help="only this fault; repeat the option for several",
+    )
+    options = parser.parse_args()
+    faults = options.only or FAULTS
+    outcome = ChaosRun(
+        options.seed, options.minutes * 60, options.devices, fault_names=faults
+    ).run()
     print("\n".join(outcome.lines()))
-    return 0 if outcome.kept else 1
+    return 0 if outcome.is_good else 1
 
 
 if __name__ == "__main__":

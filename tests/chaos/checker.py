@@ -1,4 +1,4 @@
-"""Holds three things together: the audience by plain SQL, the ledger, and what the phones got."""
+"""Compares the audience by plain SQL, the batches, and what the phones received."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, fields
@@ -12,8 +12,8 @@ PAGE = 10_000
 
 
 @dataclass
-class Push:
-    """One push as a phone got it."""
+class PhonePush:
+    """One push as a phone received it."""
 
     address: str
     title: str
@@ -23,29 +23,29 @@ class Push:
 
 @dataclass
 class Findings:
-    """What must be zero, and what is only counted."""
+    """What must be zero, and what is only counted; of one alert or of all."""
 
     lost: int = 0
     unaccounted: int = 0
-    on_a_screen_twice: int = 0
+    shown_twice: int = 0
     wrong_text: int = 0
     forgotten: int = 0
     never_ended: int = 0
     devices: int = 0
     pushes: int = 0
-    doubled: list[float] = field(default_factory=list)
-    """When each push was taken that was followed by another of the same delivery."""
+    duplicates: list[float] = field(default_factory=list)
+    """When each push arrived that was followed by another of the same delivery."""
     sent_again: list[float] = field(default_factory=list)
-    """When each push was taken whose delivery's acceptance was on record already."""
+    """When each push arrived whose delivery was already on record as accepted."""
     notes: list[str] = field(default_factory=list)
 
     @property
-    def broken(self) -> bool:
-        """Whether there is something to look at."""
+    def needs_note(self) -> bool:
+        """Whether this alert deserves a note in the report."""
         return bool(self.lost or self.unaccounted or self.sent_again or self.forgotten)
 
-    def in_short(self) -> str:
-        """Say the numbers, without the lists."""
+    def summary(self) -> str:
+        """Return the numbers, without the lists."""
         return ", ".join(
             f"{item.name} {value}"
             for item in fields(self)
@@ -53,7 +53,7 @@ class Findings:
         )
 
     def add(self, other: "Findings") -> None:
-        """Add another alert's."""
+        """Add the findings of another alert."""
         for item in fields(self):
             setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
 
@@ -67,7 +67,7 @@ AND EXISTS (SELECT 1 FROM subscription s JOIN topic t ON t.id = s.topic_id
 """
 
 
-def audience(connection: psycopg.Connection, alert_id: int) -> dict[int, str]:
+def find_audience(connection: psycopg.Connection, alert_id: int) -> dict[int, str]:
     """Return the devices of an alert's audience and their addresses, from the rules alone."""
     rows = connection.execute(
         "SELECT x.id, x.address FROM alert a JOIN story st ON st.id = a.story_id, "
@@ -77,29 +77,29 @@ def audience(connection: psycopg.Connection, alert_id: int) -> dict[int, str]:
     return {int(row[0]): str(row[1]) for row in rows}
 
 
-def ledger(connection: psycopg.Connection, alert_id: int) -> dict[int, str]:
-    """Return the state of every device of an alert; a device that stands there twice raises."""
-    found: dict[int, str] = {}
+def delivery_states(connection: psycopg.Connection, alert_id: int) -> dict[int, str]:
+    """Return the state of every device of an alert; a device in two batches raises."""
+    device_states: dict[int, str] = {}
     rows = connection.execute(
         "SELECT device_ids, states FROM batch WHERE alert_id = %s", (alert_id,)
     )
     for devices, states in rows:
         for device, byte in zip(devices, states, strict=True):
-            assert device not in found, f"device {device} stands in two batches"
-            found[device] = STATES[byte & 7]
-    return found
+            assert device not in device_states, f"device {device} is in two batches"
+            device_states[device] = STATES[byte & 7]
+    return device_states
 
 
-def pushes(control: httpx.Client, alert_id: int) -> list[Push]:
-    """Return what the phones got of an alert, oldest first."""
-    found: list[Push] = []
+def list_pushes(control: httpx.Client, alert_id: int) -> list[PhonePush]:
+    """Return the pushes of an alert that the phones received, oldest first."""
+    received: list[PhonePush] = []
     after: int | None = 0
     while after is not None:
         page = control.get(
             "/control/pushes", params={"alert_id": alert_id, "after": after, "limit": PAGE}
         ).json()
-        found += [
-            Push(
+        received += [
+            PhonePush(
                 item["address"],
                 item["title"],
                 item["collapse_key"],
@@ -108,46 +108,51 @@ def pushes(control: httpx.Client, alert_id: int) -> list[Push]:
             for item in page["items"]
         ]
         after = page["next"]
-    return found
+    return received
 
 
-def judge(
-    wanted: dict[int, str],
+def check_alert(
+    audience: dict[int, str],
     states: dict[int, str],
-    got: list[Push],
-    flushed: dict[int, float],
+    received: list[PhonePush],
+    recorded: dict[int, float],
 ) -> Findings:
-    """Compare one alert's audience, ledger and phones; `flushed` is when a yes was on record."""
-    found = Findings(devices=len(states), pushes=len(got))
-    missing = wanted.keys() - states.keys()
-    reached = {push.address for push in got}
-    promised = {wanted[d] for d, state in states.items() if state == "accepted" and d in wanted}
-    found.lost = len(missing) + len(promised - reached)
-    found.unaccounted = sum(1 for state in states.values() if state in ("pending", "retrying"))
+    """Compare one alert's audience, states and phones; `recorded` has the time of acceptances."""
+    findings = Findings(devices=len(states), pushes=len(received))
+    missing = audience.keys() - states.keys()
+    reached = {push.address for push in received}
+    accepted = {audience[d] for d, state in states.items() if state == "accepted" and d in audience}
+    findings.lost = len(missing) + len(accepted - reached)
+    findings.unaccounted = sum(1 for state in states.values() if state in ("pending", "retrying"))
     keys: dict[str, set[str]] = defaultdict(set)
     times: dict[str, list[float]] = defaultdict(list)
-    for push in got:
+    for push in received:
         keys[push.address].add(push.collapse_key)
         times[push.address].append(push.at)
-    found.on_a_screen_twice = sum(len(several) - 1 for several in keys.values())
-    found.doubled = [at for several in times.values() for at in sorted(several)[:-1]]
-    found.forgotten = sum(1 for device in flushed if states.get(device) != "accepted")
-    found.sent_again = [
-        push
-        for device, on_record in flushed.items()
-        if device in wanted
-        for push in times.get(wanted[device], ())
-        if push > on_record
+    findings.shown_twice = sum(len(several) - 1 for several in keys.values())
+    findings.duplicates = [at for several in times.values() for at in sorted(several)[:-1]]
+    findings.forgotten = sum(1 for device in recorded if states.get(device) != "accepted")
+    findings.sent_again = [
+        at
+        for device, recorded_at in recorded.items()
+        if device in audience
+        for at in times.get(audience[device], ())
+        if at > recorded_at
     ]
-    return found
+    return findings
 
 
-def judge_chain(members: list[list[Push]], last: dict[int, str], wanted: dict[int, str]) -> int:
-    """Count the phones whose last text of a story is not that of the last alert they were due."""
+def count_outdated(
+    alerts: list[list[PhonePush]], last_states: dict[int, str], audience: dict[int, str]
+) -> int:
+    """Count the phones whose last push of a story is not of the last alert that was due there.
+
+    `alerts` has the received pushes of each alert about the story; `last_states` is of the last.
+    """
     newest: dict[str, tuple[float, int]] = {}
-    for n, got in enumerate(members):
-        for push in got:
+    for n, pushes in enumerate(alerts):
+        for push in pushes:
             newest[push.address] = max(newest.get(push.address, (0.0, 0)), (push.at, n))
-    final = len(members) - 1
-    due = [wanted[d] for d, state in last.items() if state == "accepted" and d in wanted]
+    final = len(alerts) - 1
+    due = [audience[d] for d, state in last_states.items() if state == "accepted" and d in audience]
     return sum(1 for address in due if newest.get(address, (0.0, -1))[1] != final)

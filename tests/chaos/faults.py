@@ -1,4 +1,4 @@
-"""How each fault is done to the real processes, and undone."""
+"""How each fault is made to happen to the real processes, and how it ends."""
 
 import os
 import shutil
@@ -10,38 +10,38 @@ from pathlib import Path
 
 import psycopg
 
-from tests.chaos.doubles import Span
+from tests.chaos.duplicate_pushes import FaultSpan
 from tests.chaos.schedule import AIMED, Fault
 from tests.system import System
 
 PROGRAMS = ("service", "worker-urgent", "worker", "beat")
 HANGING_KILL = "kill worker, answers hang"
-AIMS_S = 12.0
+AIM_TIMEOUT_S = 12.0
 LEASE_S = 8
-SILENT_S = 2.0
-_SILENT = f"""
+FROZEN_CHECK_S = 2.0
+_EXPIRING_LEASE = f"""
 SELECT 1 FROM batch WHERE lease_token IS NOT NULL
-AND claimable_at BETWEEN now() AND now() + interval '{LEASE_S - SILENT_S * 0.8} s'
+AND claimable_at BETWEEN now() AND now() + interval '{LEASE_S - FROZEN_CHECK_S * 0.8} s'
 """
-"""A lease whose holder has not renewed it since it was stopped."""
-_MIDWAY = """
+"""A lease whose holder has not renewed it since it was frozen."""
+_BATCH_MIDWAY = """
 SELECT 1 FROM batch b JOIN alert a ON a.id = b.alert_id AND a.urgency < 2
 WHERE b.lease_token IS NOT NULL AND b.claimable_at > now() AND b.counts[1] > 100
 """
-"""A batch in the hands of the worker for everything that has much of its work ahead."""
+"""A batch that the worker of the normal queue has claimed, with most of its work still to do."""
 WEATHER = {"share": {"503": 0.02, "429": 0.01}, "retry_after": 1}
 LATENCY_MS = 60
 REFUSAL = {"status": 400, "body": {"reason": "MissingDeviceToken"}, "count": 10_000}
 HANGING = {"hang": 0.003}
-"""A few of a thousand: every batch of any size has one, and all its others are answered."""
+"""A few in a thousand: each large batch has one, and all its other pushes are answered."""
 COMPILER = shutil.which("cc")
-"""Clocks are made to jump by a small library preloaded into every program of ours."""
+"""Builds the small library, preloaded into all our programs, that makes clocks jump."""
 
 
 class Faults:
-    """Does faults to a system; `clock` is the file that says how far its clocks are off.
+    """Makes faults happen to a system; `clock` is the file with the offset of its clocks.
 
-    The weather at the stand-ins is bad from the beginning, and follows from the seed.
+    The stand-ins misbehave from the start; how follows from the seed.
     """
 
     def __init__(self, system: System, clock: Path, seed: int) -> None:
@@ -49,8 +49,8 @@ class Faults:
         self.clock = clock
         self.seed = seed
         self.skipped: set[str] = set()
-        self.done: list[Span] = []
-        self._do: dict[str, Callable[[float], None]] = {
+        self.spans: list[FaultSpan] = []
+        self._actions: dict[str, Callable[[float], None]] = {
             "kill worker": lambda _: self._restart("worker"),
             "kill urgent worker": lambda _: self._restart("worker-urgent"),
             "kill service": lambda _: self._restart("service"),
@@ -58,22 +58,22 @@ class Faults:
             "kill all": lambda _: self._restart(*PROGRAMS),
             "drain worker": lambda _: self._drain("worker"),
             "freeze worker": lambda seconds: self._freeze("worker", seconds),
-            HANGING_KILL: lambda _: self._kill_waiting("worker"),
-            "flush redis": lambda _: self._flush(),
-            "restart redis": self._redis_away,
-            "redis away": self._redis_away,
-            "redis frozen": self._redis_frozen,
+            HANGING_KILL: lambda _: self._kill_while_waiting("worker"),
+            "flush redis": lambda _: self._flush_redis(),
+            "restart redis": self._remove_redis,
+            "redis away": self._remove_redis,
+            "redis frozen": self._freeze_redis,
             "restart postgres": lambda _: self._restart_postgres(),
-            "disconnect postgres": lambda _: self._disconnect(),
+            "disconnect postgres": lambda _: self._disconnect_postgres(),
             "refuse writes": self._refuse_writes,
-            "jump clock": lambda _: self._jump(),
+            "jump clock": lambda _: self._jump_clock(),
         }
-        self._weather()
+        self._put_weather()
 
-    def do(self, fault: Fault) -> None:
-        """Do one fault and undo it, and note when; it is skipped where this machine cannot.
+    def run(self, fault: Fault) -> None:
+        """Make one fault happen and end, and record when; skip it where this machine cannot.
 
-        Answers that hang belong to the weather: the fault begins with the kill.
+        Answers hang before the worker is killed: the recorded fault starts with the kill.
         """
         if fault.name == "jump clock" and COMPILER is None:
             self.skipped.add(fault.name)
@@ -81,16 +81,16 @@ class Faults:
         if fault.name in AIMED:
             self._await_work()
         if fault.name == HANGING_KILL:
-            self._weather(**HANGING)
+            self._put_weather(**HANGING)
             time.sleep(fault.lasts_s)
-        begun = time.time()
-        self._do[fault.name](fault.lasts_s)
-        self.done.append(Span(fault.name, begun, time.time()))
+        start = time.time()
+        self._actions[fault.name](fault.lasts_s)
+        self.spans.append(FaultSpan(fault.name, start, time.time()))
 
     def _await_work(self) -> None:
-        """Wait for a moment in the middle of a fan-out, if one comes soon."""
-        until = time.monotonic() + AIMS_S
-        while time.monotonic() < until and not self._is_true(_MIDWAY):
+        """Wait for a moment in the middle of a fan-out, for `AIM_TIMEOUT_S` at most."""
+        deadline = time.monotonic() + AIM_TIMEOUT_S
+        while time.monotonic() < deadline and not self._is_true(_BATCH_MIDWAY):
             time.sleep(0.02)
 
     def _is_true(self, condition: str) -> bool:
@@ -98,12 +98,12 @@ class Faults:
             return connection.execute(condition).fetchone() is not None
 
     def refuse(self, addresses: Sequence[str]) -> None:
-        """Have Apple refuse every push to some phones: those are given up, and can be replayed."""
+        """Have Apple refuse every push to some phones: these are buried, and can be replayed."""
         for address in addresses:
             self.system.weather(provider="apns", address=address, script=[REFUSAL])
 
-    def _weather(self, **worse: float) -> None:
-        share = WEATHER["share"] | worse
+    def _put_weather(self, **more_shares: float) -> None:
+        share = WEATHER["share"] | more_shares
         self.system.weather(**WEATHER | {"share": share}, latency_ms=LATENCY_MS, seed=self.seed)
 
     def _restart(self, *names: str) -> None:
@@ -113,36 +113,36 @@ class Faults:
             self.system.start(name)
 
     def _drain(self, name: str) -> None:
-        took = self.system.stop(name)
+        seconds = self.system.stop(name)
         self.system.start(name)
-        assert took <= 5.5, f"the worker took {took:.1f} s to leave"
+        assert seconds <= 5.5, f"the worker took {seconds:.1f} s to leave"
 
     def _freeze(self, name: str, seconds: float) -> None:
-        """Stop a process of it that has batches until others have them; it wakes up as it was."""
+        """Freeze a process that has claimed batches until others have them, then wake it up."""
         for child in _children(self.system.running[name].pid):
             os.kill(child, signal.SIGSTOP)
             try:
-                time.sleep(SILENT_S)
-                if self._is_true(_SILENT):
+                time.sleep(FROZEN_CHECK_S)
+                if self._is_true(_EXPIRING_LEASE):
                     time.sleep(seconds)
                     return
             finally:
                 os.kill(child, signal.SIGCONT)
 
-    def _kill_waiting(self, name: str) -> None:
-        """Kill it while it waits for a few answers, and has known all the others for seconds."""
+    def _kill_while_waiting(self, name: str) -> None:
+        """Kill it while a few answers hang, seconds after all the others arrived."""
         self._restart(name)
-        self._weather()
+        self._put_weather()
 
-    def _flush(self) -> None:
+    def _flush_redis(self) -> None:
         self.system.redis().flushall()
 
-    def _redis_away(self, seconds: float) -> None:
+    def _remove_redis(self, seconds: float) -> None:
         self.system.servers.redis.kill()
         time.sleep(seconds)
         self.system.servers.redis.start()
 
-    def _redis_frozen(self, seconds: float) -> None:
+    def _freeze_redis(self, seconds: float) -> None:
         pid = self.system.servers.redis.child.pid
         os.kill(pid, signal.SIGSTOP)
         time.sleep(seconds)
@@ -152,7 +152,7 @@ class Faults:
         self.system.servers.postgres.kill()
         self.system.servers.postgres.start()
 
-    def _disconnect(self) -> None:
+    def _disconnect_postgres(self) -> None:
         with psycopg.connect(self.system.servers.database_url, autocommit=True) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -160,34 +160,34 @@ class Faults:
             )
 
     def _refuse_writes(self, seconds: float) -> None:
-        self._read_only("on")
+        self._set_read_only("on")
         time.sleep(seconds)
-        self._read_only("off")
+        self._set_read_only("off")
 
-    def _read_only(self, value: str) -> None:
+    def _set_read_only(self, value: str) -> None:
         with psycopg.connect(self.system.servers.database_url, autocommit=True) as connection:
             connection.execute("SET default_transaction_read_only = off")
             connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
             connection.execute("SELECT pg_reload_conf()")
 
-    def _jump(self) -> None:
-        """An hour forward, for every process of ours at once; the next jump goes back."""
-        ahead = self.clock.read_text() != "0"
-        self.clock.write_text("0" if ahead else "3600")
+    def _jump_clock(self) -> None:
+        """Set the clock of all our processes forward by an hour; the next jump sets it back."""
+        is_ahead = self.clock.read_text() != "0"
+        self.clock.write_text("0" if is_ahead else "3600")
 
 
 def _children(parent: int) -> list[int]:
-    listed = subprocess.run(
+    result = subprocess.run(
         ["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True, timeout=10
     )
-    pairs = (map(int, line.split()) for line in listed.stdout.splitlines())
-    return [pid for pid, of in pairs if of == parent]
+    pairs = (map(int, line.split()) for line in result.stdout.splitlines())
+    return [pid for pid, parent_pid in pairs if parent_pid == parent]
 
 
 def environment(clock: Path) -> dict[str, str]:
-    """Return what makes a program read its wall clock by `clock`; nothing without a compiler.
+    """Return what offsets a program's wall clock by `clock`; nothing without a compiler.
 
-    libfaketime would do, but under it Python's threads wait for ever on its monotonic clock.
+    libfaketime is no alternative: under it Python's threads wait for ever on its monotonic clock.
     """
     clock.write_text("0")
     if COMPILER is None:

@@ -1,25 +1,26 @@
-"""What a chaos run found, and how it says so."""
+"""The result of a chaos run, and its report."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from tests.chaos import checker, doubles
-from tests.chaos.doubles import Span
+from tests.chaos import duplicate_pushes
+from tests.chaos.checker import Findings
+from tests.chaos.duplicate_pushes import DuplicateCount, FaultSpan
 
-MOST_NOTES = 20
-UNHEARD = 1000
-"""One answer in so many may come too late for us where the machine is overloaded."""
+MAX_NOTES = 20
+DELIVERIES_PER_LATE_ANSWER = 1000
+"""On an overloaded machine one answer in so many may be read too late."""
 
 
 @dataclass
 class Outcome:
-    """What a run prints. `early` are the messages that were on their way before their commit."""
+    """The result of a run. `early` are the messages that were sent before their commit."""
 
     seed: int
-    findings: checker.Findings
-    faults: Sequence[Span]
+    findings: Findings
+    faults: Sequence[FaultSpan]
     alerts: int
     messages: int
     early: Sequence[str]
@@ -28,51 +29,51 @@ class Outcome:
 
     @property
     def bound(self) -> int:
-        """The most pushes that the faults of this run may have doubled."""
+        """The most pushes that the faults of this run may have duplicated."""
         return sum(fault.bound for fault in self.faults)
 
     def zeros(self) -> dict[str, int]:
         """Return what must be zero."""
-        found = self.findings
-        doubled = doubles.judge(found.doubled, self.faults)
-        again = doubles.inexcusable(found.sent_again, self.faults)
+        findings = self.findings
+        duplicates = duplicate_pushes.count_unexplained(findings.duplicates, self.faults)
+        sent_again = duplicate_pushes.count_inexcusable(findings.sent_again, self.faults)
         return {
-            "lost": found.lost,
-            "unaccounted": found.unaccounted,
-            "never ended": found.never_ended,
-            "on a screen twice": found.on_a_screen_twice,
-            "last text is not the newest": found.wrong_text,
-            "sent again after its acceptance was flushed": again,
-            "acceptance flushed, then forgotten": found.forgotten,
-            "pushed twice beyond what was in flight": doubled.beyond_bound,
-            "pushed twice with nothing to blame": self._unexplained(doubled),
-            "messages before their commit": len(self.early),
+            "lost": findings.lost,
+            "unaccounted": findings.unaccounted,
+            "never ended": findings.never_ended,
+            "shown twice": findings.shown_twice,
+            "last text is not the newest": findings.wrong_text,
+            "sent again after the acceptance was recorded": sent_again,
+            "acceptance recorded, then lost": findings.forgotten,
+            "pushed twice, more than was in flight": duplicates.beyond_bound,
+            "pushed twice without a fault": self._count_unexplained(duplicates),
+            "messages sent before their commit": len(self.early),
         }
 
-    def _unexplained(self, doubled: doubles.Verdict) -> int:
-        """Count doubles with nothing to blame, but for those of a machine that is out of breath."""
-        few = doubled.unexplained * UNHEARD <= self.findings.devices
-        return 0 if few else doubled.unexplained
+    def _count_unexplained(self, duplicates: DuplicateCount) -> int:
+        """Count duplicates without a fault, less the allowance for an overloaded machine."""
+        allowance = self.findings.devices // DELIVERIES_PER_LATE_ANSWER
+        return duplicates.unexplained if duplicates.unexplained > allowance else 0
 
     @property
-    def kept(self) -> bool:
+    def is_good(self) -> bool:
         """Whether the promise was kept."""
         return not any(self.zeros().values()) and not self.findings.notes
 
     def lines(self) -> list[str]:
         """Return the report."""
-        found = self.findings
-        counted = Counter(fault.name for fault in self.faults)
-        names = ", ".join(f"{name} x{n}" for name, n in sorted(counted.items()))
+        findings = self.findings
+        counts = Counter(fault.name for fault in self.faults)
+        names = ", ".join(f"{name} x{n}" for name, n in sorted(counts.items()))
         times = self.recoveries or [0.0]
-        notes = [*found.notes, *(f"early: {message}" for message in self.early)]
+        notes = [*findings.notes, *(f"early: {message}" for message in self.early)]
         return [
             f"seed {self.seed}: {len(self.faults)} faults ({names})",
             *(f"  skipped on this machine: {name}" for name in sorted(self.skipped)),
             f"  alerts {self.alerts}, messages {self.messages}",
-            f"  deliveries {found.devices}, pushes {found.pushes}",
+            f"  deliveries {findings.devices}, pushes {findings.pushes}",
             *(f"  {name}: {n}" for name, n in self.zeros().items()),
-            f"  pushed twice: {len(found.doubled)} (bound {self.bound})",
-            f"  time to recover: median {median(times):.1f} s, longest {max(times):.1f} s",
-            *(f"  note: {note}" for note in notes[:MOST_NOTES]),
+            f"  pushed twice: {len(findings.duplicates)} (bound {self.bound})",
+            f"  recovery time: median {median(times):.1f} s, longest {max(times):.1f} s",
+            *(f"  note: {note}" for note in notes[:MAX_NOTES]),
         ]

@@ -1,4 +1,4 @@
-"""A witness: reads the ledger all the time, so that afterwards it can be held to its word."""
+"""Reads the batches all the time, to compare their states at the end with what was on record."""
 
 import threading
 import time
@@ -6,14 +6,14 @@ import time
 import psycopg
 
 ACCEPTED = 2
-EVERY_S = 0.5
+INTERVAL_S = 0.5
 
 
 class Sampler(threading.Thread):
-    """Notes when each delivery was first seen as accepted, and how many there were when.
+    """Records when each delivery was first seen as accepted, and how many were at each time.
 
-    `accepted_by` maps (alert, device) to an upper bound of the time, in epoch seconds, by which
-    its acceptance was on record. Postgres being away is waited out.
+    `accepted_by` maps (alert, device) to an upper bound, in epoch seconds, of the time at which its
+    acceptance was on record. While PostgreSQL is away it waits.
     """
 
     def __init__(self, url: str) -> None:
@@ -21,32 +21,32 @@ class Sampler(threading.Thread):
         self.url = url
         self.accepted_by: dict[tuple[int, int], float] = {}
         self.series: list[tuple[float, int]] = []
-        self._known: dict[tuple[int, int, int], bytes] = {}
-        self._ending = threading.Event()
+        self._last_states: dict[tuple[int, int, int], bytes] = {}
+        self._end = threading.Event()
 
     def run(self) -> None:
-        """Look until told to stop."""
-        while not self._ending.wait(EVERY_S):
+        """Sample until `finish`."""
+        while not self._end.wait(INTERVAL_S):
             try:
                 with psycopg.connect(self.url, connect_timeout=2) as connection:
-                    while not self._ending.is_set():
-                        self._look(connection)
-                        time.sleep(EVERY_S)
+                    while not self._end.is_set():
+                        self._sample(connection)
+                        time.sleep(INTERVAL_S)
             except psycopg.Error:
                 continue
 
     def finish(self) -> None:
-        """Stop looking."""
-        self._ending.set()
+        """Stop sampling."""
+        self._end.set()
         self.join(10)
 
-    def of(self, alert_id: int) -> dict[int, float]:
+    def acceptances_of(self, alert_id: int) -> dict[int, float]:
         """Return the acceptances of one alert, by device."""
-        seen = self.accepted_by.items()
-        return {device: at for (alert, device), at in seen if alert == alert_id}
+        items = self.accepted_by.items()
+        return {device: at for (alert, device), at in items if alert == alert_id}
 
-    def _look(self, connection: psycopg.Connection) -> None:
-        changed = connection.execute(
+    def _sample(self, connection: psycopg.Connection) -> None:
+        rows = connection.execute(
             "SELECT alert_id, shard_n, n, states, CASE WHEN counts[3] > 0 THEN device_ids END "
             "FROM batch WHERE finished_at IS NULL OR finished_at > now() - interval '90 s'"
         ).fetchall()
@@ -54,11 +54,11 @@ class Sampler(threading.Thread):
         connection.rollback()
         now = time.time()
         self.series.append((now, int(total[0]) if total else 0))
-        for alert, shard, n, states, devices in changed:
+        for alert, shard, n, states, devices in rows:
             key = (alert, shard, n)
-            if devices is None or self._known.get(key) == states:
+            if devices is None or self._last_states.get(key) == states:
                 continue
-            self._known[key] = states
+            self._last_states[key] = states
             for position, device in enumerate(devices):
                 if states[position] & 7 == ACCEPTED:
                     self.accepted_by.setdefault((alert, device), now)

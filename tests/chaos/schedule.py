@@ -1,4 +1,4 @@
-"""Which fault comes when: everything follows from the seed."""
+"""Which fault happens when, and which alerts are sent: all of it follows from the seed."""
 
 import random
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ FAULTS = (
     "refuse writes",
     "jump clock",
 )
-"""Each comes at least once when there is time for so many."""
+"""Each happens at least once if the run is long enough."""
 
 AIMED = frozenset({"kill worker", "freeze worker", "kill worker, answers hang"})
-"""Faults that wait some seconds for a moment in which batches are in somebody's hands."""
+"""Faults that wait some seconds for a moment at which a worker has claimed batches."""
 
-LASTING_S = {
+DURATIONS_S = {
     "redis away": (3, 60),
     "redis frozen": (2, 15),
     "refuse writes": (3, 30),
@@ -39,7 +39,7 @@ KINDS = ("plain", "plain", "replayed", "replayed", "breaking", "corrected", "sto
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`at_s` seconds after the beginning, for `lasts_s` seconds where that means something."""
+    """A fault at `at_s` seconds of the run; `lasts_s` matters to those in `DURATIONS_S` only."""
 
     at_s: float
     name: str
@@ -48,36 +48,38 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """An alert to be sent, and how far it is to come before the editor acts on it again."""
+    """An alert, and the share of acceptances at which the editor acts on it again."""
 
     at_s: float
     kind: str
-    turn_at: float
+    act_at: float
 
 
-def faults(seed: int, seconds: float, every_s: float, among: Sequence[str] = FAULTS) -> list[Fault]:
-    """Return the faults of a run; none falls into its last fifth, so that recovery shows."""
+def plan_faults(
+    seed: int, seconds: float, every_s: float, names: Sequence[str] = FAULTS
+) -> list[Fault]:
+    """Return the faults of a run; its last fifth has none, so that recovery can be measured."""
     draw = random.Random(seed)
     order: list[str] = []
-    found = []
+    plan = []
     at = every_s / 2
     longest = seconds / 5
     while at < seconds * 0.8:
         if not order:
-            order = list(among)
+            order = list(names)
             draw.shuffle(order)
         name = order.pop()
-        low, high = LASTING_S.get(name, (0, 0))
-        found.append(Fault(round(at, 2), name, round(min(draw.uniform(low, high), longest), 2)))
-        at += found[-1].lasts_s + draw.uniform(0.5, 1.5) * every_s
-    return found
+        low, high = DURATIONS_S.get(name, (0, 0))
+        plan.append(Fault(round(at, 2), name, round(min(draw.uniform(low, high), longest), 2)))
+        at += plan[-1].lasts_s + draw.uniform(0.5, 1.5) * every_s
+    return plan
 
 
-def sendings(seed: int, seconds: float, every_s: float) -> list[Sending]:
+def plan_sendings(seed: int, seconds: float, every_s: float) -> list[Sending]:
     """Return the alerts of a run."""
     draw = random.Random(seed * 31 + 7)
-    found, at = [], 0.0
+    plan, at = [], 0.0
     while at < seconds * 0.85:
-        found.append(Sending(round(at, 2), draw.choice(KINDS), round(draw.uniform(0.1, 0.7), 2)))
+        plan.append(Sending(round(at, 2), draw.choice(KINDS), round(draw.uniform(0.1, 0.7), 2)))
         at += draw.uniform(0.7, 1.3) * every_s
-    return found
+    return plan
