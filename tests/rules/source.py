@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+ATTRIBUTE = -1
+"""The scope of an attribute: that of its object, wherever it is assigned."""
 Binding = tuple[int, str]
 """A line number and the name bound there."""
 
@@ -65,8 +67,12 @@ class Module:
 
     @cached_property
     def variables(self) -> list[tuple[int, str, int]]:
-        """Line, name and scope of whatever is assigned: variables, parameters, attributes."""
-        return [(*pair, scope) for node, scope in self.scoped for pair in _variables(node)]
+        """Line, name and scope of what is assigned: variables, parameters, attributes."""
+        return [
+            (*pair, ATTRIBUTE if isinstance(node, ast.Attribute) else scope)
+            for node, scope in self.scoped
+            for pair in _variables(node)
+        ]
 
     @cached_property
     def flags(self) -> set[tuple[int, str]]:

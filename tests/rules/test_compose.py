@@ -21,36 +21,36 @@ def parse(command: list[str]) -> str:
     """Parse a command line as `newszop` would, without running it; returns the command's name."""
     name, *arguments = command
     assert name == "newszop"
-    found = typer.main.get_command(app)
-    context = found.make_context("newszop", arguments)
-    child_name, child, rest = found.resolve_command(context, [*arguments])
+    group = typer.main.get_command(app)
+    context = group.make_context("newszop", arguments)
+    child_name, child, rest = group.resolve_command(context, [*arguments])
     child.make_context(child_name, rest)
     return child_name
 
 
 def test_each_part_of_the_system_is_one_service():
-    ran = {name: parse(service["command"]) for name, service in OURS.items()}
-    assert ran == {"migrate": "migrate", "api": "serve", "workers": "work", "beat": "sweep"}
+    commands = {name: parse(service["command"]) for name, service in OURS.items()}
+    assert commands == {"migrate": "migrate", "api": "serve", "workers": "work", "beat": "sweep"}
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_only_real_settings_are_set_and_the_needed_ones_are(name):
-    known = {knob.name: knob.default for knob in knobs()}
+    defaults = {knob.name: knob.default for knob in knobs()}
     environment = OURS[name]["environment"]
-    assert set(environment) <= set(known)
-    needed = {knob for knob, default in known.items() if default is None}
-    generic = {knob for knob in needed if knob.startswith(("NEWSZOP_", "DATABASE", "REDIS"))}
+    assert set(environment) <= set(defaults)
+    necessary = {knob for knob, default in defaults.items() if default is None}
+    generic = {knob for knob in necessary if knob.startswith(("NEWSZOP_", "DATABASE", "REDIS"))}
     assert generic <= set(environment)
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_service_waits_for_what_it_needs(name):
-    for needed, how in OURS[name]["depends_on"].items():
+    for other, how in OURS[name]["depends_on"].items():
         if how["condition"] == "service_healthy":
-            assert "healthcheck" in SERVICES[needed]
+            assert "healthcheck" in SERVICES[other]
         else:
             assert how["condition"] == "service_completed_successfully"
-            assert needed == "migrate"
+            assert other == "migrate"
 
 
 def test_no_secret_has_a_default():
@@ -61,14 +61,14 @@ def test_no_secret_has_a_default():
 
 
 def test_the_site_is_published_on_loopback_only():
-    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert published == ["127.0.0.1:8000:8000"]
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports == ["127.0.0.1:8000:8000"]
 
 
 def test_the_image_copies_only_what_exists():
-    built = [service["build"] for service in OURS.values() if "build" in service]
-    assert len(built) == 1
-    for line in built[0]["dockerfile_inline"].splitlines():
+    builds = [service["build"] for service in OURS.values() if "build" in service]
+    assert len(builds) == 1
+    for line in builds[0]["dockerfile_inline"].splitlines():
         if line.startswith("COPY "):
             *sources, _ = shlex.split(line.removeprefix("COPY "))
             assert all((ROOT / source).exists() for source in sources)

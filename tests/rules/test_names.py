@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from tests.rules.source import listed, modules, parts, report, words
+from tests.rules.source import ATTRIBUTE, listed, modules, parts, report, words
 
 CODE = parts("service", "workers")
 
@@ -66,12 +66,12 @@ def counted(part: str) -> tuple[int, list[str]]:
         for line, name, scope in sorted(module.variables):
             first.setdefault((scope, name), line)
         number += len(first)
-        booleans = module.flags | {(0, name) for name in fields()}
+        booleans = module.flags | {(ATTRIBUTE, name) for name in fields()}
         broken += [
             f"{module.path}:{line} {name}"
             for (scope, name), line in first.items()
             if says_no_noun(name)
-            and (name.strip("_") in FORBIDDEN or not {(scope, name), (0, name)} & booleans)
+            and (name.strip("_") in FORBIDDEN or (scope, name) not in booleans)
         ]
     return number, broken
 
