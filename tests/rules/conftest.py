@@ -66,6 +66,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mark = pytest.mark.xfail(strict=False, reason="being brought to it")
     for item in items:
         test, _, part = item.name.partition("[")
-        listed = BEING_BROUGHT_TO_IT.get(f"{item.path.name}::{test}")
-        if listed is not None and (part.rstrip("]") in listed.split() or not part):
+        entry = BEING_BROUGHT_TO_IT.get(f"{item.path.name}::{test}")
+        if entry is not None and (part.rstrip("]") in entry.split() or not part):
             item.add_marker(mark)

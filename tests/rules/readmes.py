@@ -20,8 +20,8 @@ HOMES = (
 @cache
 def readmes() -> dict[str, str]:
     """Return the text of each README by its path from the root."""
-    own = [path for path in files() if path.name == "README.md"]
-    return {str(path.relative_to(ROOT)): path.read_text() for path in own}
+    paths = [path for path in files() if path.name == "README.md"]
+    return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
 
 
 def home_of(mark: str, home: str) -> str:

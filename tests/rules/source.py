@@ -77,10 +77,10 @@ class Module:
     @cached_property
     def flags(self) -> set[tuple[int, str]]:
         """Scope and name of what an annotation declares to be a boolean."""
-        annotated = [(n, s) for n, s in self.scoped if isinstance(n, ast.arg | ast.AnnAssign)]
+        declarations = [(n, s) for n, s in self.scoped if isinstance(n, ast.arg | ast.AnnAssign)]
         return {
             (scope, node.arg if isinstance(node, ast.arg) else _last_name(node.target))
-            for node, scope in annotated
+            for node, scope in declarations
             if node.annotation is not None
             and any(getattr(part, "id", "") == "bool" for part in ast.walk(node.annotation))
         }
@@ -145,16 +145,16 @@ def _variables(node: ast.AST) -> Iterator[Binding]:
 @cache
 def files() -> tuple[Path, ...]:
     """Every file of the project, those not yet committed included."""
-    tracked = subprocess.run(
+    listing = subprocess.run(
         ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-co", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    if tracked.returncode == 0:
+    if listing.returncode == 0:
         return tuple(
-            path for line in tracked.stdout.splitlines() if (path := ROOT / line).is_file()
+            path for line in listing.stdout.splitlines() if (path := ROOT / line).is_file()
         )
     roots = ("service", "workers", "tests")
     return tuple(p for r in roots for p in (ROOT / r).rglob("*") if p.suffix in {".py", ".md"})
@@ -168,8 +168,8 @@ def _modules() -> tuple[Module, ...]:
 
 def modules(*tops: str) -> list[Module]:
     """Return the files of Python below these top folders; migrations are history, not rules'."""
-    own = [module for module in _modules() if module.path.parts[0] in tops]
-    return [module for module in own if "migrations" not in module.path.parts]
+    every = [module for module in _modules() if module.path.parts[0] in tops]
+    return [module for module in every if "migrations" not in module.path.parts]
 
 
 def parts(*tops: str) -> dict[str, list[Module]]:
@@ -191,6 +191,6 @@ def listed(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def report(*broken: str) -> str:
+def report(*breaches: str) -> str:
     """Return a message that names everything that breaks a rule, one a line."""
-    return "\n".join(["", *broken])
+    return "\n".join(["", *breaches])

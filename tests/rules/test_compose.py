@@ -45,11 +45,11 @@ def test_only_real_settings_are_set_and_the_needed_ones_are(name):
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_service_waits_for_what_it_needs(name):
-    for other, how in OURS[name]["depends_on"].items():
-        if how["condition"] == "service_healthy":
+    for other, need in OURS[name]["depends_on"].items():
+        if need["condition"] == "service_healthy":
             assert "healthcheck" in SERVICES[other]
         else:
-            assert how["condition"] == "service_completed_successfully"
+            assert need["condition"] == "service_completed_successfully"
             assert other == "migrate"
 
 

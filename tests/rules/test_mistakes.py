@@ -23,7 +23,7 @@ def rows() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def written() -> set[tuple[str, str]]:
+def tests() -> set[tuple[str, str]]:
     """Return every test as (file below `tests/`, name)."""
     return {
         (str(module.path.relative_to("tests")), node.name)
@@ -41,17 +41,17 @@ def named_in(rows: list[str]) -> set[tuple[str, str]]:
 
 def test_every_mistake_names_a_test(rows):
     assert len(rows) >= AT_LEAST
-    broken = [row for row in rows if not NAMED.search(row.split("|")[-2])]
-    assert not broken, report(*broken)
+    breaches = [row for row in rows if not NAMED.search(row.split("|")[-2])]
+    assert not breaches, report(*breaches)
 
 
-def test_every_test_named_in_the_table_exists(rows, written):
-    broken = [f"{file}::{name}" for file, name in sorted(named_in(rows) - written)]
-    assert not broken, report(*broken)
+def test_every_test_named_in_the_table_exists(rows, tests):
+    breaches = [f"{file}::{name}" for file, name in sorted(named_in(rows) - tests)]
+    assert not breaches, report(*breaches)
 
 
-def test_no_test_for_a_known_mistake_is_left_out_of_the_table(rows, written):
-    known = {pair for pair in written if pair[0].endswith("/test_known_mistakes.py")}
-    assert known
-    broken = [f"{file}::{name}" for file, name in sorted(known - named_in(rows))]
-    assert not broken, report(*broken)
+def test_no_test_for_a_known_mistake_is_left_out_of_the_table(rows, tests):
+    known_mistakes = {pair for pair in tests if pair[0].endswith("/test_known_mistakes.py")}
+    assert known_mistakes
+    breaches = [f"{file}::{name}" for file, name in sorted(known_mistakes - named_in(rows))]
+    assert not breaches, report(*breaches)

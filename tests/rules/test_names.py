@@ -12,7 +12,7 @@ FORBIDDEN = listed("found told wished asked kept")
 """Never, not even for a boolean."""
 
 IRREGULAR = listed(
-    "begun bought bound broken brought built caught chosen drawn driven fallen felt forgotten "
+    "begun bought bound breaches brought built caught chosen drawn driven fallen felt forgotten "
     "found frozen given gone got grown heard held hidden kept known laid led left lost made meant "
     "met overtaken put said seen sent shown sold sought spelt spoken spent stood struck swept "
     "taken taught thought told torn understood withdrawn written unbegun unbound undone unheard "
@@ -60,34 +60,34 @@ def counted(part: str) -> tuple[int, list[str]]:
 
     A name counts once in each function.
     """
-    number, broken = 0, []
+    number, breaches = 0, []
     for module in CODE[part]:
         first: dict[tuple[int, str], int] = {}
         for line, name, scope in sorted(module.variables):
             first.setdefault((scope, name), line)
         number += len(first)
         booleans = module.flags | {(ATTRIBUTE, name) for name in fields()}
-        broken += [
+        breaches += [
             f"{module.path}:{line} {name}"
             for (scope, name), line in first.items()
             if says_no_noun(name)
             and (name.strip("_") in FORBIDDEN or (scope, name) not in booleans)
         ]
-    return number, broken
+    return number, breaches
 
 
-def clashes(named: list[tuple[str, str]]) -> list[str]:
+def clashes(pairs: list[tuple[str, str]]) -> list[str]:
     """Return the names that stand in more than one place, with the places."""
     places: dict[str, list[str]] = {}
-    for name, place in named:
+    for name, place in pairs:
         places.setdefault(name, []).append(place)
-    return [f"{name}: {', '.join(where)}" for name, where in places.items() if len(where) > 1]
+    return [f"{name}: {', '.join(homes)}" for name, homes in places.items() if len(homes) > 1]
 
 
 @pytest.mark.parametrize("part", CODE)
 def test_the_worst_participles_name_nothing(part):
-    _, broken = counted(part)
-    worst = [line for line in broken if line.rpartition(" ")[2].strip("_") in FORBIDDEN]
+    _, breaches = counted(part)
+    worst = [line for line in breaches if line.rpartition(" ")[2].strip("_") in FORBIDDEN]
     worst += [
         f"{module.path}:{node.lineno} {node.name}"
         for module in CODE[part]
@@ -99,7 +99,7 @@ def test_the_worst_participles_name_nothing(part):
 
 @pytest.mark.parametrize("part", CODE)
 def test_classes_are_named_by_nouns(part):
-    broken = [
+    breaches = [
         f"{module.path}:{node.lineno} {node.name}"
         for module in CODE[part]
         for node in module.classes
@@ -107,46 +107,48 @@ def test_classes_are_named_by_nouns(part):
         and len(words(node.name)) == 1
         and says_no_noun(node.name.strip("_").lower())
     ]
-    assert not broken, report(*broken)
+    assert not breaches, report(*breaches)
 
 
 @pytest.mark.parametrize("part", CODE)
 def test_the_variables_of_a_package_are_named_by_nouns(part):
-    number, broken = counted(part)
-    within = len(broken) <= max(1, SHARE * number)
-    assert within, report(f"{len(broken)} of {number} in {part}:", *broken)
+    number, breaches = counted(part)
+    within = len(breaches) <= max(1, SHARE * number)
+    assert within, report(f"{len(breaches)} of {number} in {part}:", *breaches)
 
 
 def test_the_variables_of_the_whole_project_are_named_by_nouns():
-    counts = {part: (len(broken), number) for part in CODE for number, broken in [counted(part)]}
+    counts = {
+        part: (len(breaches), number) for part in CODE for number, breaches in [counted(part)]
+    }
     participles, variables = map(sum, zip(*counts.values(), strict=True))
-    said = [f"{part}: {few} of {number}" for part, (few, number) in counts.items()]
-    assert participles < SHARE * variables, report(f"{participles} of {variables}", *said)
+    shares = [f"{part}: {few} of {number}" for part, (few, number) in counts.items()]
+    assert participles < SHARE * variables, report(f"{participles} of {variables}", *shares)
 
 
 @pytest.mark.parametrize("part", CODE)
 def test_no_class_name_stands_twice_in_a_package(part):
     contract = {"Provider", "Settings"} if part == "workers/providers" else set()
-    named = [
+    pairs = [
         (node.name, f"{module.path}:{node.lineno}")
         for module in CODE[part]
         for node in module.classes
         if node.name not in contract
     ]
-    broken = clashes(named)
-    assert not broken, report(*broken)
+    breaches = clashes(pairs)
+    assert not breaches, report(*breaches)
 
 
 @pytest.mark.parametrize("part", CODE)
 def test_no_file_name_stands_twice_in_a_package(part):
     every = {"__init__", "__main__"}
-    own = [module.path for module in CODE[part] if module.path.stem not in every]
-    broken = clashes([(path.stem, str(path)) for path in own])
-    assert not broken, report(*broken)
+    paths = [module.path for module in CODE[part] if module.path.stem not in every]
+    breaches = clashes([(path.stem, str(path)) for path in paths])
+    assert not breaches, report(*breaches)
 
 
 def test_the_rules_see_what_they_refuse():
-    refused = ["found", "_kept", "unsent", "announced", "there", "own"]
-    taken = ["held", "seed", "rows", "found_rows", "FOUND", "retry", "value", "tokens"]
-    assert [name for name in [*refused, *taken] if says_no_noun(name)] == refused
+    participles = ["found", "_kept", "unsent", "announced", "there", "own"]
+    nouns = ["held", "seed", "rows", "found_rows", "FOUND", "retry", "value", "tokens"]
+    assert [name for name in [*participles, *nouns] if says_no_noun(name)] == participles
     assert clashes([("a", "x"), ("b", "y"), ("a", "z")]) == ["a: x, z"]

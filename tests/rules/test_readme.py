@@ -49,20 +49,20 @@ def test_the_table_of_settings_is_the_generated_one():
 
 def test_every_command_is_described_and_none_is_invented():
     commands = paths_of(typer.main.get_command(app), "newszop")
-    described = set(COMMAND.findall(home_of("`newszop migrate`", "service/README.md")))
-    assert commands <= described, report(*sorted(commands - described))
+    names = set(COMMAND.findall(home_of("`newszop migrate`", "service/README.md")))
+    assert commands <= names, report(*sorted(commands - names))
     groups = {" ".join(command.split()[:2]) for command in commands}
     for name, text in readmes().items():
-        invented = set(COMMAND.findall(text)) - commands - groups
-        assert not invented, report(name, *sorted(invented))
+        inventions = set(COMMAND.findall(text)) - commands - groups
+        assert not inventions, report(name, *sorted(inventions))
 
 
 def test_every_make_target_named_exists():
     texts = "\n".join(readmes().values())
-    named = set(re.findall(r"`make ([a-z]+)", texts))
-    named |= set(re.findall(r"^make ([a-z]+)", texts, re.MULTILINE))
-    assert {"run", "test", "check", "bench", "chaos"} <= named
-    assert named <= targets(), report(*sorted(named - targets()))
+    names = set(re.findall(r"`make ([a-z]+)", texts))
+    names |= set(re.findall(r"^make ([a-z]+)", texts, re.MULTILINE))
+    assert {"run", "test", "check", "bench", "chaos"} <= names
+    assert names <= targets(), report(*sorted(names - targets()))
 
 
 def test_every_place_named_exists():
@@ -71,13 +71,13 @@ def test_every_place_named_exists():
         for name, text in readmes().items()
         for place in [*PLACE.findall(text), *LINK.findall(text)]
     }
-    broken = [
+    breaches = [
         f"{name}: {place}"
         for name, place in sorted(places)
         if not (ROOT / place).exists() and not (ROOT / name).parent.joinpath(place).exists()
     ]
     assert len(places) > 20
-    assert not broken, report(*broken)
+    assert not breaches, report(*breaches)
 
 
 def names_of(folder: Path) -> bool:
@@ -87,20 +87,20 @@ def names_of(folder: Path) -> bool:
         if text is None:
             continue
         inner = str(folder.relative_to(place))
-        quoted = {name.rstrip("/") for name in QUOTED.findall(text)}
-        if place == folder or {str(folder), inner} & quoted:
+        names = {name.rstrip("/") for name in QUOTED.findall(text)}
+        if place == folder or {str(folder), inner} & names:
             return True
     return False
 
 
 def test_every_folder_of_code_is_described():
     folders = {module.path.parent for module in modules("service", "workers")}
-    broken = [f"{folder}/" for folder in sorted(folders) if not names_of(folder)]
-    assert not broken, report(*broken)
+    breaches = [f"{folder}/" for folder in sorted(folders) if not names_of(folder)]
+    assert not breaches, report(*breaches)
 
 
 def test_every_kind_of_test_is_described():
     text = home_of("`journeys", "tests/README.md")
     kinds = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("*.py"))}
-    quoted = {name.removeprefix("tests/").rstrip("/") for name in QUOTED.findall(text)}
-    assert kinds <= quoted, report(*sorted(kinds - quoted))
+    names = {name.removeprefix("tests/").rstrip("/") for name in QUOTED.findall(text)}
+    assert kinds <= names, report(*sorted(kinds - names))

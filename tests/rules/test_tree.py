@@ -54,52 +54,52 @@ def test_nothing_else_lies_at_the_top():
 
 
 def test_no_module_has_a_name_that_says_nothing():
-    own = [path.relative_to(ROOT) for path in files()]
-    broken = [str(path) for path in own if REFUSED_NAMES & {path.stem, *path.parts[:-1]}]
-    assert not broken, report(*broken)
+    paths = [path.relative_to(ROOT) for path in files()]
+    breaches = [str(path) for path in paths if REFUSED_NAMES & {path.stem, *path.parts[:-1]}]
+    assert not breaches, report(*breaches)
 
 
 @pytest.mark.parametrize("part", CODE)
 def test_functions_stay_short(part):
-    broken = [
+    breaches = [
         f"{module.path}:{node.lineno} {node.name}: {length} lines"
         for module in CODE[part]
         for node in module.functions
         if (length := node.end_lineno - node.lineno + 1) >= MOST_LINES
     ]
-    assert not broken, report(*broken)
+    assert not breaches, report(*breaches)
 
 
 @pytest.mark.parametrize("part", CODE)
 def test_files_stay_short(part):
     lengths = {module.path: len(module.text.splitlines()) for module in CODE[part]}
-    broken = [f"{path}: {lines} lines" for path, lines in lengths.items() if lines > MOST_IN_FILE]
-    assert not broken, report(*broken)
+    breaches = [f"{path}: {lines} lines" for path, lines in lengths.items() if lines > MOST_IN_FILE]
+    assert not breaches, report(*breaches)
 
 
 def test_folders_stay_small():
     sizes = Counter(module.path.parent for module in modules("service", "workers"))
-    broken = [
+    breaches = [
         f"{folder}/: {number} files" for folder, number in sizes.items() if number > MOST_FILES
     ]
-    assert not broken, report(*broken)
+    assert not breaches, report(*breaches)
 
 
 def test_every_test_is_named_as_a_sentence():
-    broken = [
+    breaches = [
         f"{module.path}:{node.lineno} {node.name}"
         for module in modules("tests")
         if module.path.name.startswith("test_")
         for node in module.functions
         if node.name.startswith("test_") and node.name.count("_") < 3
     ]
-    assert not broken, report(*broken)
+    assert not breaches, report(*breaches)
 
 
 @pytest.mark.parametrize("registry", REGISTRIES)
 def test_no_file_names_a_registry(registry):
-    broken = [str(path) for path in files() if registry.encode() in content(path)]
-    assert not broken, report(*broken)
+    breaches = [str(path) for path in files() if registry.encode() in content(path)]
+    assert not breaches, report(*breaches)
 
 
 def test_every_message_has_a_task():
@@ -107,11 +107,11 @@ def test_every_message_has_a_task():
     from workers.app import app  # noqa: PLC0415
 
     makers = [outbox.plan_alert, outbox.fan_out_shard, outbox.deliver]
-    sent = {maker(*range(1, maker.__code__.co_argcount), queue="normal").task for maker in makers}
-    named = {
+    tasks = {maker(*range(1, maker.__code__.co_argcount), queue="normal").task for maker in makers}
+    names = {
         node.args[0].value
         for call in ast.walk(ast.parse(Path(outbox.__file__).read_text()))
         if isinstance(node := call, ast.Call) and getattr(node.func, "id", "") == "Message"
     }
-    assert sent == named
-    assert sent <= set(app.tasks)
+    assert tasks == names
+    assert tasks <= set(app.tasks)

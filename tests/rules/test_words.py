@@ -69,10 +69,12 @@ def metaphors(text: str) -> list[str]:
 
 
 def broken_by(path: str, texts: Iterable[tuple[int, str]]) -> Iterator[str]:
-    allowed = UNDERSTOOD.get(path, set())
+    exceptions = UNDERSTOOD.get(path, set())
     for line, text in texts:
         for number, row in enumerate(text.splitlines(), line):
-            yield from (f"{path}:{number} {name}" for name in metaphors(row) if name not in allowed)
+            yield from (
+                f"{path}:{number} {name}" for name in metaphors(row) if name not in exceptions
+            )
 
 
 def in_names(module: Module) -> Iterator[str]:
@@ -87,8 +89,8 @@ def in_names(module: Module) -> Iterator[str]:
 def in_texts(module: Module) -> list[str]:
     path = str(module.path)
     # comments take a tokenizer: only where there is something to find
-    said = [*module.strings, *(module.comments if metaphors(module.text) else ())]
-    return sorted(set(broken_by(path, said)))
+    texts = [*module.strings, *(module.comments if metaphors(module.text) else ())]
+    return sorted(set(broken_by(path, texts)))
 
 
 def lines_with(pattern: re.Pattern[str], path: str, text: str) -> list[str]:
@@ -100,54 +102,54 @@ def lines_with(pattern: re.Pattern[str], path: str, text: str) -> list[str]:
 
 @pytest.mark.parametrize("part", CODE)
 def test_no_name_is_a_metaphor_or_a_word_of_many_senses(part):
-    broken = [line for module in CODE[part] for line in in_names(module)]
-    assert not broken, report(*broken)
+    breaches = [line for module in CODE[part] for line in in_names(module)]
+    assert not breaches, report(*breaches)
 
 
 @pytest.mark.parametrize("part", CODE)
 def test_no_docstring_comment_or_message_speaks_in_metaphors(part):
-    broken = [line for module in CODE[part] for line in in_texts(module)]
-    assert not broken, report(*broken)
+    breaches = [line for module in CODE[part] for line in in_texts(module)]
+    assert not breaches, report(*breaches)
 
 
 @pytest.mark.parametrize("part", TESTS)
 def test_no_name_in_a_test_is_a_metaphor(part):
-    broken = [
+    breaches = [
         line
         for module in TESTS[part]
         if str(module.path) != THIS
         for line in in_names(module)
         if is_metaphor(line.rpartition(" ")[2])
     ]
-    assert not broken, report(*broken)
+    assert not breaches, report(*breaches)
 
 
 @pytest.mark.parametrize("part", CODE)
 def test_docstrings_and_comments_are_written_in_plain_english(part):
-    broken = [
+    breaches = [
         line
         for module in CODE[part]
         for line in lines_with(NOT_ENGLISH, str(module.path), module.text)
     ]
-    assert not broken, report(*broken)
+    assert not breaches, report(*breaches)
 
 
 @pytest.mark.parametrize("path", readmes())
 def test_no_readme_speaks_in_metaphors_or_broken_english(path):
     text = readmes()[path]
-    broken = [*broken_by(path, [(1, text)]), *lines_with(NOT_ENGLISH, path, text)]
-    assert not broken, report(*broken)
+    breaches = [*broken_by(path, [(1, text)]), *lines_with(NOT_ENGLISH, path, text)]
+    assert not breaches, report(*breaches)
 
 
 def test_no_file_tells_how_the_project_comes_about():
     kinds = {".py", ".md", ".lua", ".html", ".js", ".css", ".toml", ".yml", ""}
-    broken = [
+    breaches = [
         line
         for file in files()
         if file.suffix in kinds and (path := str(file.relative_to(ROOT))) != THIS
         for line in lines_with(OF_THE_MAKING, path, file.read_text(errors="replace"))
     ]
-    assert not broken, report(*broken)
+    assert not breaches, report(*breaches)
 
 
 def test_the_rules_see_what_they_refuse():

@@ -27,21 +27,21 @@ class Channel:
 
 def a_package(body: str) -> Package:
     """Return a package of two files: the classes above, and a function that works on them."""
-    own = [Module(Path("state.py")), Module(Path("loop.py"))]
-    for module, text in zip(own, (STATE, body), strict=True):
+    files = [Module(Path("state.py")), Module(Path("loop.py"))]
+    for module, text in zip(files, (STATE, body), strict=True):
         vars(module)["text"] = text
-    return Package(own)
+    return Package(files)
 
 
 def test_no_attribute_of_the_delivery_package_has_two_writers():
-    own = parts("workers")["workers/delivery"]
-    outside = [
+    package = parts("workers")["workers/delivery"]
+    others = [
         module
         for module in modules("workers")
-        if module not in own and "workers.delivery" in module.text
+        if module not in package and "workers.delivery" in module.text
     ]
-    broken = written_twice(Package(own, outside))
-    assert not broken, report(*broken)
+    breaches = written_twice(Package(package, others))
+    assert not breaches, report(*breaches)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_no_attribute_of_the_delivery_package_has_two_writers():
     ],
 )
 def test_a_second_writer_is_seen_however_it_came_by_the_object(line, attribute):
-    [said] = written_twice(a_package(f"def work(channel: Channel) -> None:\n    {line}\n"))
-    assert f" {attribute} is written in loop.py:" in said
-    assert "state.py:10" in said
+    [breach] = written_twice(a_package(f"def work(channel: Channel) -> None:\n    {line}\n"))
+    assert f" {attribute} is written in loop.py:" in breach
+    assert "state.py:10" in breach
 
 
 @pytest.mark.parametrize(

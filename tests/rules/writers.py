@@ -44,31 +44,31 @@ class Write:
 
 
 def read_class(node: ast.ClassDef, module: str) -> Class:
-    made = Class(node.name, module, [ast.unparse(base) for base in node.bases])
+    kind = Class(node.name, module, [ast.unparse(base) for base in node.bases])
     for inner in node.body:
         match inner:
             case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation):
-                made.attributes[name] = annotation
+                kind.attributes[name] = annotation
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                _read_method(inner, made)
+                _read_method(inner, kind)
             case _:
                 pass
-    return made
+    return kind
 
 
-def _read_method(method: ast.FunctionDef | ast.AsyncFunctionDef, made: Class) -> None:
-    made.returns[method.name] = method.returns
+def _read_method(method: ast.FunctionDef | ast.AsyncFunctionDef, kind: Class) -> None:
+    kind.returns[method.name] = method.returns
     parameters = {arg.arg: arg.annotation for arg in method.args.args}
     for node in ast.walk(method):
         match node:
             case ast.AnnAssign(
                 target=ast.Attribute(value=ast.Name(id="self"), attr=name), annotation=annotation
             ):
-                made.attributes.setdefault(name, annotation)
+                kind.attributes.setdefault(name, annotation)
             case ast.Assign(targets=targets, value=value):
-                kind = parameters.get(value.id) if isinstance(value, ast.Name) else value
+                annotation = parameters.get(value.id) if isinstance(value, ast.Name) else value
                 for name in _own_attributes(targets):
-                    made.attributes.setdefault(name, kind)
+                    kind.attributes.setdefault(name, annotation)
             case _:
                 pass
 
@@ -86,20 +86,20 @@ def _own_attributes(targets: list[ast.expr]) -> Iterator[str]:
 class Package:
     """The classes and functions of a package, and what is written where."""
 
-    def __init__(self, own: Iterable[Module], outside: Iterable[Module] = ()) -> None:
-        self.own, self.outside = list(own), list(outside)
+    def __init__(self, inside: Iterable[Module], outside: Iterable[Module] = ()) -> None:
+        self.inside, self.outside = list(inside), list(outside)
         self.classes = {
             node.name: read_class(node, str(module.path))
-            for module in self.own
+            for module in self.inside
             for node in module.classes
         }
         self.functions = {
-            node.name: node.returns for module in self.own for node in module.functions
+            node.name: node.returns for module in self.inside for node in module.functions
         }
 
     @cached_property
     def writes(self) -> list[Write]:
-        every = [*((m, True) for m in self.own), *((m, False) for m in self.outside)]
+        every = [*((m, True) for m in self.inside), *((m, False) for m in self.outside)]
         return [
             write
             for module, guess in every
@@ -210,8 +210,8 @@ class Reading:
     def _member(self, kinds: Kinds, name: str) -> Kinds:
         speaking = NOTHING
         for kind in kinds:
-            known = self.package.classes[kind]
-            annotation = known.attributes.get(name) or known.returns.get(name)
+            member_of = self.package.classes[kind]
+            annotation = member_of.attributes.get(name) or member_of.returns.get(name)
             speaking |= self.package.mentioned(annotation)
         return speaking
 
