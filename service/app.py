@@ -1,7 +1,7 @@
 """The composition root: settings -> engine, broker, Redis -> routers -> error table.
 
-Endpoints are plain functions and run in threads. A request has a seat before it has either thread
-or connection (`api/seats.py`), and there are both for every seat: so nobody waits inside.
+Endpoints are plain functions and run in threads. A request gets a slot before a thread or a
+connection (`http/admission.py`), and every slot has both, so no request waits while it holds one.
 """
 
 from collections.abc import AsyncIterator
@@ -21,6 +21,7 @@ from service import settings as settings_module
 from service import web
 from service.api import (
     admin,
+    alert_events,
     alerts,
     dead_letters,
     devices,
@@ -32,7 +33,7 @@ from service.api import (
     topics,
 )
 from service.http import problems
-from service.http.admission import Seats, SeatTaken
+from service.http.admission import Admission, AdmitRequest
 from service.http.auth import KnownKeys
 from service.http.body_limit import LimitBody
 from service.http.metrics import CountRequests, Requests
@@ -75,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         static_url="/docs/files",
         responses=problems.DOCUMENTED,
         lifespan=_lifespan,
-        dependencies=[SeatTaken],
+        dependencies=[AdmitRequest],
         middleware=[
             Middleware(CountRequests, requests=Requests(registry)),
             Middleware(LimitBody),
@@ -88,12 +89,13 @@ def create_app(settings: Settings) -> FastAPI:
         settings.redis_url,
         socket_timeout=REDIS_TIMEOUT_S,
         socket_connect_timeout=REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),  # whoever asks is waiting: one try
+        retry=Retry(NoBackoff(), 0),  # a request waits for it: one try
         decode_responses=True,
     )
     app.state.registry = registry
     app.state.known_keys = KnownKeys()
-    app.state.seats = Seats(settings.db_pool)
+    app.state.admission = Admission(settings.db_pool)
+    app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)
     app.state.throttle = Throttle(settings.redis_url)
     problems.install(app)
     for router in _ROUTERS:
@@ -118,5 +120,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _threads(settings: Settings) -> int:
-    """Return how many connections the engine opens at most: two for every seat."""
+    """Return how many connections the engine opens at most: two for every slot."""
     return 2 * settings.db_pool

@@ -1,13 +1,13 @@
-"""What people do with alerts: estimate, send, stop, correct, withdraw, replay.
+"""What people do with alerts: send, stop, correct, withdraw.
 
-The alert's row is the outbox: once its transaction has committed, the alert is accepted, and the
-message that follows only makes it start sooner than the sweep would.
+An alert is accepted once the transaction that writes its row has committed. The message that
+follows only makes it start sooner than the sweep would.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from service import outbox
+from service.actions.estimates import require_topics
 from service.domain.alert import (
     Alert,
     AlertState,
@@ -17,64 +17,37 @@ from service.domain.alert import (
     check,
     check_words,
 )
-from service.domain.audience import Audience
-from service.domain.errors import Conflict, Invalid, require
+from service.domain.errors import Conflict, require
 from service.domain.new_alerts import Origin, new_first_alert, new_update, new_withdrawal
 from service.domain.people import Caller
-from service.domain.story import Story, why_not_pushable
-from service.store.alerts import alert_totals, alert_transitions, alerts
-from service.store.deliveries import dead_letters
-from service.store.deliveries.dead_letters import Filter
-from service.store.readers import audience
-from service.store.readers.audience import Estimate
+from service.domain.story import why_not_pushable
+from service.store.alerts import alert_transitions, alerts
 from service.store.schema import new_id
 from service.store.staff import audit
-from service.store.stories import stories, topics
+from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
-
-REPLAY_BATCHES = 100
-"""Batches of one statement of a replay."""
-REPLAY_CHUNKS = 20
-"""Statements of one replay: up to two million deliveries, then a person asks again."""
-REPLAY_ALERTS = 100
-
-
-def estimate(work: UnitOfWork, story_id: int, draft: Draft, providers: Sequence[str]) -> Estimate:
-    """Count whom this draft would reach if it were sent now, and change nothing.
-
-    A story that is not out yet can be asked about, too: the number is part of writing it.
-    """
-    draft = check(draft, work.now)
-    story = _story(work, story_id)
-    _know(work, draft)
-    if draft.corrects:
-        root = alerts.root_of_story(work.session, story_id)
-        if root is None or not root.unbegun:
-            return _estimate_correction(work, root, providers)
-        draft = replace(draft, topics=root.topics, everyone=root.everyone)
-    frozen = audience.freeze(work.session, story_id, _audience(work, story, draft))
-    return audience.estimate(work.session, frozen, providers)
 
 
 def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) -> Alert:
     """Accept an alert: now, or for its `send_at`.
 
-    A story has one first alert (`AlreadyAlerted` names it); an update alone corrects that one and
-    stops it. Dry runs take nobody's place.
+    A story has one first alert; a second one raises `AlreadyAlerted`, which names the first. An
+    update without an audience of its own corrects the first alert and stops it. Dry runs do not
+    count as first alerts.
     """
     draft = check(draft, work.now)
-    story = _story(work, story_id, lock=True)
+    story = require(stories.lock(work.session, story_id), "story")
     refusal = why_not_pushable(story, draft.send_at or work.now)
     if refusal is not None:
         raise Conflict(refusal)
-    _know(work, draft)
-    source = _source(work, story_id, draft)
-    if source is not None and source.unbegun and draft.send_at is None:
-        draft, source = _instead_of(work, source, draft), None
+    require_topics(work, draft)
+    root = _corrected_root(work, story_id, draft)
+    if root is not None and root.unbegun and draft.send_at is None:
+        draft, root = _take_place_of(work, root, draft), None
     origin = _origin(work, story_id, caller)
     story_words = Words(story.text.headline, story.text.summary)
     if draft.update:
-        alert = new_update(origin, draft, story_words, source.id if source else None)
+        alert = new_update(origin, draft, story_words, root.id if root else None)
     else:
         alert = new_first_alert(origin, draft, story_words)
     alerts.add(work.session, alert)
@@ -96,99 +69,58 @@ def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) ->
 def withdraw(work: UnitOfWork, alert_id: int, words: Words, caller: Caller) -> Alert:
     """Stop an alert with its corrections, and replace it silently where it arrived.
 
-    The withdrawal lives as long as the alert could have, so that a device which was off does not
-    show the one without the other. The story's own state does not matter: what is retracted is
-    what most needs withdrawing.
+    The withdrawal gets the alert's TTL, so that a device that was off does not show the alert
+    without its withdrawal. The story may be in any state: a retracted story needs it most.
     """
     check_words(words)
-    withdrawn = _locked_with_story(work, alert_id)
-    if withdrawn.kind is Kind.TEST:
-        raise Conflict("This was a test: no reader has it.")
-    if withdrawn.dry_run:
-        raise Conflict("This was a dry run: it is on no device.")
-    if withdrawn.state is AlertState.SCHEDULED:
-        raise Conflict("This alert has not left yet: stop it instead.")
-    origin = _origin(work, withdrawn.story_id, caller)
-    replacing = new_withdrawal(origin, withdrawn, words)
-    alerts.add(work.session, replacing)
-    _start(work, replacing)
-    _note(work, caller, "withdraw", alert_id, replaced_by=str(replacing.id))
-    return replacing
+    alert = lock_with_story(work, alert_id)
+    refusal = _why_not_withdrawable(alert)
+    if refusal is not None:
+        raise Conflict(refusal)
+    withdrawal = new_withdrawal(_origin(work, alert.story_id, caller), alert, words)
+    alerts.add(work.session, withdrawal)
+    _start(work, withdrawal)
+    audit.write(
+        work.session,
+        caller.name,
+        "withdraw",
+        f"alert:{alert_id}",
+        replaced_by=str(withdrawal.id),
+    )
+    return withdrawal
 
 
 def stop(work: UnitOfWork, alert_id: int, caller: Caller, reason: str | None = None) -> Alert:
     """Stop a scheduled or running alert at once; one that has ended stays as it is."""
-    alert = _locked(work, alert_id)
+    alert = _lock(work, alert_id)
     if alert.state.final:
         return alert
     why = reason or f"stopped by {caller.label}"
     alert_transitions.stop(work.session, alert, why, work.now)
-    _note(work, caller, "stop", alert_id, reason=why)
-    return _alert_of(work, alert_id)
+    audit.write(work.session, caller.name, "stop", f"alert:{alert_id}", reason=why)
+    return require(alerts.get(work.session, alert_id), "alert")
 
 
 def stop_alerts_of(work: UnitOfWork, story_id: int, caller: Caller, reason: str) -> list[Alert]:
-    """Stop the story's scheduled and running alerts. Withdrawals go on: they take news back."""
+    """Stop the story's scheduled and running alerts, but not withdrawals: they take news back."""
     return [
         stop(work, alert_id, caller, reason)
         for alert_id in sorted(alerts.stoppable(work.session, story_id))
     ]
 
 
-def replay(work: UnitOfWork, which: int | Filter, caller: Caller) -> int:
-    """Push buried deliveries again, under their old ids; returns how many.
+def lock_with_story(work: UnitOfWork, alert_id: int) -> Alert:
+    """Lock an alert's story, then the alert; returns the alert.
 
-    An alert named by its id must be fit for it. With a filter, alerts that are not are passed
-    over, and so are batches that a worker holds just now.
+    A retraction or a correction, which lock the story too, come wholly before or wholly after.
     """
-    if isinstance(which, int):
-        refusal = _why_not_replayable(work, _locked_with_story(work, which))
-        if refusal is not None:
-            raise Conflict(refusal)
-        return _replay_alert(work, which, Filter(alert_id=which), caller)
-    devices = 0
-    for alert_id in dead_letters.alerts_with(work.session, which, REPLAY_ALERTS):
-        if _why_not_replayable(work, _locked_with_story(work, alert_id)) is None:
-            devices += _replay_alert(work, alert_id, which, caller)
-    return devices
+    alert = require(alerts.get(work.session, alert_id), "alert")
+    stories.lock(work.session, alert.story_id)
+    return _lock(work, alert_id)
 
 
-def _replay_alert(work: UnitOfWork, alert_id: int, which: Filter, caller: Caller) -> int:
-    devices, providers = 0, set[str]()
-    after: dead_letters.Place | None = (-1, -1)
-    for _ in range(REPLAY_CHUNKS):
-        if after is None:
-            break
-        returned, after = dead_letters.replay(
-            work.session, alert_id, which, by=caller.label, batches=REPLAY_BATCHES, after=after
-        )
-        devices += returned.devices
-        providers |= returned.providers
-    if devices:
-        alert = _alert_of(work, alert_id)
-        late = alert.expires_at <= work.now
-        deadline = work.now + alert.ttl if late else alert.expires_at
-        alert_transitions.reopen(work.session, alert, deadline, sorted(providers))
-        work.outbox.add(outbox.deliver(alert_id, alert.queue))
-        _note(work, caller, "replay", alert_id, devices=devices, providers=sorted(providers))
-    return devices
-
-
-def _why_not_replayable(work: UnitOfWork, alert: Alert) -> str | None:
-    if alert.kind is Kind.TEST:
-        return "This was a test: send another from the story's page."
-    if alert.state is AlertState.STOPPED:
-        return "This alert was stopped: send a new one instead."
-    later = [
-        other
-        for other in alerts.chain(work.session, alert.root_id)
-        if other.created_at > alert.created_at and other.state is not AlertState.SCHEDULED
-    ]
-    if later and not alert.dry_run:
-        return f"This alert was replaced by {later[-1].id}: its words are not sent any more."
-    if alert.kind is Kind.WITHDRAWAL:
-        return None
-    return why_not_pushable(_story(work, alert.story_id), work.now)
+def _lock(work: UnitOfWork, alert_id: int) -> Alert:
+    return require(next(iter(alerts.lock(work.session, [alert_id])), None), "alert")
 
 
 def _start(work: UnitOfWork, alert: Alert) -> None:
@@ -206,8 +138,18 @@ def _origin(work: UnitOfWork, story_id: int, caller: Caller) -> Origin:
     )
 
 
-def _source(work: UnitOfWork, story_id: int, draft: Draft) -> Alert | None:
-    """Return the root of the chain that a correction continues; None for every other draft."""
+def _why_not_withdrawable(alert: Alert) -> str | None:
+    if alert.kind is Kind.TEST:
+        return "This was a test: no reader has it."
+    if alert.dry_run:
+        return "This was a dry run: it is on no device."
+    if alert.state is AlertState.SCHEDULED:
+        return "This alert has not left yet: stop it instead."
+    return None
+
+
+def _corrected_root(work: UnitOfWork, story_id: int, draft: Draft) -> Alert | None:
+    """Return the first alert of the chain that a correction continues; None for other drafts."""
     if not draft.update:
         return None
     root = alerts.root_of_story(work.session, story_id, lock=True)
@@ -221,76 +163,11 @@ def _source(work: UnitOfWork, story_id: int, draft: Draft) -> Alert | None:
     return root if draft.corrects else None
 
 
-def _instead_of(work: UnitOfWork, unbegun: Alert, draft: Draft) -> Draft:
-    """Let a correction take the place of a first alert that nobody has begun to plan.
+def _take_place_of(work: UnitOfWork, root: Alert, draft: Draft) -> Draft:
+    """Let a correction take the place of a first alert whose planning has not begun.
 
-    Nothing of it is written down yet, so there is no "those who got it": its whole audience is
-    the correction's.
+    No delivery is written yet, so the correction goes to the whole audience of the first alert.
     """
     if not draft.dry_run:
-        alert_transitions.stop_unstarted(
-            work.session, unbegun, "corrected before it left", work.now
-        )
-    return replace(draft, update=False, topics=unbegun.topics, everyone=unbegun.everyone)
-
-
-def _estimate_correction(
-    work: UnitOfWork, root: Alert | None, providers: Sequence[str]
-) -> Estimate:
-    """Count whom the chain has reached; a large one by its sums alone, which is nearly exact."""
-    if root is None:
-        return Estimate(0, {}, exact=True)
-    members = alerts.chain(work.session, root.id)
-    midway = root.state.running or any(member.takes_over for member in members)
-    sums = alert_totals.totals(work.session, [root.id]).get(root.id, {})
-    exact = sum(totals.planned for totals in sums.values()) <= audience.EXACT_UP_TO
-    if exact:
-        found = alert_totals.count_holders(work.session, members, providers, takes_over=midway)
-    else:
-        found = {
-            name: totals.accepted + midway * (totals.open + totals.cancelled)
-            for name, totals in sums.items()
-            if name in providers
-        }
-    return Estimate(sum(found.values()), found, exact=exact)
-
-
-def _audience(work: UnitOfWork, story: Story, draft: Draft) -> Audience:
-    at = draft.send_at or work.now
-    if draft.everyone:
-        return Audience.of_everyone(story.id, draft.urgency, at)
-    if draft.topics is not None:
-        return Audience.of_topics(story.id, draft.topics, draft.urgency, at)
-    return Audience.of_story(story.id, story.text.topics, draft.urgency, at)
-
-
-def _know(work: UnitOfWork, draft: Draft) -> None:
-    """Refuse topics that nobody can follow: a slip of the pen would reach nobody, silently."""
-    if not draft.topics:
-        return
-    known = topics.by_paths(work.session, draft.topics)
-    unknown = [path for path in draft.topics if path not in known]
-    if unknown:
-        raise Invalid("topics", f"There is no topic {', '.join(unknown[:5])}.")
-
-
-def _story(work: UnitOfWork, story_id: int, *, lock: bool = False) -> Story:
-    return require((stories.lock if lock else stories.get)(work.session, story_id), "story")
-
-
-def _alert_of(work: UnitOfWork, alert_id: int) -> Alert:
-    return require(alerts.get(work.session, alert_id), "alert")
-
-
-def _locked(work: UnitOfWork, alert_id: int) -> Alert:
-    return require(next(iter(alerts.lock(work.session, [alert_id])), None), "alert")
-
-
-def _locked_with_story(work: UnitOfWork, alert_id: int) -> Alert:
-    """Lock the story first: a retraction or a correction comes wholly before us or wholly after."""
-    stories.lock(work.session, _alert_of(work, alert_id).story_id)
-    return _locked(work, alert_id)
-
-
-def _note(work: UnitOfWork, caller: Caller, verb: str, alert_id: int, **detail: object) -> None:
-    audit.write(work.session, caller.name, verb, f"alert:{alert_id}", **detail)
+        alert_transitions.stop_unstarted(work.session, root, "corrected before it left", work.now)
+    return replace(draft, update=False, topics=root.topics, everyone=root.everyone)

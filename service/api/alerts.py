@@ -1,15 +1,17 @@
 """AN ALERT IS SENT HERE: Send Push, its report and its events, stop, replay, withdraw."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response, status
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import APIRouter, Header, Response, status
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 
 from service.actions import alerts as alert_actions
+from service.actions import estimates, replays
 from service.actions.idempotent_call import run_once
-from service.api import events
+from service.api.alert_events import WatchesDep
 from service.api.alert_shapes import (
     Accepted,
     AlertBody,
@@ -53,7 +55,7 @@ def estimate(
 ) -> EstimateShown:
     """Say how many devices this alert would reach, exactly up to 200,000."""
     draft = (body or AlertBody()).read()
-    found = alert_actions.estimate(work, story_id, draft, settings.providers)
+    found = estimates.estimate_audience(work, story_id, draft, settings.providers)
     return EstimateShown(
         devices=found.devices, by_provider=dict(found.by_provider), exact=found.exact
     )
@@ -93,20 +95,11 @@ def show(work: WorkDep, settings: SettingsDep, _: AlertWriter, alert_id: Id) -> 
     return shown(_report(work, alert_id), settings.public_url)
 
 
-@router.get("/alerts/{alert_id}/events", response_class=StreamingResponse)
-async def watch(request: Request, settings: SettingsDep, _: AlertWriter, alert_id: Id) -> Response:
+@router.get("/alerts/{alert_id}/events", response_class=EventSourceResponse)
+async def watch(watches: WatchesDep, alert_id: Id) -> AsyncIterator[ServerSentEvent]:
     """Stream `event: totals` with the report, at every change and at least every second."""
-    kept: events.Readings | None = getattr(request.app.state, "readings", None)
-    if kept is None:
-        kept = events.readings(request.app.state.engine, settings.public_url)
-        request.app.state.readings = kept
-    with kept.watching(alert_id):
-        await kept.latest(alert_id)  # a refusal must come before the stream has begun
-    return StreamingResponse(
-        events.totals(kept, alert_id),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    async for event in watches.events(alert_id):
+        yield event
 
 
 @router.get("/alerts/{alert_id}/devices/{device_id}", response_model_exclude_none=True)
@@ -135,7 +128,7 @@ def stop(work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: Id
 @router.post("/alerts/{alert_id}/replay")
 def replay(work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: Id) -> Replayed:
     """Push what was buried again, under the same delivery ids."""
-    devices = alert_actions.replay(work, alert_id, caller)
+    devices = replays.replay_alert(work, alert_id, caller)
     alert = _report(work, alert_id).alert
     return Replayed(devices=devices, **dict(accepted(alert, settings.public_url)))
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from service.actions import alerts as alert_actions
+from service.actions import replays
 from service.http.auth import AdminCaller
 from service.http.dependencies import (
     Closed,
@@ -85,7 +85,7 @@ def replay(work: WorkDep, caller: AdminCaller, body: ReplayBody) -> Replayed:
         provider=body.provider,
         reason=body.reason,
     )
-    return Replayed(devices=alert_actions.replay(work, which, caller))
+    return Replayed(devices=replays.replay_matching(work, which, caller))
 
 
 def _shown(letter: DeadLetter) -> DeadLetterShown:

@@ -1,18 +1,18 @@
-"""Who is served at the same time, who waits, and who is told to come again.
+"""Admission: how many requests run at once, how many wait, and which are refused with a 503.
 
-A plain endpoint needs a thread and up to two connections (its work's and, for a moment, the one
-that looks up who is calling). Whoever has a seat finds both at once; whoever has none holds
-nothing while it waits, so nobody waits in a circle. Nobody waits long, either: a room that is
-full, or a wait of `PATIENCE_S`, ends in a 503 before anything has been done.
+A plain endpoint needs a thread and up to two connections (its unit of work's and, for a moment,
+the one that looks up the caller). A request with a slot gets both at once, and a request without
+one holds nothing, so requests never wait for each other in a circle. The wait is short: a full
+queue, or a wait of `MAX_WAIT_S`, ends in a 503 before anything has been done.
 
-The readers' calls take most of the seats and never all: a flood of registrations, or a rush at
-the pages, leaves the newsroom its own. Asynchronous endpoints need no seat; what they ask of
-Postgres they ask `in_a_seat`.
+Readers' calls take most of the slots but never all: a flood of registrations, or a rush at the
+pages, leaves some to the newsroom. Asynchronous endpoints need no slot; those that query Postgres
+do so by `run_admitted`.
 """
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import TypeVar
 
 import anyio
@@ -22,58 +22,71 @@ from fastapi.concurrency import run_in_threadpool
 from service.domain.errors import Unavailable
 
 T = TypeVar("T")
-WAITING_PER_SEAT = 40
-PATIENCE_S = 3.0
+MAX_WAITING_PER_SLOT = 40
+MAX_WAIT_S = 3.0
 RETRY_AFTER_S = 2
-NEWSROOM = ("/api/stories", "/api/alerts", "/api/admin", "/desk", "/control", "/login", "/account")
-UNSEATED = ("/health", "/metrics")
-"""Whoever watches us is answered while nobody else is."""
+NEWSROOM_PATHS = (
+    "/api/stories",
+    "/api/alerts",
+    "/api/admin",
+    "/desk",
+    "/control",
+    "/login",
+    "/account",
+)
+UNLIMITED_PATHS = ("/health", "/metrics")
+"""Monitoring is answered even when nothing else is."""
 
 
-class Seats:
-    """The seats of one process; a quarter of them, at least one, is kept from the readers."""
+class Admission:
+    """The slots of one process; a quarter of them, at least one, is closed to readers."""
 
-    def __init__(self, seats: int) -> None:
-        self._all = anyio.CapacityLimiter(seats)
-        self._readers = anyio.CapacityLimiter(max(1, seats - max(1, seats // 4)))
+    def __init__(self, slots: int) -> None:
+        self._all = anyio.CapacityLimiter(slots)
+        self._readers = anyio.CapacityLimiter(max(1, slots - max(1, slots // 4)))
 
     @asynccontextmanager
-    async def taken(self, path: str) -> AsyncIterator[None]:
-        """Sit while the block lasts; raises `Unavailable` when there is no seat in time."""
-        lines = [self._all] if path.startswith(NEWSROOM) else [self._readers, self._all]
-        me = object()
-        async with AsyncExitStack() as held:
-            with anyio.move_on_after(PATIENCE_S) as patience:
-                for line in lines:
-                    await _queue(line, me)
-                    held.callback(line.release_on_behalf_of, me)
-            if patience.cancelled_caught:
-                raise Unavailable("More calls than we can serve.", RETRY_AFTER_S)
+    async def slot(self, path: str) -> AsyncIterator[None]:
+        """Hold a slot for the block; raises `Unavailable` when none is free in time."""
+        limiters = [self._all] if path.startswith(NEWSROOM_PATHS) else [self._readers, self._all]
+        borrower = object()
+        async with AsyncExitStack() as stack:
+            with anyio.move_on_after(MAX_WAIT_S) as timeout:
+                for limiter in limiters:
+                    await _acquire(limiter, borrower)
+                    stack.callback(limiter.release_on_behalf_of, borrower)
+            if timeout.cancelled_caught:
+                raise _overloaded()
             yield
 
 
-async def _queue(line: anyio.CapacityLimiter, me: object) -> None:
-    if line.statistics().tasks_waiting >= WAITING_PER_SEAT * line.total_tokens:
-        raise Unavailable("More calls than we can serve.", RETRY_AFTER_S)
-    await line.acquire_on_behalf_of(me)
+async def _acquire(limiter: anyio.CapacityLimiter, borrower: object) -> None:
+    if limiter.statistics().tasks_waiting >= MAX_WAITING_PER_SLOT * limiter.total_tokens:
+        raise _overloaded()
+    await limiter.acquire_on_behalf_of(borrower)
 
 
-async def _seat(request: Request) -> AsyncIterator[None]:
-    path = request.url.path
-    if iscoroutinefunction(request.scope["endpoint"]) or path.startswith(UNSEATED):
+def _overloaded() -> Unavailable:
+    return Unavailable("More calls than we can serve.", RETRY_AFTER_S)
+
+
+async def _admit(request: Request) -> AsyncIterator[None]:
+    path, endpoint = request.url.path, request.scope["endpoint"]
+    asynchronous = iscoroutinefunction(endpoint) or isasyncgenfunction(endpoint)
+    if asynchronous or path.startswith(UNLIMITED_PATHS):
         yield
         return
-    seats: Seats = request.app.state.seats
-    async with seats.taken(path):
+    admission: Admission = request.app.state.admission
+    async with admission.slot(path):
         yield
 
 
-SeatTaken = Depends(_seat, scope="function")
-"""For the whole application: comes before all else, and ends after the commit."""
+AdmitRequest = Depends(_admit, scope="function")
+"""For the whole application: comes before every other dependency, and ends after the commit."""
 
 
-async def in_a_seat(request: Request, act: Callable[..., T], *given: object) -> T:
-    """Do in a thread what an asynchronous endpoint asks of Postgres."""
-    seats: Seats = request.app.state.seats
-    async with seats.taken(request.url.path):
-        return await run_in_threadpool(act, *given)
+async def run_admitted(request: Request, function: Callable[..., T], *arguments: object) -> T:
+    """Run in a thread, with a slot, what an asynchronous endpoint does with Postgres."""
+    admission: Admission = request.app.state.admission
+    async with admission.slot(request.url.path):
+        return await run_in_threadpool(function, *arguments)

@@ -12,7 +12,7 @@ from service.domain import topic as topic_paths
 from service.domain.errors import no_such
 from service.domain.story import Story
 from service.domain.topic import Topic
-from service.http.admission import in_a_seat
+from service.http.admission import run_admitted
 from service.settings import Settings
 from service.store.session import transaction
 from service.store.stories import stories, topics
@@ -129,7 +129,7 @@ async def _answer(request: Request, make: Callable[[Session], Text]) -> Response
     hot: HotPages = request.app.state.hot_pages
     text = hot.find(address)
     if text is None:
-        text = await in_a_seat(request, _made, request, make)
+        text = await run_admitted(request, _made, request, make)
         hot.keep(address, text)
     return text.answer(request, vary="Accept-Encoding")
 

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from service.api import events
+from service.api import alert_events
 from service.demo import programs
 from service.domain.delivery import State
 from service.domain.errors import NotFound, Unavailable
@@ -45,23 +45,19 @@ def finish(engine, state="finished"):
     change(engine, "UPDATE alert SET state = :s", s=state)
 
 
-def read(event):
-    kind, data = event.strip().split("\n")
-    assert kind == "event: totals"
-    return json.loads(data.removeprefix("data: "))
-
-
-async def watch(kept, alert_id):
-    """Yield what a watcher hears, with the time of each."""
-    async for event in events.totals(kept, alert_id):
-        if event.startswith("event"):
-            yield time.monotonic(), read(event)
+async def watch(watches, alert_id):
+    """Yield the reports that a watcher receives, with the time of each."""
+    with watches.watching(alert_id):
+        async for event in watches.events(alert_id):
+            if event.event is not None:
+                assert event.event == "totals"
+                yield time.monotonic(), json.loads(event.raw_data)
 
 
 def test_totals_come_at_once_at_every_change_and_until_the_end(engine, alert_id):
     async def hear():
         heard = []
-        async for _, alert in watch(events.readings(engine, SITE), alert_id):
+        async for _, alert in watch(alert_events.open_watches(engine, SITE), alert_id):
             heard.append((alert["state"], alert["totals"]["accepted"]))
             if len(heard) == 1:
                 await asyncio.to_thread(finish, engine)
@@ -72,12 +68,12 @@ def test_totals_come_at_once_at_every_change_and_until_the_end(engine, alert_id)
     assert time.monotonic() - begun < 1.5
 
 
-def test_a_stopped_alert_is_told_of_until_its_last_totals_have_settled(engine, alert_id):
+def test_a_stopped_alert_is_reported_until_its_last_totals_have_settled(engine, alert_id):
     change(engine, "UPDATE alert SET state = 'stopped'")
 
     async def hear():
         heard = []
-        async for _, alert in watch(events.readings(engine, SITE), alert_id):
+        async for _, alert in watch(alert_events.open_watches(engine, SITE), alert_id):
             heard.append(alert["totals"]["pending"])
             await asyncio.to_thread(finish, engine, "stopped")
         return heard
@@ -88,7 +84,7 @@ def test_a_stopped_alert_is_told_of_until_its_last_totals_have_settled(engine, a
 def test_a_watcher_hears_something_every_second_although_nothing_changes(engine, alert_id):
     async def hear():
         at = []
-        async for now, _ in watch(events.readings(engine, SITE), alert_id):
+        async for now, _ in watch(alert_events.open_watches(engine, SITE), alert_id):
             at.append(now)
             if len(at) == 4:
                 break
@@ -98,13 +94,13 @@ def test_a_watcher_hears_something_every_second_although_nothing_changes(engine,
     assert max(later - sooner for sooner, later in itertools.pairwise(at)) <= 1
 
 
-def test_fifty_watchers_cost_one_look_a_tick(engine, alert_id):
-    kept = events.readings(engine, SITE)
-    looks, look = [], kept.look
-    kept.look = lambda alert: (looks.append(alert), look(alert))[1]
+def test_fifty_watchers_cost_one_query_a_tick(engine, alert_id):
+    watches = alert_events.open_watches(engine, SITE)
+    reads, read = [], watches.read
+    watches.read = lambda alert: (reads.append(alert), read(alert))[1]
 
     async def one():
-        return [alert["state"] async for _, alert in watch(kept, alert_id)]
+        return [alert["state"] async for _, alert in watch(watches, alert_id)]
 
     async def all_of_them():
         watchers = [asyncio.create_task(one()) for _ in range(50)]
@@ -114,20 +110,20 @@ def test_fifty_watchers_cost_one_look_a_tick(engine, alert_id):
 
     begun = time.monotonic()
     heard = asyncio.run(all_of_them())
-    ticks = (time.monotonic() - begun) / events.TICK_S
+    ticks = (time.monotonic() - begun) / alert_events.TICK_S
     assert all(states[-1] == "finished" for states in heard)
-    assert 4 <= len(looks) <= ticks + 2
-    assert kept._watched == {}
+    assert 4 <= len(reads) <= ticks + 2
+    assert watches.watches == {}
 
 
-def test_a_watcher_who_leaves_is_not_looked_for_any_more(engine, alert_id):
-    kept = events.readings(engine, SITE)
+def test_an_alert_without_watchers_is_not_read_any_more(engine, alert_id):
+    watches = alert_events.open_watches(engine, SITE)
 
     async def leave():
         heard = asyncio.Event()
 
         async def hear():
-            async for _ in watch(kept, alert_id):
+            async for _ in watch(watches, alert_id):
                 heard.set()
 
         watcher = asyncio.create_task(hear())
@@ -136,47 +132,47 @@ def test_a_watcher_who_leaves_is_not_looked_for_any_more(engine, alert_id):
         await asyncio.wait([watcher])
 
     asyncio.run(leave())
-    assert kept._watched == {}
+    assert watches.watches == {}
 
 
 def test_a_watcher_stays_while_postgres_is_away(engine, alert_id):
-    kept = events.readings(engine, SITE)
-    look, away = kept.look, []
+    watches = alert_events.open_watches(engine, SITE)
+    read, failures = watches.read, []
 
     def sometimes(alert):
-        if away and len(away) < 4:
-            away.append(True)
+        if failures and len(failures) < 4:
+            failures.append(True)
             raise OperationalError("SELECT", {}, Exception("away"))
-        return look(alert)
+        return read(alert)
 
-    kept.look = sometimes
+    watches.read = sometimes
 
     async def hear():
         heard = []
-        async for _, alert in watch(kept, alert_id):
+        async for _, alert in watch(watches, alert_id):
             heard.append(alert["state"])
-            if not away:
-                away.append(True)
+            if not failures:
+                failures.append(True)
                 await asyncio.to_thread(finish, engine)
         return heard
 
     heard = asyncio.run(hear())
     assert heard[-1] == "finished"
-    assert len(away) == 4
+    assert len(failures) == 4
 
 
 def test_watchers_beyond_the_most_are_asked_to_come_again(engine, alert_id, monkeypatch):
-    monkeypatch.setattr(events, "MOST_WATCHERS", 1)
-    kept = events.readings(engine, SITE)
-    with kept.watching(alert_id), pytest.raises(Unavailable), kept.watching(alert_id):
+    monkeypatch.setattr(alert_events, "MAX_WATCHERS", 1)
+    watches = alert_events.open_watches(engine, SITE)
+    with watches.watching(alert_id), pytest.raises(Unavailable), watches.watching(alert_id):
         pass
 
 
 def test_an_alert_nobody_sent_cannot_be_watched(engine):
-    kept = events.readings(engine, SITE)
+    watches = alert_events.open_watches(engine, SITE)
 
     async def hear():
-        return [event async for event in watch(kept, a.an_id())]
+        return [event async for event in watch(watches, a.an_id())]
 
     with pytest.raises(NotFound):
         asyncio.run(hear())
@@ -188,11 +184,33 @@ def test_the_stream_of_an_ended_alert_says_its_totals_once_and_ends(
     finish(engine)
     answer = client.get(f"/api/alerts/{alert_id}/events", headers=as_editor)
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert answer.headers["cache-control"] == "no-store"
-    told = [part for part in answer.text.split("\n\n") if part.startswith("event")]
-    assert len(told) == 1
+    assert "no-store" in answer.headers["cache-control"]
+    retry, event, *rest = answer.text.split("\n\n")
+    assert retry.startswith("retry: ")
+    assert rest == [""]
+    name, data = event.split("\n")
+    assert name == "event: totals"
     report = client.get(f"/api/alerts/{alert_id}", headers=as_editor).json()
-    assert read(told[0]) == report
+    assert json.loads(data.removeprefix("data: ")) == report
+
+
+def test_a_stream_that_cannot_begin_is_a_problem(client, app, engine, as_editor, alert_id):
+    unknown = client.get(f"/api/alerts/{a.an_id()}/events", headers=as_editor)
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "/problems/not-found")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alert_events, "MAX_WATCHERS", 0)
+        refused = client.get(f"/api/alerts/{alert_id}/events", headers=as_editor)
+    assert refused.status_code == 503
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert app.state.alert_watches.watches == {}
+
+
+def test_a_watched_alert_is_forgotten_when_its_stream_ends(
+    client, app, engine, as_editor, alert_id
+):
+    finish(engine)
+    client.get(f"/api/alerts/{alert_id}/events", headers=as_editor)
+    assert app.state.alert_watches.watches == {}
 
 
 @pytest.fixture
@@ -236,7 +254,9 @@ def test_watchers_of_the_real_server_hear_every_second_until_the_end(
     watchers = [threading.Thread(target=hear, args=(at,)) for at in heard]
     for watcher in watchers:
         watcher.start()
-    time.sleep(2.5)
+    deadline = time.monotonic() + 10
+    while min(map(len, heard)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
     finish(engine)
     for watcher in watchers:
         watcher.join(5)

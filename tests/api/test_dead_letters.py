@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from service import outbox
-from service.actions import alerts as alert_actions
+from service.actions import replays
 from service.domain.delivery import Delivery, State
 from service.store.deliveries import dead_letters
 from service.store.session import transaction
@@ -230,8 +230,8 @@ def test_words_that_were_corrected_are_not_sent_again(call, engine, alert_id, st
 
 
 def test_a_replay_of_many_batches_goes_through_all_of_them(call, engine, monkeypatch):
-    monkeypatch.setattr(alert_actions, "REPLAY_BATCHES", 3)
-    monkeypatch.setattr(alert_actions, "REPLAY_CHUNKS", 3)
+    monkeypatch.setattr(replays, "BATCHES_PER_STATEMENT", 3)
+    monkeypatch.setattr(replays, "STATEMENTS_PER_REPLAY", 3)
     with transaction(engine) as session:
         alert = a.an_alert(session, a.a_story(session), state="finished")
         for n in range(10):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import text
 
-from service.actions import alerts as alert_actions
+from service.actions import replays
 from service.actions import stories as story_actions
 from service.domain.delivery import State
 from service.domain.errors import Conflict
@@ -42,7 +42,7 @@ def test_a_replay_comes_wholly_before_or_after_a_retraction(engine):
     def replay():
         try:
             with transaction(engine) as session:
-                alert_actions.replay(
+                replays.replay_alert(
                     UnitOfWork(session, Outbox(Nobody()), datetime.now(UTC)), alert_id, EDITOR
                 )
         except Conflict as conflict:

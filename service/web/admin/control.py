@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 
 from service.actions import alerts as alert_actions
 from service.actions import providers as provider_actions
+from service.actions import replays
 from service.domain.errors import Invalid
 from service.http.dependencies import Cursor, Id, RedisDep, SettingsDep, WorkDep
 from service.settings import Settings
@@ -166,7 +167,7 @@ def replay(
     which = _Letters(alert, provider, reason).filter()
     if not every:
         which = dead_letters.Filter(ids=tuple(letter))
-    devices = alert_actions.replay(work, which, caller)
+    devices = replays.replay_matching(work, which, caller)
     said = f"{devices:,} devices are tried again." if devices else "There was nothing to replay."
     return _done(request, said)
 

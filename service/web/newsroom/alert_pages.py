@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from service.actions import alerts as alert_actions
+from service.actions import replays
 from service.domain.alert import MAX_TEXT, MAX_TITLE, Alert, Kind, Report, Words
 from service.domain.errors import Forbidden, Refusal, require
 from service.domain.people import Role
@@ -116,7 +117,7 @@ def replay(
     """Push again what was given up."""
     if staff.role is not Role.ADMIN:
         raise Forbidden("Ask an admin to try the given-up ones again.")
-    devices = alert_actions.replay(work, alert_id, caller)
+    devices = replays.replay_alert(work, alert_id, caller)
     return _done(request, alert_id, f"{devices:,} devices are tried again.")
 
 

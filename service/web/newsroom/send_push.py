@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from service import provider_door
 from service.actions import alerts as alert_actions
-from service.actions import test_pushes
+from service.actions import estimates, test_pushes
 from service.actions.idempotent_call import run_once
 from service.domain.alert import Alert, Draft, Words, collapse_key
 from service.domain.errors import (
@@ -117,7 +117,7 @@ def _look(work: UnitOfWork, settings: Settings, story: Story, fields: PushFields
     """Return whom the alert would reach, who was disturbed lately, and how it would look."""
     try:
         draft = fields.read()
-        estimate = alert_actions.estimate(work, story.id, draft, settings.providers)
+        estimate = estimates.estimate_audience(work, story.id, draft, settings.providers)
     except Refusal:
         draft, estimate = Draft(), Estimate(0, {}, exact=True)
     paths = story.text.topics if draft.topics is None else draft.topics
@@ -227,7 +227,7 @@ def _why_look_again(
 ) -> str:
     """Say why the editor must look once more; empty when the number confirmed is the number."""
     if draft.send_at is None and fields.counted is not None:
-        found = alert_actions.estimate(work, story.id, draft, settings.providers)
+        found = estimates.estimate_audience(work, story.id, draft, settings.providers)
         drift = abs(found.devices - fields.counted)
         if drift > max(DRIFT_AT_LEAST, DRIFT * fields.counted):
             return f"The audience is {found.devices:,} devices now: look at it and confirm again."

@@ -12,7 +12,7 @@ from service import provider_door
 from service.domain import topic as topic_paths
 from service.domain.errors import NotFound, Refusal, Unavailable, no_such
 from service.domain.story import Story, StoryState
-from service.http.admission import in_a_seat
+from service.http.admission import run_admitted
 from service.http.auth import STAFF_COOKIE, staff_from_cookie
 from service.settings import Settings
 from service.store import page_queries
@@ -158,13 +158,13 @@ def _linked(
 async def _public(request: Request, template: str, make: Make) -> Response:
     """Answer anybody with the same page, from memory in a rush; staff get a page of their own."""
     if STAFF_COOKIE in request.cookies:
-        return await in_a_seat(request, _for_staff, request, template, make)
+        return await run_admitted(request, _for_staff, request, template, make)
     address = f"{request.url.path}?{request.url.query}"
     hot: HotPages = request.app.state.hot_pages
     text = hot.find(address)
     if text is None:
         try:
-            text = await in_a_seat(request, _for_everyone, request, template, make)
+            text = await run_admitted(request, _for_everyone, request, template, make)
         except Unavailable:  # says nothing of the page
             raise
         except Refusal:

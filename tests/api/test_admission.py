@@ -1,4 +1,4 @@
-"""Seats: whoever waits holds nothing, nobody waits long, and the newsroom keeps some."""
+"""Admission: a waiting call holds nothing, no call waits long, and the newsroom keeps slots."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -9,82 +9,80 @@ import pytest
 
 from service.domain.errors import Unavailable
 from service.http import admission
-from service.http.admission import Seats
+from service.http.admission import Admission
 
 ALERT, DEVICE = "/api/stories/1/alerts", "/api/me/devices"
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(admission, "PATIENCE_S", 0.05)
+def short_wait(monkeypatch):
+    monkeypatch.setattr(admission, "MAX_WAIT_S", 0.05)
 
 
-async def take(room, held, *paths):
+async def take_slots(limits, stack, *paths):
     for path in paths:
-        await held.enter_async_context(room.taken(path))
+        await stack.enter_async_context(limits.slot(path))
 
 
-def test_readers_leave_the_newsroom_seats_of_its_own(impatient):
+def test_readers_leave_the_newsroom_slots_of_its_own(short_wait):
     async def main():
-        room = Seats(8)
-        async with AsyncExitStack() as held:
-            await take(room, held, *[DEVICE] * 6)
+        limits = Admission(8)
+        async with AsyncExitStack() as stack:
+            await take_slots(limits, stack, *[DEVICE] * 6)
             with pytest.raises(Unavailable):
-                await take(room, held, DEVICE)
-            await take(room, held, ALERT, ALERT)
+                await take_slots(limits, stack, DEVICE)
+            await take_slots(limits, stack, ALERT, ALERT)
             with pytest.raises(Unavailable):
-                await take(room, held, ALERT)
+                await take_slots(limits, stack, ALERT)
 
     anyio.run(main)
 
 
-def test_whoever_was_turned_away_holds_no_seat(impatient):
+def test_a_call_that_was_refused_holds_no_slot(short_wait):
     async def main():
-        room = Seats(4)
-        async with AsyncExitStack() as held:
-            await take(room, held, *[ALERT] * 4)
+        limits = Admission(4)
+        async with AsyncExitStack() as stack:
+            await take_slots(limits, stack, *[ALERT] * 4)
             with pytest.raises(Unavailable) as refusal:
-                await take(room, held, DEVICE)
+                await take_slots(limits, stack, DEVICE)
             assert refusal.value.retry_after > 0
-        async with AsyncExitStack() as held:
-            await take(room, held, DEVICE, DEVICE, DEVICE, ALERT)
+        async with AsyncExitStack() as stack:
+            await take_slots(limits, stack, DEVICE, DEVICE, DEVICE, ALERT)
 
     anyio.run(main)
 
 
-def test_a_full_room_turns_away_at_once(monkeypatch):
-    monkeypatch.setattr(admission, "WAITING_PER_SEAT", 2)
-    monkeypatch.setattr(admission, "PATIENCE_S", 60.0)
+def test_a_full_queue_refuses_at_once(monkeypatch):
+    monkeypatch.setattr(admission, "MAX_WAITING_PER_SLOT", 2)
+    monkeypatch.setattr(admission, "MAX_WAIT_S", 60.0)
 
     async def main():
-        room = Seats(2)
-        turned_away = []
+        limits = Admission(2)
+        refusals = []
 
         async def wait():
-            async with room.taken(ALERT):
+            async with limits.slot(ALERT):
                 await anyio.sleep_forever()
 
-        async def come_late():
+        async def arrive_late():
             with anyio.fail_after(5), pytest.raises(Unavailable):
-                async with room.taken(ALERT):
+                async with limits.slot(ALERT):
                     pass
-            turned_away.append(True)
+            refusals.append(True)
 
         async with anyio.create_task_group() as group:
             for _ in range(2 + 2 * 2):
                 group.start_soon(wait)
             await anyio.wait_all_tasks_blocked()
-            await come_late()
+            await arrive_late()
             group.cancel_scope.cancel()
-        assert turned_away
+        assert refusals
 
     anyio.run(main)
 
 
-def test_more_callers_than_connections_do_not_wait_for_each_other_in_a_circle(
-    providers, client, make_reader
-):
-    """Each call holds its work's connection and asks for its reader's: in a circle they waited."""
+def test_more_callers_than_connections_do_not_deadlock(providers, client, make_reader):
+    """Each call holds its unit of work's connection and asks for one to look up its reader."""
     readers = [make_reader() for _ in range(40)]
 
     def register(headers):
@@ -95,11 +93,9 @@ def test_more_callers_than_connections_do_not_wait_for_each_other_in_a_circle(
         assert set(pool.map(register, readers)) == {201}
 
 
-def test_a_call_for_which_no_seat_came_free_is_told_when_to_come_again(
-    app, client, as_ingester, impatient
-):
-    app.state.seats = Seats(1)
-    app.state.seats._all.total_tokens = 0
+def test_a_call_that_gets_no_slot_is_told_when_to_try_again(app, client, as_ingester, short_wait):
+    app.state.admission = Admission(1)
+    app.state.admission._all.total_tokens = 0
     answer = client.post("/api/stories", json={"headline": "h", "body": "b"}, headers=as_ingester)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]

@@ -1,0 +1,76 @@
+"""How many devices an alert would reach."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from service.domain.alert import Alert, Draft, check
+from service.domain.audience import Audience
+from service.domain.errors import Invalid, require
+from service.domain.story import Story
+from service.store.alerts import alert_totals, alerts
+from service.store.readers import audience
+from service.store.readers.audience import Estimate
+from service.store.stories import stories, topics
+from service.unit_of_work import UnitOfWork
+
+
+def estimate_audience(
+    work: UnitOfWork, story_id: int, draft: Draft, providers: Sequence[str]
+) -> Estimate:
+    """Count the devices that this draft would reach if it were sent now. Changes nothing.
+
+    The story may still be a draft: the number helps to write it.
+    """
+    draft = check(draft, work.now)
+    story = require(stories.get(work.session, story_id), "story")
+    require_topics(work, draft)
+    if draft.corrects:
+        root = alerts.root_of_story(work.session, story_id)
+        if root is None or not root.unbegun:
+            return _estimate_correction(work, root, providers)
+        draft = replace(draft, topics=root.topics, everyone=root.everyone)
+    frozen = audience.freeze(work.session, story_id, _audience(work, story, draft))
+    return audience.estimate(work.session, frozen, providers)
+
+
+def require_topics(work: UnitOfWork, draft: Draft) -> None:
+    """Refuse topics that do not exist: nobody can follow them, so the alert would reach nobody."""
+    if not draft.topics:
+        return
+    known = topics.by_paths(work.session, draft.topics)
+    unknown = [path for path in draft.topics if path not in known]
+    if unknown:
+        raise Invalid("topics", f"There is no topic {', '.join(unknown[:5])}.")
+
+
+def _estimate_correction(
+    work: UnitOfWork, root: Alert | None, providers: Sequence[str]
+) -> Estimate:
+    """Count the devices that the alert and its corrections have reached.
+
+    Above `audience.EXACT_UP_TO` the sums of the alerts are added up, which is nearly exact.
+    """
+    if root is None:
+        return Estimate(0, {}, exact=True)
+    chain = alerts.chain(work.session, root.id)
+    running = root.state.running or any(alert.takes_over for alert in chain)
+    sums = alert_totals.totals(work.session, [root.id]).get(root.id, {})
+    exact = sum(totals.planned for totals in sums.values()) <= audience.EXACT_UP_TO
+    if exact:
+        devices = alert_totals.count_holders(work.session, chain, providers, takes_over=running)
+    else:
+        devices = {
+            name: totals.accepted + running * (totals.open + totals.cancelled)
+            for name, totals in sums.items()
+            if name in providers
+        }
+    return Estimate(sum(devices.values()), devices, exact=exact)
+
+
+def _audience(work: UnitOfWork, story: Story, draft: Draft) -> Audience:
+    moment = draft.send_at or work.now
+    if draft.everyone:
+        return Audience.of_everyone(story.id, draft.urgency, moment)
+    if draft.topics is not None:
+        return Audience.of_topics(story.id, draft.topics, draft.urgency, moment)
+    return Audience.of_story(story.id, story.text.topics, draft.urgency, moment)
