@@ -21,7 +21,7 @@ from workers import deliver as deliver_stage
 from workers import fan_out as fan_out_stage
 from workers import plan as plan_stage
 from workers import sweep as sweep_stage
-from workers.context import STOPPING, Process, check_start, open_process
+from workers.context import STOPPING, WorkerContext, check_start, open_context
 from workers.upkeep import beat_schedule, heartbeat
 
 log = structlog.get_logger()
@@ -68,52 +68,52 @@ app.conf.update(
 )
 
 
-class Held:
-    """The one `Process` of this worker process; opened after the fork, closed at its end."""
+class OwnContext:
+    """The one context of this worker process; opened after the fork, closed at its end."""
 
-    process: Process | None = None
+    context: WorkerContext | None = None
 
     @classmethod
-    def get(cls) -> Process:
+    def get(cls) -> WorkerContext:
         """Open it at the first task: a child inherits no connection of its parent's."""
-        if cls.process is None:
-            cls.process = open_process()
+        if cls.context is None:
+            cls.context = open_context()
             # what was loaded by now stays: the garbage collector need not walk it again and again
             gc.collect()
             gc.freeze()
-        return cls.process
+        return cls.context
 
     @classmethod
     def close(cls) -> None:
         """Let go of it."""
-        if cls.process is not None:
-            cls.process.close()
-            cls.process = None
+        if cls.context is not None:
+            cls.context.close()
+            cls.context = None
 
 
 @app.task(name="plan_alert")
 def plan_alert(alert_id: int) -> None:
     """Cut an alert into shards, and send at once what is packed: no hand-over delays it."""
-    if plan_stage.plan_alert(Held.get(), alert_id):
-        deliver_stage.deliver(Held.get(), alert_id)
+    if plan_stage.plan_alert(OwnContext.get(), alert_id):
+        deliver_stage.deliver(OwnContext.get(), alert_id)
 
 
 @app.task(name="fan_out_shard")
 def fan_out_shard(alert_id: int, n: int) -> None:
     """Pack one shard into batches."""
-    fan_out_stage.fan_out_shard(Held.get(), alert_id, n)
+    fan_out_stage.fan_out_shard(OwnContext.get(), alert_id, n)
 
 
 @app.task(name="deliver")
 def deliver(alert_id: int) -> None:
     """Send an alert's open batches."""
-    deliver_stage.deliver(Held.get(), alert_id)
+    deliver_stage.deliver(OwnContext.get(), alert_id)
 
 
 @app.task(name="sweep")
 def sweep() -> None:
     """Find what was lost, due or overdue."""
-    sweep_stage.sweep(Held.get())
+    sweep_stage.sweep(OwnContext.get())
 
 
 @signals.setup_logging.connect
@@ -145,7 +145,7 @@ def _shutdown(**_: Any) -> None:
 
 @signals.worker_process_shutdown.connect
 def _process_shutdown(**_: Any) -> None:
-    Held.close()
+    OwnContext.close()
 
 
 @signals.worker_ready.connect

@@ -22,8 +22,8 @@ STOPPING: Event = multiprocessing.Event()
 
 
 @dataclass(slots=True)
-class Process:
-    """The tools of a stage. `providers` are the configured ones, by name."""
+class WorkerContext:
+    """What the stages of one process work with. `providers` are the configured ones, by name."""
 
     settings: Settings
     engine: Engine
@@ -69,7 +69,7 @@ def check_start(settings: Settings) -> None:
             raise SettingsError(explain(settings_class(name), error)) from None
 
 
-def open_process(settings: Settings | None = None) -> Process:
+def open_context(settings: Settings | None = None) -> WorkerContext:
     """Connect to everything this process will need; raises `SettingsError` for a bad setting."""
     own = settings or load()
     client = redis.Redis.from_url(
@@ -79,7 +79,7 @@ def open_process(settings: Settings | None = None) -> Process:
     gateway = open_gateway(own)
     for provider in providers.values():
         gateway.open_pool(provider.name, provider.window, provider.guard)
-    return Process(
+    return WorkerContext(
         settings=own,
         engine=open_engine(own.database_url, pool_size=2, name="newszop-worker"),
         broker=CeleryBroker(own.redis_url),

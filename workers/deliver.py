@@ -1,4 +1,4 @@
-"""Batches -> requests -> verdicts -> settled: one turn of one process at one alert."""
+"""Batches -> requests -> verdicts -> settled: one stream of one process at one alert."""
 
 import structlog
 from sqlmodel import Session
@@ -10,71 +10,74 @@ from service.store.deliveries import batch_claims, precedence, shards
 from service.store.operations import holds
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
-from workers.context import Process
-from workers.delivery import loop, outgoing
-from workers.delivery.channel import Lane
+from workers.delivery import ending
+from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
-from workers.delivery.outgoing import Outgoing
-from workers.delivery.turn import Turn
-from workers.gateway.exchanges import Exchanges
-from workers.upkeep import ending
+from workers.delivery.condition import Condition, Ended, Held, Open, Probing
+from workers.delivery.loop import End, Stream
+from workers.delivery.outgoing import Outgoing, outgoing
+from workers.delivery.stream_context import StreamContext
 
 log = structlog.get_logger()
 
 
-def deliver(process: Process, alert_id: int) -> None:
+def deliver(context: StreamContext, alert_id: int) -> None:
     """Send what is open of an alert. A message that finds nothing to do returns at once."""
-    turn = _begin(process, alert_id)
-    if turn is None:
+    stream = _open_stream(context, alert_id)
+    if stream is None:
         return
     try:
-        end = loop.run(turn)
+        end = stream.run()
     finally:
-        # Nothing may be left in the air: the next turn would hear answers it never asked for.
-        turn.exchanges.abandon()
-    log.info("turn ended", alert=alert_id, why=end.value)
-    if end is not loop.End.YIELDED:
-        ending.end_if_done(process, alert_id)
+        # Nothing may stay in flight: the next stream would get answers that it never asked for.
+        context.gateway.abandon()
+    log.info("stream ended", alert=alert_id, why=end.value)
+    if end is not End.YIELDED:
+        ending.end_if_done(context, alert_id)
         return
-    with unit_of_work(process.engine, process.broker) as work:
-        if turn.gives_way_to is not None:
-            work.outbox.add(outbox.deliver(turn.gives_way_to, queue_of(Urgency.BREAKING)))
-        work.outbox.add(outbox.deliver(alert_id, queue_of(turn.out.urgency)))
+    with unit_of_work(context.engine, context.broker) as work:
+        if stream.makes_way_for is not None:
+            work.outbox.add(outbox.deliver(stream.makes_way_for, queue_of(Urgency.BREAKING)))
+        work.outbox.add(outbox.deliver(alert_id, queue_of(stream.alert.urgency)))
 
 
-def _begin(process: Process, alert_id: int) -> Turn | None:
-    with transaction(process.engine) as session:
-        out = outgoing.outgoing(session, process.settings, alert_id)
-        running = shards.planned_alert(session, alert_id)
-        if out is None or running is None:
+def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
+    with transaction(context.engine) as session:
+        alert = outgoing(session, context.settings, alert_id)
+        planned = shards.planned_alert(session, alert_id)
+        if alert is None or planned is None:
             return None
-        clock = Clock.of(session)
         held = holds.held(session)
-        lanes = {
-            name: Lane(provider, held=name in held, ended=name in out.rejected_by)
-            for name, provider in process.providers.items()
-        }
-        for lane in lanes.values():
-            if lane.held and _may_probe(session, alert_id, out, lane.name):
-                lane.held, lane.probing = False, True
-        packing = running if shards.open_shards(session, alert_id, 1) else None
-        ahead = precedence.read_precedence(
-            session, alert_id, process.names, lease_s=process.settings.lease_s
+        channels = [
+            Channel(provider, _condition(session, alert_id, alert, name, held=name in held))
+            for name, provider in context.providers.items()
+        ]
+        return Stream(
+            context,
+            alert_id,
+            alert,
+            Clock.of(session),
+            channels=channels,
+            shards=planned if shards.open_shards(session, alert_id, 1) else None,
+            ahead=precedence.read_precedence(
+                session, alert_id, context.names, lease_s=context.settings.lease_s
+            ),
         )
-    return Turn(
-        process=process,
-        exchanges=Exchanges(process.gateway),
-        alert_id=alert_id,
-        out=out,
-        clock=clock,
-        lanes=lanes,
-        packing=packing,
-        ahead=ahead,
-    )
 
 
-def _may_probe(session: Session, alert_id: int, out: Outgoing, provider: str) -> bool:
-    """Whether this turn tries a held provider: it must really have something to send through it."""
-    if out.dry_run or not batch_claims.has_claimable(session, alert_id, [provider]):
+def _condition(
+    session: Session, alert_id: int, alert: Outgoing, provider: str, *, held: bool
+) -> Condition:
+    """Return how a channel begins. A held provider is tried where its probe is due."""
+    if provider in alert.rejected_by:
+        return Ended(on_record=True)
+    if not held:
+        return Open()
+    return Probing() if _may_probe(session, alert_id, alert, provider) else Held(on_record=True)
+
+
+def _may_probe(session: Session, alert_id: int, alert: Outgoing, provider: str) -> bool:
+    """Whether this stream tries a held provider: it must have a push to send through it."""
+    if alert.dry_run or not batch_claims.has_claimable(session, alert_id, [provider]):
         return False
     return holds.take_probe(session, provider)

@@ -6,25 +6,25 @@ from service import outbox
 from service.domain.alert import queue_of
 from service.store.deliveries import shards
 from service.unit_of_work import unit_of_work
-from workers.context import Process
-from workers.upkeep import ending
+from workers.context import WorkerContext
+from workers.delivery import ending
 
 SPREAD = 3
 """Every shard asks for so many more: a few hand-overs reach as many processes as are idle, and
 the first push does not wait for a message per shard."""
 
 
-def fan_out_shard(process: Process, alert_id: int, n: int) -> None:
+def fan_out_shard(context: WorkerContext, alert_id: int, n: int) -> None:
     """Pack one shard and ask for its delivery; a shard that is packed already is left alone."""
-    with unit_of_work(process.engine, process.broker) as work:
+    with unit_of_work(context.engine, context.broker) as work:
         alert = shards.planned_alert(work.session, alert_id)
-        if alert is None or not shards.fan_out(work.session, alert, process.names, n):
+        if alert is None or not shards.fan_out(work.session, alert, context.names, n):
             return
         queue = queue_of(alert.audience.urgency)
         work.outbox.add(outbox.deliver(alert_id, queue))
         for child in open_children(work.session, alert_id, n):
             work.outbox.add(outbox.fan_out_shard(alert_id, child, queue))
-    ending.end_if_done(process, alert_id)
+    ending.end_if_done(context, alert_id)
 
 
 def open_children(session: Session, alert_id: int, n: int) -> list[int]:

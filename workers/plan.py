@@ -11,27 +11,27 @@ from service.store.deliveries import shards
 from service.store.readers import audience
 from service.unit_of_work import unit_of_work
 from workers import fan_out
-from workers.context import Process
+from workers.context import WorkerContext
 
 
-def plan_alert(process: Process, alert_id: int) -> bool:
+def plan_alert(context: WorkerContext, alert_id: int) -> bool:
     """Freeze an alert's words and audience, cut its shards, pack the first and ask for the rest.
 
     The first shard is small: its devices are on their way while the others are being packed. True:
     there is something to deliver, and whoever planned it had best begin.
     """
-    with unit_of_work(process.engine, process.broker) as work:
+    with unit_of_work(context.engine, context.broker) as work:
         alert = planning.lock_alert_to_plan(work.session, alert_id)
         if alert is None or planning.is_replaced_alert_settling(work.session, alert):
             return False
         if alert.expires_at <= alert.now:
             alert_transitions.expire_unstarted(work.session, alert_id)
             return False
-        count = _cut(process, work.session, alert)
+        count = _cut(context, work.session, alert)
         if count == 0:
             alert_transitions.finish_if_done(work.session, alert_id)
             return False
-        _pack_first(process, work.session, alert_id)
+        _pack_first(context, work.session, alert_id)
         queue = queue_of(alert.urgency)
         work.outbox.add(outbox.deliver(alert_id, queue))
         for n in fan_out.open_children(work.session, alert_id, 0):
@@ -39,7 +39,7 @@ def plan_alert(process: Process, alert_id: int) -> bool:
     return True
 
 
-def _cut(process: Process, session: Session, alert: AlertToPlan) -> int:
+def _cut(context: WorkerContext, session: Session, alert: AlertToPlan) -> int:
     """Write the alert's shards; returns how many."""
     if alert.source_alert_id is not None:
         alert_transitions.freeze(session, alert.id, alert.now, [], [])
@@ -47,8 +47,8 @@ def _cut(process: Process, session: Session, alert: AlertToPlan) -> int:
     else:
         frozen = audience.freeze(session, alert.story_id, audience_of(alert))
         alert_transitions.freeze(session, alert.id, alert.now, frozen.topic_ids, frozen.above)
-        size = audience.rough_size(session, frozen, process.names)
-        ranges = shards.cut_id_space(size, process.settings.shard_devices)
+        size = audience.rough_size(session, frozen, context.names)
+        ranges = shards.cut_id_space(size, context.settings.shard_devices)
     if ranges:
         shards.add(session, alert.id, ranges)
     return len(ranges)
@@ -64,7 +64,7 @@ def audience_of(alert: AlertToPlan) -> Audience:
     return of(alert.story_id, alert.topics, alert.urgency, alert.now)
 
 
-def _pack_first(process: Process, session: Session, alert_id: int) -> None:
+def _pack_first(context: WorkerContext, session: Session, alert_id: int) -> None:
     alert = shards.planned_alert(session, alert_id)
     if alert is not None:
-        shards.fan_out(session, alert, process.names, 0)
+        shards.fan_out(session, alert, context.names, 0)

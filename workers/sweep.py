@@ -20,8 +20,9 @@ from service.store.alerts.unfinished_alerts import AlertToStart, QueuedAlert
 from service.store.deliveries import batch_closing, shards
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
-from workers.context import Process
-from workers.upkeep import ending, housekeeping
+from workers.context import WorkerContext
+from workers.delivery import ending
+from workers.upkeep import housekeeping
 
 log = structlog.get_logger()
 
@@ -37,40 +38,40 @@ LONGEST_QUEUE = 200
 """A queue with more messages than this is not short of messages: nothing is sent again."""
 
 
-def sweep(process: Process) -> None:
+def sweep(context: WorkerContext) -> None:
     """Make one pass. Each search has a transaction of its own: one that fails spoils no other.
 
     Asking for pages comes last: it is the only search that waits for somebody else's answer.
     """
-    with transaction(process.engine) as guard:
+    with transaction(context.engine) as guard:
         if not unfinished_alerts.lock_sweep(guard):
             return
         for search in (_expire, _cancel_stopped, _cancel_rejected, _finish, _resend, _start_due):
             try:
-                search(process)
+                search(context)
             except Exception as error:  # noqa: BLE001 - whatever it was, the others go on
                 log.warning("sweep", search=search.__name__, error=type(error).__name__)
-        housekeeping.keep_house(process)
+        housekeeping.keep_house(context)
 
 
-def _start_due(process: Process) -> None:
+def _start_due(context: WorkerContext) -> None:
     """Start scheduled alerts whose time has come, if their story is live and its page answers."""
-    with transaction(process.engine) as session:
+    with transaction(context.engine) as session:
         alerts = unfinished_alerts.alerts_to_start(session)
     until = time.monotonic() + PAGES_S
     for due in alerts:
         if time.monotonic() > until:
             return
         try:
-            _start_one(process, due)
+            _start_one(context, due)
         except SQLAlchemyError as error:
             log.warning("not started", alert=due.alert_id, error=type(error).__name__)
 
 
-def _start_one(process: Process, due: AlertToStart) -> None:
+def _start_one(context: WorkerContext, due: AlertToStart) -> None:
     reason = _why_not(due)
-    live = reason is None and not _embargoed(due) and _page_answers(process, due.slug)
-    with unit_of_work(process.engine, process.broker) as work:
+    live = reason is None and not _embargoed(due) and _page_answers(context, due.slug)
+    with unit_of_work(context.engine, context.broker) as work:
         if reason is not None:
             alert_transitions.refuse_start(work.session, due.alert_id, reason)
         elif not live:
@@ -95,9 +96,9 @@ def _embargoed(due: AlertToStart) -> bool:
     return due.embargo_until is not None and due.now < due.embargo_until
 
 
-def _page_answers(process: Process, slug: str) -> bool:
+def _page_answers(context: WorkerContext, slug: str) -> bool:
     """Whether readers who tap the alert would find the story: its page answers 200."""
-    address = f"{process.settings.page_origin}/stories/{slug}"
+    address = f"{context.settings.page_origin}/stories/{slug}"
     try:
         with httpx.stream("GET", address, timeout=PAGE_TIMEOUT_S, trust_env=False) as page:
             return page.status_code == httpx.codes.OK
@@ -105,37 +106,37 @@ def _page_answers(process: Process, slug: str) -> bool:
         return False
 
 
-def _expire(process: Process) -> None:
+def _expire(context: WorkerContext) -> None:
     """End alerts past their deadline: what is open expires, what is leased its holder ends."""
-    _each(process, unfinished_alerts.alerts_past_deadline, _expire_one)
+    _each(context, unfinished_alerts.alerts_past_deadline, _expire_one)
 
 
-def _expire_one(process: Process, alert_id: int) -> None:
-    with transaction(process.engine) as session:
+def _expire_one(context: WorkerContext, alert_id: int) -> None:
+    with transaction(context.engine) as session:
         if not alert_transitions.lock_overdue(session, alert_id):
             return
         alert_transitions.expire_unstarted(session, alert_id)
-        _drain(session, process, alert_id, State.EXPIRED)
-    ending.end_if_done(process, alert_id)
+        _drain(session, context, alert_id, State.EXPIRED)
+    ending.end_if_done(context, alert_id)
 
 
-def _cancel_stopped(process: Process) -> None:
+def _cancel_stopped(context: WorkerContext) -> None:
     """Account for the rest of stopped alerts: pack what is unpacked, cancel what is open."""
-    _each(process, unfinished_alerts.stopped_alerts_to_settle, _cancel_one)
+    _each(context, unfinished_alerts.stopped_alerts_to_settle, _cancel_one)
 
 
-def _cancel_one(process: Process, alert_id: int) -> None:
-    with transaction(process.engine) as session:
+def _cancel_one(context: WorkerContext, alert_id: int) -> None:
+    with transaction(context.engine) as session:
         alert_transitions.settle_unstarted(session, alert_id)
-        _drain(session, process, alert_id, State.CANCELLED)
-    ending.end_if_done(process, alert_id)
+        _drain(session, context, alert_id, State.CANCELLED)
+    ending.end_if_done(context, alert_id)
 
 
-def _drain(session: Session, process: Process, alert_id: int, to: State) -> None:
+def _drain(session: Session, context: WorkerContext, alert_id: int, to: State) -> None:
     alert = shards.planned_alert(session, alert_id)
     if alert is not None:
         for n in shards.open_shards(session, alert_id, SHARDS_A_PASS):
-            shards.fan_out(session, alert, process.names, n)
+            shards.fan_out(session, alert, context.names, n)
     while (
         batch_closing.close_open_batches(session, alert_id, to, limit=CLOSE_BATCHES)
         == CLOSE_BATCHES
@@ -143,8 +144,8 @@ def _drain(session: Session, process: Process, alert_id: int, to: State) -> None
         pass
 
 
-def _cancel_rejected(process: Process) -> None:
-    with transaction(process.engine) as session:
+def _cancel_rejected(context: WorkerContext) -> None:
+    with transaction(context.engine) as session:
         for found, names in unfinished_alerts.lock_rejected_alerts(session):
             for name in names:
                 batch_closing.close_open_batches(
@@ -152,14 +153,14 @@ def _cancel_rejected(process: Process) -> None:
                 )
 
 
-def _finish(process: Process) -> None:
-    _each(process, unfinished_alerts.alerts_to_finish, ending.end_if_done)
+def _finish(context: WorkerContext) -> None:
+    _each(context, unfinished_alerts.alerts_to_finish, ending.end_if_done)
 
 
-def _resend(process: Process) -> None:
+def _resend(context: WorkerContext) -> None:
     """Send the messages of alerts that nobody is at work on."""
-    full = {queue for queue in outbox.QUEUES if process.waiting(queue) > LONGEST_QUEUE}
-    with unit_of_work(process.engine, process.broker) as work:
+    full = {queue for queue in outbox.QUEUES if context.waiting(queue) > LONGEST_QUEUE}
+    with unit_of_work(context.engine, context.broker) as work:
         for found in unfinished_alerts.alerts_to_plan(work.session, PATIENCE_S):
             if found.queue not in full:
                 work.outbox.add(outbox.plan_alert(found.alert_id, found.queue))
@@ -167,21 +168,21 @@ def _resend(process: Process) -> None:
             for n in shards.open_shards(work.session, found.alert_id, SHARDS_A_PASS):
                 if found.queue not in full:
                     work.outbox.add(outbox.fan_out_shard(found.alert_id, n, found.queue))
-        for found in unfinished_alerts.alerts_to_deliver(work.session, process.names):
+        for found in unfinished_alerts.alerts_to_deliver(work.session, context.names):
             if found.queue not in full:
                 work.outbox.add(outbox.deliver(found.alert_id, found.queue))
 
 
 def _each(
-    process: Process,
+    context: WorkerContext,
     search: Callable[[Session], list[QueuedAlert]],
-    settle: Callable[[Process, int], object],
+    settle: Callable[[WorkerContext, int], object],
 ) -> None:
     """Settle every alert found; one that cannot be settled now keeps no other waiting."""
-    with transaction(process.engine) as session:
+    with transaction(context.engine) as session:
         every = search(session)
     for found in every:
         try:
-            settle(process, found.alert_id)
+            settle(context, found.alert_id)
         except SQLAlchemyError as error:
             log.warning("not settled", alert=found.alert_id, error=type(error).__name__)

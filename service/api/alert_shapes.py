@@ -19,8 +19,8 @@ from service.domain.alert import (
     Report,
     Words,
 )
-from service.domain.delivery import Totals
 from service.domain.subscription import Urgency
+from service.domain.totals import Totals
 from service.http.dependencies import Closed, Id, Line, Moment
 
 Title = Annotated[str, Field(max_length=MAX_TITLE)]

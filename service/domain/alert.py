@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service.domain import topic
-from service.domain.delivery import Timing, Totals
 from service.domain.errors import Invalid
 from service.domain.language import parse_language
 from service.domain.subscription import Urgency
+from service.domain.totals import Timing, Totals
 
 DEFAULT_TTL = timedelta(hours=4)
 TEST_TTL = timedelta(minutes=10)

@@ -2,17 +2,30 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import assert_never
 
+from service.domain.effect import (
+    BuryDelivery,
+    DoubtDevice,
+    Effect,
+    EndAlert,
+    ForgetDevice,
+    HoldProvider,
+    KeepTicket,
+    MintCredential,
+    PauseOrigin,
+    Reconnect,
+)
 from service.domain.verdict import (
     Accepted,
     AlertRejected,
     DeviceGone,
     DeviceRefused,
+    Scope,
     SenderRejected,
     TryLater,
     Verdict,
@@ -21,6 +34,8 @@ from service.domain.verdict import (
 MOST_ATTEMPTS_COUNTED = 15
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=5)
+ORIGIN_PAUSE = timedelta(seconds=30)
+"""How long an origin is left alone that asks for a pause and gives no time."""
 
 
 class State(IntEnum):
@@ -120,56 +135,75 @@ def delivery_ids(alert_id: int) -> Callable[[int], str]:
     return of_device
 
 
-class Effect(IntEnum):
-    """What a verdict asks for besides the delivery's own next state."""
-
-    NOTHING = 0
-    FORGET_DEVICE = 1
-    """Definite evidence: the address is dead."""
-    DOUBT_DEVICE = 2
-    """Doubtful evidence: forget only beside an acceptance of the same provider and alert."""
-    BURY = 3
-    """Write the dead letter."""
-    END_PROVIDER = 4
-    """This alert ends on this provider."""
-    HOLD_PROVIDER = 5
-    """Every alert waits on this provider."""
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """What becomes of a delivery: its next byte, when it is due again, and what else follows."""
 
     delivery: Delivery
     due_at: datetime | None = None
-    effect: Effect = Effect.NOTHING
+    effects: tuple[Effect, ...] = ()
 
 
-def next_step(  # noqa: PLR0911 - one return a verdict is the point
+def next_step(
     delivery: Delivery, verdict: Verdict, *, now: datetime, deadline: datetime, jitter: float
 ) -> Step:
     """Decide what follows from one verdict. Pure; `jitter` is drawn from [0, 1)."""
-    tried = min(delivery.attempts + 1, MOST_ATTEMPTS_COUNTED)
+    attempts = min(delivery.attempts + 1, MOST_ATTEMPTS_COUNTED)
+    effects = effects_of(verdict, now)
     match verdict:
         case Accepted():
-            return Step(Delivery(State.ACCEPTED, False, tried))
+            return Step(Delivery(State.ACCEPTED, False, attempts), effects=effects)
         case TryLater():
             return _later(delivery, verdict, now=now, deadline=deadline, jitter=jitter)
-        case DeviceGone(doubtful=True):
-            return Step(Delivery(State.GONE, False, tried), effect=Effect.DOUBT_DEVICE)
         case DeviceGone():
-            return Step(Delivery(State.GONE, False, tried), effect=Effect.FORGET_DEVICE)
+            return Step(Delivery(State.GONE, False, attempts), effects=effects)
         case DeviceRefused(unknown=unknown):
-            buried = Delivery(State.BURIED, delivery.unknown or unknown, tried)
-            return Step(buried, effect=Effect.BURY)
+            buried = Delivery(State.BURIED, delivery.unknown or unknown, attempts)
+            return Step(buried, effects=effects)
         case AlertRejected():
-            return Step(Delivery(State.BURIED, delivery.unknown, tried), effect=Effect.END_PROVIDER)
+            return Step(Delivery(State.BURIED, delivery.unknown, attempts), effects=effects)
         case SenderRejected():
             # The provider is at a standstill through our own fault: nobody's attempt is burnt.
             waiting = Delivery(State.RETRYING, delivery.unknown, delivery.attempts)
-            return Step(waiting, due_at=now, effect=Effect.HOLD_PROVIDER)
+            return Step(waiting, due_at=now, effects=effects)
         case _ as never:
             assert_never(never)
+
+
+def effects_of(  # noqa: PLR0911 - one case and one return a verdict are the point
+    verdict: Verdict, now: datetime
+) -> tuple[Effect, ...]:
+    """Return what a verdict asks for besides the delivery's own next state."""
+    match verdict:
+        case Accepted(follow_up=follow_up):
+            return (KeepTicket(follow_up),) if follow_up else ()
+        case TryLater():
+            return _effects_of_delay(verdict)
+        case DeviceGone(doubtful=True, why=why):
+            return (DoubtDevice(why),)
+        case DeviceGone(since=since):
+            # Without a word on since when: a device that registers after this moment is alive.
+            return (ForgetDevice(since or now),)
+        case DeviceRefused(why=why):
+            return (BuryDelivery(why),)
+        case AlertRejected(why=why):
+            return (BuryDelivery(why), EndAlert(why))
+        case SenderRejected(why=why, remint=remint):
+            return (MintCredential(why),) if remint else (HoldProvider(why),)
+        case _ as never:
+            assert_never(never)
+
+
+def _effects_of_delay(verdict: TryLater) -> tuple[Effect, ...]:
+    """Return what a TryLater asks for.
+
+    A wait of the whole provider is not among it: `evidence.judge_rate` decides on that by the
+    share of answers that ask for it.
+    """
+    effects: list[Effect] = [Reconnect()] if verdict.reconnect else []
+    if verdict.scope is Scope.ORIGIN:
+        effects.append(PauseOrigin(verdict.after or ORIGIN_PAUSE))
+    return tuple(effects)
 
 
 def _later(
@@ -180,9 +214,10 @@ def _later(
     unknown = delivery.unknown or verdict.unknown
     wait = wait_before(attempts, verdict.after, jitter, verdict.first or FIRST_WAIT)
     due_at = now + wait
+    effects = effects_of(verdict, now)
     if due_at >= deadline:
-        return Step(Delivery(State.EXPIRED, unknown, attempts))
-    return Step(Delivery(State.RETRYING, unknown, attempts), due_at=due_at)
+        return Step(Delivery(State.EXPIRED, unknown, attempts), effects=effects)
+    return Step(Delivery(State.RETRYING, unknown, attempts), due_at=due_at, effects=effects)
 
 
 def wait_before(
@@ -195,81 +230,3 @@ def wait_before(
     """
     own = min(first * 2 ** max(attempts - 1, 0), LONGEST_WAIT)
     return (asked if asked is not None else own) * (1 + jitter / 4)
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """How many deliveries stand where; `planned` is the sum of the other seven, always."""
-
-    pending: int = 0
-    retrying: int = 0
-    accepted: int = 0
-    gone: int = 0
-    expired: int = 0
-    buried: int = 0
-    cancelled: int = 0
-
-    @property
-    def planned(self) -> int:
-        """All deliveries."""
-        return sum(self.counts())
-
-    @property
-    def open(self) -> int:
-        """Those whose last word has not been said."""
-        return self.pending + self.retrying
-
-    def counts(self) -> tuple[int, ...]:
-        """Return the seven in the order of `State`."""
-        return (
-            self.pending,
-            self.retrying,
-            self.accepted,
-            self.gone,
-            self.expired,
-            self.buried,
-            self.cancelled,
-        )
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the eight numbers of a report by name."""
-        return {"planned": self.planned} | {
-            state.name.lower(): n for state, n in zip(STATES, self.counts(), strict=True)
-        }
-
-    def __add__(self, other: "Totals") -> "Totals":
-        """Add position by position."""
-        return Totals(*map(sum, zip(self.counts(), other.counts(), strict=True)))
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Milliseconds from when the alert was due to the first, the median, 90 % and last yes."""
-
-    first_ms: int | None = None
-    p50_ms: int | None = None
-    p90_ms: int | None = None
-    last_ms: int | None = None
-
-
-def timing(steps: Sequence[tuple[int, int]]) -> Timing:
-    """Return the timing of (milliseconds, newly accepted) steps in any order."""
-    ordered = sorted(step for step in steps if step[1] > 0)
-    if not ordered:
-        return Timing()
-    total = sum(n for _, n in ordered)
-    return Timing(
-        first_ms=ordered[0][0],
-        p50_ms=_when(ordered, total * 0.5),
-        p90_ms=_when(ordered, total * 0.9),
-        last_ms=ordered[-1][0],
-    )
-
-
-def _when(ordered: Sequence[tuple[int, int]], share: float) -> int:
-    so_far = 0
-    for at, n in ordered:
-        so_far += n
-        if so_far >= share:
-            return at
-    return ordered[-1][0]

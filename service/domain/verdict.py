@@ -19,7 +19,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A provider whose yes is only a ticket: ask again about `ticket` after `after`."""
+    """The acceptance is only a ticket: ask about `ticket` after `after`."""
 
     ticket: str
     after: timedelta
@@ -29,7 +29,6 @@ class FollowUp:
 class Accepted:
     """The provider took the push; it promises nothing about the device."""
 
-    message_id: str = ""
     follow_up: FollowUp | None = None
 
 
@@ -68,7 +67,7 @@ class DeviceGone:
 class DeviceRefused:
     """Permanent for this delivery, and says nothing against the device: bury it.
 
-    `doubtful` refusals may as well be our message's fault: very many of them and not one yes end
+    `doubtful` refusals may as well be our message's fault: very many of them and no acceptance end
     the alert on this provider. `unknown` says that the push may have arrived all the same.
     """
 
@@ -96,4 +95,7 @@ class SenderRejected:
     remint: bool = False
 
 
-Verdict = Accepted | TryLater | DeviceGone | DeviceRefused | AlertRejected | SenderRejected
+NotAccepted = TryLater | DeviceGone | DeviceRefused | AlertRejected | SenderRejected
+"""Every verdict but an acceptance; each says why."""
+
+Verdict = Accepted | NotAccepted

@@ -17,7 +17,7 @@ from service.store.session import transaction
 from tests import builders as a
 from tests.bench.stages import StageClock, TimedGateway, put_clocks
 from workers import deliver, plan
-from workers.context import Process, open_process
+from workers.context import WorkerContext, open_context
 
 RUN_IN = 0.15
 """The first and the last part of a run, in which no window can be full, are left out."""
@@ -57,7 +57,7 @@ def cpu_seconds() -> float:
 
 
 def send(task: Task) -> Sent:
-    process = open_process()
+    process = open_context()
     process.broker = NoBroker()  # type: ignore[assignment]
     clock = StageClock() if task.timed else None
     gateway = put_clocks(process, clock)
@@ -80,19 +80,19 @@ def send(task: Task) -> Sent:
     )
 
 
-def _new_alert(process: Process, topic: str) -> int:
+def _new_alert(process: WorkerContext, topic: str) -> int:
     with transaction(process.engine) as session:
         story = a.a_story(session, topics=[topic])
         return int(a.an_alert(session, story, kind="update").id)
 
 
-def _is_over(process: Process, alert_id: int) -> bool:
+def _is_over(process: WorkerContext, alert_id: int) -> bool:
     with transaction(process.engine) as session:
         found = alerts.get(session, alert_id)
         return found is not None and found.state.final
 
 
-def _fullness(gateway: TimedGateway, process: Process) -> float:
+def _fullness(gateway: TimedGateway, process: WorkerContext) -> float:
     looks = gateway.in_flight_at
     room = sum(p.window for name, p in process.providers.items() if name in ("apns", "fcm"))
     begin, end = looks[0][0], looks[-1][0]

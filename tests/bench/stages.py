@@ -12,8 +12,12 @@ from typing import Any
 
 from service.store.deliveries import shards
 from workers import plan
-from workers.context import Process
-from workers.delivery import claiming, flushing, outcomes
+from workers.context import WorkerContext
+from workers.delivery.answers import AnswerReader
+from workers.delivery.building import Builder
+from workers.delivery.claiming import Claiming
+from workers.delivery.flushing import Flush
+from workers.delivery.sending import Sending
 
 OTHER = "rest"
 STAGES = ("plan", "fan-out", "load", "build", "send", "verdict", "flush", OTHER)
@@ -83,19 +87,19 @@ class TimedGateway:
         return self._gateway.poll(timeout)
 
 
-def put_clocks(process: Process, clock: StageClock | None) -> TimedGateway:
+def put_clocks(context: WorkerContext, clock: StageClock | None) -> TimedGateway:
     """Put the clocks around every stage of this process; without one, only watch the window."""
-    gateway = TimedGateway(process.gateway, clock)
-    process.gateway = gateway  # type: ignore[assignment]
+    gateway = TimedGateway(context.gateway, clock)
+    context.gateway = gateway  # type: ignore[assignment]
     if clock is not None:
         for owner, name, stage in (
             (plan, "plan_alert", "plan"),
             (shards, "fan_out", "fan-out"),
-            (claiming, "top_up", "load"),
-            (claiming, "_pushes", "build"),
-            (claiming, "_feed_lane", "build"),
-            (outcomes, "read", "verdict"),
-            (flushing, "flush", "flush"),
+            (Claiming, "claim_batch", "load"),
+            (Builder, "prepare", "build"),
+            (Sending, "fill", "build"),
+            (AnswerReader, "read", "verdict"),
+            (Flush, "write", "flush"),
         ):
             setattr(owner, name, clock.timed(stage, getattr(owner, name)))
     return gateway

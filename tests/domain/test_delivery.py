@@ -9,23 +9,34 @@ from service.domain.delivery import (
     FIRST_WAIT,
     LONGEST_WAIT,
     MOST_ATTEMPTS_COUNTED,
+    ORIGIN_PAUSE,
     STATES,
     Delivery,
-    Effect,
     State,
-    Timing,
-    Totals,
     count_states,
     delivery_ids,
     next_step,
-    timing,
     wait_before,
 )
+from service.domain.effect import (
+    BuryDelivery,
+    DoubtDevice,
+    EndAlert,
+    ForgetDevice,
+    HoldProvider,
+    KeepTicket,
+    MintCredential,
+    PauseOrigin,
+    Reconnect,
+)
+from service.domain.totals import Timing, Totals, timing
 from service.domain.verdict import (
     Accepted,
     AlertRejected,
     DeviceGone,
     DeviceRefused,
+    FollowUp,
+    Scope,
     SenderRejected,
     TryLater,
 )
@@ -63,26 +74,43 @@ def test_all_states_but_two_are_final():
     assert [state for state in State if not state.final] == [State.PENDING, State.RETRYING]
 
 
+TICKET = FollowUp("ticket", timedelta(minutes=15))
+
+
 @pytest.mark.parametrize(
-    ("verdict", "state", "effect"),
+    ("verdict", "state", "effects"),
     [
-        (Accepted("id"), State.ACCEPTED, Effect.NOTHING),
-        (TryLater("busy"), State.RETRYING, Effect.NOTHING),
-        (DeviceGone("410"), State.GONE, Effect.FORGET_DEVICE),
-        (DeviceGone("400", doubtful=True), State.GONE, Effect.DOUBT_DEVICE),
-        (DeviceRefused("too big"), State.BURIED, Effect.BURY),
-        (AlertRejected("bad payload"), State.BURIED, Effect.END_PROVIDER),
-        (SenderRejected("bad key"), State.RETRYING, Effect.HOLD_PROVIDER),
+        (Accepted(), State.ACCEPTED, ()),
+        (Accepted(TICKET), State.ACCEPTED, (KeepTicket(TICKET),)),
+        (TryLater("busy"), State.RETRYING, ()),
+        (TryLater("bye", reconnect=True), State.RETRYING, (Reconnect(),)),
+        (TryLater("slow", scope=Scope.PROVIDER), State.RETRYING, ()),
+        (
+            TryLater("slow", after=timedelta(seconds=9), scope=Scope.ORIGIN),
+            State.RETRYING,
+            (PauseOrigin(timedelta(seconds=9)),),
+        ),
+        (TryLater("slow", scope=Scope.ORIGIN), State.RETRYING, (PauseOrigin(ORIGIN_PAUSE),)),
+        (DeviceGone("410"), State.GONE, (ForgetDevice(NOW),)),
+        (DeviceGone("410", since=DEADLINE), State.GONE, (ForgetDevice(DEADLINE),)),
+        (DeviceGone("400", doubtful=True), State.GONE, (DoubtDevice("400"),)),
+        (DeviceRefused("too big"), State.BURIED, (BuryDelivery("too big"),)),
+        (AlertRejected("bad"), State.BURIED, (BuryDelivery("bad"), EndAlert("bad"))),
+        (SenderRejected("bad key"), State.RETRYING, (HoldProvider("bad key"),)),
+        (SenderRejected("old", remint=True), State.RETRYING, (MintCredential("old"),)),
     ],
 )
-def test_every_verdict_leads_somewhere(verdict, state, effect):
+def test_every_verdict_leads_to_a_state_and_to_effects_that_carry_their_data(
+    verdict, state, effects
+):
     step = step_of(verdict)
-    assert (step.delivery.state, step.effect) == (state, effect)
+    assert (step.delivery.state, step.effects) == (state, effects)
 
 
 @pytest.mark.parametrize("verdict", [TryLater("busy"), SenderRejected("bad key")])
 def test_no_answer_but_a_word_on_the_device_itself_forgets_it(verdict):
-    assert step_of(verdict).effect not in (Effect.FORGET_DEVICE, Effect.DOUBT_DEVICE)
+    effects = step_of(verdict).effects
+    assert not any(isinstance(effect, ForgetDevice | DoubtDevice) for effect in effects)
 
 
 def test_an_attempt_is_counted_and_the_count_has_an_end():

@@ -12,9 +12,10 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.alert import AlertState, Kind
-from service.domain.delivery import Delivery, State, Totals, timing
+from service.domain.delivery import Delivery, State
 from service.domain.errors import AlreadyAlerted
 from service.domain.new_alerts import CANARY
+from service.domain.totals import Totals, timing
 from service.store import page_queries
 from service.store.alerts import alert_totals, alert_transitions, alerts, planning
 from service.store.deliveries import dead_letters, device_reports

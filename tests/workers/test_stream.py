@@ -1,4 +1,4 @@
-"""A whole turn at an alert, on real PostgreSQL, with a provider and a gateway of the test's own."""
+"""A whole stream of an alert, on real PostgreSQL, with a provider and a gateway of the test."""
 
 from collections import deque
 from contextlib import contextmanager
@@ -71,7 +71,7 @@ class Gateway:
 
 
 class Provider:
-    """Says of each address what `says` holds for it, else yes."""
+    """Gives each address the verdict that `says` holds for it, else accepts."""
 
     window = 900
     per_minute = None
@@ -255,7 +255,7 @@ def test_a_provider_with_one_server_is_believed_beside_any_acceptance(system):
     assert gone(system) == 1
 
 
-def test_very_many_unclear_refusals_and_no_yes_end_the_alert_on_the_provider(system):
+def test_very_many_unclear_refusals_and_no_acceptance_end_the_alert_on_the_provider(system):
     system.provider("fcm", says=lambda _: UNCLEAR).window = 50
     alert = system.alert([f"a{n}" for n in range(300)])
     deliver.deliver(system.process, alert)
@@ -265,7 +265,7 @@ def test_very_many_unclear_refusals_and_no_yes_end_the_alert_on_the_provider(sys
     assert system.one("SELECT rejected_by FROM alert WHERE id = :a", a=alert) == ["fcm"]
 
 
-def test_unclear_refusals_beside_a_yes_are_each_devices_own(system):
+def test_unclear_refusals_beside_an_acceptance_are_each_devices_own(system):
     system.provider("fcm", says=lambda address: UNCLEAR if address != "a7" else Accepted())
     alert = system.alert([f"a{n}" for n in range(300)])
     deliver.deliver(system.process, alert)
@@ -292,20 +292,20 @@ def test_what_was_accepted_before_a_fault_of_ours_is_on_record_and_given_back(sy
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-@pytest.mark.parametrize("culprits", [{0}, {5}, {9}, {2, 3, 8}, set(range(10))])
-def test_a_push_that_cannot_be_built_is_buried_and_all_others_leave(system, culprits, at_once):
+@pytest.mark.parametrize("faults", [{0}, {5}, {9}, {2, 3, 8}, set(range(10))])
+def test_a_push_that_cannot_be_built_is_buried_and_all_others_leave(system, faults, at_once):
     provider = system.provider()
-    provider.fails_at = culprits
+    provider.fails_at = faults
     provider.at_once = at_once
     alert = system.alert([f"secret-{n}" for n in range(10)])
     with capture_logs() as logs:
         deliver.deliver(system.process, alert)
-    assert [position in culprits for position in range(10)] == [
+    assert [position in faults for position in range(10)] == [
         state is State.BURIED for state in system.states(alert)
     ]
-    assert system.states(alert).count(State.ACCEPTED) == 10 - len(culprits)
+    assert system.states(alert).count(State.ACCEPTED) == 10 - len(faults)
     sent = [position for request in system.gateway.sent for position in request.positions]
-    assert sorted(sent) == sorted(set(range(10)) - culprits)
+    assert sorted(sent) == sorted(set(range(10)) - faults)
     reasons = system.one("SELECT string_agg(reason || answer, ';') FROM dead_letter")
     assert reasons == "its push could not be built (RuntimeError)"
     assert "secret-" not in str(logs)
@@ -331,7 +331,7 @@ def test_an_answer_that_cannot_be_read_spoils_no_other_and_is_not_asked_for_agai
     )
 
 
-def test_an_endpoint_that_is_none_breaks_no_turn_off(system):
+def test_an_endpoint_that_is_none_breaks_no_stream_off(system):
     no = DeviceRefused("forbidden")
     provider = system.provider(
         "webpush", guard=lambda *_: False, says=lambda it: no if "[" in it else Accepted()
@@ -354,7 +354,7 @@ def test_a_provider_that_cannot_take_the_alert_at_all_keeps_no_other_waiting(sys
     assert [request.body for request in system.gateway.sent] == [b"c"]
 
 
-def test_a_turn_with_every_provider_held_ends_though_shards_are_open(system):
+def test_a_stream_with_every_provider_held_ends_though_shards_are_open(system):
     system.provider()
     alert = system.alert([], shards_open=1, urgency=2)
     with transaction(system.engine) as session:
@@ -383,7 +383,7 @@ def test_a_persons_hold_reaches_a_running_stream(system):
     assert 0 < system.states(alert).count(State.PENDING) < 200
 
 
-def test_a_lane_goes_on_in_the_same_turn_when_its_hold_has_ended(system):
+def test_a_channel_goes_on_in_the_same_stream_when_its_hold_has_ended(system):
     addresses = [f"a{n}" for n in range(100)]
 
     def says(address):
@@ -403,7 +403,7 @@ def test_a_lane_goes_on_in_the_same_turn_when_its_hold_has_ended(system):
     assert set(system.states(alert)) == {State.ACCEPTED}
 
 
-def test_a_lane_stays_closed_while_only_this_turn_knows_of_the_hold(system, monkeypatch):
+def test_a_channel_stays_closed_while_only_this_stream_knows_of_the_hold(system, monkeypatch):
     def away(*args, **options):
         raise OperationalError("INSERT", {}, Exception("server closed the connection"))
 
@@ -419,7 +419,7 @@ def test_a_lane_stays_closed_while_only_this_turn_knows_of_the_hold(system, monk
     assert b"f2" not in [request.body for request in system.gateway.sent]
 
 
-def test_a_turn_with_nothing_for_a_held_provider_leaves_its_probe_to_another(system):
+def test_a_stream_with_nothing_for_a_held_provider_leaves_its_probe_to_another(system):
     system.provider()
     system.provider("fcm")
     alert = system.alert(["a"])
@@ -568,7 +568,7 @@ def test_a_rejection_that_a_replay_took_back_is_not_written_again(system):
 def test_a_long_breaking_stream_makes_way_for_what_waits_in_its_queue(
     system, monkeypatch, waiting, accepted
 ):
-    monkeypatch.setattr(loop, "TURN_S", 0.05)
+    monkeypatch.setattr(loop, "STREAM_S", 0.05)
     system.process.waiting = lambda _: waiting
     system.provider()
     slowly(system)

@@ -1,53 +1,69 @@
-"""A lane: one provider's side of a stream, with its batches, its pace and its troubles."""
+"""A channel: one provider's side of a stream, with its batches, its condition and its evidence."""
 
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from service.domain.evidence import ONE_SERVER, Evidence
+from service.domain.network import origin_of
 from service.domain.verdict import Verdict
-from workers.delivery.leased_batch import Lease
+from workers.delivery.condition import (
+    AlertRefused,
+    Condition,
+    Ended,
+    Event,
+    Held,
+    HoldAsked,
+    HoldOnRecord,
+    NoHoldOnRecord,
+    Open,
+    PauseAsked,
+    Paused,
+    ProbeAccepted,
+    Probing,
+    may_send,
+    next_condition,
+)
+from workers.delivery.leased_batch import LeasedBatch
 from workers.provider import Credential, Position, Provider, Pushes, Request
 
 Item = Request | tuple[Position, Verdict]
 
-PATIENCE_S = 2.0
-"""A lane that pauses for longer gives its batches back."""
+LONG_PAUSE_S = 2.0
+"""A channel that pauses for longer gives its batches back."""
+MOST_BATCHES = 4
+"""How many batches of one provider a stream holds at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedAlert:
+    """The alert in the provider's form under one credential; `generation` counts credentials."""
+
+    pushes: Pushes
+    credential: Credential
+    generation: int
 
 
 @dataclass(slots=True)
-class Lane:
-    """Batches of one provider on their way out. `generation` counts credentials.
+class Channel:
+    """`unsent` counts pushes that were claimed and not built, `budget` those the rate allows.
 
-    `held` lanes send nothing, `unrecorded` says that only we know of the hold; a `probing` one
-    sends a single request to learn whether the hold can end. `ended` is a provider that rejected
-    this alert, `ending` one whose rejection is not on record yet. `accepting` are the origins that
-    took something of it, as `voice` names them.
+    `claim_at` is the monotonic time before which the database has nothing for us; 0 says that
+    nobody has looked since there was something.
     """
 
     provider: Provider
-    pushes: Pushes | None = None
-    credential: Credential | None = None
+    condition: Condition = field(default_factory=Open)
+    evidence: Evidence = field(default_factory=Evidence)
+    batches: dict[tuple[int, int], LeasedBatch] = field(default_factory=dict)
+    queue: deque[tuple[LeasedBatch, Iterator[Item]]] = field(default_factory=deque)
+    prepared: PreparedAlert | None = None
     generation: int = 0
-    queue: deque[tuple[Lease, Iterator[Item]]] = field(default_factory=deque)
-    leases: dict[tuple[int, int], Lease] = field(default_factory=dict)
     unsent: int = 0
     budget: int = 0
-    paused_until: float = 0.0
-    origins: dict[str, float] = field(default_factory=dict)
-    held: bool = False
-    unrecorded: bool = False
-    probing: bool = False
-    ended: bool = False
-    ending: bool = False
-    accepted: int = 0
-    accepting: set[str] = field(default_factory=set)
-    answers: int = 0
-    throttled: int = 0
-    throttle_s: float = 0.0
-    doubts: int = 0
-    refusals: int = 0
-    look_again_at: float = 0.0
+    claim_at: float = 0.0
+    origin_pauses: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -55,94 +71,165 @@ class Lane:
         return self.provider.name
 
     @property
-    def open(self) -> bool:
-        """Whether it may send now."""
-        return not (self.held or self.ended or time.monotonic() < self.paused_until)
+    def may_send(self) -> bool:
+        """Whether a push may leave now."""
+        return may_send(self.condition, time.monotonic())
 
     @property
-    def hungry(self) -> bool:
-        """Whether another batch should be claimed: before the window could run dry."""
-        return self.open and self.unsent < self.provider.window
+    def is_held(self) -> bool:
+        """Whether the provider is held, as far as this stream knows."""
+        return isinstance(self.condition, Held)
 
-    def add(self, lease: Lease, items: Iterator[Item], size: int) -> None:
-        """Take a batch to be sent after those already here."""
-        self.leases[lease.key] = lease
-        self.queue.append((lease, items))
+    @property
+    def is_probing(self) -> bool:
+        """Whether one request at a time is to show that the provider works again."""
+        return isinstance(self.condition, Probing)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the provider rejected the alert."""
+        return isinstance(self.condition, Ended)
+
+    @property
+    def rejection_to_record(self) -> bool:
+        """Whether the provider rejected the alert and the database does not say so yet."""
+        return self.condition == Ended(on_record=False)
+
+    def wants_batch(self, now: float) -> bool:
+        """Whether to claim another batch, before the provider's window could run empty."""
+        return (
+            self.may_send
+            and self.unsent < self.provider.window
+            and len(self.batches) < MOST_BATCHES
+            and now >= self.claim_at
+        )
+
+    def has_nothing_to_claim(self) -> bool:
+        """Whether the database had no batch when we looked last."""
+        return self.claim_at > 0
+
+    def claim_after(self, seconds: float) -> None:
+        """Leave the database alone for a while: it had nothing to claim."""
+        self.claim_at = time.monotonic() + seconds
+
+    def claim_soon(self) -> None:
+        """Look for a batch at the next opportunity."""
+        self.claim_at = 0.0
+
+    def add(self, batch: LeasedBatch) -> None:
+        """Take a batch that was claimed."""
+        self.batches[batch.key] = batch
+        self.claim_at = 0.0
+
+    def enqueue(self, batch: LeasedBatch, items: Iterator[Item], size: int) -> None:
+        """Take the pushes of a batch, to be sent after those already here."""
+        self.queue.append((batch, items))
         self.unsent += size
 
-    def next(self) -> tuple[Lease, Item] | None:
-        """Return the next thing to send, None when all is on its way."""
+    def next_item(self) -> tuple[LeasedBatch, Item] | None:
+        """Return the next item to send, None when everything is on its way."""
         while self.queue:
-            lease, items = self.queue[0]
+            batch, items = self.queue[0]
             item = next(items, None)
             if item is not None:
                 self.unsent -= 1 if isinstance(item, tuple) else len(item.positions)
-                return lease, item
+                return batch, item
             self.queue.popleft()
         self.unsent = 0
         return None
 
-    def stop_sending(self) -> None:
+    def drop_unbuilt(self) -> None:
         """Drop what was not built yet; the batches themselves stay until they are written."""
         self.queue.clear()
         self.unsent = 0
 
+    def give_up(self, batch: LeasedBatch) -> None:
+        """Let go of a batch that is no longer ours, and of what was to be sent of it."""
+        self.batches.pop(batch.key, None)
+        self.queue = deque(pair for pair in self.queue if pair[0] is not batch)
+
+    def is_idle(self, batch: LeasedBatch) -> bool:
+        """Whether nothing of the batch is in flight or waits to be built."""
+        return not batch.in_flight and all(queued is not batch for queued, _ in self.queue)
+
+    def grant(self, pushes: int) -> None:
+        """Add to what the rate allows."""
+        self.budget += pushes
+
+    def spend(self, pushes: int) -> None:
+        """Take what is sent from what the rate allows."""
+        self.budget -= pushes
+
+    def most_in_flight(self) -> int:
+        """Return how many requests may be in flight for the channel's own reasons."""
+        if self.is_probing:
+            return 0 if any(batch.in_flight for batch in self.batches.values()) else 1
+        return self.provider.window
+
+    def prepare(self, pushes: Pushes, credential: Credential) -> PreparedAlert:
+        """Keep the alert in the provider's form, made under a new credential."""
+        self.generation += 1
+        self.prepared = PreparedAlert(pushes, credential, self.generation)
+        return self.prepared
+
+    def drop_credential(self) -> None:
+        """Stop building under the present credential; answers to it hold nobody any more."""
+        self.generation += 1
+        self.prepared = None
+        self.drop_unbuilt()
+
     def pause(self, seconds: float) -> None:
         """Send nothing for a while; a long pause gives the batches back."""
-        self.paused_until = max(self.paused_until, time.monotonic() + seconds)
-        if seconds > PATIENCE_S:
-            self.stop_sending()
+        self._meet(PauseAsked(time.monotonic() + seconds))
+        if seconds > LONG_PAUSE_S:
+            self.drop_unbuilt()
 
     def pause_left(self) -> float:
         """Return the seconds it still pauses."""
-        return max(self.paused_until - time.monotonic(), 0.0)
+        if isinstance(self.condition, Paused):
+            return max(self.condition.until - time.monotonic(), 0.0)
+        return 0.0
 
-    def pause_origin(self, url: str, seconds: float) -> None:
+    def hold(self, *, on_record: bool) -> None:
+        """Send nothing more: a person or a later probe must clear the provider first."""
+        self._meet(HoldAsked(on_record))
+        self.drop_unbuilt()
+
+    def note_probe_accepted(self) -> None:
+        """Go on as usual: the provider works again."""
+        self._meet(ProbeAccepted())
+
+    def end(self) -> None:
+        """Send nothing more of this alert: the provider rejected it."""
+        self._meet(AlertRefused())
+        self.drop_unbuilt()
+
+    def note_written(self, *, held: bool) -> None:
+        """Learn from a write whether the provider is held by now."""
+        before = self.condition
+        self._meet(HoldOnRecord() if held else NoHoldOnRecord())
+        if self.is_held:
+            self.drop_unbuilt()
+        elif isinstance(before, Held | Probing) and isinstance(self.condition, Open):
+            # What was held against the provider has been cleared.
+            self.evidence.clear_doubts()
+            self.claim_at = 0.0
+
+    def _meet(self, event: Event) -> None:
+        self.condition = next_condition(self.condition, event)
+
+    def pause_origin(self, origin: str, seconds: float) -> None:
         """Send nothing to one origin of this provider for a while."""
-        self.origins[origin(url)] = time.monotonic() + seconds
+        self.origin_pauses[origin] = time.monotonic() + seconds
 
     def origin_wait(self, url: str) -> float:
         """Return how many seconds the request's origin must be left alone; 0 for none."""
-        if not self.origins:
+        if not self.origin_pauses:
             return 0.0
-        return max(self.origins.get(origin(url), 0.0) - time.monotonic(), 0.0)
+        return max(self.origin_pauses.get(origin_of(url), 0.0) - time.monotonic(), 0.0)
 
-    def voice(self, request: Request | None) -> str:
-        """Say who answers: one origin among many, or "" where the provider has one for all."""
+    def origin_answering(self, request: Request | None) -> str:
+        """Return who answers: one origin among many, or `ONE_SERVER`."""
         if request is None or self.provider.guard is None:
-            return ""
-        return origin(request.url)
-
-    def allowance(self) -> int:
-        """Return how many requests may leave at once for reasons of its own: a probe is one."""
-        if self.probing:
-            return 0 if any(lease.flying for lease in self.leases.values()) else 1
-        return self.provider.window
-
-    def hold(self) -> None:
-        """Send nothing more: a person or a later probe must clear the provider first."""
-        self.held = True
-        self.probing = False
-        self.stop_sending()
-
-    def reopen(self) -> None:
-        """Go on where a hold has ended: what was held against the provider counts no more."""
-        if self.held or self.probing:
-            self.held = self.probing = False
-            self.doubts = 0
-            self.look_again_at = 0.0
-
-    def forget(self, lease: Lease) -> None:
-        """Let go of a batch that is no longer ours, and of what was to be sent of it."""
-        self.leases.pop(lease.key, None)
-        self.queue = deque(pair for pair in self.queue if pair[0] is not lease)
-
-    def idle(self, lease: Lease) -> bool:
-        """Whether nothing of the batch is in flight or waits to be built."""
-        return not lease.flying and all(held is not lease for held, _ in self.queue)
-
-
-def origin(url: str) -> str:
-    """Return scheme, host and port; of no url at all, itself."""
-    end = url.find("/", len("https://"))
-    return url if end < 0 else url[:end]
+            return ONE_SERVER
+        return origin_of(request.url)

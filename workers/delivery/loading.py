@@ -7,26 +7,28 @@ from sqlmodel import Session
 from service.domain import receipt
 from service.domain.delivery import State, delivery_ids
 from service.store.deliveries import batch_claims
-from workers.delivery.leased_batch import Lease
+from workers.delivery.leased_batch import LeasedBatch
 from workers.provider import Answer, Target
 
-LONGEST_ANSWER = 300
+LONGEST_QUOTE = 300
 _ADDRESS_LIKE = re.compile(r"[A-Za-z0-9_:%+/=.-]{20,}")
 
 
-def load(session: Session, lease: Lease, alert_id: int, secret: bytes) -> list[Target]:
+def load_targets(
+    session: Session, batch: LeasedBatch, alert_id: int, secret: bytes
+) -> list[Target]:
     """Read the devices that are due; positions whose device is no more settle as gone."""
-    shard_n, n = lease.key
-    due = lease.to_send()
-    some = due if len(due) < len(lease.device_ids) else None
-    rows = batch_claims.load_devices(session, alert_id, shard_n, n, some)
+    shard_n, n = batch.key
+    due = batch.positions_due()
+    positions = due if len(due) < len(batch.device_ids) else None
+    rows = batch_claims.load_devices(session, alert_id, shard_n, n, positions)
     if len(rows) < len(due):
-        lease.put(set(due) - {row[0] for row in rows}, State.GONE)
-    id_of = delivery_ids(alert_id)
+        batch.close(set(due) - {row[0] for row in rows}, State.GONE)
+    delivery_id_of = delivery_ids(alert_id)
     return [
         Target(
             position=position,
-            delivery_id=id_of(device_id),
+            delivery_id=delivery_id_of(device_id),
             address=address,
             kind=kind,
             p256dh=p256dh,
@@ -41,6 +43,6 @@ def load(session: Session, lease: Lease, alert_id: int, secret: bytes) -> list[T
 def quote(answer: Answer) -> str:
     """Return an answer for people: short, and nothing in it that could be an address."""
     if answer.failure is not None:
-        return f"{answer.failure}: {_ADDRESS_LIKE.sub('…', answer.detail)}"[:LONGEST_ANSWER]
+        return f"{answer.failure}: {_ADDRESS_LIKE.sub('…', answer.detail)}"[:LONGEST_QUOTE]
     body = answer.body.decode(errors="replace")
-    return f"{answer.status} {_ADDRESS_LIKE.sub('…', body)}"[:LONGEST_ANSWER].strip()
+    return f"{answer.status} {_ADDRESS_LIKE.sub('…', body)}"[:LONGEST_QUOTE].strip()

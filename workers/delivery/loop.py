@@ -1,11 +1,13 @@
 """One alert's open batches as one continuous stream of requests.
 
 Batches are claimed, loaded and built while earlier ones are in flight, and each is settled as its
-last answer arrives. Nothing here decides what an answer means (the provider does) or what follows
-from it (`next_step` does).
+last answer arrives. The stream owns its state: its parts take values and return them.
+
+    claiming -> building -> sending -> gateway -> answers -> flushing
 """
 
 import time
+from collections.abc import Sequence
 from enum import Enum
 
 import structlog
@@ -13,152 +15,284 @@ import structlog
 from service.domain.alert import AlertState
 from service.domain.delivery import State
 from service.domain.subscription import Urgency
-from workers.delivery import claiming, flushing, outcomes
-from workers.delivery.turn import Turn
+from service.store.deliveries.batch_writes import WriteResult
+from service.store.deliveries.precedence import Precedence
+from service.store.deliveries.shards import PlannedAlert
+from service.store.session import DATABASE_AWAY
+from workers.delivery.answers import AnswerReader, Flight
+from workers.delivery.building import Builder
+from workers.delivery.channel import Channel
+from workers.delivery.claiming import Claiming
+from workers.delivery.clock import Clock
+from workers.delivery.flushing import ChannelBatch, Flush
+from workers.delivery.leased_batch import LeasedBatch
+from workers.delivery.outgoing import Outgoing
+from workers.delivery.sending import Sending
+from workers.delivery.stream_context import StreamContext
+from workers.gateway.exchanges import Exchanges
 
 log = structlog.get_logger()
 
-TURN_S = 10.0
+STREAM_S = 10.0
+"""How long a stream goes on while other work waits."""
 LAST_ANSWERS_S = 4.0
 """How long a stream that must end waits for what is in flight."""
-
-
 IDLE_S = 0.005
-BROKEN_PAUSE_S = 5.0
-"""How long batches are left alone after a fault of ours: it will meet whoever claims them next."""
+FAULT_PAUSE_S = 5.0
+"""How long batches are left alone after a fault of ours: it will meet the next holder too."""
+STALE_S = 1.0
+"""Nothing new leaves so long after the last write: a database that takes no writes bounds what
+could be sent twice to what is in flight already."""
+CLAIM_AGAIN_S = 0.25
+CLAIM_AGAIN_PLANNING_S = 0.02
 
 
 class End(Enum):
     """Why a stream ended."""
 
-    DRY = "nothing left to claim"
+    EMPTY = "nothing left to claim"
     OVER = "the alert has ended"
-    YIELDED = "the turn was given up"
+    YIELDED = "the stream made way for other work"
     LOST = "the database would not take what we know"
 
 
-def run(turn: Turn) -> End:
-    """Send until nothing is left, the turn is over or the alert has ended.
+class Stream:
+    """One process's work on one alert, until nothing is left, it must make way, or it is over.
 
-    Whatever raises, what was accepted by then is put on record: nobody is pushed again for it.
+    `shards` is set while shards are left to pack. `state` is the alert's, and `ahead` what goes
+    before it, as of the last write.
     """
-    try:
-        return _run(turn)
-    except Exception:
-        _break_off(turn)
-        raise
 
+    def __init__(
+        self,
+        context: StreamContext,
+        alert_id: int,
+        alert: Outgoing,
+        clock: Clock,
+        *,
+        channels: Sequence[Channel],
+        shards: PlannedAlert | None,
+        ahead: Precedence,
+    ) -> None:
+        self.alert = alert
+        self.ahead = ahead
+        self._context = context
+        self._alert_id = alert_id
+        self._clock = clock
+        self._channels = channels
+        self._shards = shards
+        self._state = AlertState.SENDING
+        self._started_at = self._written_at = self._tried_at = time.monotonic()
+        self._write_failed = False
+        self._exchanges = Exchanges[Flight](context.gateway)
+        self._reader = AnswerReader(context, self._exchanges, alert_id, clock)
+        builder = Builder(context, alert_id, alert.content, clock)
+        self._claiming = Claiming(context, alert_id, alert, clock, builder, self._reader)
+        self._sending = Sending(context, self._exchanges, alert, clock, self._reader)
+        self._flush = Flush(context, alert_id)
 
-def _run(turn: Turn) -> End:
-    while (end := _reason_to_end(turn)) is None:
-        more = False
-        if not turn.stands_aside:
-            more = claiming.top_up(turn)
-            claiming.feed(turn)
-        _hear(turn, wait=not more)
-        if _write_is_due(turn):
-            outcomes.adjust_pace(turn)
-            if not flushing.flush(turn):
-                return End.LOST
-    for lane in turn.lanes.values():
-        lane.stop_sending()
-    return end if _wind_up(turn, end) else End.LOST
+    @property
+    def makes_way_for(self) -> int | None:
+        """Return the breaking alert that waits for processes to help it, if we are to."""
+        return None if self.alert.urgency is Urgency.BREAKING else self.ahead.waiting_alert
 
+    def run(self) -> End:
+        """Send until there is a reason to end.
 
-def _wind_up(turn: Turn, end: End) -> bool:
-    """Hear the last answers, for some seconds, and give everything back; False when it is lost."""
-    until = time.monotonic() + LAST_ANSWERS_S
-    while turn.leases():
-        if time.monotonic() > until:
-            outcomes.give_up_waiting(turn, end.value)
-        _settle_rest(turn)
-        if _write_is_due(turn) and not flushing.flush(turn):
+        Whatever raises, what was accepted by then is put on record: nobody is pushed again for it.
+        """
+        try:
+            return self._run()
+        except Exception:
+            self._break_off()
+            raise
+
+    def _run(self) -> End:
+        while (end := self._reason_to_end()) is None:
+            more = False
+            if not self._stands_aside():
+                more = self._claim_work()
+                self._send()
+            self._listen(wait=not more)
+            if self._write_is_due():
+                self._reader.judge_rates(self._channels)
+                if not self._write():
+                    return End.LOST
+            if self._time_is_up() and self._may_go_on():
+                self._started_at = time.monotonic()
+        for channel in self._channels:
+            channel.drop_unbuilt()
+        return end if self._wind_up(end) else End.LOST
+
+    def _wind_up(self, end: End) -> bool:
+        """Hear the last answers, for some seconds, and give everything back; False: it is lost."""
+        until = time.monotonic() + LAST_ANSWERS_S
+        while self._batches():
+            if time.monotonic() > until:
+                self._reader.give_up_waiting(self._batches(), end.value)
+            self._close_unsent()
+            if self._write_is_due() and not self._write():
+                return False
+            self._listen(wait=True)
+        return True
+
+    def _break_off(self) -> None:
+        """Write what we know and give everything back; nothing that may raise again is tried."""
+        log.error("stream broken off", alert=self._alert_id)
+        for channel in self._channels:
+            channel.pause(FAULT_PAUSE_S)
+        self._reader.give_up_waiting(self._batches(), "the sender failed")
+        while self._batches() and self._write():
+            if self._write_failed:
+                time.sleep(self._context.settings.flush_ms / 1000)
+
+    def _reason_to_end(self) -> End | None:
+        if self._alert_is_over():
+            return End.OVER
+        if self._context.stopping.is_set() or self.makes_way_for is not None:
+            return End.YIELDED
+        if self._time_is_up():
+            return End.YIELDED
+        return End.EMPTY if not self._batches() and self._nothing_to_claim() else None
+
+    def _alert_is_over(self) -> bool:
+        return not self._state.running or self._clock.now() >= self.alert.expires_at
+
+    def _time_is_up(self) -> bool:
+        return time.monotonic() - self._started_at > STREAM_S
+
+    def _may_go_on(self) -> bool:
+        """Whether a stream whose time is up may go on: a breaking alert's, while nothing waits.
+
+        The sweep's message is among what may wait: it must be heard, or a long stream is all that
+        moves.
+        """
+        return self.alert.urgency is Urgency.BREAKING and not self._context.waiting("urgent")
+
+    def _nothing_to_claim(self) -> bool:
+        """Whether every shard is packed and no channel that may send has a batch to claim.
+
+        Where no channel may send we pack no shards either: other processes do.
+        """
+        sending = [channel for channel in self._channels if channel.may_send]
+        if not sending:
+            return True
+        return self._shards is None and all(c.has_nothing_to_claim() for c in sending)
+
+    def _stands_aside(self) -> bool:
+        """Whether nothing new is to leave just now: a breaking alert is on its way."""
+        return self.ahead.is_running and self.alert.urgency is not Urgency.BREAKING
+
+    def _batches(self) -> list[tuple[Channel, LeasedBatch]]:
+        return [(each, batch) for each in self._channels for batch in each.batches.values()]
+
+    def _claim_work(self) -> bool:
+        """Claim a batch for a channel that could run short; fan a shard out when there is none.
+
+        One at a time, so that what is ready leaves before more is made ready. True: there may be
+        more.
+        """
+        now = time.monotonic()
+        wanting = [channel for channel in self._channels if channel.wants_batch(now)]
+        try:
+            for channel in sorted(wanting, key=lambda channel: channel.unsent):
+                if self._claiming.claim_for(channel):
+                    return True
+                channel.claim_after(
+                    CLAIM_AGAIN_S if self._shards is None else CLAIM_AGAIN_PLANNING_S
+                )
+            return bool(wanting) and self._fan_out_shard()
+        except DATABASE_AWAY as error:
+            # What is in flight must still be heard and written: the next write decides.
+            log.warning("nothing claimed", alert=self._alert_id, error=type(error).__name__)
+            for channel in self._channels:
+                channel.claim_after(CLAIM_AGAIN_S)
             return False
-        _hear(turn)
-    return True
 
+    def _fan_out_shard(self) -> bool:
+        """Fan the next shard out: no other process has come to it yet, and we run short."""
+        if self._shards is None:
+            return False
+        fan_out = self._claiming.fan_out_shard(self._shards)
+        if not fan_out.more:
+            self._shards = None
+        if fan_out.packed:
+            for channel in self._channels:
+                channel.claim_soon()
+        return fan_out.packed
 
-def _break_off(turn: Turn) -> None:
-    """Write what we know and give everything back; nothing that may raise again is tried."""
-    log.error("turn broken off", alert=turn.alert_id)
-    for lane in turn.lanes.values():
-        lane.pause(BROKEN_PAUSE_S)
-    outcomes.give_up_waiting(turn, "the sender failed")
-    while turn.leases() and flushing.flush(turn):
-        if turn.write_failed:
-            time.sleep(turn.process.settings.flush_ms / 1000)
+    def _send(self) -> None:
+        until = self._written_at + STALE_S
+        for channel in self._channels:
+            if channel.queue and channel.may_send:
+                self._sending.fill(channel, until)
 
+    def _listen(self, *, wait: bool) -> None:
+        """Wait for answers, but not past the next write, and read them."""
+        until_write = self._tried_at + self._context.settings.flush_ms / 1000 - time.monotonic()
+        if self._exchanges.in_flight() == 0:
+            if wait and (self._batches() or self._shards is not None or self._stands_aside()):
+                time.sleep(max(min(until_write, IDLE_S), 0.0))
+            return
+        answers = self._exchanges.poll(max(until_write, 0.001) if wait else 0)
+        at_ms = self._clock.ms_since(self.alert.due_at)
+        for flight, answer in answers:
+            self._reader.read(flight, answer, at_ms)
 
-def _reason_to_end(turn: Turn) -> End | None:
-    if turn.state not in (AlertState.PLANNING, AlertState.SENDING):
-        return End.OVER
-    if turn.clock.now() >= turn.out.expires_at:
-        return End.OVER
-    if turn.process.stopping.is_set():
-        return End.YIELDED
-    if turn.gives_way_to is not None or _turn_is_over(turn):
-        return End.YIELDED
-    return End.DRY if not turn.leases() and _dry(turn) else None
+    def _close_unsent(self) -> None:
+        """Of an alert that is over, close what never left: cancelled, or expired when overdue."""
+        if self._alert_is_over():
+            state = State.CANCELLED if not self._state.running else State.EXPIRED
+            for _, batch in self._batches():
+                batch.close_unsent(state)
 
+    def _write_is_due(self) -> bool:
+        """Whether the timer says so, or everything we hold is answered and can be given back.
 
-def _turn_is_over(turn: Turn) -> bool:
-    """Whether others are to have their turn; a breaking alert goes on while nothing waits for it.
+        The timer alone decides where the database took nothing the last time. A write with nothing
+        new renews the leases.
+        """
+        flush_s = self._context.settings.flush_ms / 1000
+        if time.monotonic() - self._tried_at >= flush_s:
+            return True
+        batches = self._batches()
+        return (
+            bool(batches)
+            and not self._write_failed
+            and all(channel.is_idle(batch) for channel, batch in batches)
+        )
 
-    The sweep is among what waits: it must come to its turn, or a long stream is all that moves.
-    """
-    if time.monotonic() - turn.begun <= TURN_S:
-        return False
-    if turn.out.urgency is not Urgency.BREAKING or turn.process.waiting("urgent"):
+    def _write(self) -> bool:
+        """Write every batch under our lease and give back those that are through.
+
+        False: the database took nothing for so long that the leases have run out; what we hold is
+        another process's by now.
+        """
+        self._tried_at = time.monotonic()
+        self._write_failed = True
+        held = [
+            ChannelBatch(channel, batch, channel.is_idle(batch))
+            for channel, batch in self._batches()
+        ]
+        try:
+            written = self._flush.write(self._channels, held)
+        except DATABASE_AWAY as error:
+            log.warning("states not written", alert=self._alert_id, error=type(error).__name__)
+            return time.monotonic() - self._written_at < self._context.settings.lease_s
+        for channel, batch, idle in held:
+            if batch.key not in written.batches:
+                log.warning("batch taken over", alert=self._alert_id, batch=batch.key)
+                channel.give_up(batch)
+            elif idle:
+                channel.give_up(batch)
+        self._note_written(written)
         return True
-    turn.begun = time.monotonic()
-    return False
 
-
-def _settle_rest(turn: Turn) -> None:
-    """Of an alert that is over, settle what never left: cancelled, or expired past the deadline."""
-    if turn.state not in (AlertState.PLANNING, AlertState.SENDING):
-        state = State.CANCELLED
-    elif turn.clock.now() >= turn.out.expires_at:
-        state = State.EXPIRED
-    else:
-        return
-    for _, lease in turn.leases():
-        lease.put_rest(state)
-
-
-def _hear(turn: Turn, *, wait: bool = True) -> None:
-    """Wait for answers, but not past the next write, and read them."""
-    exchanges = turn.exchanges
-    until_write = turn.tried_at + turn.process.settings.flush_ms / 1000 - time.monotonic()
-    if exchanges.in_flight() == 0:
-        if wait and (turn.leases() or turn.stands_aside):
-            time.sleep(max(min(until_write, IDLE_S), 0.0))
-        return
-    answers = exchanges.poll(max(until_write, 0.001) if wait else 0)
-    at_ms = turn.clock.ms_since(turn.out.due_at)
-    for sent, answer in answers:
-        outcomes.read(turn, sent, answer, at_ms)
-
-
-def _write_is_due(turn: Turn) -> bool:
-    """Whether the timer says so, or everything we hold is answered and nothing is to wait for.
-
-    A database that took nothing the last time is tried by the timer alone.
-    """
-    if flushing.due(turn) or turn.write_failed:
-        return flushing.due(turn)
-    held = turn.leases()
-    return bool(held) and all(lane.idle(lease) for lane, lease in held)
-
-
-def _dry(turn: Turn) -> bool:
-    """Whether nothing is to come: every shard packed and no open lane with a batch to claim.
-
-    Without an open lane nothing of ours is, and we pack for nobody: others do.
-    """
-    if not any(lane.open for lane in turn.lanes.values()):
-        return True
-    if turn.packing is not None:
-        time.sleep(IDLE_S)
-        return False
-    return all(not lane.open or lane.look_again_at > 0 for lane in turn.lanes.values())
+    def _note_written(self, written: WriteResult) -> None:
+        """Learn from a write how things stand."""
+        self._written_at = time.monotonic()
+        self._write_failed = False
+        self._state = written.state
+        self.ahead = written.precedence
+        for channel in self._channels:
+            channel.note_written(held=channel.name in written.held_providers)

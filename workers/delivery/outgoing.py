@@ -7,8 +7,8 @@ from sqlmodel import Session
 
 from service.domain.alert import Kind
 from service.domain.subscription import Urgency
-from service.settings import Settings
 from service.store.alerts.sending import alert_to_send
+from workers.delivery.stream_context import StreamSettings
 from workers.provider import AlertContent
 
 ICON = "/static/icon-192.png"
@@ -26,7 +26,7 @@ class Outgoing:
     rejected_by: frozenset[str]
 
 
-def outgoing(session: Session, settings: Settings, alert_id: int) -> Outgoing | None:
+def outgoing(session: Session, settings: StreamSettings, alert_id: int) -> Outgoing | None:
     """Return a running alert in the form that leaves us; None when it is not running."""
     alert = alert_to_send(session, alert_id)
     if alert is None:

@@ -78,9 +78,12 @@ class Allowed:
 
     def is_known_server(self, endpoint: str) -> bool:
         """Whether somebody named the endpoint's server: the `*` of an open list names nobody."""
-        place = urlsplit(endpoint)
-        host = place.hostname or ""
-        return self.names(host, place.port or HTTPS_PORT) or self._knows(host)
+        try:
+            place = urlsplit(endpoint)
+            host, port = place.hostname or "", place.port or HTTPS_PORT
+        except ValueError:
+            return False
+        return self.names(host, port) or self._knows(host)
 
     def _knows(self, host: str) -> bool:
         return host in self.hosts or host.endswith(self.suffixes)

@@ -196,7 +196,7 @@ def _error_of(told: object) -> str:
 def _read_ticket(ticket: object) -> Verdict:
     if isinstance(ticket, dict) and ticket.get("status") == "ok":
         number = str(ticket.get("id", ""))
-        return Accepted(number, FollowUp(number, RECEIPT_AFTER) if number else None)
+        return Accepted(FollowUp(number, RECEIPT_AFTER) if number else None)
     return _read_error(_error_of(ticket))
 
 

@@ -186,7 +186,7 @@ class Provider:
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for one device."""
         if is_success(answer.status):
-            return [Accepted(answer.headers.get("location", ""))] * len(positions)
+            return [Accepted()] * len(positions)
         verdict = _read(answer)
         if self._allowed.open and isinstance(verdict, AlertRejected):
             # Any server may be behind an endpoint now; none of them shall stop an alert for others.

@@ -1,16 +1,21 @@
 """Asking what became of pushes whose yes was only a ticket (Expo's receipts)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
+from sqlmodel import Session
 
-from service.domain.verdict import DeviceGone, SenderRejected, TryLater, Verdict
+from service.domain.delivery import effects_of
+from service.domain.verdict import TryLater, Verdict
 from service.store.deliveries import follow_ups
 from service.store.deliveries.follow_ups import Ticket
 from service.store.operations import holds
 from service.store.readers import devices
 from service.store.session import database_now, transaction
-from workers.context import Process
+from workers.context import WorkerContext
+from workers.delivery.effects import Outcome, apply
 from workers.provider import CredentialRefused, GivesTickets, Provider
 
 log = structlog.get_logger()
@@ -19,51 +24,71 @@ AGAIN_S = 300.0
 REQUESTS_A_PASS = 10
 
 
-def ask(process: Process) -> None:
+def ask(context: WorkerContext) -> None:
     """Ask each ticketing provider about the tickets that are due, and follow the answers."""
-    for provider in process.providers.values():
+    for provider in context.providers.values():
         if isinstance(provider, GivesTickets):
             for _ in range(REQUESTS_A_PASS):
-                if not _ask_some(process, provider, provider):
+                if not _ask_some(context, provider, provider):
                     break
 
 
-def _ask_some(process: Process, provider: Provider, ticketing: GivesTickets) -> bool:
+def _ask_some(context: WorkerContext, provider: Provider, ticketing: GivesTickets) -> bool:
     """Ask about one request's worth; False when that was all, or no answer came."""
-    with transaction(process.engine) as session:
+    with transaction(context.engine) as session:
         now = database_now(session)
         due = follow_ups.take_due(session, provider.name, ticketing.follow_ups_at_once, AGAIN_S)
     if not due:
         return False
     tickets = [each.ticket for each in due]
     try:
-        credential = process.credentials.get(provider, now)
+        credential = context.credentials.get(provider, now)
     except CredentialRefused:
         return False
     [(_, answer)] = list(
-        process.gateway.send(provider.name, [ticketing.follow_ups(tickets, credential)])
+        context.gateway.send(provider.name, [ticketing.follow_ups(tickets, credential)])
     )
-    _follow(process, provider, due, ticketing.read_follow_ups(answer, tickets))
+    _follow(context, provider, due, ticketing.read_follow_ups(answer, tickets))
     return answer.failure is None and len(due) == ticketing.follow_ups_at_once
 
 
 def _follow(
-    process: Process,
+    context: WorkerContext,
     provider: Provider,
     due: Sequence[Ticket],
     verdicts: Sequence[Verdict],
 ) -> None:
-    gone = []
+    dead: list[tuple[int, datetime]] = []
     answered = []
-    with transaction(process.engine) as session:
+    with transaction(context.engine) as session:
         for ticket, verdict in zip(due, verdicts, strict=True):
             if isinstance(verdict, TryLater):
                 continue
             answered.append(ticket.ticket)
-            if isinstance(verdict, DeviceGone):
-                gone.append((ticket.device_id, verdict.since or ticket.kept_at))
-            elif isinstance(verdict, SenderRejected):
-                holds.hold(session, provider.name, verdict.why, holds.WORKER)
-        devices.forget(session, gone, f"{provider.name} said later that it is gone")
+            outcome = TicketOutcome(session, provider.name, ticket.device_id, dead)
+            apply(effects_of(verdict, ticket.kept_at), outcome)
+        devices.forget(session, dead, f"{provider.name} said later that it is gone")
         follow_ups.done(session, provider.name, answered)
-    log.info("follow-ups", provider=provider.name, answered=len(answered), gone=len(gone))
+    log.info("follow-ups", provider=provider.name, answered=len(answered), gone=len(dead))
+
+
+@dataclass(slots=True)
+class TicketOutcome(Outcome):
+    """What effects do where an acceptance was only a ticket: the push itself is long over."""
+
+    session: Session
+    provider: str
+    device_id: int
+    dead_devices: list[tuple[int, datetime]]
+
+    def forget_device(self, since: datetime) -> None:
+        """Note the dead device."""
+        self.dead_devices.append((self.device_id, since))
+
+    def mint_credential(self, why: str) -> None:
+        """Hold the provider: the credential that pushed it was accepted at the time."""
+        self.hold_provider(why)
+
+    def hold_provider(self, why: str) -> None:
+        """Hold the provider for every alert."""
+        holds.hold(self.session, self.provider, why, holds.WORKER)

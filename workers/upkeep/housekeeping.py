@@ -11,13 +11,13 @@ from service.store.deliveries import retention
 from service.store.operations import canary
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
-from workers.context import Process
+from workers.context import WorkerContext
 from workers.upkeep import follow_up
 
 log = structlog.get_logger()
 
 
-def keep_house(process: Process) -> None:
+def keep_house(context: WorkerContext) -> None:
     """Do whatever is due. Nothing here is urgent; what fails is tried again next time."""
     for chore, every_s in _CHORES:
         now = time.monotonic()
@@ -25,30 +25,30 @@ def keep_house(process: Process) -> None:
             continue
         _done_at[chore.__name__] = now
         try:
-            chore(process)
+            chore(context)
         except Exception as error:  # noqa: BLE001 - one chore that fails spoils no other
             log.warning("chore", chore=chore.__name__, error=type(error).__name__)
 
 
-def _send_canary(process: Process) -> None:
+def _send_canary(context: WorkerContext) -> None:
     """Send a dry run through the whole pipeline; its absence is what alarms."""
-    with unit_of_work(process.engine, process.broker) as work:
-        alert_id = canary.send_if_due(work.session, process.settings.canary_minutes)
+    with unit_of_work(context.engine, context.broker) as work:
+        alert_id = canary.send_if_due(work.session, context.settings.canary_minutes)
         if alert_id is not None:
             work.outbox.add(outbox.plan_alert(alert_id, "normal"))
 
 
-def _forget_old_answers(process: Process) -> None:
-    with transaction(process.engine) as session:
+def _forget_old_answers(context: WorkerContext) -> None:
+    with transaction(context.engine) as session:
         idempotency.forget_old_answers(session)
 
 
-def _shrink_old_alerts(process: Process) -> None:
-    with transaction(process.engine) as session:
-        retention.shrink_old_alerts(session, process.settings.keep_deliveries_days)
+def _shrink_old_alerts(context: WorkerContext) -> None:
+    with transaction(context.engine) as session:
+        retention.shrink_old_alerts(session, context.settings.keep_deliveries_days)
 
 
-Chore = Callable[[Process], None]
+Chore = Callable[[WorkerContext], None]
 _CHORES: tuple[tuple[Chore, float], ...] = (
     (follow_up.ask, 10.0),
     (_send_canary, 15.0),

@@ -7,7 +7,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.alert import Alert
-from service.domain.delivery import State, Totals
+from service.domain.delivery import State
+from service.domain.totals import Totals
 from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION, count_of, sums_of_counts
 
 _TOTALS = f"""

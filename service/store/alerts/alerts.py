@@ -15,10 +15,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel
 
 from service.domain.alert import Alert, AlertState, Kind, Report, Words
-from service.domain.delivery import Totals, timing
 from service.domain.errors import AlreadyAlerted
 from service.domain.new_alerts import CANARY
 from service.domain.subscription import Urgency
+from service.domain.totals import Totals, timing
 from service.store import paging
 from service.store.alerts import alert_totals
 from service.store.readers import receipts

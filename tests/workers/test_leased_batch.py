@@ -1,0 +1,171 @@
+"""A batch under our lease: what answers do to it and what it asks to be written."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service.domain.delivery import Delivery, State, next_step
+from service.domain.verdict import (
+    Accepted,
+    DeviceGone,
+    FollowUp,
+    SenderRejected,
+    TryLater,
+)
+from service.store.deliveries.batch_claims import ClaimedBatch
+from service.store.deliveries.batch_writes import LeaseChange
+from workers.delivery.leased_batch import AFTER_ACCEPTED, Doubt, LeasedBatch
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def a_batch(states=bytes(4), waits=None, deadline=NOW + timedelta(hours=1), progress=()):
+    ids = list(range(101, 101 + len(states)))
+    claimed = ClaimedBatch(0, 7, "fcm", 99, ids, bytes(states), list(progress), waits or {})
+    return LeasedBatch(claimed, deadline, lambda: NOW)
+
+
+def states(batch):
+    return [Delivery.unpack(byte).state for byte in batch.states]
+
+
+def test_the_table_of_acceptances_says_what_next_step_says():
+    for byte in range(256):
+        if byte & 7 < len(State):
+            step = next_step(Delivery.unpack(byte), Accepted(), now=NOW, deadline=NOW, jitter=0)
+            assert AFTER_ACCEPTED[byte] == step.delivery.pack()
+
+
+def test_only_positions_that_are_open_and_due_are_sent():
+    batch = a_batch(bytes([0, 1, 1, 2]), waits={2: 30.0})
+    assert batch.positions_due() == [0, 1]
+
+
+def test_a_try_later_waits_as_long_as_the_provider_says():
+    batch = a_batch()
+    batch.settle(1, TryLater("HTTP 429", after=timedelta(seconds=40)), 0.5)
+    for position in (0, 2, 3):
+        batch.accept(position, 10)
+    wanted = batch.write(give_back=True)
+    assert wanted.lease_change is LeaseChange.RELEASE
+    [(position, seconds, why)] = wanted.waits
+    assert (position, why) == (1, "HTTP 429")
+    assert 40 <= seconds <= 50
+    assert wanted.due_s == seconds
+
+
+def test_a_wait_past_the_deadline_expires_the_delivery():
+    batch = a_batch(bytes(1), deadline=NOW + timedelta(seconds=30))
+    batch.settle(0, TryLater("HTTP 429", after=timedelta(seconds=31)), 0.0)
+    assert states(batch) == [State.EXPIRED]
+
+
+def test_a_batch_with_something_unsent_is_released_to_be_claimed_at_once():
+    batch = a_batch()
+    batch.settle(1, TryLater("HTTP 503", after=timedelta(seconds=40)), 0.0)
+    assert batch.write(give_back=True).due_s == 0.0
+
+
+def test_a_batch_is_done_when_every_position_is_final():
+    batch = a_batch()
+    for position in range(4):
+        batch.accept(position, 26 * position)
+    wanted = batch.write(give_back=True)
+    assert wanted.lease_change is LeaseChange.END
+    assert wanted.progress == (0, 1, 25, 1, 50, 1, 75, 1)
+
+
+def test_what_was_written_is_not_written_again():
+    batch = a_batch()
+    batch.accept(0, 10)
+    batch.bury(1, "too old", "400 no")
+    batch.forget_device(2, NOW)
+    batch.keep_ticket(0, FollowUp("ticket", timedelta(minutes=15)))
+    batch.note_written()
+    assert batch.dead_letters() == []
+    assert batch.dead_devices == batch.suspects == batch.tickets == []
+
+
+def test_what_was_accepted_when_is_said_in_full_by_every_write():
+    batch = a_batch(progress=(50, 7))
+    batch.accept(0, 60)
+    batch.note_written()
+    batch.accept(1, 110)
+    assert batch.write(give_back=False).progress == (50, 8, 100, 1)
+
+
+def test_dead_letters_of_one_reason_and_answer_are_one_row():
+    batch = a_batch()
+    for position in (0, 2):
+        batch.bury(position, "too old", "400 no")
+    batch.bury(3, "too big", "413")
+    assert [(letter.reason, letter.positions) for letter in batch.dead_letters()] == [
+        ("too old", [0, 2]),
+        ("too big", [3]),
+    ]
+
+
+def test_a_sender_fault_burns_no_attempt():
+    batch = a_batch()
+    batch.settle(0, SenderRejected("the key was revoked"), 0.0)
+    assert Delivery.unpack(batch.states[0]) == Delivery(State.RETRYING, False, 0)
+
+
+def doubt(batch, position, origin=""):
+    before = Delivery.unpack(batch.states[position])
+    batch.settle(position, DeviceGone("BadDeviceToken", doubtful=True), 0.0)
+    batch.doubt_device(position, Doubt("BadDeviceToken", origin, NOW, before))
+
+
+def test_a_doubt_that_is_believed_forgets_the_device_as_of_the_moment_its_answer_came():
+    batch = a_batch()
+    doubt(batch, 2)
+    batch.forget_doubted(2)
+    assert batch.suspects == []
+    assert batch.dead_devices == [(103, NOW)]
+    assert states(batch)[2] is State.GONE
+    assert batch.doubts == {}
+
+
+def test_a_doubt_that_is_not_believed_keeps_the_device_and_can_be_replayed():
+    batch = a_batch()
+    doubt(batch, 2)
+    batch.suspect_doubted(2)
+    assert batch.suspects == [103]
+    assert batch.dead_devices == []
+    assert states(batch)[2] is State.BURIED
+    assert batch.dead_letters()[0].positions == [2]
+
+
+@pytest.mark.parametrize("decide", ["spare_doubted", "suspect_doubted"])
+def test_an_unknown_outcome_stays_on_record_beside_doubts_not_believed(decide):
+    batch = a_batch(bytes([Delivery(State.RETRYING, True, 1).pack()]))
+    doubt(batch, 0)
+    getattr(batch, decide)(*([0] if decide == "suspect_doubted" else [0, "our fault"]))
+    assert Delivery.unpack(batch.states[0]).unknown
+
+
+def test_a_spared_doubt_returns_to_retrying_without_a_burnt_attempt():
+    batch = a_batch()
+    doubt(batch, 2)
+    batch.spare_doubted(2, "wrong environment")
+    assert Delivery.unpack(batch.states[2]) == Delivery(State.RETRYING, False, 0)
+    assert batch.dead_devices == batch.suspects == []
+    assert batch.write(give_back=True).waits == [(2, 0.0, "wrong environment")]
+
+
+def test_what_is_in_flight_keeps_its_right_to_answer_when_the_rest_is_cancelled():
+    batch = a_batch()
+    batch.mark_sent([1])
+    batch.close_unsent(State.CANCELLED)
+    assert states(batch) == [State.CANCELLED, State.PENDING, State.CANCELLED, State.CANCELLED]
+    batch.accept(1, 10)
+    assert states(batch)[1] is State.ACCEPTED
+
+
+@pytest.mark.parametrize("state", [State.CANCELLED, State.EXPIRED])
+def test_an_unknown_outcome_stays_on_record_when_the_alert_ends(state):
+    batch = a_batch(bytes(1))
+    batch.settle(0, TryLater("no answer", unknown=True), 0.0)
+    batch.close_unsent(state)
+    assert Delivery.unpack(batch.states[0]) == Delivery(state, True, 1)

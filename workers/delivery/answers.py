@@ -1,0 +1,173 @@
+"""From an answer to a settled delivery: the provider reads it, `next_step` and `judge` decide."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import structlog
+
+from service.domain.delivery import Delivery
+from service.domain.effect import Effect, HoldProvider, MintCredential
+from service.domain.evidence import is_doubt, judge, judge_missing_credential, judge_rate
+from service.domain.verdict import Accepted, DeviceRefused, NotAccepted, TryLater, Verdict
+from service.store.alerts import alert_totals
+from service.store.operations import holds
+from service.store.session import DATABASE_AWAY, transaction
+from workers.delivery.channel import Channel
+from workers.delivery.clock import Clock
+from workers.delivery.effects import apply
+from workers.delivery.leased_batch import LeasedBatch
+from workers.delivery.outcomes import ChannelOutcome, Push, PushOutcome
+from workers.delivery.stream_context import StreamContext
+from workers.gateway.exchanges import Exchanges
+from workers.provider import Answer, KnownServers, Position, Request
+
+log = structlog.get_logger()
+
+
+class Flight(NamedTuple):
+    """A request on its way: what its answer is read with."""
+
+    request: Request
+    channel: Channel
+    batch: LeasedBatch
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReader:
+    """Reads answers and settles deliveries, for one stream."""
+
+    context: StreamContext
+    exchanges: Exchanges[Flight]
+    alert_id: int
+    clock: Clock
+
+    def read(self, flight: Flight, answer: Answer, at_ms: int) -> None:
+        """Settle the positions that a request carried."""
+        request, channel, batch, generation = flight
+        try:
+            verdicts = channel.provider.read_answer(answer, request.positions)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the other answers are read
+            verdicts = self._unreadable(channel, request, error)
+        batch.mark_answered(request.positions)
+        for position, verdict in zip(request.positions, verdicts, strict=True):
+            if isinstance(verdict, Accepted):
+                self.accept(channel, batch, position, verdict, at_ms, request)
+            else:
+                stale = generation != channel.generation
+                self.settle(channel, batch, position, verdict, request, answer, stale=stale)
+
+    def _unreadable(
+        self, channel: Channel, request: Request, fault: Exception
+    ) -> Sequence[Verdict]:
+        """Bury what a fault of ours cannot read the answer of: a repetition would fail again."""
+        kind = type(fault).__name__
+        log.error("answer not read", alert=self.alert_id, provider=channel.name, error=kind)
+        why = f"its answer could not be read ({kind})"
+        return [DeviceRefused(why, unknown=True)] * len(request.positions)
+
+    def accept(
+        self,
+        channel: Channel,
+        batch: LeasedBatch,
+        position: Position,
+        verdict: Accepted,
+        at_ms: int,
+        request: Request | None = None,
+    ) -> None:
+        """Note an acceptance; this is the path of nearly every push, so it is short."""
+        batch.accept(position, at_ms)
+        channel.evidence.count_acceptance(channel.origin_answering(request))
+        if verdict.follow_up is not None:
+            batch.keep_ticket(position, verdict.follow_up)
+        if channel.is_probing and request is not None:
+            self._release(channel)
+
+    def settle(
+        self,
+        channel: Channel,
+        batch: LeasedBatch,
+        position: Position,
+        verdict: NotAccepted,
+        request: Request | None = None,
+        answer: Answer | None = None,
+        *,
+        stale: bool = False,
+    ) -> None:
+        """Settle one position by any other verdict, and do what else the verdict asks for.
+
+        `stale` answers speak of a credential that was replaced meanwhile: they hold nobody.
+        """
+        before = Delivery.unpack(batch.states[position])
+        jitter = random.random()  # noqa: S311 - it spreads retries, it hides nothing
+        step = batch.settle(position, verdict, jitter)
+        push = Push(batch, position, before, request, answer)
+        outcome = PushOutcome(self.context, self.alert_id, self.clock, channel, push)
+        effects = step.effects
+        if stale:
+            effects = tuple(e for e in effects if not isinstance(e, MintCredential | HoldProvider))
+        apply(effects, outcome)
+        if answer is not None:
+            known_server = not is_doubt(verdict) or _is_known_server(channel, request)
+            channel.evidence.count(verdict, known_server=known_server)
+            apply(self._judge(channel, verdict), outcome)
+
+    def _judge(self, channel: Channel, verdict: NotAccepted) -> tuple[Effect, ...]:
+        effect = judge(channel.evidence, verdict, channel.name)
+        if effect is None:
+            return ()
+        # Another process may know of an acceptance.
+        channel.evidence.note_record(accepted=self._accepted_on_record(channel))
+        effect = judge(channel.evidence, verdict, channel.name)
+        return (effect,) if effect is not None else ()
+
+    def _accepted_on_record(self, channel: Channel) -> bool:
+        """Whether the provider took anything of this alert; True too while nobody can tell."""
+        try:
+            with transaction(self.context.engine) as session:
+                return alert_totals.has_acceptance(session, self.alert_id, channel.name)
+        except DATABASE_AWAY:
+            return True
+
+    def _release(self, channel: Channel) -> None:
+        """End a hold: the probe was accepted. A person's hold stays."""
+        channel.note_probe_accepted()
+        try:
+            with transaction(self.context.engine) as session:
+                released = holds.release(session, channel.name, by_probe=True)
+        except DATABASE_AWAY as error:
+            log.warning("release not written", provider=channel.name, error=type(error).__name__)
+            return
+        log.info("a probe was accepted", provider=channel.name, released=released)
+
+    def judge_rates(self, channels: Iterable[Channel]) -> None:
+        """Slow each provider's project down as far as it asked since the last look."""
+        for channel in channels:
+            effect = judge_rate(channel.evidence)
+            if effect is not None:
+                apply((effect,), self._on(channel))
+            channel.evidence.clear_rate()
+
+    def lack_credential(self, channel: Channel, verdict: Verdict) -> None:
+        """Wait or hold, when not even a credential could be had."""
+        apply((judge_missing_credential(verdict),), self._on(channel))
+
+    def _on(self, channel: Channel) -> ChannelOutcome:
+        return ChannelOutcome(self.context, self.alert_id, self.clock, channel)
+
+    def give_up_waiting(self, held: Iterable[tuple[Channel, LeasedBatch]], why: str) -> None:
+        """Take what is in flight as unknown: it may have arrived, and nobody waits any longer."""
+        self.exchanges.abandon()
+        for channel, batch in held:
+            for position in sorted(batch.in_flight):
+                self.settle(channel, batch, position, TryLater(why, unknown=True))
+            batch.mark_answered(tuple(batch.in_flight))
+
+
+def _is_known_server(channel: Channel, request: Request | None) -> bool:
+    """Whether we or an administrator named the server that answered."""
+    if request is None or not isinstance(channel.provider, KnownServers):
+        return True
+    return channel.provider.is_known_server(request.url)

@@ -1,0 +1,124 @@
+"""What a stream needs of the process it runs in, no more: small protocols that a test can keep."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Engine
+
+from service.outbox import Broker
+from workers.gateway.contract import Gateway
+from workers.provider import Credential, Provider
+
+
+class StreamSettings(Protocol):
+    """The settings that a stream reads."""
+
+    @property
+    def public_url(self) -> str:
+        """The site's address as readers see it."""
+        ...
+
+    @property
+    def flush_ms(self) -> int:
+        """Milliseconds between two writes of a batch's states."""
+        ...
+
+    @property
+    def lease_s(self) -> int:
+        """Seconds a batch stays ours without a write."""
+        ...
+
+
+class CredentialSource(Protocol):
+    """Where credentials come from."""
+
+    def get(self, provider: Provider, now: datetime) -> Credential:
+        """Return a fresh credential; raises `CredentialRefused` when none can be had."""
+        ...
+
+    def reject(self, provider: Provider, now: datetime) -> bool:
+        """Drop the credential that the provider refused; True when the next will be another."""
+        ...
+
+
+class RateLimits(Protocol):
+    """How fast each provider may be used, over all processes."""
+
+    def take(self, name: str, wanted: int, now: float) -> int:
+        """Return how many of the wanted pushes may leave now."""
+        ...
+
+    def slow(self, name: str, seconds: float) -> None:
+        """Pause for `seconds`, as the provider asked of the whole project, then go more slowly."""
+        ...
+
+    def ease(self, name: str, refused: float) -> None:
+        """Lower the rate by the share of pushes that were refused for the project's sake."""
+        ...
+
+
+class StopFlag(Protocol):
+    """Tells a process that it is to end."""
+
+    def is_set(self) -> bool:
+        """Whether the process was told to end."""
+        ...
+
+
+class StreamContext(Protocol):
+    """What one process lends to its stream."""
+
+    @property
+    def settings(self) -> StreamSettings:
+        """The settings."""
+        ...
+
+    @property
+    def engine(self) -> Engine:
+        """PostgreSQL."""
+        ...
+
+    @property
+    def broker(self) -> Broker:
+        """Where messages to the workers go."""
+        ...
+
+    @property
+    def gateway(self) -> Gateway:
+        """All HTTP to providers."""
+        ...
+
+    @property
+    def credentials(self) -> CredentialSource:
+        """What proves to providers who we are."""
+        ...
+
+    @property
+    def rates(self) -> RateLimits:
+        """The providers' rates."""
+        ...
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """The configured providers, by name."""
+        ...
+
+    @property
+    def names(self) -> list[str]:
+        """The configured providers' names."""
+        ...
+
+    @property
+    def secret(self) -> bytes:
+        """What signs receipts."""
+        ...
+
+    @property
+    def stopping(self) -> StopFlag:
+        """Set when the process is told to end."""
+        ...
+
+    def waiting(self, queue: str) -> int:
+        """Return how many messages wait in a queue."""
+        ...
