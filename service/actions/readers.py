@@ -34,9 +34,9 @@ class Wishes(TypedDict, total=False):
 class Export:
     """All that is kept of a reader, for the reader."""
 
-    reader: readers.Held
-    devices: list[devices.Held]
-    subscriptions: list[subscriptions.Held]
+    reader: readers.ReaderRecord
+    devices: list[devices.DeviceRecord]
+    subscriptions: list[subscriptions.SubscriptionRecord]
 
 
 def register_reader(

@@ -192,7 +192,7 @@ def _clock(at: time) -> str:
     return at.strftime("%H:%M")
 
 
-def _device_kept(held: devices.Held) -> DeviceKept:
+def _device_kept(held: devices.DeviceRecord) -> DeviceKept:
     keys = None if held.p256dh is None else KeysShown(p256dh=held.p256dh, auth=held.auth)
     return DeviceKept(
         id=held.id,

@@ -24,4 +24,4 @@ class ReceiptBody(Closed):
 def take(work: WorkDep, settings: SettingsDep, body: ReceiptBody) -> None:
     """Note it; again is the same as once. A token that is not ours is refused."""
     place = receipt.read(settings.secret_key.encode(), body.receipt)
-    receipts.mark(work.session, *place, body.kind)
+    receipts.add_mark(work.session, *place, body.kind)

@@ -1,4 +1,4 @@
-"""The table `idempotency`: what a key was answered first, so that it can be answered again."""
+"""The table `idempotency`: the first answer to each key, so that it can be given again."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -53,7 +53,7 @@ def keep(
     answer: Mapping[str, Any],
 ) -> None:
     """Keep the first answer, in the transaction of what it reports; for 48 hours."""
-    kept = {
+    values = {
         "body_hash": body_hash,
         "status": status,
         "answer": dict(answer),
@@ -61,8 +61,8 @@ def keep(
     }
     session.execute(
         insert(_IDEMPOTENCY)
-        .values(caller=caller, endpoint=endpoint, key=key, **kept)
-        .on_conflict_do_update(index_elements=["caller", "endpoint", "key"], set_=kept)
+        .values(caller=caller, endpoint=endpoint, key=key, **values)
+        .on_conflict_do_update(index_elements=["caller", "endpoint", "key"], set_=values)
     )
 
 

@@ -52,8 +52,8 @@ class Pulse:
 
     def is_lost(self, since: float, parameters: Mapping[str, Any]) -> bool:
         """Whether who has heard nothing `since` then waits in vain; asks the server in time."""
-        unheard = monotonic() - max(since, self._heard_at)
-        if not self.silent and unheard >= PATIENCE_S and self._asking.acquire(blocking=False):
+        silent_s = monotonic() - max(since, self._heard_at)
+        if not self.silent and silent_s >= PATIENCE_S and self._asking.acquire(blocking=False):
             try:
                 with suppress(psycopg.Error):  # a refusal is an answer, too
                     self._connect(parameters).close()

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).with_name("migrations")
 MISREAD = frozenset({"topic_tree"})
 """Indexes that alembic cannot compare: it does not read the collation of an index's column."""
 LOCK = 7239
-"""The advisory lock's number: whoever migrates holds it, whoever comes second waits."""
+"""The advisory lock's number: the process that migrates holds it, and a second one waits."""
 
 
 def migrate(url: str) -> None:

@@ -22,25 +22,25 @@ class Page(Generic[T]):
     next: str | None
 
 
-def cut(found: Sequence[T], limit: int, cursor_of: Callable[[T], str]) -> Page[T]:
+def cut(rows: Sequence[T], limit: int, cursor_of: Callable[[T], str]) -> Page[T]:
     """Make a page of `limit` items out of one more than that, which says whether any follow."""
-    items = list(found[:limit])
-    more = len(found) > limit
+    items = list(rows[:limit])
+    more = len(rows) > limit
     return Page(items, cursor_of(items[-1]) if more else None)
 
 
-def after_moment(at: datetime, row_id: int) -> str:
+def after_moment(moment: datetime, row_id: int) -> str:
     """Return the cursor that continues a list, newest first, after this row."""
-    return _wrap(f"{(at - _EPOCH) // _MICROSECOND}.{row_id}")
+    return _wrap(f"{(moment - _EPOCH) // _MICROSECOND}.{row_id}")
 
 
 def read_moment(cursor: str | None) -> tuple[datetime, int] | None:
     """Return what `after_moment` wrapped, or raise `Invalid` naming `cursor`."""
     if cursor is None:
         return None
-    at, _, row_id = _unwrap(cursor).partition(".")
+    microseconds, _, row_id = _unwrap(cursor).partition(".")
     try:
-        return _EPOCH + int(at) * _MICROSECOND, _row_id(row_id)
+        return _EPOCH + int(microseconds) * _MICROSECOND, _row_id(row_id)
     except (ValueError, OverflowError):
         raise _not_ours() from None
 

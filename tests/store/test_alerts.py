@@ -326,17 +326,17 @@ def test_marks_are_counted_once_each_however_often_they_come(session):
     alert = a.an_alert(session, a.a_story(session))
     a.a_batch(session, alert, [ACCEPTED] * 9)
     for position in (0, 8, 8, 3, 0):
-        receipts.mark(session, alert.id, 0, 0, position, Mark.SHOWN)
-    receipts.mark(session, alert.id, 0, 0, 8, Mark.OPENED)
+        receipts.add_mark(session, alert.id, 0, 0, position, Mark.SHOWN)
+    receipts.add_mark(session, alert.id, 0, 0, 8, Mark.OPENED)
     assert receipts.counts(session, [alert.id]) == {alert.id: receipts.Counts(shown=3, opened=1)}
 
 
 def test_a_mark_beyond_the_batch_or_of_no_batch_is_nothing(session):
     alert = a.an_alert(session, a.a_story(session))
     a.a_batch(session, alert, [ACCEPTED] * 9)
-    receipts.mark(session, alert.id, 0, 0, 9, Mark.SHOWN)
-    receipts.mark(session, alert.id, 5, 0, 0, Mark.SHOWN)
-    receipts.mark(session, a.an_id(), 0, 0, 0, Mark.SHOWN)
+    receipts.add_mark(session, alert.id, 0, 0, 9, Mark.SHOWN)
+    receipts.add_mark(session, alert.id, 5, 0, 0, Mark.SHOWN)
+    receipts.add_mark(session, a.an_id(), 0, 0, 0, Mark.SHOWN)
     assert receipts.counts(session, [alert.id]) == {}
 
 
@@ -349,7 +349,7 @@ def test_receipts_count_distinct_devices(engine, said):
         alert = a.an_alert(session, a.a_story(session))
         a.a_batch(session, alert, [ACCEPTED] * 10)
         for position, mark in said:
-            receipts.mark(session, alert.id, 0, 0, position, mark)
+            receipts.add_mark(session, alert.id, 0, 0, position, mark)
         found = receipts.counts(session, [alert.id]).get(alert.id, receipts.NOTHING)
         session.rollback()
     assert found.shown == len({position for position, mark in said if mark is Mark.SHOWN})
@@ -366,7 +366,7 @@ def test_simultaneous_marks_are_all_kept(engine):
         start.wait()
         for position in range(worker, 200, 8):
             with transaction(engine) as session:
-                receipts.mark(session, alert.id, 0, 0, position, Mark.SHOWN)
+                receipts.add_mark(session, alert.id, 0, 0, position, Mark.SHOWN)
 
     threads = [threading.Thread(target=say, args=(n,)) for n in range(8)]
     for thread in threads:

@@ -68,7 +68,7 @@ def _follow(
             outcome = TicketOutcome(session, provider.name, ticket.device_id, dead)
             apply(effects_of(verdict, ticket.kept_at), outcome)
         devices.forget(session, dead, f"{provider.name} said later that it is gone")
-        follow_ups.done(session, provider.name, answered)
+        follow_ups.forget(session, provider.name, answered)
     log.info("follow-ups", provider=provider.name, answered=len(answered), gone=len(dead))
 
 

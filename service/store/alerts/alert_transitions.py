@@ -158,15 +158,16 @@ def stop_replaced_alerts(session: Session, alert: Alert, now: datetime) -> None:
     if root_id is None:
         return
     corrects = alert.kind is Kind.UPDATE
-    replaced = alerts.lock_replaced(session, alert, root_id)
+    others = alerts.lock_replaced(session, alert, root_id)
     if not alert.dry_run:
         verb = "corrected" if corrects else "withdrawn"
-        for other in replaced:
+        for other in others:
             stop(session, other, f"{verb} by {alert.id}", now)
     if corrects:
-        midway = any(other.id == root_id for other in replaced)
-        inherited = any(member.takes_over for member in alerts.chain(session, root_id))
-        values = {"alert_id": alert.id, "takes_over": midway or inherited}
+        midway = any(other.id == root_id for other in others)
+        chain = alerts.chain(session, root_id)
+        takes_over = midway or any(member.takes_over for member in chain)
+        values = {"alert_id": alert.id, "takes_over": takes_over}
         session.execute(text(_TAKE_OVER), values)
 
 

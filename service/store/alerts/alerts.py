@@ -1,7 +1,7 @@
-"""Alerts, the outbox: what was decided to say, and what people did to it since.
+"""Alerts, the outbox: what was decided to say. `alert_transitions` changes them.
 
 A chain is one alert without a `source_alert_id`, its root, and the corrections and withdrawals of
-it. They all name the root, never one another: everybody who holds any version of the text stands
+it. They all name the root, never one another: every device that holds any version of the text is
 in the root's batches, while a correction that was stopped halfway covers only some of them.
 """
 
@@ -55,29 +55,29 @@ def get(session: Session, alert_id: int) -> Alert | None:
 
 
 def lock(session: Session, alert_ids: Sequence[int]) -> list[Alert]:
-    """Return the alerts as they stand; nobody else changes them before this transaction ends."""
-    wanted = select(_ALERT).where(_A.id.in_(alert_ids)).order_by(_A.id)
-    # Whoever only refers to the alert, as dead letters and retries do, need not wait for us.
-    return _all(session, wanted.with_for_update(key_share=True))
+    """Return the alerts; no other transaction changes them before this one ends."""
+    query = select(_ALERT).where(_A.id.in_(alert_ids)).order_by(_A.id)
+    # Rows that only refer to the alert, as dead letters and retries do, need not wait for us.
+    return _all(session, query.with_for_update(key_share=True))
 
 
 def page(session: Session, cursor: str | None, limit: int) -> paging.Page[Report]:
     """Return the newest alerts, each with what became of it; canaries and tests are not news."""
     news = and_(_A.created_by != CANARY, _A.kind != Kind.TEST.value)
-    wanted = select(_ALERT).where(news).order_by(*_NEWEST).limit(limit + 1)
+    query = select(_ALERT).where(news).order_by(*_NEWEST).limit(limit + 1)
     after = paging.read_moment(cursor)
     if after is not None:
-        wanted = wanted.where(tuple_(_A.created_at, _A.id) < tuple_(*after))
-    found = paging.cut(
-        _all(session, wanted), limit, lambda alert: paging.after_moment(alert.created_at, alert.id)
+        query = query.where(tuple_(_A.created_at, _A.id) < tuple_(*after))
+    alerts = paging.cut(
+        _all(session, query), limit, lambda alert: paging.after_moment(alert.created_at, alert.id)
     )
-    return paging.Page(_reports(session, found.items), found.next)
+    return paging.Page(_reports(session, alerts.items), alerts.next)
 
 
-def running(session: Session, limit: int = 100) -> list[Report]:
+def running_alerts(session: Session, limit: int = 100) -> list[Report]:
     """Return the alerts whose pushes may be leaving now, the newest first."""
-    wanted = select(_ALERT).where(_A.state.in_(RUNNING)).order_by(*_NEWEST).limit(limit)
-    return _reports(session, _all(session, wanted))
+    query = select(_ALERT).where(_A.state.in_(RUNNING)).order_by(*_NEWEST).limit(limit)
+    return _reports(session, _all(session, query))
 
 
 def first_of(session: Session, story_id: int) -> Alert | None:
@@ -91,8 +91,10 @@ def root_of_story(session: Session, story_id: int, *, lock: bool = False) -> Ale
 
     Where that is void, it is the newest alert that an update sent to an audience of its own.
     """
-    own = and_(_A.kind == Kind.UPDATE.value, _A.source_alert_id.is_(None), ~_A.dry_run)
-    newest = select(_ALERT).where(_A.story_id == story_id, own).order_by(*_NEWEST).limit(1)
+    to_own_audience = and_(_A.kind == Kind.UPDATE.value, _A.source_alert_id.is_(None), ~_A.dry_run)
+    newest = (
+        select(_ALERT).where(_A.story_id == story_id, to_own_audience).order_by(*_NEWEST).limit(1)
+    )
     root = first_of(session, story_id) or _one(session, newest)
     if root is None or not lock:
         return root
@@ -131,8 +133,8 @@ def report(session: Session, alert_id: int) -> Report | None:
     return None if alert is None else _reports(session, [alert])[0]
 
 
-def _reports(session: Session, found: Sequence[Alert]) -> list[Report]:
-    ids = [alert.id for alert in found]
+def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
+    ids = [alert.id for alert in alerts]
     totals = alert_totals.totals(session, ids)
     steps = alert_totals.steps(session, ids)
     marks = receipts.counts(session, ids)
@@ -145,15 +147,15 @@ def _reports(session: Session, found: Sequence[Alert]) -> list[Report]:
             shown=marks.get(alert.id, receipts.NOTHING).shown,
             opened=marks.get(alert.id, receipts.NOTHING).opened,
         )
-        for alert in _worded(session, found)
+        for alert in _with_words(session, alerts)
     ]
 
 
-def _worded(session: Session, found: Sequence[Alert]) -> list[Alert]:
+def _with_words(session: Session, alerts: Sequence[Alert]) -> list[Alert]:
     """Give those that still follow their story the words they would leave with now."""
-    following = [alert.story_id for alert in found if alert.title is None or alert.body is None]
+    following = [alert.story_id for alert in alerts if alert.title is None or alert.body is None]
     if not following:
-        return list(found)
+        return list(alerts)
     rows = session.execute(
         text("SELECT id, headline, summary FROM story WHERE id = ANY(:ids)"), {"ids": following}
     )
@@ -166,16 +168,16 @@ def _worded(session: Session, found: Sequence[Alert]) -> list[Alert]:
         )
         if alert.story_id in words
         else alert
-        for alert in found
+        for alert in alerts
     ]
 
 
-def _all(session: Session, wanted: Select[Any]) -> list[Alert]:
-    return [_alert(row) for row in session.execute(wanted)]
+def _all(session: Session, query: Select[Any]) -> list[Alert]:
+    return [_alert(row) for row in session.execute(query)]
 
 
-def _one(session: Session, wanted: Select[Any]) -> Alert | None:
-    row = session.execute(wanted).one_or_none()
+def _one(session: Session, query: Select[Any]) -> Alert | None:
+    row = session.execute(query).one_or_none()
     return None if row is None else _alert(row)
 
 
@@ -191,7 +193,7 @@ def _alert(row: Row[Any]) -> Alert:
         state=AlertState(row.state),
         title=row.title,
         body=row.body,
-        locales={tag: Words(said["title"], said["body"]) for tag, said in row.locales.items()},
+        locales={tag: Words(words["title"], words["body"]) for tag, words in row.locales.items()},
         urgency=Urgency.of_rank(row.urgency),
         topics=None if row.topics is None else tuple(row.topics),
         everyone=row.everyone,

@@ -23,8 +23,8 @@ _CLEAR = text("DELETE FROM second_look WHERE story_id = :story_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecondLook:
-    """What somebody wants to send and another is to confirm."""
+class Confirmation:
+    """What an editor wants to send and another is to confirm."""
 
     story_id: int
     headline: str
@@ -35,22 +35,22 @@ class SecondLook:
 
 
 def ask(
-    session: Session, story_id: int, draft: dict[str, Any], asked_by: int, at: datetime
+    session: Session, story_id: int, draft: dict[str, Any], asked_by: int, now: datetime
 ) -> None:
-    """Keep what is to be confirmed, in place of an earlier wish for the same story."""
-    values = {"story_id": story_id, "draft": json.dumps(draft), "asked_by": asked_by, "at": at}
+    """Keep what is to be confirmed, in place of what waited for the same story before."""
+    values = {"story_id": story_id, "draft": json.dumps(draft), "asked_by": asked_by, "at": now}
     session.execute(_ASK, values)
 
 
-def get(session: Session, story_id: int) -> SecondLook | None:
-    """Return what waits for this story."""
+def get(session: Session, story_id: int) -> Confirmation | None:
+    """Return what waits for a confirmation of this story."""
     row = session.execute(_GET, {"story_id": story_id}).one_or_none()
-    return None if row is None else _look(row)
+    return None if row is None else _confirmation(row)
 
 
-def waiting(session: Session) -> list[SecondLook]:
+def waiting(session: Session) -> list[Confirmation]:
     """Return all that waits, the newest first."""
-    return [_look(row) for row in session.execute(_WAITING)]
+    return [_confirmation(row) for row in session.execute(_WAITING)]
 
 
 def clear(session: Session, story_id: int) -> None:
@@ -58,8 +58,8 @@ def clear(session: Session, story_id: int) -> None:
     session.execute(_CLEAR, {"story_id": story_id})
 
 
-def _look(row: Row[Any]) -> SecondLook:
-    return SecondLook(
+def _confirmation(row: Row[Any]) -> Confirmation:
+    return Confirmation(
         story_id=row.story_id,
         headline=row.headline,
         draft=row.draft,

@@ -26,10 +26,10 @@ _SWEEP_LOCK = 7240
 
 def lock_sweep(session: Session) -> bool:
     """Whether this transaction is the one sweep at work; False when another is."""
-    locked = session.execute(
+    is_ours = session.execute(
         text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _SWEEP_LOCK}
     ).scalar_one()
-    return bool(locked)
+    return bool(is_ours)
 
 
 @dataclass(frozen=True, slots=True)

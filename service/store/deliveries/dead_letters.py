@@ -26,7 +26,7 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which dead letters: those that meet everything that is given."""
+    """Which dead letters: those that meet every condition that is not None."""
 
     ids: tuple[int, ...] | None = None
     alert_id: int | None = None
@@ -50,7 +50,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Returned:
+class ReplayPart:
     """What a replay gave back to the senders."""
 
     devices: int = 0
@@ -97,9 +97,9 @@ def bury(
         session.execute(text(_ADD), values | {"id": new_id()})
 
 
-def _bounded(said: str, most: int) -> str:
-    clean = said.replace("\0", "")
-    return clean if len(clean) <= most else clean[: most - 1] + "…"
+def _bounded(words: str, limit: int) -> str:
+    clean = words.replace("\0", "")
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
 _MATCHES = """
@@ -110,17 +110,17 @@ _MATCHES = """
 """
 
 
-def _wanted(which: Filter) -> dict[str, Any]:
+def _filter_values(filters: Filter) -> dict[str, Any]:
     return {
-        "ids": None if which.ids is None else list(which.ids),
-        "alert": which.alert_id,
-        "provider": which.provider,
-        "reason": which.reason,
+        "ids": None if filters.ids is None else list(filters.ids),
+        "alert": filters.alert_id,
+        "provider": filters.provider,
+        "reason": filters.reason,
     }
 
 
 def page(
-    session: Session, which: Filter, cursor: str | None, limit: int, *, replayed: bool = False
+    session: Session, filters: Filter, cursor: str | None, limit: int, *, replayed: bool = False
 ) -> paging.Page[DeadLetter]:
     """Return the newest dead letters, those that were replayed only when asked for."""
     after = paging.read_moment(cursor)
@@ -132,7 +132,7 @@ def page(
             "OR (buried_at, id) < (CAST(:at AS timestamptz), CAST(:after_id AS bigint))) "
             "ORDER BY buried_at DESC, id DESC LIMIT :limit"
         ),
-        _wanted(which)
+        _filter_values(filters)
         | {
             "replayed": replayed,
             "at": after and after[0],
@@ -140,45 +140,45 @@ def page(
             "limit": limit + 1,
         },
     )
-    found = [DeadLetter(**row) for row in rows.mappings()]
-    return paging.cut(found, limit, lambda one: paging.after_moment(one.buried_at, one.id))
+    letters = [DeadLetter(**row) for row in rows.mappings()]
+    return paging.cut(letters, limit, lambda last: paging.after_moment(last.buried_at, last.id))
 
 
-def alerts_with(session: Session, which: Filter, limit: int) -> list[int]:
+def alerts_with(session: Session, filters: Filter, limit: int) -> list[int]:
     """Return the alerts that have such letters to replay, in the order in which to lock them."""
     rows = session.execute(
         text(
             f"SELECT DISTINCT alert_id FROM dead_letter WHERE {_MATCHES} AND replayed_at IS NULL "
             "ORDER BY alert_id LIMIT :limit"
         ),
-        _wanted(which) | {"limit": limit},
+        _filter_values(filters) | {"limit": limit},
     )
     return list(rows.scalars())
 
 
 def replay(
-    session: Session, alert_id: int, which: Filter, *, by: str, batches: int, after: Place
-) -> tuple[Returned, Place | None]:
+    session: Session, alert_id: int, filters: Filter, *, by: str, batches: int, after: Place
+) -> tuple[ReplayPart, Place | None]:
     """Return the buried positions of up to so many batches after a place to pending.
 
     The alert is locked by the caller. A batch that a worker holds keeps its letters: only the
     holder of a lease may write its states. The second value is where to go on, None at the end.
     """
-    letters = _of_next_batches(session, alert_id, which, batches, after)
+    letters = _of_next_batches(session, alert_id, filters, batches, after)
     if not letters:
-        return Returned(), None
+        return ReplayPart(), None
     free = _free(session, alert_id, list(letters))
     devices = 0
-    written: dict[Place, bytes] = {}
+    new_states: dict[Place, bytes] = {}
     for place, states in free.items():
         positions = {p for letter in letters[place] for p in letter.positions}
-        written[place], changed = _unbury(states, positions)
-        devices += changed
-    _write(session, alert_id, written)
-    done = [letter for place in written for letter in letters[place]]
-    _stamp(session, [letter.id for letter in done], by)
+        new_states[place], count = _unbury(states, positions)
+        devices += count
+    _write(session, alert_id, new_states)
+    replayed = [letter for place in new_states for letter in letters[place]]
+    _stamp(session, [letter.id for letter in replayed], by)
     last = max(letters)
-    return Returned(devices, frozenset(letter.provider for letter in done)), last
+    return ReplayPart(devices, frozenset(letter.provider for letter in replayed)), last
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class _Letter:
 
 
 def _of_next_batches(
-    session: Session, alert_id: int, which: Filter, batches: int, after: Place
+    session: Session, alert_id: int, filters: Filter, batches: int, after: Place
 ) -> Mapping[Place, list[_Letter]]:
     rows = session.execute(
         text(
@@ -199,13 +199,13 @@ def _of_next_batches(
             "ORDER BY shard_n, n LIMIT :batches) "
             f"AND {_MATCHES} AND replayed_at IS NULL FOR UPDATE SKIP LOCKED"
         ),
-        _wanted(which)
+        _filter_values(filters)
         | {"alert": alert_id, "after_shard": after[0], "after_n": after[1], "batches": batches},
     )
-    found: dict[Place, list[_Letter]] = defaultdict(list)
+    letters: dict[Place, list[_Letter]] = defaultdict(list)
     for row in rows:
-        found[row.shard_n, row.n].append(_Letter(row.id, row.provider, row.positions))
-    return found
+        letters[row.shard_n, row.n].append(_Letter(row.id, row.provider, row.positions))
+    return letters
 
 
 def _free(session: Session, alert_id: int, places: Sequence[Place]) -> dict[Place, bytes]:
@@ -223,17 +223,17 @@ def _free(session: Session, alert_id: int, places: Sequence[Place]) -> dict[Plac
 
 def _unbury(states: bytes, positions: set[int]) -> tuple[bytes, int]:
     """Give the buried ones all their attempts again; that one may have arrived stays noted."""
-    changed = bytearray(states)
+    new_states = bytearray(states)
     count = 0
     for position in positions:
         old = Delivery.unpack(states[position])
         if old.state is State.BURIED:
-            changed[position] = Delivery(State.PENDING, old.unknown).pack()
+            new_states[position] = Delivery(State.PENDING, old.unknown).pack()
             count += 1
-    return bytes(changed), count
+    return bytes(new_states), count
 
 
-def _write(session: Session, alert_id: int, written: Mapping[Place, bytes]) -> None:
+def _write(session: Session, alert_id: int, states: Mapping[Place, bytes]) -> None:
     session.execute(
         text(
             "UPDATE batch b SET states = v.states, counts = CAST(v.counts AS int[]), "
@@ -244,10 +244,10 @@ def _write(session: Session, alert_id: int, written: Mapping[Place, bytes]) -> N
         ),
         {
             "alert": alert_id,
-            "shard_ns": [shard_n for shard_n, _ in written],
-            "ns": [n for _, n in written],
-            "states": list(written.values()),
-            "counts": [array_literal(count_states(states)) for states in written.values()],
+            "shard_ns": [shard_n for shard_n, _ in states],
+            "ns": [n for _, n in states],
+            "states": list(states.values()),
+            "counts": [array_literal(count_states(each)) for each in states.values()],
         },
     )
 

@@ -33,23 +33,23 @@ class DeviceReport:
 
 def report(session: Session, alert: Alert, device_id: int) -> DeviceReport | None:
     """Say what happened to one device; None when it is not in the alert's audience, or not yet."""
-    placed = find(session, alert, device_id)
-    if placed is None:
+    location = find(session, alert, device_id)
+    if location is None:
         return None
     return DeviceReport(
-        state=placed.delivery.state,
-        provider=placed.provider,
-        attempts=placed.delivery.attempts,
-        unknown=placed.delivery.unknown,
-        reason=_reason(session, alert, device_id, placed),
+        state=location.delivery.state,
+        provider=location.provider,
+        attempts=location.delivery.attempts,
+        unknown=location.delivery.unknown,
+        reason=_reason(session, alert, device_id, location),
     )
 
 
 def find(session: Session, alert: Alert, device_id: int) -> PlacedDelivery | None:
     """Find a device's delivery: in its reader's shard, or anywhere when the device is erased."""
     shard_n = _shard_of(session, alert, device_id)
-    placed = None if shard_n is None else _find(session, alert.id, device_id, shard_n)
-    return placed or _find(session, alert.id, device_id, None)
+    location = None if shard_n is None else _find(session, alert.id, device_id, shard_n)
+    return location or _find(session, alert.id, device_id, None)
 
 
 def _shard_of(session: Session, alert: Alert, device_id: int) -> int | None:
@@ -91,8 +91,8 @@ _REASONS = {
 """Where the reason of a state is kept."""
 
 
-def _reason(session: Session, alert: Alert, device_id: int, placed: PlacedDelivery) -> str | None:
-    match placed.delivery.state:
+def _reason(session: Session, alert: Alert, device_id: int, location: PlacedDelivery) -> str | None:
+    match location.delivery.state:
         case State.CANCELLED:
             return alert.stop_reason
         case State.EXPIRED:
@@ -102,9 +102,9 @@ def _reason(session: Session, alert: Alert, device_id: int, placed: PlacedDelive
                 text(_REASONS[state]),
                 {
                     "alert": alert.id,
-                    "shard_n": placed.shard_n,
-                    "n": placed.n,
-                    "position": placed.position,
+                    "shard_n": location.shard_n,
+                    "n": location.n,
+                    "position": location.position,
                     "device": device_id,
                 },
             ).scalar_one_or_none()

@@ -1,4 +1,4 @@
-"""Tickets of providers whose yes is only a ticket: what became of the push is asked for later."""
+"""Tickets of providers that answer a push with one: the outcome is asked for later."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ KEPT_HOURS = 23
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket, and the device whose push it stands for, taken by the provider at `kept_at`."""
+    """A ticket, and the device whose push it stands for; the provider gave it at `kept_at`."""
 
     ticket: str
     device_id: int
@@ -39,8 +39,8 @@ def keep(session: Session, provider: str, tickets: Sequence[tuple[str, int, floa
     )
 
 
-def take_due(session: Session, provider: str, most: int, again_s: float) -> list[Ticket]:
-    """Take tickets to ask about now; unless they are `done`, they are due again in a while.
+def take_due(session: Session, provider: str, limit: int, again_s: float) -> list[Ticket]:
+    """Take tickets to ask about now; unless they are forgotten, they are due again in a while.
 
     Tickets older than their provider keeps them are dropped.
     """
@@ -55,15 +55,15 @@ def take_due(session: Session, provider: str, most: int, again_s: float) -> list
         text(
             "UPDATE follow_up SET due_at = now() + make_interval(secs => :again) "
             "WHERE (provider, ticket) IN (SELECT provider, ticket FROM follow_up "
-            "WHERE provider = :p AND due_at <= now() ORDER BY due_at LIMIT :most "
+            "WHERE provider = :p AND due_at <= now() ORDER BY due_at LIMIT :limit "
             "FOR UPDATE SKIP LOCKED) RETURNING ticket, device_id, created_at"
         ),
-        {"p": provider, "most": most, "again": again_s},
+        {"p": provider, "limit": limit, "again": again_s},
     )
     return [Ticket(row.ticket, row.device_id, row.created_at) for row in rows]
 
 
-def done(session: Session, provider: str, tickets: Sequence[str]) -> None:
+def forget(session: Session, provider: str, tickets: Sequence[str]) -> None:
     """Forget tickets that were answered."""
     session.execute(
         text("DELETE FROM follow_up WHERE provider = :p AND ticket = ANY(:t)"),

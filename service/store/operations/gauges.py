@@ -103,17 +103,17 @@ def pace(session: Session) -> dict[str, Pace]:
 def alerts_by_state(session: Session) -> dict[AlertState, int]:
     """Count the alerts in each state."""
     rows = session.execute(text("SELECT state, count(*) FROM alert GROUP BY state"))
-    counted = {AlertState(state): int(n) for state, n in rows}
-    return {state: counted.get(state, 0) for state in AlertState}
+    counts = {AlertState(state): int(n) for state, n in rows}
+    return {state: counts.get(state, 0) for state in AlertState}
 
 
 def last_canary(session: Session) -> datetime | None:
     """Return when a canary last came through, None for never."""
-    found: datetime | None = session.execute(
+    finished_at: datetime | None = session.execute(
         text(
             "SELECT max(finished_at) FROM alert "
             "WHERE created_by = :canary AND dry_run AND state = 'finished'"
         ),
         {"canary": CANARY},
     ).scalar_one()
-    return found
+    return finished_at

@@ -57,26 +57,26 @@ def hold(session: Session, provider: str, reason: str, by: str) -> None:
 
 def release(session: Session, provider: str, *, by_probe: bool = False) -> bool:
     """End a hold; false when there was none. A probe ends a worker's hold, never a person's."""
-    found = session.execute(
+    result = session.execute(
         text(
             "DELETE FROM hold WHERE provider = :provider "
             "AND (NOT :by_probe OR held_by = :worker) RETURNING 1"
         ),
         {"provider": provider, "by_probe": by_probe, "worker": WORKER},
     )
-    return found.one_or_none() is not None
+    return result.one_or_none() is not None
 
 
 def take_probe(session: Session, provider: str) -> bool:
     """Whether the caller is the one who may try the provider now: once in 30 s, one of all."""
-    found = session.execute(
+    result = session.execute(
         text(
             "UPDATE hold SET probe_at = now() + CAST(:every AS interval) "
             "WHERE provider = :provider AND probe_at <= now() RETURNING 1"
         ),
         {"provider": provider, "every": PROBE_EVERY},
     )
-    return found.one_or_none() is not None
+    return result.one_or_none() is not None
 
 
 def wake(session: Session, provider: str) -> list[tuple[int, str]]:

@@ -160,10 +160,10 @@ def estimate(session: Session, frozen: FrozenAudience, providers: Sequence[str])
     """Count the audience: exactly up to 200,000 devices, beyond that from one id in 64."""
     sample = _count(session, frozen, ID_LIMIT // SAMPLE, providers)
     if sum(sample.values()) * SAMPLE > EXACT_UP_TO * _MARGIN:
-        scaled = {name: n * SAMPLE for name, n in sample.items()}
-        return Estimate(sum(scaled.values()), scaled, exact=False)
-    counted = _count(session, frozen, ID_LIMIT, providers)
-    return Estimate(sum(counted.values()), counted, exact=True)
+        estimates = {name: n * SAMPLE for name, n in sample.items()}
+        return Estimate(sum(estimates.values()), estimates, exact=False)
+    counts = _count(session, frozen, ID_LIMIT, providers)
+    return Estimate(sum(counts.values()), counts, exact=True)
 
 
 def rough_size(session: Session, frozen: FrozenAudience, providers: Sequence[str]) -> int:

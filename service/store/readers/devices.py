@@ -101,7 +101,7 @@ _EXPORT = text("""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class DeviceRecord:
     """All that is kept of one device, for the reader who asks for it: never logged."""
 
     id: int
@@ -123,25 +123,25 @@ def address_hash(provider: str, address: str) -> bytes:
 
 
 def register(
-    session: Session, reader_id: int, registration: Registration, at: datetime
+    session: Session, reader_id: int, registration: Registration, now: datetime
 ) -> tuple[Device, bool]:
     """Give the address to this reader, its last registrant; say whether the device is new.
 
     A device that only renews itself, as most do at every start of an app, costs one statement.
     Anything else is decided by `place` with the addresses and the reader locked.
     """
-    values = _values(reader_id, registration, at)
+    values = _values(reader_id, registration, now)
     if registration.replaces is None:
-        renewed = session.execute(_RENEW, values).one_or_none()
-        if renewed is not None:
-            return _device(renewed), False
-    wanted = values["address_hash"]
-    replaced = None
+        renewal = session.execute(_RENEW, values).one_or_none()
+        if renewal is not None:
+            return _device(renewal), False
+    new_hash = values["address_hash"]
+    old_hash = None
     if registration.replaces is not None:
-        replaced = address_hash(registration.provider, registration.replaces)
-    known = _lock_concerned(session, reader_id, [h for h in (wanted, replaced) if h])
-    placement = place(known, wanted, replaced)
-    _make_room(session, placement, at)
+        old_hash = address_hash(registration.provider, registration.replaces)
+    devices = _lock_concerned(session, reader_id, [h for h in (new_hash, old_hash) if h])
+    placement = place(devices, new_hash, old_hash)
+    _make_room(session, placement, now)
     if placement.keep is None:
         return _device(session.execute(_ADD, {**values, "id": new_id()}).one()), True
     return _device(session.execute(_TAKE, {**values, "id": placement.keep}).one()), False
@@ -155,29 +155,31 @@ def live(session: Session, reader_id: int) -> list[Device]:
 def page(session: Session, reader_id: int, cursor: str | None, limit: int) -> Page[Device]:
     """Return some of the reader's devices, the last registered first."""
     after = read_moment(cursor)
-    found = live(session, reader_id)
+    devices = live(session, reader_id)
     if after is not None:
-        found = [device for device in found if (device.registered_at, device.id) < after]
-    return cut(found, limit, lambda device: after_moment(device.registered_at, device.id))
+        devices = [device for device in devices if (device.registered_at, device.id) < after]
+    return cut(devices, limit, lambda device: after_moment(device.registered_at, device.id))
 
 
-def remove(session: Session, reader_id: int, device_id: int, at: datetime) -> bool:
+def remove(session: Session, reader_id: int, device_id: int, now: datetime) -> bool:
     """Make the reader's device a tombstone; False when the reader has no such device."""
-    values = {"id": device_id, "reader_id": reader_id, "at": at, "why": REMOVED}
+    values = {"id": device_id, "reader_id": reader_id, "at": now, "why": REMOVED}
     return session.execute(_REMOVE, values).one_or_none() is not None
 
 
-def forget(session: Session, judged: Sequence[tuple[int, datetime | None]], why: str) -> list[int]:
+def forget(
+    session: Session, verdicts: Sequence[tuple[int, datetime | None]], why: str
+) -> list[int]:
     """Make tombstones of the devices that are dead since the moment beside their id.
 
     None is the start of this transaction. A device that registered after that moment is alive
     and stays; the ids of those that were forgotten are returned.
     """
-    if not judged:
+    if not verdicts:
         return []
     values = {
-        "ids": [device_id for device_id, _ in judged],
-        "sinces": [since for _, since in judged],
+        "ids": [device_id for device_id, _ in verdicts],
+        "sinces": [since for _, since in verdicts],
         "why": why,
     }
     return [int(device_id) for device_id in session.execute(_FORGET, values).scalars()]
@@ -190,10 +192,10 @@ def suspect(session: Session, device_ids: Iterable[int]) -> None:
         session.execute(_SUSPECT, {"ids": ids})
 
 
-def export(session: Session, reader_id: int) -> list[Held]:
+def export(session: Session, reader_id: int) -> list[DeviceRecord]:
     """Return all that is kept of the reader's devices, tombstones included."""
     rows = session.execute(_EXPORT, {"reader_id": reader_id}).mappings()
-    return [Held(**row) for row in rows]
+    return [DeviceRecord(**row) for row in rows]
 
 
 def lock_holders(session: Session, hashes: Iterable[bytes]) -> dict[bytes, int]:
@@ -201,18 +203,18 @@ def lock_holders(session: Session, hashes: Iterable[bytes]) -> dict[bytes, int]:
 
     It stays so to the end of the transaction: nobody else can register them meanwhile.
     """
-    wanted = list(hashes)
-    session.execute(_LOCK_ADDRESSES, {"keys": _lock_keys(wanted)})
-    rows = session.execute(_HOLDERS, {"hashes": wanted})
+    digests = list(hashes)
+    session.execute(_LOCK_ADDRESSES, {"keys": _lock_keys(digests)})
+    rows = session.execute(_HOLDERS, {"hashes": digests})
     return {bytes(row.address_hash): int(row.reader_id) for row in rows}
 
 
 def renew_many(
-    session: Session, registrations: Sequence[tuple[int, Registration]], at: datetime
+    session: Session, registrations: Sequence[tuple[int, Registration]], now: datetime
 ) -> None:
     """Renew devices that these readers have."""
     values = sorted(
-        (_values(reader_id, one, at) for reader_id, one in registrations),
+        (_values(reader_id, one, now) for reader_id, one in registrations),
         key=itemgetter("reader_id"),
     )
     if values:
@@ -220,10 +222,10 @@ def renew_many(
 
 
 def add_many(
-    session: Session, registrations: Sequence[tuple[int, Registration]], at: datetime
+    session: Session, registrations: Sequence[tuple[int, Registration]], now: datetime
 ) -> None:
     """Add devices at addresses that nobody has."""
-    values = [{**_values(reader_id, one, at), "id": new_id()} for reader_id, one in registrations]
+    values = [{**_values(reader_id, one, now), "id": new_id()} for reader_id, one in registrations]
     if values:
         session.execute(_ADD, values)
 
@@ -241,15 +243,15 @@ def _lock_keys(hashes: Iterable[bytes]) -> list[int]:
     return sorted({int.from_bytes(digest[:8], signed=True) for digest in hashes})
 
 
-def _make_room(session: Session, placement: Placement, at: datetime) -> None:
+def _make_room(session: Session, placement: Placement, now: datetime) -> None:
     if placement.tombstones:
-        ids, whys = zip(*placement.tombstones, strict=True)
-        session.execute(_TOMBSTONES, {"ids": list(ids), "whys": list(whys), "at": at})
+        ids, reasons = zip(*placement.tombstones, strict=True)
+        session.execute(_TOMBSTONES, {"ids": list(ids), "whys": list(reasons), "at": now})
     if placement.purge:
         session.execute(_PURGE, {"ids": list(placement.purge)})
 
 
-def _values(reader_id: int, registration: Registration, at: datetime) -> dict[str, Any]:
+def _values(reader_id: int, registration: Registration, now: datetime) -> dict[str, Any]:
     return {
         "reader_id": reader_id,
         "provider": registration.provider,
@@ -260,7 +262,7 @@ def _values(reader_id: int, registration: Registration, at: datetime) -> dict[st
         "auth": registration.auth,
         "locale": registration.locale,
         "app_version": registration.app_version,
-        "at": at,
+        "at": now,
     }
 
 

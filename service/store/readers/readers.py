@@ -38,7 +38,7 @@ _TIME_ZONE = text("SELECT EXISTS (SELECT 1 FROM time_zone WHERE name = :name)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class ReaderRecord:
     """All that is kept of a reader's own row, but for the token's hash."""
 
     reader: Reader
@@ -52,7 +52,7 @@ def by_token(session: Session, token_hash: bytes) -> Reader | None:
 
 
 def lock(session: Session, reader_id: int) -> Reader | None:
-    """Return the reader as it stands; nobody else changes it before this transaction ends."""
+    """Return the reader; no other transaction changes it before this one ends."""
     row = session.execute(_LOCK, {"id": reader_id}).one_or_none()
     return _reader(row) if row is not None else None
 
@@ -62,17 +62,17 @@ def add(session: Session, reader: Reader, token_hash: bytes) -> None:
     session.execute(_ADD, {**_values(reader), "token_hash": token_hash})
 
 
-def add_many(session: Session, added: Sequence[tuple[Reader, bytes]]) -> None:
+def add_many(session: Session, readers: Sequence[tuple[Reader, bytes]]) -> None:
     """Keep new readers, each with the hash of its token."""
-    if added:
-        session.execute(_ADD, [{**_values(one), "token_hash": digest} for one, digest in added])
+    if readers:
+        session.execute(_ADD, [{**_values(one), "token_hash": digest} for one, digest in readers])
 
 
-def revise_many(session: Session, revised: Sequence[tuple[int, str | None, str | None]]) -> None:
+def revise_many(session: Session, changes: Sequence[tuple[int, str | None, str | None]]) -> None:
     """Change languages and time zones by reader's id; None leaves what is there."""
     values = [
         {"id": reader_id, "language": language, "timezone": timezone}
-        for reader_id, language, timezone in sorted(revised, key=itemgetter(0))
+        for reader_id, language, timezone in sorted(changes, key=itemgetter(0))
         if language or timezone
     ]
     if values:
@@ -90,10 +90,10 @@ def erase(session: Session, reader_id: int) -> bool:
     return session.execute(_ERASE, {"id": reader_id}).one_or_none() is not None
 
 
-def export(session: Session, reader: Reader) -> Held | None:
+def export(session: Session, reader: Reader) -> ReaderRecord | None:
     """Return all that is kept of the reader's own row; None when it was erased meanwhile."""
     created_at = session.execute(_CREATED_AT, {"id": reader.id}).scalar_one_or_none()
-    return Held(reader=reader, created_at=created_at) if created_at is not None else None
+    return ReaderRecord(reader=reader, created_at=created_at) if created_at is not None else None
 
 
 def has_time_zone(session: Session, name: str) -> bool:

@@ -42,7 +42,9 @@ WHERE get_bit(receipt.marks, :position + length(receipt.marks) * 4 * :half) = 0
 """
 
 
-def mark(session: Session, alert_id: int, shard_n: int, n: int, position: int, said: Mark) -> None:
+def add_mark(
+    session: Session, alert_id: int, shard_n: int, n: int, position: int, mark: Mark
+) -> None:
     """Note what the device at this position said; again is the same as once.
 
     A batch that is kept no more takes no marks.
@@ -54,7 +56,7 @@ def mark(session: Session, alert_id: int, shard_n: int, n: int, position: int, s
             "shard_n": shard_n,
             "n": n,
             "position": position,
-            "half": 0 if said is Mark.SHOWN else 1,
+            "half": 0 if mark is Mark.SHOWN else 1,
         },
     )
 

@@ -53,7 +53,7 @@ _EXPORT = text(f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SubscriptionRecord:
     """A subscription and since when it stands."""
 
     subscription: Subscription
@@ -69,8 +69,8 @@ def get(session: Session, reader_id: int, path: str) -> Subscription | None:
 def page(session: Session, reader_id: int, cursor: str | None, limit: int) -> Page[Subscription]:
     """Return the reader's subscriptions in the order of their topics' paths."""
     values = {"reader_id": reader_id, "after": read_text(cursor) or "", "limit": limit + 1}
-    found = [_subscription(row) for row in session.execute(_PAGE, values)]
-    return cut(found, limit, lambda subscription: after_text(subscription.topic))
+    subscriptions = [_subscription(row) for row in session.execute(_PAGE, values)]
+    return cut(subscriptions, limit, lambda subscription: after_text(subscription.topic))
 
 
 def count(session: Session, reader_id: int) -> int:
@@ -92,8 +92,8 @@ def add(session: Session, reader_id: int, topic_id: int, subscription: Subscript
 
 def add_many(session: Session, pairs: Iterable[tuple[int, int]]) -> None:
     """Let readers follow topics, by their ids; what they follow already stays as it is."""
-    ordered = sorted(set(pairs))
-    values = {"reader_ids": [r for r, _ in ordered], "topic_ids": [t for _, t in ordered]}
+    sorted_pairs = sorted(set(pairs))
+    values = {"reader_ids": [r for r, _ in sorted_pairs], "topic_ids": [t for _, t in sorted_pairs]}
     session.execute(_ADD_MANY, values)
 
 
@@ -103,10 +103,10 @@ def remove(session: Session, reader_id: int, path: str) -> bool:
     return session.execute(_REMOVE, values).one_or_none() is not None
 
 
-def export(session: Session, reader_id: int) -> list[Held]:
+def export(session: Session, reader_id: int) -> list[SubscriptionRecord]:
     """Return all of the reader's subscriptions."""
     rows = session.execute(_EXPORT, {"reader_id": reader_id})
-    return [Held(_subscription(row), row.created_at) for row in rows]
+    return [SubscriptionRecord(_subscription(row), row.created_at) for row in rows]
 
 
 def _values(reader_id: int, topic_id: int, subscription: Subscription) -> dict[str, Any]:

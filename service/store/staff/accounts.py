@@ -130,15 +130,15 @@ def close_sessions_of(session: Session, staff_id: int) -> None:
 
 def add_key(session: Session, name: str, scopes: Iterable[Scope]) -> tuple[ApiKey, str]:
     """Make a key `nzp_<prefix>_<secret>` and return it; the secret cannot be read again."""
-    wanted = sorted(set(scopes))
+    scope_list = sorted(set(scopes))
     if not name.strip():
         raise Invalid("name", "A key needs a name, so that people know what it is for.")
-    if not wanted:
+    if not scope_list:
         raise Invalid("scopes", "A key without a scope can do nothing.")
     prefix = secrets.token_hex(4)
     secret = f"nzp_{prefix}_{secrets.token_urlsafe(32)}"
     row = ApiKeyRow(
-        name=name.strip(), prefix=prefix, secret_hash=hash_token(secret), scopes=list(wanted)
+        name=name.strip(), prefix=prefix, secret_hash=hash_token(secret), scopes=list(scope_list)
     )
     session.add(row)
     session.flush()
@@ -191,8 +191,10 @@ def touch_key(session: Session, key: ApiKey, now: datetime) -> None:
 
 def _spell(email: str) -> str:
     address = email.strip().casefold()
-    name, at, host = address.partition("@")
-    if not (name and at and host) or any(c.isspace() or not c.isprintable() for c in address):
+    name, separator, host = address.partition("@")
+    if not (name and separator and host) or any(
+        c.isspace() or not c.isprintable() for c in address
+    ):
         raise Invalid("email", f"{email[:80]!r} is not an e-mail address.")
     return address
 

@@ -19,7 +19,7 @@ _KEY = SQLModel.metadata.tables[ApiKeyRow.__tablename__]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One deed. `who` is `key:<id>`, `staff:<id>` or a program; `name` is how people call them."""
+    """One action. `who` is `key:<id>`, `staff:<id>` or a program, and `name` what people call it."""
 
     id: int
     at: datetime
@@ -31,7 +31,7 @@ class Entry:
 
 
 def write(session: Session, who: str, verb: str, what: str, **detail: Any) -> None:
-    """Write a deed down, in the transaction of the deed itself."""
+    """Record an action, in the transaction of the action itself."""
     session.execute(
         insert(_AUDIT).values(id=new_id(), who=who, verb=verb, what=what, detail=detail)
     )
@@ -40,7 +40,7 @@ def write(session: Session, who: str, verb: str, what: str, **detail: Any) -> No
 def page(
     session: Session, cursor: str | None = None, limit: int = 50, *, what: str | None = None
 ) -> paging.Page[Entry]:
-    """Return deeds, the newest first; `what` narrows to those done to one thing."""
+    """Return actions, the newest first; `what` narrows to those on one thing."""
     name = func.coalesce(_STAFF.c.email, _KEY.c.name, _A.who, type_=String)
     query = (
         select(*_A, name.label("name"))
@@ -54,5 +54,5 @@ def page(
     after = paging.read_moment(cursor)
     if after is not None:
         query = query.where(tuple_(_A.at, _A.id) < tuple_(*after))
-    found = [Entry(**row._mapping) for row in session.execute(query)]  # noqa: SLF001 - a row's API
-    return paging.cut(found, limit, lambda last: paging.after_moment(last.at, last.id))
+    entries = [Entry(**row._mapping) for row in session.execute(query)]  # noqa: SLF001 - a row's API
+    return paging.cut(entries, limit, lambda last: paging.after_moment(last.at, last.id))

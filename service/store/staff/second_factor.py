@@ -6,10 +6,10 @@ from sqlmodel import Session
 
 def secret_of(session: Session, staff_id: int) -> str | None:
     """Return the secret of somebody's one-time codes."""
-    found: str | None = session.execute(
+    secret: str | None = session.execute(
         text("SELECT totp_secret FROM staff WHERE id = :id"), {"id": staff_id}
     ).scalar_one_or_none()
-    return found
+    return secret
 
 
 def keep(session: Session, staff_id: int, secret: str | None) -> None:

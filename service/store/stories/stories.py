@@ -43,14 +43,14 @@ def url(site: str, slug: str) -> str:
 def add(session: Session, story: Story, saved_by: str) -> bool:
     """Keep a new story and its first revision; False when its source or slug is taken.
 
-    Waits for whoever is adding the same source just now.
+    Waits for another transaction that is adding the same source.
     """
-    added = session.execute(
+    new_row = session.execute(
         insert(_STORY).values(_values(story)).on_conflict_do_nothing().returning(_S.id)
     ).first()
-    if added is not None:
+    if new_row is not None:
         _add_revision(session, story, saved_by)
-    return added is not None
+    return new_row is not None
 
 
 def save(session: Session, story: Story, saved_by: str) -> None:
@@ -70,7 +70,7 @@ def get(session: Session, story_id: int) -> Story | None:
 
 
 def lock(session: Session, story_id: int) -> Story | None:
-    """Return a story that nobody else changes, alerts or retracts before this transaction ends."""
+    """Return a story that no other transaction changes, alerts or retracts before this one ends."""
     return _one(session, _S.id == story_id, lock=True)
 
 
@@ -111,8 +111,8 @@ def newest(
     after = paging.read_moment(cursor)
     if after is not None:
         query = query.where(tuple_(_S.published_at, _S.id) < tuple_(*after))
-    found = [_story(row) for row in session.execute(query)]
-    return paging.cut(found, limit, _cursor_by_publication)
+    stories = [_story(row) for row in session.execute(query)]
+    return paging.cut(stories, limit, _cursor_by_publication)
 
 
 def next_older(session: Session, story: Story, topic: str | None = None) -> Story | None:
@@ -150,8 +150,8 @@ def page(
     after = paging.read_moment(cursor)
     if after is not None:
         query = query.where(tuple_(_S.updated_at, _S.id) < tuple_(*after))
-    found = [_story(row) for row in session.execute(query)]
-    return paging.cut(found, limit, lambda last: paging.after_moment(last.updated_at, last.id))
+    stories = [_story(row) for row in session.execute(query)]
+    return paging.cut(stories, limit, lambda last: paging.after_moment(last.updated_at, last.id))
 
 
 def revisions(session: Session, story_id: int, limit: int = 200) -> list[Revision]:
@@ -165,7 +165,7 @@ def revisions(session: Session, story_id: int, limit: int = 200) -> list[Revisio
 def _one(session: Session, where: ColumnElement[bool], *, lock: bool = False) -> Story | None:
     query = select(*_COLUMNS).where(where)
     if lock:
-        # Ids never change, so whoever only refers to the story, as a plan does, need not wait:
+        # Ids never change, so a transaction that only refers to the story need not wait, as a plan:
         # a second Send Push waits for that very plan, and both would wait for ever.
         query = query.with_for_update(key_share=True)
     row = session.execute(query).first()
@@ -209,9 +209,9 @@ def _add_revision(session: Session, story: Story, saved_by: str) -> None:
 
 
 def _values(story: Story) -> dict[str, Any]:
-    kept: dict[str, Any] = asdict(story)
-    words: dict[str, Any] = kept.pop("text")
-    return kept | words | {"topics": list(story.text.topics)}
+    values: dict[str, Any] = asdict(story)
+    words: dict[str, Any] = values.pop("text")
+    return values | words | {"topics": list(story.text.topics)}
 
 
 def _content(story_text: StoryText) -> dict[str, Any]:

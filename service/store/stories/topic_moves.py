@@ -38,34 +38,34 @@ _ALERTS = text("""
 def move(session: Session, source: str, target: str) -> int:
     """Move `source` and all below it to `target`; returns how many topics moved.
 
-    Stories and scheduled alerts follow; who follows both is left with the one that stays. While
+    Stories and scheduled alerts follow; a reader who follows both keeps the one that stays. While
     an alert of these topics runs it is refused: its audience is frozen by their ids.
     """
     source, target = paths.parse_path(source, "from"), paths.parse_path(target, "to")
     if target == source or paths.is_above(source, target):
         raise Invalid("to", "A topic cannot be moved to itself or below itself.")
     rows = session.execute(_SUBTREE, {"path": source, "most": MOST_MOVED + 1}).all()
-    moved = [(int(row.id), str(row.path)) for row in rows]
-    if not moved or moved[0][1] != source:
+    subtree = [(int(row.id), str(row.path)) for row in rows]
+    if not subtree or subtree[0][1] != source:
         raise no_such("topic")
-    if len(moved) > MOST_MOVED:
+    if len(subtree) > MOST_MOVED:
         raise Conflict(f"More than {MOST_MOVED} topics stand there: move a branch at a time.")
-    if session.execute(_RUNNING, {"ids": [topic_id for topic_id, _ in moved]}).first():
+    if session.execute(_RUNNING, {"ids": [topic_id for topic_id, _ in subtree]}).first():
         raise Conflict("An alert to these topics is running: wait until it has finished.")
     above = paths.parent_of(target)
     if above is not None:
         topics.ensure(session, [above])
-    for topic_id, path in moved:
+    for topic_id, path in subtree:
         _move_one(session, topic_id, path, target + path[len(source) :])
-    return len(moved)
+    return len(subtree)
 
 
 def _move_one(session: Session, topic_id: int, old: str, new: str) -> None:
-    kept = session.execute(_ID_OF, {"path": new}).scalar_one_or_none()
-    if kept is None:
+    target_id = session.execute(_ID_OF, {"path": new}).scalar_one_or_none()
+    if target_id is None:
         session.execute(_RENAME, {"path": new, "id": topic_id})
     else:
-        session.execute(_JOIN_FOLLOWERS, {"kept": kept, "id": topic_id})
+        session.execute(_JOIN_FOLLOWERS, {"kept": target_id, "id": topic_id})
         session.execute(_DROP, {"id": topic_id})
     session.execute(_STORIES, {"old": old, "new": new})
     session.execute(_ALERTS, {"old": old, "new": new})

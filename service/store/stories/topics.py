@@ -22,7 +22,7 @@ from service.store.stories.topic_tree import below, in_order
 _TOPIC = SQLModel.metadata.tables[TopicRow.__tablename__]
 _T = _TOPIC.c
 _F = SQLModel.metadata.tables[SubscriptionRow.__tablename__].c
-DEAR_S = 0.05
+EXPENSIVE_S = 0.05
 LONGEST_KEPT_S = 60.0
 MOST_COUNTED = 10_000
 
@@ -35,9 +35,9 @@ def by_paths(session: Session, paths: Iterable[str]) -> dict[str, Topic]:
 
 def ensure(session: Session, paths: Iterable[str]) -> None:
     """Create those of the paths and of their ancestors that are missing."""
-    wanted = paths_of.with_ancestors(paths)
-    known = set(session.execute(select(_T.path).where(_T.path.in_(wanted))).scalars())
-    missing = [path for path in wanted if path not in known]
+    all_paths = paths_of.with_ancestors(paths)
+    existing = set(session.execute(select(_T.path).where(_T.path.in_(all_paths))).scalars())
+    missing = [path for path in all_paths if path not in existing]
     if missing:
         rows = [{"id": new_id(), "path": p, "label": paths_of.label_from(p)} for p in missing]
         session.execute(insert(_TOPIC).values(rows).on_conflict_do_nothing())
@@ -71,56 +71,58 @@ def page(session: Session, cursor: str | None = None, limit: int = 50) -> paging
     after = paging.read_text(cursor)
     if after is not None:
         query = query.where(in_order > after)
-    found = [_topic(row) for row in session.execute(query)]
-    listed = paging.cut(found, limit, lambda last: paging.after_text(last.path))
-    return replace(listed, items=with_followers(session, listed.items))
+    rows = [_topic(row) for row in session.execute(query)]
+    topics = paging.cut(rows, limit, lambda last: paging.after_text(last.path))
+    return replace(topics, items=with_followers(session, topics.items))
 
 
 def with_followers(session: Session, topics: Sequence[Topic]) -> list[Topic]:
     """Return the topics with the number of readers who follow each one itself.
 
-    What is cheap to count is counted now; a dear count is kept for twenty times what it cost.
+    What is cheap to count is counted now; an expensive count is kept for twenty times its time.
     """
     engine = session.get_bind()
-    counted = _counted.setdefault(engine, _Counted())
-    missing = counted.missing([topic.id for topic in topics])
+    counts = _follower_counts.setdefault(engine, _FollowerCounts())
+    missing = counts.missing([topic.id for topic in topics])
     if missing:
         began = time.monotonic()
         rows = session.execute(
             select(_F.topic_id, func.count()).where(_F.topic_id.in_(missing)).group_by(_F.topic_id)
         )
-        found = {topic_id: n for topic_id, n in rows}  # noqa: C416 - a result is no mapping
-        counted.keep(dict.fromkeys(missing, 0) | found, time.monotonic() - began)
-    return [replace(topic, followers=counted.numbers.get(topic.id, 0)) for topic in topics]
+        new_counts = {topic_id: n for topic_id, n in rows}  # noqa: C416 - a result is no mapping
+        counts.keep(dict.fromkeys(missing, 0) | new_counts, time.monotonic() - began)
+    return [replace(topic, followers=counts.numbers.get(topic.id, 0)) for topic in topics]
 
 
 @dataclass(slots=True)
-class _Counted:
-    """The followers last counted, and until when each number is good enough. Bounded."""
+class _FollowerCounts:
+    """The followers last counted, and until when each number is recent enough. Bounded."""
 
     numbers: dict[int, int] = field(default_factory=dict)
     until: dict[int, float] = field(default_factory=dict)
 
     def missing(self, topic_ids: Sequence[int]) -> list[int]:
-        """Return what must be counted; whoever asks meanwhile gets the old numbers."""
+        """Return what must be counted; other calls meanwhile get the old numbers."""
         now = time.monotonic()
-        wanted = [topic_id for topic_id in topic_ids if self.until.get(topic_id, 0.0) <= now]
-        for topic_id in wanted:
+        outdated = [topic_id for topic_id in topic_ids if self.until.get(topic_id, 0.0) <= now]
+        for topic_id in outdated:
             if self.until.get(topic_id, 0.0):
-                self.until[topic_id] = now + DEAR_S
-        return wanted
+                self.until[topic_id] = now + EXPENSIVE_S
+        return outdated
 
     def keep(self, numbers: dict[int, int], took: float) -> None:
-        """Take new numbers, good for as long as they were dear."""
+        """Take new numbers, good for as long as they were expensive."""
         if len(self.numbers) > MOST_COUNTED:
             self.numbers.clear()
             self.until.clear()
         self.numbers.update(numbers)
-        good = time.monotonic() + min(20 * took, LONGEST_KEPT_S) if took > DEAR_S else 0.0
-        self.until.update(dict.fromkeys(numbers, good))
+        good_until = (
+            time.monotonic() + min(20 * took, LONGEST_KEPT_S) if took > EXPENSIVE_S else 0.0
+        )
+        self.until.update(dict.fromkeys(numbers, good_until))
 
 
-_counted: WeakKeyDictionary[object, _Counted] = WeakKeyDictionary()
+_follower_counts: WeakKeyDictionary[object, _FollowerCounts] = WeakKeyDictionary()
 
 
 def _topic(row: Row[Any]) -> Topic:

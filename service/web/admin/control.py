@@ -92,7 +92,7 @@ def live(
 
 
 def _live(work: UnitOfWork, client: redis.Redis, settings: Settings) -> dict[str, Any]:
-    running = alerts.running(work.session)
+    running = alerts.running_alerts(work.session)
     overview = provider_actions.overview(work, client, settings)
     return {
         "overview": overview,
