@@ -23,7 +23,7 @@ from service.demo.demo_settings import Standins
 from service.domain.people import Role, Scope
 from service.domain.topic import with_ancestors
 from service.store.readers import seeding
-from service.store.readers.sample_rows import Browser
+from service.store.readers.synthetic_readers import Browser
 from service.store.session import transaction
 from service.store.staff import accounts
 

@@ -1,11 +1,11 @@
-"""Whether Postgres answers at all: what no timeout of the server or of TCP can tell.
+"""Whether Postgres answers at all: what no timeout of the server or of TCP can say.
 
 A frozen server keeps its connections open, and its kernel goes on acknowledging what we send:
 `statement_timeout` is the server's own, keepalives and TCP's user timeout are satisfied, and a
-unix socket knows neither. So the bound is ours: whoever has heard nothing for `PATIENCE_S` asks,
-on a new connection, whether the server lives. If it does, a slow statement may take its time. If
-not, all who wait on this engine stop waiting, and whoever comes is refused at once, but for one
-every `REST_S` who tries again.
+unix socket knows neither. So the limit is ours. A call that has heard nothing for `PATIENCE_S`
+asks, on a new connection, whether the server lives. If it does, a slow statement may take its
+time. If not, all calls that wait on this engine give up, and new ones are refused at once, but
+for one every `REST_S` that tries again.
 """
 
 import threading
@@ -23,14 +23,14 @@ T = TypeVar("T")
 PATIENCE_S = 1.0
 REST_S = 0.5
 TICK_S = 0.1
-"""How often whoever waits looks up; psycopg's own interval."""
+"""How often a waiting call checks; psycopg's own interval."""
 
 
 class ServerSilent(psycopg.OperationalError):
-    """The server keeps the connection and says nothing; what was asked may have been done."""
+    """The server keeps the connection and says nothing; the statement may have been carried out."""
 
 
-class Pulse:
+class ServerState:
     """What the connections of one engine know together of their server."""
 
     def __init__(self) -> None:
@@ -39,8 +39,8 @@ class Pulse:
         self._ask_again_at = 0.0
         self._heard_at = float("-inf")
 
-    def connect(self, parameters: Mapping[str, Any]) -> "Listening":
-        """Connect; raises at once while the server is silent and somebody has just tried."""
+    def connect(self, parameters: Mapping[str, Any]) -> "WatchedConnection":
+        """Connect; raises at once while the server is silent and another call has just tried."""
         if not self.silent:
             return self._connect(parameters)
         if monotonic() < self._ask_again_at or not self._asking.acquire(blocking=False):
@@ -51,66 +51,66 @@ class Pulse:
             self._asking.release()
 
     def is_lost(self, since: float, parameters: Mapping[str, Any]) -> bool:
-        """Whether who has heard nothing `since` then waits in vain; asks the server in time."""
+        """Whether a call that has heard nothing `since` then waits in vain; it asks in time."""
         silent_s = monotonic() - max(since, self._heard_at)
         if not self.silent and silent_s >= PATIENCE_S and self._asking.acquire(blocking=False):
             try:
-                with suppress(psycopg.Error):  # a refusal is an answer, too
+                with suppress(psycopg.Error):  # a refusal is an answer too
                     self._connect(parameters).close()
             finally:
                 self._asking.release()
         return self.silent
 
-    def heard(self) -> None:
-        """Take note that the server said something, to whomever."""
+    def note_answer(self) -> None:
+        """Note that the server answered some connection."""
         self.silent, self._heard_at = False, monotonic()
 
-    def _connect(self, parameters: Mapping[str, Any]) -> "Listening":
+    def _connect(self, parameters: Mapping[str, Any]) -> "WatchedConnection":
         try:
-            connection = Listening.connect(**parameters)
+            connection = WatchedConnection.connect(**parameters)
         except ConnectionTimeout:
             if monotonic() - self._heard_at >= PATIENCE_S:
                 self.silent, self._ask_again_at = True, monotonic() + REST_S
             raise
         except psycopg.Error:
-            self.heard()
+            self.note_answer()
             raise
-        self.heard()
-        connection.listen(self, parameters)
+        self.note_answer()
+        connection.watch(self, parameters)
         return connection
 
 
-class Listening(psycopg.Connection[Any]):
-    """A connection that waits as long as its server lives, and not for ever."""
+class WatchedConnection(psycopg.Connection[Any]):
+    """A connection that waits as long as its server lives, and no longer."""
 
-    _pulse: Pulse | None = None
+    _server: ServerState | None = None
     _parameters: Mapping[str, Any]
 
-    def listen(self, pulse: Pulse, parameters: Mapping[str, Any]) -> None:
-        """From now on give up when `pulse` says that the server is lost."""
-        self._pulse, self._parameters = pulse, parameters
+    def watch(self, server: ServerState, parameters: Mapping[str, Any]) -> None:
+        """From now on give up when the server is lost."""
+        self._server, self._parameters = server, parameters
 
     def wait(self, gen: PQGen[T], interval: float = TICK_S, timeout: float | None = None) -> T:
         """Wait for an answer; raises `ServerSilent`, and closes, when there is none to come."""
-        pulse = self._pulse
-        if pulse is None:
+        server = self._server
+        if server is None:
             return super().wait(gen, interval, timeout)
-        if pulse.silent:
+        if server.silent:
             self._give_up()
-        return super().wait(self._while_it_lives(gen, pulse), interval, timeout)
+        return super().wait(self._while_it_lives(gen, server), interval, timeout)
 
-    def _while_it_lives(self, gen: PQGen[T], pulse: Pulse) -> Generator[Any, Any, T]:
+    def _while_it_lives(self, gen: PQGen[T], server: ServerState) -> Generator[Any, Any, T]:
         """Pass on what the operation asks for; psycopg sends nothing ready at every tick."""
         since = monotonic()
         try:
-            wanted = next(gen)
+            readiness = next(gen)
             while True:
-                ready = yield wanted
+                ready = yield readiness
                 if ready:
-                    pulse.heard()
-                elif pulse.is_lost(since, self._parameters):
+                    server.note_answer()
+                elif server.is_lost(since, self._parameters):
                     self._give_up()
-                wanted = gen.send(ready)
+                readiness = gen.send(ready)
         except StopIteration as end:
             value: T = end.value
             return value
@@ -120,10 +120,12 @@ class Listening(psycopg.Connection[Any]):
         raise ServerSilent("the server keeps the connection and does not answer")
 
 
-def listen(engine: Engine) -> None:
-    """Let the engine's connections share a pulse."""
-    pulse = Pulse()
+def watch(engine: Engine) -> None:
+    """Let the engine's connections share what they know of the server."""
+    server = ServerState()
 
     @event.listens_for(engine, "do_connect")
-    def _connect(_dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> Listening:
-        return pulse.connect(dict(parameters))
+    def _connect(
+        _dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]
+    ) -> WatchedConnection:
+        return server.connect(dict(parameters))

@@ -20,8 +20,8 @@ STATEMENT_TIMEOUT_MS = 15_000
 def open_engine(url: str, *, pool_size: int = 8, name: str = "newszop") -> Engine:
     """Return an engine on `url` (a libpq URL). Nothing connects until it is used.
 
-    A statement ends after 15 s, so that no request and no worker hangs on a lock for ever; for a
-    server that is too frozen to end one, there is `pulse`: about four seconds. Plans
+    A statement ends after 15 s, so that no request and no worker hangs on a lock for ever. A
+    server too frozen to end it is noticed by `liveness` after about four seconds. Plans
     are made for the values at hand: a topic that ten readers follow and one that a million follow
     want different ones. None is compiled: our statements are over before a compiler is.
     """
@@ -43,7 +43,7 @@ def open_engine(url: str, *, pool_size: int = 8, name: str = "newszop") -> Engin
             "keepalives_count": 3,
         },
     )
-    liveness.listen(engine)
+    liveness.watch(engine)
     return engine
 
 

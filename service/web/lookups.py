@@ -6,7 +6,6 @@ from sqlmodel import Session
 
 from service.domain.story import Story
 from service.domain.topic import STORY_PREFIX, Topic
-from service.store import page_queries
 from service.store.stories import stories, topics
 
 MOST_SECTIONS = 14
@@ -32,7 +31,7 @@ def labels(session: Session, found: Sequence[Story]) -> dict[str, str]:
 
 def sections(session: Session) -> list[Topic]:
     """Return the topics of the site's navigation."""
-    return page_queries.sections(session, MOST_SECTIONS)
+    return topics.list_sections(session, MOST_SECTIONS)
 
 
 def next_story(session: Session, story: Story) -> Story | None:

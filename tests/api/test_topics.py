@@ -96,7 +96,7 @@ def test_a_new_follower_counts_at_once_while_counting_is_cheap(client, session):
 def test_a_dear_count_is_kept_for_a_while(engine, session, monkeypatch):
     sport = a_topic(session, "sport")
     session.commit()
-    monkeypatch.setattr(topics, "DEAR_S", 0.0)
+    monkeypatch.setattr(topics, "EXPENSIVE_S", 0.0)
     monkeypatch.setattr(topics, "LONGEST_KEPT_S", 60.0)
     clock = iter([0.0, 0.0, 10.0, 10.0, 11.0, 100.0, 100.0, 110.0, 110.0])
     monkeypatch.setattr(topics.time, "monotonic", lambda: next(clock))

@@ -15,7 +15,7 @@ import http_ece
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from service.demo.contents import browsers
-from service.store.readers.sample_rows import Browser
+from service.store.readers.synthetic_readers import Browser
 from tests.bench.pushes import a_target, alert_content
 from tests.bench.report import Answer, Figure
 from tests.bench.rig import Rig, tell

@@ -16,8 +16,7 @@ from service.domain.delivery import Delivery, State
 from service.domain.errors import AlreadyAlerted
 from service.domain.new_alerts import CANARY
 from service.domain.totals import Totals, timing
-from service.store import page_queries
-from service.store.alerts import alert_totals, alert_transitions, alerts, planning
+from service.store.alerts import alert_totals, alert_transitions, alerts, planning, story_alerts
 from service.store.deliveries import dead_letters, device_reports
 from service.store.readers import receipts
 from service.store.readers.receipts import Mark
@@ -244,17 +243,17 @@ def test_a_correction_stops_what_else_of_its_story_is_still_leaving(session):
     wider = a.an_alert(session, story, kind="update", everyone=True, state="sending")
     later = a.an_alert(session, story, kind="update", everyone=True, state="scheduled")
     other = a.an_alert(session, a.a_story(session), state="sending")
-    rehearsal = a.an_alert(session, story, dry_run=True, state="sending")
+    dry_run = a.an_alert(session, story, dry_run=True, state="sending")
     overtake(session, correction)
-    states = [domain(session, row).state for row in (wider, later, other, rehearsal)]
+    states = [domain(session, row).state for row in (wider, later, other, dry_run)]
     assert states == ["stopped", "scheduled", "sending", "sending"]
 
 
 def test_a_dry_correction_stops_nothing(session):
-    _, root, rehearsal = a_chain(session, dry_run=True)
-    overtake(session, rehearsal)
+    _, root, dry_run = a_chain(session, dry_run=True)
+    overtake(session, dry_run)
     assert domain(session, root).state is AlertState.SENDING
-    assert domain(session, rehearsal).takes_over
+    assert domain(session, dry_run).takes_over
 
 
 def test_a_withdrawal_stops_its_chain_and_nothing_else(session):
@@ -452,4 +451,4 @@ def test_a_report_on_a_million_deliveries_takes_milliseconds(session):
 def test_the_desk_shows_no_canary_as_a_storys_alert(session):
     story = a.a_story(session)
     a.an_alert(session, story, dry_run=True, created_by=CANARY)
-    assert page_queries.last_alerts(session, [story.id]) == {}
+    assert story_alerts.last_alerts(session, [story.id]) == {}

@@ -84,9 +84,9 @@ def test_a_device_with_two_versions_gets_one_correction(session, root):
     assert fan_out(session, of_chain(session, root, takes_over=True)) == [1, 2, 3, 6, 7]
 
 
-def test_a_rehearsal_counts_for_nobody(session, root):
-    rehearsal = of_chain(session, root, takes_over=True, dry_run=True)
-    a.a_batch(session, rehearsal, [ACCEPTED], device_ids=[7])
+def test_a_dry_run_counts_for_nobody(session, root):
+    dry_run = of_chain(session, root, takes_over=True, dry_run=True)
+    a.a_batch(session, dry_run, [ACCEPTED], device_ids=[7])
     assert fan_out(session, of_chain(session, root, "withdrawal")) == [1, 2, 3]
 
 

@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import text
 
 from service.store.readers import devices, seeding
-from service.store.readers.sample_rows import Browser
 from service.store.readers.seeding import Mix
+from service.store.readers.synthetic_readers import Browser
 
 FORMS = {
     "apns": re.compile(r"[0-9a-f]{64}"),

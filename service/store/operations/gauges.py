@@ -1,10 +1,10 @@
 """What waits where and how fast it leaves: the figures of the control room and of Prometheus.
 
-All are counted from the ledger when they are asked for, in milliseconds: open batches are few.
+All are counted from the batches when they are asked for, in milliseconds: open batches are few.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -117,3 +117,26 @@ def last_canary(session: Session) -> datetime | None:
         {"canary": CANARY},
     ).scalar_one()
     return finished_at
+
+
+_PER_MINUTE = text("""
+    WITH step AS (
+        SELECT b.provider, progress[i + 1] AS accepted,
+            floor(extract(epoch FROM CAST(:now AS timestamptz) - coalesce(a.send_at, a.created_at)
+                - progress[i] * interval '1 millisecond') / 60)::int AS minutes_ago
+        FROM (SELECT id, send_at, created_at FROM alert WHERE created_at > :since
+            ORDER BY created_at DESC LIMIT 100) a
+        JOIN batch b ON b.alert_id = a.id
+        CROSS JOIN LATERAL generate_series(1, cardinality(progress), 2) AS i)
+    SELECT minutes_ago, provider, sum(accepted)::bigint AS accepted FROM step
+    WHERE minutes_ago BETWEEN 0 AND :last GROUP BY 1, 2""")
+
+
+def accepted_per_minute(session: Session, now: datetime, minutes: int) -> dict[str, list[int]]:
+    """Return how many pushes each provider took in each of the last minutes, the oldest first."""
+    values = {"now": now, "since": now - timedelta(minutes=minutes, hours=6), "last": minutes - 1}
+    series: dict[str, list[int]] = {}
+    for minutes_ago, provider, accepted in session.execute(_PER_MINUTE, values):
+        numbers = series.setdefault(str(provider), [0] * minutes)
+        numbers[minutes - 1 - minutes_ago] = int(accepted)
+    return series

@@ -124,69 +124,69 @@ def _pairs(ids: dict[str, int]) -> Iterable[int]:
                 yield from (topic_id, ids[ancestor])
 
 
-def devices_sql(frozen: FrozenAudience, *, asleep: bool = False) -> str:
+def devices_sql(audience: FrozenAudience, *, asleep: bool = False) -> str:
     """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with.
 
     `asleep` counts those in quiet hours in, whom only a breaking alert reaches.
     """
-    if frozen.reader_id is not None:
+    if audience.reader_id is not None:
         return f"WITH {_ONE}, {_DEVICES.format(not_quiet='')}"
-    asleep = asleep or frozen.urgency is Urgency.BREAKING
+    asleep = asleep or audience.urgency is Urgency.BREAKING
     quiet = "" if asleep else _ZONES
     not_quiet = "" if asleep else _NOT_QUIET.format(reader="device.reader_id")
-    followers = _EVERYONE if frozen.everyone else _MUTED + _FOLLOWERS
+    followers = _EVERYONE if audience.everyone else _MUTED + _FOLLOWERS
     return f"WITH {quiet}{followers}, {_DEVICES.format(not_quiet=not_quiet)}"
 
 
 def parameters(
-    frozen: FrozenAudience, lo: int, hi: int, providers: Sequence[str]
+    audience: FrozenAudience, lo: int, hi: int, providers: Sequence[str]
 ) -> dict[str, Any]:
     """Return the values that `devices_sql` needs for the readers [lo, hi)."""
     return {
-        "topic_ids": list(frozen.topic_ids),
-        "below": list(frozen.above[::2]),
-        "above": list(frozen.above[1::2]),
-        "story_topic": frozen.story_id,
-        "urgency": frozen.urgency.rank,
-        "at": frozen.at,
-        "reader_id": frozen.reader_id,
+        "topic_ids": list(audience.topic_ids),
+        "below": list(audience.above[::2]),
+        "above": list(audience.above[1::2]),
+        "story_topic": audience.story_id,
+        "urgency": audience.urgency.rank,
+        "at": audience.at,
+        "reader_id": audience.reader_id,
         "lo": lo,
         "hi": hi,
         "providers": list(providers),
     }
 
 
-def estimate(session: Session, frozen: FrozenAudience, providers: Sequence[str]) -> Estimate:
+def estimate(session: Session, audience: FrozenAudience, providers: Sequence[str]) -> Estimate:
     """Count the audience: exactly up to 200,000 devices, beyond that from one id in 64."""
-    sample = _count(session, frozen, ID_LIMIT // SAMPLE, providers)
+    sample = _count(session, audience, ID_LIMIT // SAMPLE, providers)
     if sum(sample.values()) * SAMPLE > EXACT_UP_TO * _MARGIN:
         estimates = {name: n * SAMPLE for name, n in sample.items()}
         return Estimate(sum(estimates.values()), estimates, exact=False)
-    counts = _count(session, frozen, ID_LIMIT, providers)
+    counts = _count(session, audience, ID_LIMIT, providers)
     return Estimate(sum(counts.values()), counts, exact=True)
 
 
-def rough_size(session: Session, frozen: FrozenAudience, providers: Sequence[str]) -> int:
+def rough_size(session: Session, audience: FrozenAudience, providers: Sequence[str]) -> int:
     """Return about how many devices there are, from one id in 256: enough to size shards.
 
     Quiet hours would cost the first push two milliseconds, and shards may as well be smaller.
     """
     parts = SAMPLE * 4
-    sample = _count(session, frozen, ID_LIMIT // parts, providers, asleep=True)
+    sample = _count(session, audience, ID_LIMIT // parts, providers, asleep=True)
     return sum(sample.values()) * parts
 
 
 def _count(
     session: Session,
-    frozen: FrozenAudience,
+    audience: FrozenAudience,
     hi: int,
     providers: Sequence[str],
     *,
     asleep: bool = False,
 ) -> dict[str, int]:
-    devices = devices_sql(frozen, asleep=asleep)
+    devices = devices_sql(audience, asleep=asleep)
     rows = session.execute(
         text(devices + " SELECT provider, count(*) FROM device_in GROUP BY provider"),
-        parameters(frozen, 0, hi, providers),
+        parameters(audience, 0, hi, providers),
     )
     return {str(provider): int(n) for provider, n in rows}

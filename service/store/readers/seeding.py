@@ -1,4 +1,4 @@
-"""Fill the store with made-up readers, a million in minutes: `newszop readers seed`.
+"""Fill the store with synthetic readers, a million in minutes: `newszop readers seed`.
 
 The id space is cut into slices that are made and copied one by one, by several processes. A slice
 is one transaction and follows from the seed and its number alone, so a run that was stopped is
@@ -19,16 +19,16 @@ import psycopg
 
 from service import end_with_parent
 from service.domain.topic import STORY_PREFIX, label_from, with_ancestors
-from service.store.readers.sample_rows import (
-    DRAW,
-    LIVES,
+from service.store.readers.synthetic_readers import (
+    ADDRESS_MAKERS,
+    PROFILES,
     WITH_KEYS,
     Browser,
+    Habits,
     Rows,
     Slice,
-    Tastes,
     first_id,
-    make,
+    make_rows,
 )
 from service.store.schema import ID_LIMIT, new_id
 from service.store.session import CONNECT_TIMEOUT_S
@@ -60,9 +60,9 @@ _COPY = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """What made-up readers are like: weights of providers and topics, and shares of habits.
+    """What synthetic readers are like: weights of providers and topics, and shares of habits.
 
-    `topics` None takes all there are, the first of them the most loved and the n-th an n-th as
+    `topics` None takes all there are, the first of them the most followed and the n-th an n-th as
     much. `browsers` gives the addresses of Web Push devices; without it there are none.
     """
 
@@ -77,16 +77,18 @@ class Mix:
 
     def shares(self) -> dict[str, float]:
         """Return the part of the devices that each provider has."""
-        unknown = [name for name in self.providers if name not in DRAW and name != WITH_KEYS]
+        unknown = [
+            name for name in self.providers if name not in ADDRESS_MAKERS and name != WITH_KEYS
+        ]
         if unknown:
-            raise ValueError(f"no address can be made up for {', '.join(unknown)}")
-        kept = {
+            raise ValueError(f"there is no synthetic address for {', '.join(unknown)}")
+        weights = {
             name: weight
             for name, weight in self.providers.items()
             if weight > 0 and (name != WITH_KEYS or self.browsers is not None)
         }
-        total = sum(kept.values())
-        return {name: weight / total for name, weight in kept.items()}
+        total = sum(weights.values())
+        return {name: weight / total for name, weight in weights.items()}
 
 
 def seed(
@@ -98,33 +100,33 @@ def seed(
     processes: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Add `readers` made-up readers; return how many were added now.
+    """Add so many synthetic readers; return how many were added now.
 
-    `progress` is told how many readers are done. The same seed and number of readers make the
-    same readers again: slices that are there already are left alone.
+    `progress` is called with the number of readers done. The same seed and number of readers make
+    the same readers again: slices that are there already are left alone.
     """
-    wanted = mix or Mix()
-    tastes = _prepare(url, wanted)
-    done = added = 0
+    mix = mix or Mix()
+    habits = _prepare(url, mix)
+    total = new = 0
     if processes is None:
         processes = min(MOST_PROCESSES, os.cpu_count() or 1, -(-readers // SLICE_READERS))
-    for asked, made in _fill(url, tastes, _slices(readers, seed, wanted), processes):
-        done += asked
-        added += made
-        progress(done)
+    for size, count in _fill(url, habits, _slices(readers, seed, mix), processes):
+        total += size
+        new += count
+        progress(total)
     _tidy(url)
-    return added
+    return new
 
 
-def _prepare(url: str, mix: Mix) -> Tastes:
+def _prepare(url: str, mix: Mix) -> Habits:
     with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         weights = _topic_weights(connection, mix.topics)
         zones = {name for (name,) in connection.execute("SELECT name FROM time_zone")}
-    return Tastes(
+    return Habits(
         topic_ids=list(weights),
         topic_sums=list(accumulate(weights.values())),
         topics_per_reader=mix.topics_per_reader,
-        lives=[life for life in LIVES if life.timezone in zones],
+        profiles=[profile for profile in PROFILES if profile.timezone in zones],
         quiet=mix.quiet,
         muted=mix.muted,
         choosy=mix.choosy,
@@ -136,9 +138,9 @@ def _topic_weights(
     connection: psycopg.Connection, topics: Mapping[str, float] | None
 ) -> dict[int, float]:
     if topics is None:
-        known = [path for path in _topic_ids(connection) if not path.startswith(STORY_PREFIX)]
-        known.sort(key=lambda path: TOPICS.index(path) if path in TOPICS else len(TOPICS))
-        topics = {path: 1 / n for n, path in enumerate(known or TOPICS, 1)}
+        existing = [path for path in _topic_ids(connection) if not path.startswith(STORY_PREFIX)]
+        existing.sort(key=lambda path: TOPICS.index(path) if path in TOPICS else len(TOPICS))
+        topics = {path: 1 / n for n, path in enumerate(existing or TOPICS, 1)}
     paths = with_ancestors(topics)
     connection.cursor().executemany(
         "INSERT INTO topic (id, path, label) VALUES (%s, %s, %s) ON CONFLICT (path) DO NOTHING",
@@ -166,22 +168,22 @@ def _slices(readers: int, seed: int, mix: Mix) -> Iterator[Slice]:
     for number in range(n):
         size = readers * (number + 1) // n - readers * number // n
         counts = _split(round(size * mix.devices_per_reader), shares)
-        wanted = counts.get(WITH_KEYS, 0)
+        browsers = counts.get(WITH_KEYS, 0)
         yield Slice(
             seed=f"{seed} {readers}",
             lo=number * width,
             hi=(number + 1) * width,
             readers=size,
             devices=counts,
-            browsers=_ask(mix.browsers, wanted) if mix.browsers and wanted else (),
+            browsers=_ask(mix.browsers, browsers) if mix.browsers and browsers else (),
         )
 
 
-def _ask(browsers: Browsers, wanted: int) -> Sequence[Browser]:
-    given = browsers(wanted)
-    if len(given) < wanted:
-        raise ValueError(f"{wanted} browsers were asked for and only {len(given)} came")
-    return given
+def _ask(make_browsers: Browsers, number: int) -> Sequence[Browser]:
+    browsers = make_browsers(number)
+    if len(browsers) < number:
+        raise ValueError(f"{number} browsers were asked for and only {len(browsers)} came")
+    return browsers
 
 
 def _split(n: int, shares: Mapping[str, float]) -> dict[str, int]:
@@ -191,11 +193,11 @@ def _split(n: int, shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def _fill(
-    url: str, tastes: Tastes, slices: Iterator[Slice], processes: int
+    url: str, habits: Habits, slices: Iterator[Slice], processes: int
 ) -> Iterator[tuple[int, int]]:
     if processes <= 1:
         for part in slices:
-            yield part.readers, _copy(url, tastes, part)
+            yield part.readers, _copy(url, habits, part)
         return
     pool = ProcessPoolExecutor(
         processes,
@@ -206,17 +208,17 @@ def _fill(
     running: dict[Future[int], int] = {}
     try:
         for part in slices:
-            running[pool.submit(_copy, url, tastes, part)] = part.readers
+            running[pool.submit(_copy, url, habits, part)] = part.readers
             if len(running) > processes:
                 yield from _finished(running)
         while running:
             yield from _finished(running)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # whoever stops us need not wait for them
+        pool.shutdown(wait=False, cancel_futures=True)  # a process that stops us need not wait
 
 
 def _begin(parent: int) -> None:
-    """Prepare a process of the pool: Ctrl-C is its parent's affair, and so is its end."""
+    """Prepare a process of the pool: its parent handles Ctrl-C and ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent.hold_to(parent, signal.SIGKILL)
 
@@ -227,14 +229,14 @@ def _finished(running: dict[Future[int], int]) -> Iterator[tuple[int, int]]:
         yield running.pop(future), future.result()
 
 
-def _copy(url: str, tastes: Tastes, part: Slice) -> int:
+def _copy(url: str, habits: Habits, part: Slice) -> int:
     """Copy a slice in one transaction; returns how many readers were added."""
     options = "-c synchronous_commit=off -c timezone=UTC"
     with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S, options=options) as connection:
-        there = connection.execute("SELECT 1 FROM reader WHERE id = %s", [first_id(part)])
-        if part.readers == 0 or there.fetchone() is not None:
+        first_reader = connection.execute("SELECT 1 FROM reader WHERE id = %s", [first_id(part)])
+        if part.readers == 0 or first_reader.fetchone() is not None:
             return 0
-        rows: Rows = make(part, tastes)
+        rows: Rows = make_rows(part, habits)
         for table, lines in rows._asdict().items():
             with connection.cursor().copy(_COPY[table]) as copy:
                 copy.write(lines)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, func, insert, literal, select, tuple_
+from sqlalchemy import String, func, insert, literal, select, text, tuple_
 from sqlmodel import Session, SQLModel
 
 from service.store import paging
@@ -19,7 +19,7 @@ _KEY = SQLModel.metadata.tables[ApiKeyRow.__tablename__]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One action. `who` is `key:<id>`, `staff:<id>` or a program, and `name` what people call it."""
+    """One action, and who did it: `key:<id>`, `staff:<id>` or a program, called `name`."""
 
     id: int
     at: datetime
@@ -56,3 +56,15 @@ def page(
         query = query.where(tuple_(_A.at, _A.id) < tuple_(*after))
     entries = [Entry(**row._mapping) for row in session.execute(query)]  # noqa: SLF001 - a row's API
     return paging.cut(entries, limit, lambda last: paging.after_moment(last.at, last.id))
+
+
+_NAMES = text("""
+    SELECT 'staff:' || id AS caller, email AS name FROM staff
+        WHERE 'staff:' || id = ANY(:callers)
+    UNION ALL SELECT 'key:' || id, name FROM api_key WHERE 'key:' || id = ANY(:callers)""")
+
+
+def caller_names(session: Session, callers: set[str]) -> dict[str, str]:
+    """Return what people call these callers: the e-mail of staff, the name of a key."""
+    rows = session.execute(_NAMES, {"callers": sorted(callers)})
+    return {row.caller: row.name for row in rows}

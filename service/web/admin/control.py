@@ -17,7 +17,6 @@ from service.actions import replays
 from service.domain.errors import Invalid
 from service.http.dependencies import Cursor, Id, RedisDep, SettingsDep, WorkDep
 from service.settings import Settings
-from service.store import page_queries
 from service.store.alerts import alerts
 from service.store.deliveries import dead_letters
 from service.store.operations import gauges
@@ -107,7 +106,7 @@ def _live(work: UnitOfWork, client: redis.Redis, settings: Settings) -> dict[str
 
 def _history(work: UnitOfWork, span: str) -> charts.Chart:
     minutes = MINUTES.get(span, MINUTES["hour"])
-    series = page_queries.accepted_per_minute(work.session, work.now, minutes)
+    series = gauges.accepted_per_minute(work.session, work.now, minutes)
     return charts.chart(series, minutes)
 
 

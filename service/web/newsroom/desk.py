@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from service.domain.story import StoryState
 from service.http.dependencies import Cursor, WorkDep
-from service.store import page_queries
-from service.store.alerts import confirmations
+from service.store.alerts import confirmations, story_alerts
 from service.store.stories import stories
 from service.web import lookups
 from service.web.rendering import query_string, render
@@ -45,7 +44,7 @@ def show(
         request,
         "desk.html",
         stories=found.items,
-        alerts=page_queries.last_alerts(work.session, [story.id for story in found.items]),
+        alerts=story_alerts.last_alerts(work.session, [story.id for story in found.items]),
         labels=lookups.labels(work.session, found.items),
         waiting=confirmations.waiting(work.session),
         filters=FILTERS,

@@ -28,8 +28,7 @@ from service.domain.subscription import Urgency
 from service.http.dependencies import Id, SettingsDep, WorkDep, limit
 from service.http.problems import KINDS
 from service.settings import Settings
-from service.store import page_queries
-from service.store.alerts import alerts, confirmations
+from service.store.alerts import alerts, confirmations, story_alerts
 from service.store.readers.audience import Estimate
 from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
@@ -121,7 +120,7 @@ def _look(work: UnitOfWork, settings: Settings, story: Story, fields: PushFields
     except Refusal:
         draft, estimate = Draft(), Estimate(0, {}, exact=True)
     paths = story.text.topics if draft.topics is None else draft.topics
-    disturbed = page_queries.disturbances(
+    disturbed = story_alerts.recent_alerts(
         work.session, paths, everyone=draft.everyone, since=work.now - LOOKS_BACK
     )
     looks = provider_door.previews(_alert_content(settings, story, draft, work.now))

@@ -15,8 +15,8 @@ from service.domain.errors import Conflict, Invalid, no_such, require
 from service.domain.people import Caller, Staff
 from service.domain.story import Story, StoryState, StoryText
 from service.http.dependencies import Id, WorkDep
-from service.store import page_queries
-from service.store.stories import stories, topics
+from service.store.staff import audit
+from service.store.stories import autosaves, stories, topics
 from service.unit_of_work import UnitOfWork
 from service.web import form_guards, text_diff
 from service.web.rendering import PRIVATE, render
@@ -100,8 +100,8 @@ class _Page:
 
 def _show(request: Request, work: UnitOfWork, staff: Staff, page: _Page) -> Response:
     story = page.story
-    story_id = story.id if story else page_queries.NEW_STORY
-    typed = page_queries.autosaves(work.session, story_id)
+    story_id = story.id if story else autosaves.NEW_STORY
+    typed = autosaves.of_story(work.session, story_id)
     mine = next((one for one in typed if one.staff_id == staff.id), None)
     form = page.form or _shown(story.text if story else StoryText(headline="", body=""))
     restored = None
@@ -120,7 +120,7 @@ def _show(request: Request, work: UnitOfWork, staff: Staff, page: _Page) -> Resp
         restored=restored,
         others=[one for one in typed if one.staff_id != staff.id] if story else [],
         revisions=revisions,
-        names=page_queries.names_of(work.session, {one.saved_by for one in revisions}),
+        names=audit.caller_names(work.session, {one.saved_by for one in revisions}),
         topics=known.items,
         every_topic=known.next is None,
         action=f"/desk/stories/{story.id}" if story else "/desk/stories/new",
@@ -149,7 +149,7 @@ def create(
         story = story_actions.save_story(work, None, fields.read(None), state, caller)
     except Invalid as fault:
         return _show(request, work, staff, _Page(None, fields.shown(), _faults(fault)))
-    page_queries.drop_autosave(work.session, staff.id, page_queries.NEW_STORY)
+    autosaves.drop(work.session, staff.id, autosaves.NEW_STORY)
     return _saved(request, None, story)
 
 
@@ -168,7 +168,7 @@ def save(
         story = _save(work, current, fields, caller)
     except (Invalid, Conflict) as fault:
         return _show(request, work, staff, _Page(current, fields.shown(), _faults(fault)))
-    page_queries.drop_autosave(work.session, staff.id, story_id)
+    autosaves.drop(work.session, staff.id, story_id)
     return _saved(request, current, story)
 
 
@@ -210,20 +210,20 @@ def _outcome(before: Story | None, story: Story) -> str:
 def autosave(work: WorkDep, staff: Editor, _: EditorActing, story: str, fields: Fields) -> Response:
     """Keep what is being typed; nobody sees it but its writer."""
     content = json.dumps(fields.shown())
-    page_queries.autosave(work.session, staff.id, _autosave_id(story), content, work.now)
+    autosaves.keep(work.session, staff.id, _autosave_id(story), content, work.now)
     return JSONResponse({"saved_at": work.now.isoformat()}, headers={"Cache-Control": PRIVATE})
 
 
 @router.post("/{story}/throw-away")
 def throw_away(work: WorkDep, staff: Editor, _: EditorActing, story: str) -> Response:
     """Forget what was typed and not saved."""
-    page_queries.drop_autosave(work.session, staff.id, _autosave_id(story))
+    autosaves.drop(work.session, staff.id, _autosave_id(story))
     return RedirectResponse(f"/desk/stories/{story}", 303, headers={"Cache-Control": PRIVATE})
 
 
 def _autosave_id(story: str) -> int:
     if story == "new":
-        return page_queries.NEW_STORY
+        return autosaves.NEW_STORY
     if not (story.isascii() and story.isdigit() and len(story) <= 19):  # noqa: PLR2004 - 63 bits
         raise no_such("story")
     return int(story)
@@ -263,7 +263,7 @@ def revisions(
         left=first,
         right=second,
         changes=text_diff.changes(first.text, second.text),
-        names=page_queries.names_of(work.session, {first.saved_by, second.saved_by}),
+        names=audit.caller_names(work.session, {first.saved_by, second.saved_by}),
     )
 
 

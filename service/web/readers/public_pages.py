@@ -15,7 +15,6 @@ from service.domain.story import Story, StoryState
 from service.http.admission import run_admitted
 from service.http.auth import STAFF_COOKIE, staff_from_cookie
 from service.settings import Settings
-from service.store import page_queries
 from service.store.session import transaction
 from service.store.stories import stories, topics
 from service.web import lookups
@@ -73,7 +72,7 @@ async def topic(request: Request, path: str, before: Before = None) -> Response:
             "above": [
                 known[one] for one in reversed(topic_paths.lineage(wanted)[1:]) if one in known
             ],
-            "below": page_queries.below(session, wanted, 50),
+            "below": topics.list_children(session, wanted, 50),
             "stories": found.items,
             "labels": lookups.labels(session, found.items),
             "next": query_string(before=found.next),

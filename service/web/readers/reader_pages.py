@@ -19,8 +19,7 @@ from service.domain.errors import Invalid, Unauthenticated, require
 from service.domain.people import QuietHours, Reader
 from service.domain.subscription import Subscription, Urgency
 from service.http.dependencies import Id, WorkDep
-from service.store import page_queries
-from service.store.readers import devices, subscriptions
+from service.store.readers import devices, past_alerts, subscriptions
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
 from service.web import form_guards, lookups
@@ -81,7 +80,7 @@ def _me(
             "more_follows": held.next is not None,
             "labels": lookups.labels_of(work.session, [one.topic for one in held.items]),
             "devices": own,
-            "alerts": page_queries.sent_to(
+            "alerts": past_alerts.past_alerts(
                 work.session, reader.id, [d.id for d in own], work.now, SHOWN_ALERTS
             ),
             "quiet": reader.quiet_hours,

@@ -9,10 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from service.domain.alert import Kind
 from service.domain.delivery import State
 from service.domain.people import Role
-from service.store import page_queries
-from service.store.alerts import alert_transitions, alerts
+from service.store.alerts import alert_transitions, alerts, story_alerts
 from service.store.deliveries import shards
-from service.store.readers import readers
+from service.store.readers import past_alerts, readers
 from service.store.schema import StaffRow
 from service.store.staff import accounts
 from tests import builders as a
@@ -83,10 +82,10 @@ def test_no_list_of_what_readers_were_told_names_a_test(session, story, own):
     a.a_shard(session, test)
     a.a_batch(session, test, [State.ACCEPTED], device_ids=[min(devices)])
     assert alerts.page(session, None, 10).items == []
-    assert page_queries.last_alerts(session, [story.id]) == {}
-    assert page_queries.sent_to(session, reader.id, sorted(devices), NOW, 10) == []
+    assert story_alerts.last_alerts(session, [story.id]) == {}
+    assert past_alerts.past_alerts(session, reader.id, sorted(devices), NOW, 10) == []
     assert (
-        page_queries.disturbances(session, ["world"], everyone=True, since=NOW - timedelta(days=1))
+        story_alerts.recent_alerts(session, ["world"], everyone=True, since=NOW - timedelta(days=1))
         == []
     )
 
