@@ -1,8 +1,8 @@
-"""How fast it is, and beside what: `python -m tests.bench [--only a,b] [--out F] [--compare F]`.
+"""The benchmarks: `python -m tests.bench [--only a,b] [--out F] [--compare F]`.
 
-Each question prints one table; every figure stands beside its reference, measured in the same run
-on the same machine, the ratio first. BENCH_SIZES (default 10000,100000) are the alerts' sizes,
-BENCH_REPEATS (3) how often everything is measured, BENCH_SENDER (the usual one) who sends.
+Each question prints one table. Every figure has a reference, measured in the same run on the same
+machine; the ratio comes first. BENCH_SIZES (default 10000,100000) are the sizes of alerts,
+BENCH_REPEATS (3) the number of repetitions, BENCH_SENDER (the default of the setting) the sender.
 """
 
 import argparse
@@ -14,14 +14,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import alone, api, encryption, estimates, latency, machine, whole_way
+from tests.bench import api, encryption, estimates, gateway_alone, latency, machine, whole_alert
+from tests.bench.bench_system import BenchSystem
 from tests.bench.report import Answer, slower
-from tests.bench.rig import Rig
 
-QUESTIONS: dict[str, Callable[[Rig], Answer]] = {
-    "a": alone.gateway_alone,
-    "b": whole_way.whole_way,
-    "c": whole_way.growth,
+QUESTIONS: dict[str, Callable[[BenchSystem], Answer]] = {
+    "a": gateway_alone.gateway_alone,
+    "b": whole_alert.whole_alert,
+    "c": whole_alert.growth,
     "d": latency.first_push,
     "e": latency.breaking,
     "f": api.api,
@@ -31,28 +31,28 @@ QUESTIONS: dict[str, Callable[[Rig], Answer]] = {
 SIZES = "10000,100000"
 
 
-def options() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default="", help="questions, as in a,b; default: all")
     parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
     parser.add_argument("--compare", type=Path, help="say what became slower since this file")
-    asked = parser.parse_args()
-    asked.only = [letter.strip() for letter in asked.only.split(",") if letter.strip()]
-    if unknown := set(asked.only) - set(QUESTIONS):
+    options = parser.parse_args()
+    options.only = [letter.strip() for letter in options.only.split(",") if letter.strip()]
+    if unknown := set(options.only) - set(QUESTIONS):
         parser.error(
-            f"no such question: {', '.join(sorted(unknown))}; there is {''.join(QUESTIONS)}"
+            f"unknown question: {', '.join(sorted(unknown))}; they are {''.join(QUESTIONS)}"
         )
-    return asked
+    return options
 
 
-def ask(letters: list[str], rig: Rig) -> tuple[list[Answer], list[str]]:
-    """Answer the questions, printing each at once; one that fails does not stop the others."""
+def ask(letters: list[str], bench: BenchSystem) -> tuple[list[Answer], list[str]]:
+    """Answer the questions and print each at once; one that fails does not stop the others."""
     answers, failed = [], []
     for letter in letters:
         try:
-            answer = QUESTIONS[letter](rig)
+            answer = QUESTIONS[letter](bench)
         except Exception:  # noqa: BLE001 - hours of measuring must not be lost to one question
             traceback.print_exc()
             failed.append(letter)
@@ -63,23 +63,32 @@ def ask(letters: list[str], rig: Rig) -> tuple[list[Answer], list[str]]:
 
 
 def main() -> int:
-    asked = options()
+    options = parse_options()
     sizes = sorted(int(size) for size in os.environ.get("BENCH_SIZES", SIZES).split(","))
     repeats = int(os.environ.get("BENCH_REPEATS", "3"))
     described = machine.describe()
-    begun = datetime.now(UTC).isoformat(timespec="seconds")
-    print(f"{begun}  {described}\nmedian of {repeats}\n", flush=True)
-    rig = Rig(sizes, repeats)
+    start = datetime.now(UTC).isoformat(timespec="seconds")
+    print(f"{start}  {described}\nmedian of {repeats}\n", flush=True)
+    bench = BenchSystem(sizes, repeats)
     try:
-        answers, failed = ask(asked.only or list(QUESTIONS), rig)
+        answers, failed = ask(options.only or list(QUESTIONS), bench)
     finally:
-        rig.close()
-    found = [answer.as_json() for answer in answers]
-    if asked.out:
-        content = {"begun": begun, "machine": described, "repeats": repeats, "answers": found}
-        asked.out.write_text(json.dumps(content, indent=1) + "\n")
-    worse = slower(json.loads(asked.compare.read_text())["answers"], found) if asked.compare else []
-    if asked.compare:
+        bench.close()
+    answers_json = [answer.as_json() for answer in answers]
+    if options.out:
+        content = {
+            "begun": start,
+            "machine": described,
+            "repeats": repeats,
+            "answers": answers_json,
+        }
+        options.out.write_text(json.dumps(content, indent=1) + "\n")
+    worse = (
+        slower(json.loads(options.compare.read_text())["answers"], answers_json)
+        if options.compare
+        else []
+    )
+    if options.compare:
         print("\n".join(["slower than before:", *worse] if worse else ["nothing became slower"]))
     if failed:
         print(f"could not be answered: {', '.join(failed)}")

@@ -1,4 +1,4 @@
-"""Question f: the API's verbs, requests a second and the slowest in a hundred."""
+"""Question f: calls of the API, requests per second and the slowest in a hundred."""
 
 import http.client
 import json
@@ -19,13 +19,13 @@ from sqlalchemy import text
 from service.demo import programs
 from service.demo.servers import free_port
 from service.store.session import transaction
+from tests.bench.bench_system import BenchSystem, print_progress
 from tests.bench.report import Answer, Figure
-from tests.bench.rig import Rig, tell
 from tests.system import ROOT
 
 CLIENTS = 8
-EACH = 100
-BARE = "bare FastAPI, one insert"
+REQUESTS_PER_CLIENT = 100
+REFERENCE = "bare FastAPI, one insert"
 
 
 @dataclass(frozen=True)
@@ -40,41 +40,41 @@ class Call:
 
 @dataclass(frozen=True)
 class Load:
-    """What so many clients at once met."""
+    """The result of so many clients at once."""
 
     per_second: float
     p99_ms: float
     dropped: int
 
 
-def api(rig: Rig) -> Answer:
-    """Call each verb from eight clients, in turns with the bare service."""
-    rig.workers(1)
-    topic = rig.crowd(1000)
-    tokens = [rig.system.answer("POST", "/api/readers", json={})["token"] for _ in range(CLIENTS)]
-    slug = rig.system.ingest(topics=[topic], source_uri="bench:page")["slug"]
-    verbs = _verbs(rig, topic, tokens, slug)
-    found: dict[str, list[Load]] = {}
-    with _bare(rig) as url:
-        everything = {BARE: (url, lambda _: Call("POST", "/insert", {}))} | {
-            name: (rig.system.url, call) for name, call in verbs.items()
+def api(bench: BenchSystem) -> Answer:
+    """Make each call from eight clients, in alternation with the minimal service."""
+    bench.run_senders(1)
+    topic = bench.add_followers(1000)
+    tokens = [bench.system.answer("POST", "/api/readers", json={})["token"] for _ in range(CLIENTS)]
+    slug = bench.system.ingest(topics=[topic], source_uri="bench:page")["slug"]
+    calls = _calls(bench, topic, tokens, slug)
+    loads: dict[str, list[Load]] = {}
+    with _minimal_service(bench) as reference_url:
+        targets = {REFERENCE: (reference_url, lambda _: Call("POST", "/insert", {}))} | {
+            name: (bench.system.url, call) for name, call in calls.items()
         }
-        for turn in range(rig.repeats + 1):
-            tell("the API" if turn else "the API, warming up")
-            for name, (where, call) in everything.items():
-                load = _load(where, call)
-                if turn:
-                    found.setdefault(name, []).append(load)
-    figures = [figure for name in found for figure in _figures(name, found)]
+        for round_number in range(bench.repeats + 1):
+            print_progress("the API" if round_number else "the API, warming up")
+            for name, (url, call) in targets.items():
+                load = _load(url, call)
+                if round_number:
+                    loads.setdefault(name, []).append(load)
+    figures = [figure for name in loads for figure in _figures(name, loads)]
     title = f"The API, {CLIENTS} clients at once, one service process"
-    return Answer("f", title, BARE, figures)
+    return Answer("f", title, REFERENCE, figures)
 
 
-def _figures(name: str, found: dict[str, list[Load]]) -> list[Figure]:
-    own, bare = found[name], found[BARE]
-    rates, beside = [load.per_second for load in own], [load.per_second for load in bare]
-    slowest, limit = [load.p99_ms for load in own], [load.p99_ms for load in bare]
-    dropped = sum(load.dropped for load in own)
+def _figures(name: str, loads: dict[str, list[Load]]) -> list[Figure]:
+    measured, reference = loads[name], loads[REFERENCE]
+    rates, beside = [load.per_second for load in measured], [load.per_second for load in reference]
+    slowest, limit = [load.p99_ms for load in measured], [load.p99_ms for load in reference]
+    dropped = sum(load.dropped for load in measured)
     note = f"{dropped} broken off" if dropped else ""
     return [
         Figure(name, "requests/s", rates, "more", beside, note),
@@ -82,8 +82,10 @@ def _figures(name: str, found: dict[str, list[Load]]) -> list[Figure]:
     ]
 
 
-def _verbs(rig: Rig, topic: str, tokens: list[str], slug: str) -> dict[str, Callable[[int], Call]]:
-    staff = (("Authorization", f"Bearer {rig.system.key}"),)
+def _calls(
+    bench: BenchSystem, topic: str, tokens: list[str], slug: str
+) -> dict[str, Callable[[int], Call]]:
+    staff = (("Authorization", f"Bearer {bench.system.key}"),)
     readers = [(("Authorization", f"Bearer {token}"),) for token in tokens]
 
     def ingest(_: int) -> Call:
@@ -107,21 +109,21 @@ def _verbs(rig: Rig, topic: str, tokens: list[str], slug: str) -> dict[str, Call
 
 
 @contextmanager
-def _bare(rig: Rig) -> Iterator[str]:
-    with transaction(rig.system.engine) as session:
+def _minimal_service(bench: BenchSystem) -> Iterator[str]:
+    with transaction(bench.system.engine) as session:
         session.execute(
             text("CREATE TABLE IF NOT EXISTS bench_bare (id bigserial PRIMARY KEY, at timestamptz)")
         )
     port = free_port()
     command = list(programs.service("127.0.0.1", port).command)
     command[command.index("--factory") :] = ["--no-ws", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1", "tests.bench.bare:app"]
-    environment = rig.system.environment
+    command += ["--port", str(port), "--workers", "1", "tests.bench.minimal_service:app"]
+    environment = bench.system.environment
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet)
     url = f"http://127.0.0.1:{port}"
     try:
-        rig.system.await_true(lambda: _answers(url), "the bare service answers")
+        bench.system.await_true(lambda: _answers(url), "the minimal service answers")
         yield url
     finally:
         process.terminate()
@@ -142,36 +144,36 @@ def _load(url: str, call: Callable[[int], Call]) -> Load:
         threading.Thread(target=_client, args=(url, call, n, times, refused))
         for n in range(CLIENTS)
     ]
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for client in clients:
         client.start()
     for client in clients:
         client.join()
-    spent = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     if refused:
         raise RuntimeError(f"{len(refused)} calls were refused: {refused[0]}")
     p99 = statistics.quantiles(times, n=100)[98] * 1000
-    return Load(len(times) / spent, p99, CLIENTS * EACH - len(times))
+    return Load(len(times) / seconds, p99, CLIENTS * REQUESTS_PER_CLIENT - len(times))
 
 
 def _client(
     url: str, call: Callable[[int], Call], number: int, times: list[float], refused: list[str]
 ) -> None:
-    """Call again and again on one connection; a thread spends its time waiting."""
+    """Repeat a call on one connection; the thread spends its time waiting."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-    for _ in range(EACH):
-        made = call(number)
-        body = None if made.body is None else json.dumps(made.body)
-        headers = dict(made.headers) | ({"Content-Type": "application/json"} if body else {})
-        begun = time.perf_counter()
+    for _ in range(REQUESTS_PER_CLIENT):
+        request = call(number)
+        body = None if request.body is None else json.dumps(request.body)
+        headers = dict(request.headers) | ({"Content-Type": "application/json"} if body else {})
+        start = time.perf_counter()
         try:
-            connection.request(made.method, made.path, body, headers)
+            connection.request(request.method, request.path, body, headers)
             answer = connection.getresponse()
-            said = answer.read()
+            content = answer.read()
         except (OSError, http.client.HTTPException):
-            connection.close()  # the next request opens it again; this one counts as none
+            connection.close()  # the next request opens it again; this one does not count
             continue
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - start)
         if answer.status >= 300:
-            refused.append(f"{made.method} {made.path}: {answer.status} {said[:300]!r}")
+            refused.append(f"{request.method} {request.path}: {answer.status} {content[:300]!r}")
     connection.close()

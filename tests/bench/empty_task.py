@@ -1,4 +1,4 @@
-"""A Celery application with one task that does nothing, on the system's Redis: the reference."""
+"""A Celery application with one task that does nothing, on the system's Redis: a reference."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Question h: Web Push with its encryption, on one core, beside the library it replaces."""
+"""Question h: Web Push with its encryption, on one core; the reference is http_ece."""
 
 import base64
 import importlib.util
@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from service.demo.contents import browsers
 from service.store.readers.synthetic_readers import Browser
+from tests.bench.bench_system import BenchSystem, print_progress
 from tests.bench.pushes import a_target, alert_content
 from tests.bench.report import Answer, Figure
-from tests.bench.rig import Rig, tell
 from workers.provider import Request, Target, load_provider
 
 MESSAGES = 2000
@@ -26,22 +26,22 @@ SENT = 20_000
 TEXT = json.dumps({"title": "Rain at last", "body": "The first rain in sixty days. " * 12}).encode()
 
 
-def web_push(rig: Rig) -> Answer:
-    """Encrypt with ours, http_ece and pywebpush in turns; then send the whole way."""
-    given = browsers(rig.system.standins.control)(MESSAGES)
-    os.environ.update(rig.system.standins.credentials)
-    tell("Web Push: encryption")
-    measured: dict[str, list[float]] = {}
-    for _ in range(rig.repeats):
-        for name, work in _ways(given).items():
-            measured.setdefault(name, []).append(_cpu_us(work))
-    reference = measured[HTTP_ECE]
-    figures = [Figure(name, "CPU us", us, beside=reference) for name, us in measured.items()]
+def web_push(bench: BenchSystem) -> Answer:
+    """Encrypt with ours, http_ece and pywebpush in alternation; then send a whole alert."""
+    subscriptions = browsers(bench.system.standins.control)(MESSAGES)
+    os.environ.update(bench.system.standins.credentials)
+    print_progress("Web Push: encryption")
+    cpu_us: dict[str, list[float]] = {}
+    for _ in range(bench.repeats):
+        for name, work in _contenders(subscriptions).items():
+            cpu_us.setdefault(name, []).append(_cpu_us(work))
+    reference = cpu_us[HTTP_ECE]
+    figures = [Figure(name, "CPU us", us, beside=reference) for name, us in cpu_us.items()]
     if importlib.util.find_spec("pywebpush") is None:
         figures.append(Figure(PYWEBPUSH, "CPU us", [], note="pywebpush is not installed"))
-    topic = rig.crowd(SENT, {"webpush": 1.0})
-    tell("Web Push: the whole way in one process")
-    sent = [rig.inside(topic, timed=False) for _ in range(rig.repeats)]
+    topic = bench.add_followers(SENT, {"webpush": 1.0})
+    print_progress("Web Push: a whole alert in one process")
+    sent = [bench.send_in_one_process(topic, timed=False) for _ in range(bench.repeats)]
     whole = [run.cpu / run.planned * 1e6 for run in sent]
     figures.append(Figure("the whole way, one process", "CPU us", whole, beside=reference))
     rates = [run.planned / run.seconds for run in sent]
@@ -54,29 +54,31 @@ HTTP_ECE = "http_ece: encrypted only"
 PYWEBPUSH = "pywebpush: encrypted only"
 
 
-def _ways(given: Sequence[Browser]) -> dict[str, Callable[[], None]]:
-    ways = {OURS: lambda: _ours(given), HTTP_ECE: lambda: _http_ece(given)}
+def _contenders(subscriptions: Sequence[Browser]) -> dict[str, Callable[[], None]]:
+    contenders = {OURS: lambda: _ours(subscriptions), HTTP_ECE: lambda: _http_ece(subscriptions)}
     if importlib.util.find_spec("pywebpush") is not None:
-        ways[PYWEBPUSH] = lambda: _pywebpush(given)
-    return ways
+        contenders[PYWEBPUSH] = lambda: _pywebpush(subscriptions)
+    return contenders
 
 
 def _cpu_us(work: Callable[[], None]) -> float:
-    begun = time.process_time()
+    start = time.process_time()
     work()
-    return (time.process_time() - begun) / MESSAGES * 1e6
+    return (time.process_time() - start) / MESSAGES * 1e6
 
 
-def _ours(given: Sequence[Browser]) -> None:
+def _ours(subscriptions: Sequence[Browser]) -> None:
     provider = load_provider("webpush")
     now = datetime.now(UTC)
-    minting: Any = provider.credential(now)
+    steps: Any = provider.credential(now)
     try:
-        next(minting)
-    except StopIteration as minted:
-        pushes = provider.pushes(alert_content(now), minted.value)
-    built = list(pushes.requests([_target(n, each) for n, each in enumerate(given)], now))
-    assert all(isinstance(each, Request) for each in built)
+        next(steps)
+    except StopIteration as stop:
+        pushes = provider.pushes(alert_content(now), stop.value)
+    requests = list(
+        pushes.requests([_target(n, each) for n, each in enumerate(subscriptions)], now)
+    )
+    assert all(isinstance(each, Request) for each in requests)
 
 
 def _target(n: int, browser: Browser) -> Target:
@@ -85,8 +87,8 @@ def _target(n: int, browser: Browser) -> Target:
     return replace(common, address=browser.address, kind="endpoint", **keys)
 
 
-def _http_ece(given: Sequence[Browser]) -> None:
-    for each in given:
+def _http_ece(subscriptions: Sequence[Browser]) -> None:
+    for each in subscriptions:
         http_ece.encrypt(
             TEXT,
             salt=os.urandom(16),
@@ -97,10 +99,10 @@ def _http_ece(given: Sequence[Browser]) -> None:
         )
 
 
-def _pywebpush(given: Sequence[Browser]) -> None:
+def _pywebpush(subscriptions: Sequence[Browser]) -> None:
     from pywebpush import WebPusher  # noqa: PLC0415 - not always installed
 
-    for each in given:
+    for each in subscriptions:
         keys = {"p256dh": each.p256dh, "auth": each.auth}
         WebPusher({"endpoint": each.address, "keys": keys}).encode(TEXT, "aes128gcm")
 

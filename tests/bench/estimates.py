@@ -1,4 +1,4 @@
-"""Question g: how long an editor waits for the size of an audience."""
+"""Question g: how long an editor waits for the estimate of an audience."""
 
 import os
 import time
@@ -11,57 +11,57 @@ from service.domain.audience import Audience
 from service.domain.subscription import Urgency
 from service.store.readers import audience
 from service.store.session import transaction
+from tests.bench.bench_system import BenchSystem, print_progress
 from tests.bench.report import Answer, Figure
-from tests.bench.rig import Rig, tell
 
 PROVIDERS = ("apns", "fcm", "webpush")
 NOBODY = 1
-MOST_TOPICS = 40
+MAX_TOPICS = 40
 ROUNDS = 5
 
 
-def estimates(rig: Rig) -> Answer:
-    """Estimate the largest crowd's audience, beside PostgreSQL's own count of its followers.
+def estimates(bench: BenchSystem) -> Answer:
+    """Estimate the largest audience; the reference is PostgreSQL's count of its followers.
 
-    BENCH_SUBSCRIPTIONS asks for so many subscriptions to other topics besides.
+    BENCH_SUBSCRIPTIONS adds so many subscriptions to other topics.
     """
-    devices = max(rig.sizes)
-    topics = [rig.crowd(devices)]
-    rig.workers(0)
-    wanted = int(os.environ.get("BENCH_SUBSCRIPTIONS", "0"))
-    if wanted:
-        topics += _follow_more(rig, wanted)
-    tell(f"estimates: {devices:,} devices, {len(topics)} topics")
+    devices = max(bench.sizes)
+    topics = [bench.add_followers(devices)]
+    bench.run_senders(0)
+    target = int(os.environ.get("BENCH_SUBSCRIPTIONS", "0"))
+    if target:
+        topics += _follow_more(bench, target)
+    print_progress(f"estimates: {devices:,} devices, {len(topics)} topics")
     figures = []
-    for named in (topics[:1], topics) if wanted else (topics,):
-        counted, estimated, exact = _times(rig, named)
-        what = f"{len(named)} topic(s)"
+    for names in (topics[:1], topics) if target else (topics,):
+        count_ms, estimate_ms, exact_ms = _times(bench, names)
+        what = f"{len(names)} topic(s)"
         figures += [
-            Figure(f"{what}: plain count(*)", "ms", counted, beside=counted),
-            Figure(f"{what}: every device counted", "ms", exact, beside=counted),
-            Figure(f"{what}: the estimate", "ms", estimated, beside=counted),
+            Figure(f"{what}: plain count(*)", "ms", count_ms, beside=count_ms),
+            Figure(f"{what}: every device counted", "ms", exact_ms, beside=count_ms),
+            Figure(f"{what}: the estimate", "ms", estimate_ms, beside=count_ms),
         ]
-    title = f"The estimate of {devices:,} devices, {_subscriptions(rig):,} subscriptions in all"
+    title = f"The estimate of {devices:,} devices, {_subscriptions(bench):,} subscriptions in all"
     return Answer("g", title, "a plain count(*) of the topics' subscriptions", figures)
 
 
-def _times(rig: Rig, topics: list[str]) -> tuple[list[float], list[float], list[float]]:
+def _times(bench: BenchSystem, topics: list[str]) -> tuple[list[float], list[float], list[float]]:
     now = datetime.now(UTC)
-    counted, estimated, exact = [], [], []
-    with transaction(rig.system.engine) as session:
-        wanted = Audience.of_topics(NOBODY, frozenset(topics), Urgency.NORMAL, now)
-        frozen = audience.freeze(session, NOBODY, wanted)
-        for _ in range(max(rig.repeats, ROUNDS)):
-            begun = time.perf_counter()
+    count_ms, estimate_ms, exact_ms = [], [], []
+    with transaction(bench.system.engine) as session:
+        rules = Audience.of_topics(NOBODY, frozenset(topics), Urgency.NORMAL, now)
+        frozen = audience.freeze(session, NOBODY, rules)
+        for _ in range(max(bench.repeats, ROUNDS)):
+            start = time.perf_counter()
             _plain_count(session, frozen)
-            counted.append(_ms_since(begun))
-            begun = time.perf_counter()
+            count_ms.append(_ms_since(start))
+            start = time.perf_counter()
             audience._count(session, frozen, audience.ID_LIMIT, PROVIDERS)
-            exact.append(_ms_since(begun))
-            begun = time.perf_counter()
+            exact_ms.append(_ms_since(start))
+            start = time.perf_counter()
             audience.estimate(session, frozen, PROVIDERS)
-            estimated.append(_ms_since(begun))
-    return counted, estimated, exact
+            estimate_ms.append(_ms_since(start))
+    return count_ms, estimate_ms, exact_ms
 
 
 def _plain_count(session: Session, frozen: audience.FrozenAudience) -> None:
@@ -69,23 +69,23 @@ def _plain_count(session: Session, frozen: audience.FrozenAudience) -> None:
     session.execute(text(query), {"ids": list(frozen.topic_ids)}).one()
 
 
-def _ms_since(begun: float) -> float:
-    return (time.perf_counter() - begun) * 1000
+def _ms_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000
 
 
-def _subscriptions(rig: Rig) -> int:
-    with transaction(rig.system.engine) as session:
+def _subscriptions(bench: BenchSystem) -> int:
+    with transaction(bench.system.engine) as session:
         return int(session.execute(text("SELECT count(*) FROM subscription")).scalar_one())
 
 
-def _follow_more(rig: Rig, wanted: int) -> list[str]:
-    """Let the readers there are follow further topics, until there are enough subscriptions."""
+def _follow_more(bench: BenchSystem, target: int) -> list[str]:
+    """Let the existing readers follow further topics until there are enough subscriptions."""
     names = []
-    while (there := _subscriptions(rig)) < wanted and len(names) < MOST_TOPICS:
-        tell(f"subscriptions: {there:,} of {wanted:,}")
+    while (count := _subscriptions(bench)) < target and len(names) < MAX_TOPICS:
+        print_progress(f"subscriptions: {count:,} of {target:,}")
         name = f"bench/more{len(names)}"
-        rig.system.answer("POST", "/api/topics", json={"path": name})
-        with transaction(rig.system.engine) as session:
+        bench.system.answer("POST", "/api/topics", json={"path": name})
+        with transaction(bench.system.engine) as session:
             session.execute(text("SET LOCAL statement_timeout = '30min'"))
             session.execute(
                 text(
@@ -93,7 +93,7 @@ def _follow_more(rig: Rig, wanted: int) -> list[str]:
                     "SELECT reader.id, topic.id FROM reader, topic WHERE topic.path = :path "
                     "ORDER BY reader.id LIMIT :most"
                 ),
-                {"path": name, "most": wanted - there},
+                {"path": name, "most": target - count},
             )
             session.execute(text("ANALYZE subscription"))
         names.append(name)

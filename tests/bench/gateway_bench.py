@@ -1,9 +1,9 @@
-"""The gateway alone: pushes a second and client CPU per push, beside its references.
+"""The gateway alone: pushes per second and client CPU per push, with its references.
 
     python -m tests.bench.gateway_bench [--pushes N] [--repeats N] [--out FILE] ...
 
-Everything is measured against the stand-ins, in turns, so that what disturbs the machine disturbs
-all alike. The CPU time is the client's own; the rate is the whole machine's, server included.
+Everything is measured against the stand-ins, in alternation, so that a disturbance of the machine
+hits all clients alike. The CPU time is that of the client; the rate depends on the server as well.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from workers.standins.process import StandinsProcess, start
 REFERENCE = "plain CurlMulti loop"
 GO = "Go net/http"
 SLOW = {"gateway (httpx)": 20}
-"""Clients so slow that they send only this part of the pushes."""
+"""Slow clients, and the number by which their pushes are divided."""
 GO_SOURCE = Path(__file__).parent / "go" / "main.go"
 GO_PARALLEL = 500
 
@@ -48,30 +48,30 @@ def go_client() -> Iterator[str | None]:
         return
     with tempfile.TemporaryDirectory() as folder:
         binary = f"{folder}/client"
-        quiet = os.environ | {"GO111MODULE": "off", "GOCACHE": f"{folder}/cache"}
-        subprocess.run([go, "build", "-o", binary, str(GO_SOURCE)], check=True, env=quiet)
+        environment = os.environ | {"GO111MODULE": "off", "GOCACHE": f"{folder}/cache"}
+        subprocess.run([go, "build", "-o", binary, str(GO_SOURCE)], check=True, env=environment)
         yield binary
 
 
 def credential(standins: StandinsProcess, provider: str) -> str:
     os.environ.update(standins.credentials)
-    minting = load_provider(provider).credential(datetime.now(UTC))
+    steps = load_provider(provider).credential(datetime.now(UTC))
     with httpx.Client(verify=standins.ca_file, trust_env=False) as client:
         answer: Answer | None = None
         while True:
             try:
-                request = minting.send(answer) if answer else next(minting)
-            except StopIteration as minted:
-                return str(minted.value.value)
+                request = steps.send(answer) if answer else next(steps)
+            except StopIteration as stop:
+                return str(stop.value.value)
             answer = ask(client, request, 10)
 
 
 def run_python(name: str, job: Job) -> Run:
     command = [sys.executable, "-m", "tests.bench.gateway_clients", name]
-    done = subprocess.run(
+    result = subprocess.run(
         command, input=json.dumps(asdict(job)), capture_output=True, text=True, check=True
     )
-    return Run(**json.loads(done.stdout))
+    return Run(**json.loads(result.stdout))
 
 
 def run_go(binary: str, job: Job) -> Run:
@@ -83,11 +83,11 @@ def run_go(binary: str, job: Job) -> Run:
         }
         for each in requests_of(job)
     ]
-    told = {"ca": job.ca_file, "parallel": GO_PARALLEL, "requests": requests}
-    done = subprocess.run(
-        [binary], input=json.dumps(told), capture_output=True, text=True, check=True
+    job_content = {"ca": job.ca_file, "parallel": GO_PARALLEL, "requests": requests}
+    result = subprocess.run(
+        [binary], input=json.dumps(job_content), capture_output=True, text=True, check=True
     )
-    return Run(**json.loads(done.stdout))
+    return Run(**json.loads(result.stdout))
 
 
 def measure(options: argparse.Namespace, standins: StandinsProcess, go: str | None) -> Table:
@@ -136,12 +136,12 @@ def rows(table: Table) -> Iterator[dict[str, object]]:
         }
 
 
-def show(found: list[dict[str, object]]) -> None:
+def print_table(table_rows: list[dict[str, object]]) -> None:
     print(
         f"{'provider':9}{'answers':>8}  {'client':22}{'CPU/plain':>10}{'CPU us':>8}"
         f"{'least-most':>15}{'pushes/s':>10}{'least-most':>17}"
     )
-    for row in found:
+    for row in table_rows:
         cpu_least, cpu_most = row["cpu_us_spread"]  # type: ignore[misc]
         least, most = row["per_second_spread"]  # type: ignore[misc]
         print(
@@ -151,7 +151,7 @@ def show(found: list[dict[str, object]]) -> None:
         )
 
 
-def options() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     names = ["gateway (wire)", "gateway (curl)", REFERENCE, "gateway (httpx)", GO]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pushes", type=int, default=20_000)
@@ -165,16 +165,16 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    asked = options()
+    options = parse_options()
     with tempfile.TemporaryDirectory() as folder, start(folder) as standins, go_client() as go:
         if go is None:
             print(f"{GO}: not measured, there is no go here")
-        found = list(rows(measure(asked, standins, go)))
-    show(found)
+        results = list(rows(measure(options, standins, go)))
+    print_table(results)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(machine)
-    if asked.out:
-        asked.out.write_text(json.dumps({"machine": machine, "rows": found}, indent=1))
+    if options.out:
+        options.out.write_text(json.dumps({"machine": machine, "rows": results}, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The clients that the gateway's benchmark compares: ours, and what it is measured against.
+"""The clients that the gateway's benchmark compares: ours and its references.
 
 Each runs in a process of its own: `python -m tests.bench.gateway_clients NAME` reads a `Job` as
-JSON from standard input and prints a `Run` as JSON. What is counted begins on a warm connection.
+JSON from standard input and prints a `Run` as JSON. Measuring begins on a warm connection.
 """
 
 import json
@@ -42,13 +42,13 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measured(send: Callable[[list[Request]], int], requests: list[Request]) -> Run:
+def measure(send: Callable[[list[Request]], int], requests: list[Request]) -> Run:
     """Warm up with one request, then measure the rest."""
     send(requests[:1])
     rest = requests[1:]
-    begun, used = time.perf_counter(), cpu_seconds()
+    start, start_cpu = time.perf_counter(), cpu_seconds()
     accepted = send(rest)
-    return Run(len(rest), accepted, time.perf_counter() - begun, cpu_seconds() - used)
+    return Run(len(rest), accepted, time.perf_counter() - start, cpu_seconds() - start_cpu)
 
 
 def ours(job: Job, sender: str) -> Run:
@@ -67,7 +67,7 @@ def ours(job: Job, sender: str) -> Run:
     def send(requests: list[Request]) -> int:
         return sum(answer.status == 200 for _, answer in gateway.send("bench", requests))
 
-    return measured(send, list(requests_of(job)))
+    return measure(send, list(requests_of(job)))
 
 
 class PlainLoop:
@@ -99,10 +99,10 @@ class PlainLoop:
         self.multi.add_handle(handle)
 
     def send(self, requests: list[Request]) -> int:
-        coming: Iterator[Request] = iter(requests)
+        remaining: Iterator[Request] = iter(requests)
         done = accepted = 0
         while done < len(requests):
-            for request in islice(coming, len(self.free)):
+            for request in islice(remaining, len(self.free)):
                 self.begin(self.free.pop(), request)
             self.multi.perform()
             _, ended, failed = self.multi.info_read()
@@ -118,7 +118,7 @@ class PlainLoop:
 
 
 def plain(job: Job) -> Run:
-    return measured(PlainLoop(job).send, list(requests_of(job)))
+    return measure(PlainLoop(job).send, list(requests_of(job)))
 
 
 CLIENTS: dict[str, Callable[[Job], Run]] = {
@@ -130,5 +130,5 @@ CLIENTS: dict[str, Callable[[Job], Run]] = {
 
 
 if __name__ == "__main__":
-    found = CLIENTS[sys.argv[1]](Job(**json.load(sys.stdin)))
-    print(json.dumps(asdict(found)))
+    run = CLIENTS[sys.argv[1]](Job(**json.load(sys.stdin)))
+    print(json.dumps(asdict(run)))

@@ -1,4 +1,4 @@
-"""The machine that measures, and what the parts of the system take of it."""
+"""The machine that measures, and what each part of the system uses of it."""
 
 import os
 import platform
@@ -17,13 +17,13 @@ PARTS = {
     "beat": "beat",
     "worker": "workers",
 }
-"""A word of the command line -> the part it belongs to; the first that fits."""
+"""A word of the command line -> the part of the system; the first match counts."""
 
 MEGABYTE = 1024 * 1024
 
 
 def describe() -> str:
-    """Return the machine in a line."""
+    """Return one line about the machine."""
     memory = psutil.virtual_memory().total / 1024**3
     return (
         f"{platform.system()} {platform.machine()}, {_processor()}{os.cpu_count()} cores, "
@@ -42,13 +42,13 @@ def _processor() -> str:
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds so far and resident MiB now, by part; of the processes below this one."""
+    """CPU seconds so far and resident MiB now, by part; of the child processes of this one."""
 
     cpu: Counter[str]
     resident: dict[str, list[int]]
 
     def since(self, before: "Usage") -> Counter[str]:
-        """Return the CPU seconds of each part since an earlier look."""
+        """Return the CPU seconds of each part since an earlier measurement."""
         return Counter({part: self.cpu[part] - before.cpu[part] for part in self.cpu})
 
     def largest(self, part: str) -> int:
@@ -57,7 +57,7 @@ class Usage:
 
 
 def usage() -> Usage:
-    """Look at every process below this one, those that have ended and were waited for included."""
+    """Measure every child process of this one, including children that have ended."""
     cpu: Counter[str] = Counter()
     resident: dict[str, list[int]] = {}
     for process in psutil.Process().children(recursive=True):

@@ -1,4 +1,4 @@
-"""What others send with, beside the same plain libcurl loop: each in a process of its own.
+"""Other clients, compared with the same plain libcurl loop: each in a process of its own.
 
 `python -m tests.bench.peers NAME` reads a `Job` as JSON from standard input and prints a `Run`.
 """
@@ -17,22 +17,22 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tests.bench.bench_system import SENDER, BenchSystem, print_progress
 from tests.bench.gateway_bench import REFERENCE, credential, run_python
 from tests.bench.gateway_clients import Run, cpu_seconds
 from tests.bench.pushes import Job, requests_of
 from tests.bench.report import Figure
-from tests.bench.rig import SENDER, Rig, tell
 from tests.system import ROOT
 from workers.provider import Request, load_provider
 
 PUSHES = 3000
 OURS = f"gateway ({SENDER})"
-AT_ONCE = 20
-"""httpx's pool becomes dearer with every request that waits for it: this many suit it best."""
+HTTPX_CONCURRENCY = 20
+"""The best for httpx: its pool costs more with every request that waits for it."""
 
 
 class PeerFailed(Exception):
-    """A peer did not send what it was to send."""
+    """A peer did not send all pushes."""
 
 
 Sender = Callable[[list[Request]], Awaitable[int]]
@@ -44,44 +44,44 @@ def plain_httpx(job: Job) -> Run:
     async def run() -> Run:
         trust = ssl.create_default_context(cafile=job.ca_file)
         async with httpx.AsyncClient(http2=True, verify=trust, timeout=30) as client:
-            turn = asyncio.Semaphore(AT_ONCE)
+            limit = asyncio.Semaphore(HTTPX_CONCURRENCY)
 
             async def one(request: Request) -> bool:
                 headers = [tuple(line.split(": ", 1)) for line in request.headers]
-                async with turn:
+                async with limit:
                     answer = await client.post(request.url, headers=headers, content=request.body)
                 return answer.status_code == 200
 
             async def send(requests: list[Request]) -> int:
                 return sum(await asyncio.gather(*map(one, requests)))
 
-            return await _measured(send, list(requests_of(job)))
+            return await _measure(send, list(requests_of(job)))
 
     return asyncio.run(run())
 
 
 def aioapns(job: Job) -> Run:
     """aioapns with its own ten connections."""
-    from aioapns import APNs, NotificationRequest, PushType  # noqa: PLC0415 - not always there
+    from aioapns import APNs, NotificationRequest, PushType  # noqa: PLC0415 - not always installed
     from aioapns import connection as wire  # noqa: PLC0415 - the same
 
-    own = job.environment
-    server = urlsplit(own["APNS_URL"])
+    environment = job.environment
+    server = urlsplit(environment["APNS_URL"])
     wire.APNsBaseClientProtocol.APNS_SERVER = server.hostname
     for each in (wire.APNsProductionClientProtocol, wire.APNsTLSClientProtocol):
         each.APNS_SERVER, each.APNS_PORT = server.hostname, server.port
-    # One token for all, as Apple wants: tokens that take turns are refused.
+    # One token for all: Apple refuses tokens that alternate.
     wire.JWTAuthorizationHeaderProvider.get_header = lambda _: f"bearer {job.credential}"
     trust = ssl.create_default_context(cafile=job.ca_file)
     trust.set_alpn_protocols(["h2"])
-    key = Path(own["APNS_KEY_FILE"]).read_text()
+    key = Path(environment["APNS_KEY_FILE"]).read_text()
 
     async def run() -> Run:
         client = APNs(
             key=key,
-            key_id=own["APNS_KEY_ID"],
-            team_id=own["APNS_TEAM_ID"],
-            topic=own["APNS_TOPIC"],
+            key_id=environment["APNS_KEY_ID"],
+            team_id=environment["APNS_TEAM_ID"],
+            topic=environment["APNS_TOPIC"],
             ssl_context=trust,
         )
 
@@ -96,7 +96,7 @@ def aioapns(job: Job) -> Run:
         async def send(requests: list[Request]) -> int:
             return sum(await asyncio.gather(*map(one, requests)))
 
-        return await _measured(send, list(requests_of(job)))
+        return await _measure(send, list(requests_of(job)))
 
     return asyncio.run(run())
 
@@ -104,18 +104,18 @@ def aioapns(job: Job) -> Run:
 def firebase(job: Job) -> Run:
     """firebase-admin's `send_each_async`, five hundred messages a call."""
     os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = job.ca_file
-    import firebase_admin  # noqa: PLC0415 - not always there, and it reads the trust above
+    import firebase_admin  # noqa: PLC0415 - not always installed, and it reads the trust above
     from firebase_admin import credentials, messaging  # noqa: PLC0415 - the same
 
-    own = job.environment
+    environment = job.environment
     service = messaging._MessagingService
-    service.FCM_URL = own["FCM_URL"] + "/v1/projects/{0}/messages:send"
-    firebase_admin.initialize_app(credentials.Certificate(own["FCM_CREDENTIALS_FILE"]))
+    service.FCM_URL = environment["FCM_URL"] + "/v1/projects/{0}/messages:send"
+    firebase_admin.initialize_app(credentials.Certificate(environment["FCM_CREDENTIALS_FILE"]))
 
     def message(request: Request) -> messaging.Message:
-        said = json.loads(request.body)["message"]
+        content = json.loads(request.body)["message"]
         words = messaging.Notification("Rain at last", "The first rain in sixty days.")
-        return messaging.Message(token=said["token"], notification=words)
+        return messaging.Message(token=content["token"], notification=words)
 
     async def send(requests: list[Request]) -> int:
         accepted = 0
@@ -124,16 +124,16 @@ def firebase(job: Job) -> Run:
             accepted += (await messaging.send_each_async(part)).success_count
         return accepted
 
-    return asyncio.run(_measured(send, list(requests_of(job))))
+    return asyncio.run(_measure(send, list(requests_of(job))))
 
 
-async def _measured(send: Sender, requests: list[Request]) -> Run:
-    """As `measured`, for what awaits."""
+async def _measure(send: Sender, requests: list[Request]) -> Run:
+    """Measure an asynchronous sender, as `measure` does a synchronous one."""
     await send(requests[:1])
     loop = asyncio.get_running_loop()
-    begun, used = loop.time(), cpu_seconds()
+    start, start_cpu = loop.time(), cpu_seconds()
     accepted = await send(requests[1:])
-    return Run(len(requests) - 1, accepted, loop.time() - begun, cpu_seconds() - used)
+    return Run(len(requests) - 1, accepted, loop.time() - start, cpu_seconds() - start_cpu)
 
 
 PEERS: dict[str, tuple[str, str, Callable[[Job], Run]]] = {
@@ -145,29 +145,31 @@ PEERS: dict[str, tuple[str, str, Callable[[Job], Run]]] = {
 """Name -> provider, the module that must be installed, the client."""
 
 
-def beside_the_reference(rig: Rig) -> list[Figure]:
-    """Measure each peer, the gateway and the plain loop in turns."""
+def measure_peers(bench: BenchSystem) -> list[Figure]:
+    """Measure each peer in alternation with the gateway and the plain loop."""
     figures = []
     for name, (provider, module, _) in PEERS.items():
         if importlib.util.find_spec(module) is None:
             figures.append(Figure(name, "pushes/s", [], note=f"{module} is not installed"))
             continue
-        tell(f"{name}, in turns with the gateway")
+        print_progress(f"{name}, in alternation with the gateway")
         try:
-            figures += _figures(name, *_in_turns(rig, name, provider))
+            figures += _figures(name, *_alternate(bench, name, provider))
         except PeerFailed as failed:
             figures.append(Figure(name, "pushes/s", [], note=str(failed)))
     return figures
 
 
-def _in_turns(rig: Rig, name: str, provider: str) -> tuple[list[Run], list[Run], list[Run]]:
-    found = rig.system.standins
-    secret = credential(found, provider)
+def _alternate(
+    bench: BenchSystem, name: str, provider: str
+) -> tuple[list[Run], list[Run], list[Run]]:
+    standins = bench.system.standins
+    secret = credential(standins, provider)
     window = load_provider(provider).window
-    few = Job(provider, PUSHES, window, found.ca_file, secret, found.credentials)
-    many = Job(provider, PUSHES * 5, window, found.ca_file, secret, found.credentials)
+    few = Job(provider, PUSHES, window, standins.ca_file, secret, standins.credentials)
+    many = Job(provider, PUSHES * 5, window, standins.ca_file, secret, standins.credentials)
     peer, ours, plain = [], [], []
-    for _ in range(rig.repeats):
+    for _ in range(bench.repeats):
         peer.append(_run(name, few))
         ours.append(run_python(OURS, many))
         plain.append(run_python(REFERENCE, many))
@@ -175,7 +177,7 @@ def _in_turns(rig: Rig, name: str, provider: str) -> tuple[list[Run], list[Run],
 
 
 def _run(name: str, job: Job) -> Run:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "tests.bench.peers", name],
         input=json.dumps(asdict(job)),
         capture_output=True,
@@ -183,9 +185,9 @@ def _run(name: str, job: Job) -> Run:
         cwd=ROOT,
         check=False,
     )
-    if done.returncode:
-        raise PeerFailed(f"it failed: {done.stderr.strip().splitlines()[-1]}")
-    run = Run(**json.loads(done.stdout.splitlines()[-1]))
+    if result.returncode:
+        raise PeerFailed(f"it failed: {result.stderr.strip().splitlines()[-1]}")
+    run = Run(**json.loads(result.stdout.splitlines()[-1]))
     if run.accepted != run.pushes:
         raise PeerFailed(f"only {run.accepted} of {run.pushes} were accepted")
     return run

@@ -1,4 +1,4 @@
-"""The pushes that benchmarks send: built by the real providers, for devices that stand-ins take."""
+"""The pushes that benchmarks send, built by the real providers for devices of the stand-ins."""
 
 import os
 import random
@@ -17,7 +17,7 @@ FCM_TAIL = 140
 
 @dataclass(frozen=True)
 class Job:
-    """What a client is to send. `environment` holds the provider's settings."""
+    """What a client sends. `environment` holds the provider's settings."""
 
     provider: str
     pushes: int
@@ -28,7 +28,7 @@ class Job:
 
 
 def requests_of(job: Job) -> Iterator[Request]:
-    """Yield one request more than there are pushes to count: the first warms the connection."""
+    """Yield one request more than `job.pushes`: the first one opens the connection."""
     os.environ.update(job.environment)
     now = datetime.now(UTC)
     provider = load_provider(job.provider)

@@ -1,12 +1,12 @@
-"""What a question found: figures beside their references, as a table and as JSON."""
+"""The answer to a question: figures with their references, as a table and as JSON."""
 
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-LEAST_SPREAD = 0.1
-"""What was measured once, or happened to come out alike, still varies by as much."""
+MIN_SPREAD = 0.1
+"""The spread that is assumed where one measurement, or several equal ones, show less."""
 
 Better = Literal["less", "more"]
 Key = tuple[str, str, str]
@@ -14,7 +14,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing measured, `values` in the order of the repetitions, and what it stands beside.
+    """One measured figure: `values` in the order of the repetitions, `beside` its reference.
 
     Without `values` it was not measured, and `note` says why.
     """
@@ -42,7 +42,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one question found. `reference` names what the ratios are to."""
+    """The answer to one question. `reference` names what the ratios compare with."""
 
     question: str
     title: str
@@ -78,25 +78,25 @@ def _short(value: float) -> str:
 
 
 def slower(before: Iterable[dict[str, Any]], now: Iterable[dict[str, Any]]) -> list[str]:
-    """Return a line for each figure that became worse by more than the two runs' own spread.
+    """Return a line for each figure that became worse by more than the spread of the two runs.
 
-    Figures with a reference are compared as ratios, so that a slower machine is no slower code.
+    Figures with a reference are compared as ratios, so that a slower machine is not slower code.
     """
-    known = dict(_by_key(before))
-    found = []
+    figures_before = dict(_by_key(before))
+    lines = []
     for key, figure in _by_key(now):
-        old = known.get(key)
+        old = figures_before.get(key)
         if old is None or figure["median"] is None or old["median"] is None:
             continue
         unit = "ratio" if figure["ratio"] is not None and old["ratio"] is not None else "median"
         change = figure[unit] / max(old[unit], 1e-12)
         if figure["better"] == "more":
             change = 1 / max(change, 1e-12)
-        if change > 1 + max(_spread(old), _spread(figure), LEAST_SPREAD):
+        if change > 1 + max(_spread(old), _spread(figure), MIN_SPREAD):
             question, what, of = key
-            now_and_then = f"{_short(old[unit])} -> {_short(figure[unit])}"
-            found.append(f"{question}: {what} ({of}): {now_and_then}, worse by {change - 1:.0%}")
-    return found
+            change_text = f"{_short(old[unit])} -> {_short(figure[unit])}"
+            lines.append(f"{question}: {what} ({of}): {change_text}, worse by {change - 1:.0%}")
+    return lines
 
 
 def _by_key(answers: Iterable[dict[str, Any]]) -> Iterator[tuple[Key, dict[str, Any]]]:
@@ -106,7 +106,7 @@ def _by_key(answers: Iterable[dict[str, Any]]) -> Iterator[tuple[Key, dict[str, 
 
 
 def _spread(figure: dict[str, Any]) -> float:
-    """Return how far the repetitions lay apart, their references' too, as a part of the median."""
+    """Return the range of the repetitions, and of their references, as a share of the median."""
     parts = [figure["values"]]
     if figure["ratio"] is not None:
         parts.append(figure["beside"])

@@ -1,8 +1,7 @@
-"""Where a sending process's time goes: clocks put around the stages from outside.
+"""The CPU of a sending process by stage: functions of the workers are wrapped from outside.
 
-Nothing in the workers knows of it. A stage's time is its own: what it calls of another stage counts
-there. The clock is the thread's CPU, so waiting costs nothing, and what the clocks themselves cost
-is measured and taken off.
+A stage that calls another one is not charged for it. The clock is the thread's CPU time, so waiting
+costs nothing. The cost of the clocks is measured and subtracted.
 """
 
 import time
@@ -30,54 +29,56 @@ class StageClock:
     def __init__(self) -> None:
         self.spent: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
-        self._inside: list[str] = [OTHER]
+        self._stack: list[str] = [OTHER]
         self._since = time.thread_time()
 
-    def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function with its CPU counted for `stage`."""
-        inside, spent, now = self._inside, self.spent, time.thread_time
+        stack, spent, now = self._stack, self.spent, time.thread_time
 
-        def run(*args: Any, **named: Any) -> Any:
+        def run(*args: Any, **keywords: Any) -> Any:
             at = now()
-            spent[inside[-1]] += at - self._since
+            spent[stack[-1]] += at - self._since
             self._since = at
-            inside.append(stage)
+            stack.append(stage)
             self.calls[stage] += 1
             try:
-                return function(*args, **named)
+                return function(*args, **keywords)
             finally:
                 at = now()
                 spent[stage] += at - self._since
                 self._since = at
-                inside.pop()
+                stack.pop()
 
         return run
 
     def results(self) -> dict[str, float]:
-        """Return the seconds by stage, the clocks' own cost taken off."""
-        own = _cost_of_a_call()
-        kept = Counter({stage: self.spent[stage] - self.calls[stage] * own for stage in STAGES})
-        return {stage: max(kept[stage], 0.0) for stage in STAGES}
+        """Return the seconds by stage, without the cost of the clocks."""
+        call_cost = _cost_of_a_call()
+        seconds = Counter(
+            {stage: self.spent[stage] - self.calls[stage] * call_cost for stage in STAGES}
+        )
+        return {stage: max(seconds[stage], 0.0) for stage in STAGES}
 
 
 def _cost_of_a_call() -> float:
     clock = StageClock()
-    empty = clock.timed("send", lambda: None)
-    begun = time.thread_time()
+    empty = clock.wrap("send", lambda: None)
+    start = time.thread_time()
     for _ in range(CALIBRATION):
         empty()
-    return (time.thread_time() - begun) / CALIBRATION
+    return (time.thread_time() - start) / CALIBRATION
 
 
 class TimedGateway:
-    """A gateway whose work is counted as sending, and what it had in flight when."""
+    """A gateway whose work is counted as sending; it records how much is in flight when."""
 
     def __init__(self, gateway: Any, clock: StageClock | None) -> None:
         self._gateway = gateway
         self.in_flight_at: list[tuple[float, int]] = []
         submit, poll = gateway.submit, self._poll
-        self.submit = clock.timed("send", submit) if clock else submit
-        self.poll = clock.timed("send", poll) if clock else poll
+        self.submit = clock.wrap("send", submit) if clock else submit
+        self.poll = clock.wrap("send", poll) if clock else poll
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._gateway, name)
@@ -87,8 +88,8 @@ class TimedGateway:
         return self._gateway.poll(timeout)
 
 
-def put_clocks(context: WorkerContext, clock: StageClock | None) -> TimedGateway:
-    """Put the clocks around every stage of this process; without one, only watch the window."""
+def install_clocks(context: WorkerContext, clock: StageClock | None) -> TimedGateway:
+    """Wrap every stage of this process; without a clock, only record what is in flight."""
     gateway = TimedGateway(context.gateway, clock)
     context.gateway = gateway  # type: ignore[assignment]
     if clock is not None:
@@ -101,5 +102,5 @@ def put_clocks(context: WorkerContext, clock: StageClock | None) -> TimedGateway
             (AnswerReader, "read", "verdict"),
             (Flush, "write", "flush"),
         ):
-            setattr(owner, name, clock.timed(stage, getattr(owner, name)))
+            setattr(owner, name, clock.wrap(stage, getattr(owner, name)))
     return gateway

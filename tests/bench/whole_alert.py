@@ -1,41 +1,43 @@
-"""Questions b and c: the whole way, ledger and Celery included, and how its cost grows."""
+"""Questions b and c: a whole alert, batches and Celery included, and how its cost grows."""
 
 import statistics
 from dataclasses import dataclass
 
+from tests.bench.bench_system import BenchSystem, EndToEndRun, print_progress
 from tests.bench.gateway_bench import credential, run_python
+from tests.bench.one_process import ProcessRun
 from tests.bench.peers import OURS
 from tests.bench.pushes import Job
 from tests.bench.report import Answer, Figure
-from tests.bench.rig import Rig, Whole, tell
-from tests.bench.sending import Sent
 from tests.bench.stages import STAGES
 from workers.provider import load_provider
 
 MILLION = 1e6
 LATENCY_MS = 80
 GATEWAY_PUSHES = 20_000
-MOST_INSIDE = 100_000
-"""Devices of a look inside one process."""
+MAX_IN_ONE_PROCESS = 100_000
+"""The most devices of a run in one process."""
 
 
-def whole_way(rig: Rig) -> Answer:
-    """Send to every size with one and two processes, beside the gateway alone in the same run."""
+def whole_alert(bench: BenchSystem) -> Answer:
+    """Send to every size with one and two processes; the reference is the gateway alone."""
     figures: list[Figure] = []
-    for devices in rig.sizes:
+    for devices in bench.sizes:
         for processes in (1, 2):
-            tell(f"the whole way: {devices:,} devices, {processes} sending")
-            alone = _gateway_alone(rig, 0)
-            figures += _of_size(rig.whole(devices, processes), devices, processes, alone)
-    figures += _split(rig)
-    figures += _slow_answers(rig)
-    title = "The whole way: ledger, Celery, verdicts; half APNs, half FCM"
+            print_progress(f"a whole alert: {devices:,} devices, {processes} sending")
+            alone = _gateway_alone(bench, 0)
+            figures += _of_size(
+                bench.send_end_to_end(devices, processes), devices, processes, alone
+            )
+    figures += _stage_figures(bench)
+    figures += _slow_answers(bench)
+    title = "A whole alert: batches, Celery, verdicts; half APNs, half FCM"
     return Answer("b", title, "the gateway alone with the same pushes", figures)
 
 
 @dataclass(frozen=True)
-class Alone:
-    """The gateway without the rest of the way, half of each provider."""
+class GatewayAlone:
+    """The gateway without the rest of the system, half of each provider."""
 
     rates: list[float]
     cpu_us: list[float]
@@ -47,8 +49,8 @@ class Alone:
         ]
 
 
-def _gateway_alone(rig: Rig, latency_ms: int) -> Alone:
-    standins = rig.system.standins
+def _gateway_alone(bench: BenchSystem, latency_ms: int) -> GatewayAlone:
+    standins = bench.system.standins
     secrets = {provider: credential(standins, provider) for provider in ("apns", "fcm")}
     jobs = [
         Job(
@@ -61,17 +63,19 @@ def _gateway_alone(rig: Rig, latency_ms: int) -> Alone:
         )
         for name, secret in secrets.items()
     ]
-    alone = Alone([], [])
-    with rig.answers_after(latency_ms):
-        for _ in range(rig.repeats):
+    alone = GatewayAlone([], [])
+    with bench.answer_latency(latency_ms):
+        for _ in range(bench.repeats):
             runs = [run_python(OURS, job) for job in jobs]
             alone.rates.append(statistics.harmonic_mean([run.per_second for run in runs]))
             alone.cpu_us.append(statistics.mean(run.cpu_us for run in runs))
-    rig.system.control.delete("/control/pushes").raise_for_status()
+    bench.system.control.delete("/control/pushes").raise_for_status()
     return alone
 
 
-def _of_size(runs: list[Whole], devices: int, processes: int, alone: Alone) -> list[Figure]:
+def _of_size(
+    runs: list[EndToEndRun], devices: int, processes: int, alone: GatewayAlone
+) -> list[Figure]:
     what = f"{devices:,}, {processes} sending"
     rates = [run.per_second for run in runs]
     figures = [*alone.figures(what), Figure(what, "pushes/s", rates, "more", alone.rates)]
@@ -85,35 +89,37 @@ def _of_size(runs: list[Whole], devices: int, processes: int, alone: Alone) -> l
     return figures
 
 
-def _split(rig: Rig) -> list[Figure]:
+def _stage_figures(bench: BenchSystem) -> list[Figure]:
     """Return the CPU of one sending process by stage.
 
-    The stages are timed in runs of their own; their shares are given of what a run without the
-    clocks takes, for the clocks cost some microseconds a push themselves.
+    The stages are timed in separate runs. Their shares apply to the CPU of a run without clocks,
+    because the clocks cost some microseconds per push.
     """
-    devices = max(size for size in rig.sizes if size <= MOST_INSIDE or size == min(rig.sizes))
-    topic = rig.crowd(devices)
+    devices = max(
+        size for size in bench.sizes if size <= MAX_IN_ONE_PROCESS or size == min(bench.sizes)
+    )
+    topic = bench.add_followers(devices)
     what = f"{devices:,}, one process"
-    tell(f"one process by stage: {devices:,} devices")
-    free = [_cpu(rig.inside(topic, timed=False)) for _ in range(rig.repeats)]
-    timed = [rig.inside(topic, timed=True) for _ in range(rig.repeats)]
-    figures = [Figure(f"{what}, all stages", "CPU s/million", free, beside=free)]
+    print_progress(f"one process by stage: {devices:,} devices")
+    untimed = [_cpu(bench.send_in_one_process(topic, timed=False)) for _ in range(bench.repeats)]
+    timed = [bench.send_in_one_process(topic, timed=True) for _ in range(bench.repeats)]
+    figures = [Figure(f"{what}, all stages", "CPU s/million", untimed, beside=untimed)]
     for stage in STAGES:
         shares = [run.stages[stage] / sum(run.stages.values()) for run in timed]
-        spent = [share * statistics.median(free) for share in shares]
-        figures.append(Figure(f"{what}: {stage}", "CPU s/million", spent, beside=free))
+        cpu = [share * statistics.median(untimed) for share in shares]
+        figures.append(Figure(f"{what}: {stage}", "CPU s/million", cpu, beside=untimed))
     return figures
 
 
-def _slow_answers(rig: Rig) -> list[Figure]:
-    """Return what remains when each answer takes its time."""
-    devices = min(MOST_INSIDE, max(rig.sizes))
-    topic = rig.crowd(devices)
-    tell(f"answers after {LATENCY_MS} ms: {devices:,} devices")
-    alone = _gateway_alone(rig, LATENCY_MS)
-    quick = [rig.inside(topic, timed=False) for _ in range(rig.repeats)]
-    with rig.answers_after(LATENCY_MS):
-        slow = [rig.inside(topic, timed=False) for _ in range(rig.repeats)]
+def _slow_answers(bench: BenchSystem) -> list[Figure]:
+    """Return the figures with delayed answers."""
+    devices = min(MAX_IN_ONE_PROCESS, max(bench.sizes))
+    topic = bench.add_followers(devices)
+    print_progress(f"answers after {LATENCY_MS} ms: {devices:,} devices")
+    alone = _gateway_alone(bench, LATENCY_MS)
+    quick = [bench.send_in_one_process(topic, timed=False) for _ in range(bench.repeats)]
+    with bench.answer_latency(LATENCY_MS):
+        slow = [bench.send_in_one_process(topic, timed=False) for _ in range(bench.repeats)]
     what = f"{devices:,}, {LATENCY_MS} ms answers"
     return [
         *alone.figures(what),
@@ -129,32 +135,32 @@ def _slow_answers(rig: Rig) -> list[Figure]:
     ]
 
 
-def _rate(sent: Sent) -> float:
-    return sent.planned / sent.seconds
+def _rate(run: ProcessRun) -> float:
+    return run.planned / run.seconds
 
 
-def _cpu(sent: Sent) -> float:
-    return sent.cpu / sent.planned * MILLION
+def _cpu(run: ProcessRun) -> float:
+    return run.cpu / run.planned * MILLION
 
 
-def _wall(run: Whole) -> float:
+def _wall_us(run: EndToEndRun) -> float:
     return 1e6 / run.per_second
 
 
-def growth(rig: Rig) -> Answer:
-    """Say what a device costs at each size, beside the smallest."""
+def growth(bench: BenchSystem) -> Answer:
+    """Return the cost of a device at each size; the reference is the smallest."""
     figures: list[Figure] = []
-    first: list[Whole] = []
-    for devices in rig.sizes:
-        runs = rig.whole(devices, 1)
+    first: list[EndToEndRun] = []
+    for devices in bench.sizes:
+        runs = bench.send_end_to_end(devices, 1)
         first = first or runs
         cpu, beside = [run.cpu_us for run in runs], [run.cpu_us for run in first]
         figures.append(Figure(f"{devices:,} devices", "CPU us/device", cpu, beside=beside))
-        wall, beside = [_wall(run) for run in runs], [_wall(run) for run in first]
+        wall, beside = [_wall_us(run) for run in runs], [_wall_us(run) for run in first]
         figures.append(Figure(f"{devices:,} devices", "us/device", wall, beside=beside))
         planner = [float(run.usage.largest("workers")) for run in runs]
         beside = [float(run.usage.largest("workers")) for run in first]
         figures.append(Figure(f"{devices:,}: largest worker", "MiB", planner, beside=beside))
-    assert statistics.median(run.devices for run in first) == rig.sizes[0]
+    assert statistics.median(run.devices for run in first) == bench.sizes[0]
     title = "What one device costs as alerts grow (workers, service, PostgreSQL, Redis)"
-    return Answer("c", title, f"{rig.sizes[0]:,} devices", figures)
+    return Answer("c", title, f"{bench.sizes[0]:,} devices", figures)

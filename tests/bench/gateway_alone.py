@@ -1,4 +1,4 @@
-"""Question a: the gateway alone, beside a plain libcurl loop, Go and the peers."""
+"""Question a: the gateway alone, compared with a plain libcurl loop, Go and the peers."""
 
 import json
 import subprocess
@@ -8,31 +8,31 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import peers
+from tests.bench.bench_system import BenchSystem, print_progress
 from tests.bench.gateway_bench import GO, REFERENCE
 from tests.bench.report import Answer, Better, Figure
-from tests.bench.rig import Rig, tell
 from tests.system import ROOT
 
 PUSHES = 20_000
 LATENCIES = (0, 80)
 
 
-def gateway_alone(rig: Rig) -> Answer:
-    """Run the gateway's own benchmark, then the peers beside the same reference."""
-    tell("the gateway alone")
-    rows = _rows(rig)
+def gateway_alone(bench: BenchSystem) -> Answer:
+    """Run the gateway's benchmark, then the peers with the same reference."""
+    print_progress("the gateway alone")
+    rows = _rows(bench)
     figures = [figure for row in rows for figure in _figures(row, rows)]
     if all(row["client"] != GO for row in rows):
         figures.append(Figure(GO, "pushes/s", [], note="there is no go on the PATH"))
-    figures += peers.beside_the_reference(rig)
+    figures += peers.measure_peers(bench)
     title = f"The gateway alone, {PUSHES:,} pushes on a warm connection"
     return Answer("a", title, f"a {REFERENCE}", figures)
 
 
-def _rows(rig: Rig) -> list[dict[str, Any]]:
+def _rows(bench: BenchSystem) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.json"
-        options = ("--pushes", str(PUSHES), "--repeats", str(rig.repeats), "--out", str(out))
+        options = ("--pushes", str(PUSHES), "--repeats", str(bench.repeats), "--out", str(out))
         latencies = ("--latency", *map(str, LATENCIES))
         subprocess.run(
             [sys.executable, "-m", "tests.bench.gateway_bench", *options, *latencies],
@@ -40,8 +40,8 @@ def _rows(rig: Rig) -> list[dict[str, Any]]:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        found: list[dict[str, Any]] = json.loads(out.read_text())["rows"]
-        return found
+        rows: list[dict[str, Any]] = json.loads(out.read_text())["rows"]
+        return rows
 
 
 def _figures(row: dict[str, Any], rows: list[dict[str, Any]]) -> list[Figure]:
@@ -63,6 +63,6 @@ def _figures(row: dict[str, Any], rows: list[dict[str, Any]]) -> list[Figure]:
 
 
 def _values(row: dict[str, Any], name: str) -> list[float]:
-    """Return least, median and most: what the gateway's benchmark keeps of its repetitions."""
+    """Return the least, the median and the most of the repetitions."""
     least, most = row[f"{name}_spread"]
     return [least, row[name], most]
