@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.standins.senders import DATA, DEVICE, WORDS, Apple
+from tests.standins.test_misbehaviour import put_weather
 from workers.standins.providers.apns import MAX_BYTES, _refuse_form
 
 
@@ -25,6 +26,21 @@ def test_a_valid_push_is_accepted_and_its_id_returned(apple, control):
     assert (item["title"], item["body"]) == (WORDS["title"], WORDS["body"])
     assert item["collapse_key"] == "story-12"
     assert {name: item[name] for name in DATA} == DATA
+
+
+@pytest.mark.parametrize(
+    "weather",
+    [
+        {"script": [{"status": 503}]},
+        {"script": [{"status": 200, "body": "<html>"}]},
+        {"script": [{"status": "gone"}]},
+        {"share": {"429": 1}},
+    ],
+)
+def test_an_answer_under_weather_returns_the_id_too(apple, control, weather):
+    put_weather(control, provider="apns", **weather)
+    push_id = "0f0e0d0c-0b0a-4908-8706-050403020100"
+    assert apple.push(apns_id=push_id).headers.get_list("apns-id") == [push_id]
 
 
 def test_an_id_is_made_when_there_is_none(apple):

@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from workers.standins.misbehaviour.faults import FaultKind
+from workers.standins.misbehaviour.faults import Fault, FaultKind
 from workers.standins.misbehaviour.settings import MisbehaviourSettings
 from workers.standins.providers.exchange import Answer, Header, Refused, Request, read_json
 from workers.standins.providers.standin import STATUSES, Fields, Standin, text_or_empty
@@ -110,6 +110,13 @@ class Apns(Standin):
             return "MissingTopic"
         return "TopicDisallowed" if TOPIC.fullmatch(topic) else "BadTopic"
 
+    def apply_fault(self, fault: Fault, address: str, acceptance: Answer) -> Answer:
+        """Return the answer under a fault, with the `apns-id` that every answer of Apple has."""
+        answer = super().apply_fault(fault, address, acceptance)
+        if answer is not acceptance and answer.failure is None:
+            answer.headers = [*acceptance.headers, *answer.headers]
+        return answer
+
     def fault_answer(self, kind: FaultKind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
         """Return Apple's answer: a reason, and with 410 the time since when."""
         reasons = {
@@ -117,7 +124,7 @@ class Apns(Standin):
             FaultKind.GONE_LATER: "Unregistered",
             FaultKind.REFUSED: "BadDeviceToken",
         }
-        return refusal(reasons.get(kind) or REASONS[STATUSES[kind]], str(uuid.uuid4()))
+        return refusal(reasons.get(kind) or REASONS[STATUSES[kind]], "")
 
     def default_body(self, status: int) -> bytes:
         """Return a reason that Apple gives with the status."""
