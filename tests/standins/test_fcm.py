@@ -66,6 +66,8 @@ def test_a_message_that_breaks_the_schema_names_the_field_and_no_fcm_error(googl
         ({"data": {"google.x": "x"}}, "message.data"),
         ({"data": {"gcm.notification.x": "x"}}, "message.data"),
         ({"android": {"data": {"gcm": "x"}}}, "message.android.data"),
+        ({"android": {"notification": {"color": "red"}}}, "message.android.notification.color"),
+        ({"android": {"notification": {"color": "#f00"}}}, "message.android.notification.color"),
         ({"android_v2": {"ttl": "60s"}}, "message.android_v2"),
         ({"android_v2": {"remoteNotification": {}, "backgroundSync": {}}}, "message.android_v2"),
     ],
@@ -94,6 +96,10 @@ def test_a_malformed_address_has_an_fcm_error_and_names_no_field(google, control
     assert error["message"] == "The registration token is not a valid FCM registration token"
     assert list(details(answer)) == [FCM_ERROR]
     assert control.get("/control/pushes").json()["count"] == 0
+
+
+def test_a_colour_has_six_hexadecimal_digits(google):
+    assert google.push(android={"notification": {"color": "#B00020"}}).status_code == 200
 
 
 def test_both_spellings_of_a_name_are_known(google):

@@ -31,6 +31,7 @@ MAX_TTL_S = 28 * 86_400
 TARGETS = ("token", "fid", "topic", "condition")
 TOKEN = re.compile(r"(?=.{32,4096}\Z)[\w-]+:[\w-]+", re.ASCII)
 FID = re.compile(r"[\w-]{20,24}", re.ASCII)
+COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 RESERVED = re.compile(r"from|message_type|google.*|gcm.*", re.DOTALL)
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
@@ -80,6 +81,7 @@ class Fcm(Standin):
         target = _target(message)
         _check_android_v2(message)
         _check_values(message, request.body)
+        _check_colour(message)
         if content.get("validate_only") or content.get("validateOnly"):
             return self._accepted("fake_message_id")
         push = Push(
@@ -236,6 +238,16 @@ def _check_values(message: dict[str, Any], body: bytes) -> None:
     payload = (message.get("apns") or {}).get("payload") if len(body) > MAX_BYTES else None
     if payload and len(json.dumps(payload, ensure_ascii=False).encode()) > MAX_BYTES:
         raise Refused(error(400))
+
+
+def _check_colour(message: dict[str, Any]) -> None:
+    """Check that the colour of an Android notification is #rrggbb."""
+    notification = _android(message).get("notification") or {}
+    colour = notification.get("color")
+    if colour is not None and not COLOUR.fullmatch(colour):
+        reason = f"Invalid notification color: {colour}. It must have the form #rrggbb."
+        field = "message.android.notification.color"
+        raise _refuse(field, reason, code="INVALID_ARGUMENT")
 
 
 def _size(message: dict[str, Any], android: dict[str, Any]) -> int:
