@@ -12,7 +12,7 @@ from service.domain.alert import Words
 from service.domain.subscription import Urgency
 from tests.credentials import a_p256_key
 from workers.provider import AlertContent, Answer, Credential, Provider, Request, Target
-from workers.provider_kit.encryption import point
+from workers.provider_kit.encryption import encode_point
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RECEIPT = "Ab3-_" * 7
@@ -57,7 +57,7 @@ def a_target(provider: str, position: int = 0, **given: Any) -> Target:
         "delivery_id": f"7f0f2b52-0f33-5c0e-9d0b-{position:012x}",
         "address": ADDRESSES[provider],
         "kind": "token",
-        "p256dh": b64(point(BROWSER_KEY.public_key())),
+        "p256dh": b64(encode_point(BROWSER_KEY.public_key())),
         "auth": b64(BROWSER_SECRET),
         "locale": "",
         "receipt": RECEIPT,

@@ -104,7 +104,7 @@ def test_the_code_knows_every_status_and_number_of_push_services():
     [
         (Failure.NOT_SENT, TryLater("not sent: no route")),
         (Failure.UNKNOWN, TryLater("no answer: no route", unknown=True)),
-        (Failure.FORBIDDEN, DeviceRefused("the address leads into a network that is not public")),
+        (Failure.FORBIDDEN, DeviceRefused("the address leads to a network that is not public")),
         (None, TryLater("no answer: no route", unknown=True)),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.credentials import a_p256_key
-from workers.provider_kit.encryption import CURVE, OVERHEAD, encrypt, is_point, point
+from workers.provider_kit.encryption import CURVE, OVERHEAD, encode_point, encrypt, is_point
 
 
 def b64(text: str) -> bytes:
@@ -25,6 +25,7 @@ def private(text: str) -> ec.EllipticCurvePrivateKey:
 PLAINTEXT = b"When I grow up, I want to be a watermelon"
 SENDER = private("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw")
 RECEIVER = private("q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94")
+POINT = encode_point(RECEIVER.public_key())
 SECRET = b64("BTBZMqHH6r4Tts7J_aSIgg")
 SALT = b64("DGv6ra1nlYgDCS1FRnbzlw")
 BODY = b64(
@@ -35,7 +36,7 @@ BODY = b64(
 
 
 def test_the_vector_of_rfc_8291_comes_out_byte_for_byte():
-    receiver = point(RECEIVER.public_key())
+    receiver = POINT
     assert encrypt(PLAINTEXT, receiver, SECRET, key=SENDER, salt=SALT) == BODY
 
 
@@ -46,7 +47,7 @@ def test_the_vector_is_what_http_ece_decrypts():
 
 @given(st.binary(max_size=3993))
 def test_http_ece_decrypts_whatever_we_encrypt(plaintext):
-    body = encrypt(plaintext, point(RECEIVER.public_key()), SECRET)
+    body = encrypt(plaintext, POINT, SECRET)
     assert len(body) == len(plaintext) + OVERHEAD
     assert plaintext == http_ece.decrypt(
         body, private_key=RECEIVER, auth_secret=SECRET, version="aes128gcm"
@@ -54,11 +55,11 @@ def test_http_ece_decrypts_whatever_we_encrypt(plaintext):
 
 
 def test_the_longest_plaintext_makes_a_body_of_exactly_4096_bytes():
-    assert len(encrypt(b"x" * 3993, point(RECEIVER.public_key()), SECRET)) == 4096
+    assert len(encrypt(b"x" * 3993, POINT, SECRET)) == 4096
 
 
 def test_salt_and_key_are_new_for_each_push():
-    receiver = point(RECEIVER.public_key())
+    receiver = POINT
     bodies = {encrypt(b"x", receiver, SECRET)[:86] for _ in range(20)}
     assert len({body[:16] for body in bodies}) == 20
     assert len({body[21:86] for body in bodies}) == 20
@@ -71,11 +72,11 @@ def test_salt_and_key_are_new_for_each_push():
         b"\x04",
         b"\x04" + bytes(64),
         b"\x04" + b"\xff" * 64,
-        b"\x02" + point(RECEIVER.public_key())[1:33],
-        point(RECEIVER.public_key())[:64],
-        point(RECEIVER.public_key()) + b"\0",
-        b"\x06" + point(RECEIVER.public_key())[1:],
-        point(RECEIVER.public_key())[:-1] + bytes([point(RECEIVER.public_key())[-1] ^ 1]),
+        b"\x02" + POINT[1:33],
+        POINT[:64],
+        POINT + b"\0",
+        b"\x06" + POINT[1:],
+        POINT[:-1] + bytes([POINT[-1] ^ 1]),
     ],
 )
 def test_what_is_no_uncompressed_point_of_the_curve_is_known(data):
@@ -83,5 +84,5 @@ def test_what_is_no_uncompressed_point_of_the_curve_is_known(data):
 
 
 def test_a_point_is_known():
-    assert is_point(point(a_p256_key().public_key()))
+    assert is_point(encode_point(a_p256_key().public_key()))
     assert not is_point(os.urandom(65))

@@ -99,7 +99,11 @@ def test_a_start_with_sound_settings_passes(in_use):
             {"FCM_CREDENTIALS_FILE": __file__},
             "FCM_CREDENTIALS_FILE: names a file that is no",
         ),
-        (["webpush"], {"WEBPUSH_ALLOWED_HOSTS": "a b"}, "WEBPUSH_ALLOWED_HOSTS: 'a b' is no host"),
+        (
+            ["webpush"],
+            {"WEBPUSH_ALLOWED_HOSTS": "a b"},
+            "WEBPUSH_ALLOWED_HOSTS: 'a b' is not a host",
+        ),
         (["webpush"], {"WEBPUSH_SUBJECT": "me"}, "WEBPUSH_SUBJECT: must be mailto: or https:"),
         (["hms"], {"HMS_APP_SECRET": ""}, "HMS_APP_SECRET: "),
     ],
@@ -123,7 +127,7 @@ def test_a_service_account_with_another_key_is_a_bad_setting(in_use, monkeypatch
     file = tmp_path / "account.json"
     file.write_text(json.dumps(account | {"private_key": pem(a_p256_key()).decode()}))
     monkeypatch.setenv("FCM_CREDENTIALS_FILE", str(file))
-    with pytest.raises(SettingsError, match=r"FCM_CREDENTIALS_FILE.*no RSA key"):
+    with pytest.raises(SettingsError, match=r"FCM_CREDENTIALS_FILE.*not an RSA key"):
         provider_door.start_check(settings("fcm"))
 
 

@@ -25,7 +25,7 @@ from tests.providers.examples import (
     run,
     the_request,
 )
-from workers.provider_kit.encryption import point
+from workers.provider_kit.encryption import encode_point
 from workers.providers import webpush as module
 
 MOZILLA = "https://updates.push.services.mozilla.com/wpush/v2/gAAA"
@@ -180,7 +180,7 @@ def test_only_a_named_host_and_port_may_be_private(webpush):
 
 
 def registration(**given) -> Registration:
-    key, secret = b64(point(BROWSER_KEY.public_key())), b64(BROWSER_SECRET)
+    key, secret = b64(encode_point(BROWSER_KEY.public_key())), b64(BROWSER_SECRET)
     usual = {"provider": "webpush", "address": GOOGLE, "p256dh": key, "auth": secret}
     return Registration(**usual | given)
 
@@ -199,7 +199,7 @@ def test_keys_are_kept_in_one_spelling(webpush):
         ({"p256dh": ""}, "keys.p256dh"),
         ({"p256dh": "not base64!"}, "keys.p256dh"),
         ({"p256dh": b64(b"\x04" + bytes(64))}, "keys.p256dh"),
-        ({"p256dh": b64(point(BROWSER_KEY.public_key())[:64])}, "keys.p256dh"),
+        ({"p256dh": b64(encode_point(BROWSER_KEY.public_key())[:64])}, "keys.p256dh"),
         ({"auth": None}, "keys.auth"),
         ({"auth": b64(bytes(15))}, "keys.auth"),
         ({"auth": b64(bytes(17))}, "keys.auth"),

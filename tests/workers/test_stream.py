@@ -28,7 +28,7 @@ from tests import builders as a
 from workers import deliver
 from workers.delivery import flushing, loop, outcomes
 from workers.provider import Answer, Credential, Request
-from workers.provider_kit.endpoints import Allowed
+from workers.provider_kit.endpoints import AllowList
 
 KEY_REFUSED = DeviceGone("its push service refuses our VAPID key for it", doubtful=True)
 UNCLEAR = DeviceRefused("Google finds something wrong with this push", doubtful=True)
@@ -336,7 +336,7 @@ def test_an_endpoint_that_is_none_breaks_no_stream_off(system):
     provider = system.provider(
         "webpush", guard=lambda *_: False, says=lambda it: no if "[" in it else Accepted()
     )
-    provider.is_known_server = Allowed.parse(["*"]).is_known_server
+    provider.is_known_server = AllowList.parse(["*"]).is_known_server
     alert = system.alert(["https://[bad/x", "https://one.example/a"])
     deliver.deliver(system.process, alert)
     assert system.states(alert) == [State.BURIED, State.ACCEPTED]

@@ -1,14 +1,12 @@
-"""The words of an alert as one device reads them: its language, its direction, its room.
+"""The words of an alert as one device reads them: in its language, marked for direction, shortened.
 
-An alert is never refused for its length. It is shortened between graphemes, what a reader sees as
-one character: a Devanagari cluster, a flag or a family stays whole or goes whole.
+No alert is refused for its length. Text is shortened between graphemes, which a reader sees as one
+character: a Devanagari cluster, a flag or a family emoji is kept whole or left out whole.
 """
 
 import json
 import re
 import unicodedata
-from collections.abc import Callable
-from typing import TypeVar
 
 import regex
 
@@ -19,58 +17,40 @@ from workers.provider import AlertContent
 ELLIPSIS = "…"
 RIGHT_TO_LEFT_MARK = "\u200f"
 
-Form = TypeVar("Form")
 
+def choose_language(locale: str, content: AlertContent) -> str:
+    """Return the tag of the words for the locale, by the lookup of RFC 4647, section 3.4.
 
-class ByLocale(dict[str, Form]):
-    """What `make` gives for an alert's words and their language, by a device's locale.
-
-    It is made once per language of the alert, however many locales lead to it.
+    "" stands for the alert's default words.
     """
-
-    def __init__(self, content: AlertContent, make: Callable[[Words, str], Form]) -> None:
-        super().__init__()
-        self._content = content
-        self._make = make
-        self._made: dict[str, Form] = {}
-
-    def __missing__(self, locale: str) -> Form:
-        tag = choose(locale, self._content)
-        if tag not in self._made:
-            self._made[tag] = self._make(*words_in(tag, self._content))
-        self[locale] = form = self._made[tag]
-        return form
-
-
-def choose(locale: str, content: AlertContent) -> str:
-    """Return the tag of the alert's words that suit the locale best: RFC 4647 lookup."""
-    known = {content.language.lower(): ""}
-    known |= {tag.lower(): tag for tag in content.words if tag}
+    tags = {content.language.lower(): ""}
+    tags |= {tag.lower(): tag for tag in content.words if tag}
     subtags = re.split(r"[.@]", locale, maxsplit=1)[0].replace("_", "-").lower().split("-")
     while subtags:
-        found = known.get("-".join(subtags))
-        if found is not None:
-            return found
+        tag = tags.get("-".join(subtags))
+        if tag is not None:
+            return tag
         subtags.pop()
         if subtags and len(subtags[-1]) == 1:
             subtags.pop()
     return ""
 
 
-def words_in(tag: str, content: AlertContent) -> tuple[Words, str]:
+def words_for(tag: str, content: AlertContent) -> tuple[Words, str]:
     """Return the words under `tag`, marked for their direction, and their language."""
     words, language = content.words[tag], tag or content.language
-    title, body = _clean(words.title), _clean(words.body)
+    title, body = _replace_surrogates(words.title), _replace_surrogates(words.body)
     if is_right_to_left(language):
-        title, body = _marked(title), _marked(body)
+        title, body = _mark_lines(title), _mark_lines(body)
     return Words(title, body), language
 
 
-def _marked(text: str) -> str:
-    """Begin each line that does not show its direction by itself with a right-to-left mark.
+def _mark_lines(text: str) -> str:
+    """Put a right-to-left mark before each line that does not begin with right-to-left text.
 
-    Screens take a line's direction from its first strong character, which may be a Latin name.
-    A mark is one; an isolate (U+2067) is skipped by that rule, and shortening could unpair it.
+    Screens take a line's direction from its first strong character (Unicode UAX #9, rule P2), and
+    that may be a Latin name. The mark is such a character. An isolate (U+2067) is not: the rule
+    skips it, and shortening could cut off its end.
     """
     return "\n".join(
         line if not line or _first_strong(line) in {"R", "AL"} else RIGHT_TO_LEFT_MARK + line
@@ -83,7 +63,7 @@ def _first_strong(text: str) -> str:
     return next((kind for kind in kinds if kind in {"L", "R", "AL"}), "")
 
 
-def _clean(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     """Replace what UTF-8 cannot carry: half of a surrogate pair."""
     return text.encode("utf-8", "replace").decode()
 
@@ -93,33 +73,30 @@ def json_size(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
-def fit(words: Words, room: int) -> tuple[Words, bool]:
-    """Return the words in `room` bytes of JSON, and whether that took shortening.
-
-    The body gives way first, then the title.
-    """
+def fit_words(words: Words, room: int) -> Words:
+    """Return the words, shortened to `room` bytes of JSON: the body first, then the title."""
     if json_size(words.title) + json_size(words.body) <= room:
-        return words, False
-    body = shorten(words.body, room - json_size(words.title))
-    title = shorten(words.title, room - json_size(body))
-    return Words(title, body), True
+        return words
+    body = shorten_text(words.body, room - json_size(words.title))
+    title = shorten_text(words.title, room - json_size(body))
+    return Words(title, body)
 
 
-def shorten(text: str, room: int) -> str:
+def shorten_text(text: str, room: int) -> str:
     """Return the longest beginning of whole graphemes with an ellipsis that fits in `room`."""
     if json_size(text) <= room:
         return text
-    spare = room - json_size(ELLIPSIS)
-    kept = _beginning(regex.findall(r"\X", text), spare)
-    if not kept:  # one grapheme larger than the room: a heap of combining marks
-        kept = _beginning(list(text), spare)
-    return kept.rstrip() + ELLIPSIS if kept else ""
+    room -= json_size(ELLIPSIS)
+    beginning = _longest_beginning(regex.findall(r"\X", text), room)
+    if not beginning:  # the first grapheme alone is too long: a stack of combining marks
+        beginning = _longest_beginning(list(text), room)
+    return beginning.rstrip() + ELLIPSIS if beginning else ""
 
 
-def _beginning(parts: list[str], room: int) -> str:
-    taken = 0
+def _longest_beginning(parts: list[str], room: int) -> str:
+    size = 0
     for n, part in enumerate(parts):
-        taken += json_size(part)
-        if taken > room:
+        size += json_size(part)
+        if size > room:
             return "".join(parts[:n])
     return "".join(parts)

@@ -1,6 +1,6 @@
-"""What an answer means wherever it comes from; the providers' files say what is their own.
+"""What an answer means at every provider; a provider's own file says what differs there.
 
-Everything here is total: whatever stands in an answer, there is a verdict and never an exception.
+Everything here is total: any answer leads to a verdict, none to an exception.
 """
 
 import json
@@ -19,39 +19,39 @@ from service.domain.verdict import (
 )
 from workers.provider import Answer, Failure
 
-Setback = TryLater | DeviceGone | DeviceRefused | AlertRejected | SenderRejected
-"""Every verdict but a yes: each says why."""
+NotAccepted = TryLater | DeviceGone | DeviceRefused | AlertRejected | SenderRejected
+"""Every verdict but Accepted. Each has a `why`."""
 
 LONGEST_RETRY_AFTER = timedelta(days=1)
 LONGEST_DETAIL = 120
 
-_LATER = frozenset(range(500, 600)) | {408, 425, 429}
-_ELSEWHERE = frozenset(range(300, 400)) | {404, 405, 407}
-_NOT_LET_IN = frozenset({401, 403})
+_TRY_LATER = frozenset(range(500, 600)) | {408, 425, 429}
+_WRONG_ADDRESS = frozenset(range(300, 400)) | {404, 405, 407}
+_NOT_AUTHORIZED = frozenset({401, 403})
 
 
-def read_status(answer: Answer, provider: str) -> Setback:
-    """Return what a status that is no success means at a provider whose address we configured.
+def read_status(answer: Answer, provider: str) -> NotAccepted:
+    """Return what a status other than 2xx means at a provider whose address we configured.
 
-    `provider` is the name people know it by. No device is gone by a status alone.
+    `provider` is the name that people know it by. A status alone never means DeviceGone.
     """
     status = answer.status
     if status == 0:
         return read_failure(answer)
-    if status in _LATER:
-        return TryLater(f"{provider} answered {status}", after=retry_after(answer))
+    if status in _TRY_LATER:
+        return TryLater(f"{provider} answered {status}", after=parse_retry_after(answer))
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return AlertRejected(f"{provider} says that the alert is too large (answer 413).")
-    if status in _ELSEWHERE:
+    if status in _WRONG_ADDRESS:
         return SenderRejected(
-            f"{provider} is not where we look for it (answer {status}): check the provider's "
-            "_URL setting and whatever stands between us and it."
+            f"{provider} is not at the address that is configured (answer {status}): check the "
+            "provider's _URL setting and any proxy in between."
         )
-    if status in _NOT_LET_IN:
+    if status in _NOT_AUTHORIZED:
         return SenderRejected(
             f"{provider} does not let us in (answer {status}): check the provider's credentials."
         )
-    return DeviceRefused(f"{provider} answered {status} for no reason that we know")
+    return DeviceRefused(f"{provider} answered {status}, for a reason that is not documented")
 
 
 def is_success(status: int) -> bool:
@@ -59,41 +59,45 @@ def is_success(status: int) -> bool:
     return 200 <= status < 300  # noqa: PLR2004 - that is what 2xx means
 
 
-def read_failure(answer: Answer) -> Setback:
-    """Return what the lack of an answer means: the same at every provider."""
+def read_failure(answer: Answer) -> NotAccepted:
+    """Return what it means that no answer came."""
     detail = answer.detail[:LONGEST_DETAIL]
     if answer.failure is Failure.FORBIDDEN:
-        return DeviceRefused("the address leads into a network that is not public")
+        return DeviceRefused("the address leads to a network that is not public")
     if answer.failure is Failure.NOT_SENT:
         return TryLater(f"not sent: {detail}")
     return TryLater(f"no answer: {detail}", unknown=True)
 
 
-def named(verdict: Setback, code: str) -> Setback:
-    """Return the verdict with the provider's own word for it, behind a sentence or before words."""
+def with_code(verdict: NotAccepted, code: str) -> NotAccepted:
+    """Return the verdict with the provider's own code in its `why`.
+
+    A sentence that a person reads ends with the code in brackets; other reasons begin with it.
+    """
     if isinstance(verdict, SenderRejected | AlertRejected):
-        given = f" ({code})" if code else ""
-        return replace(verdict, why=f"{verdict.why.removesuffix('.')}{given}.")
+        suffix = f" ({code})" if code else ""
+        return replace(verdict, why=f"{verdict.why.removesuffix('.')}{suffix}.")
     return replace(verdict, why=f"{code}: {verdict.why}" if code else verdict.why)
 
 
-def retry_after(answer: Answer, default: timedelta | None = None) -> timedelta | None:
-    """Return the wait that the answer asks for, in either form of Retry-After, at most a day.
+def parse_retry_after(answer: Answer, default: timedelta | None = None) -> timedelta | None:
+    """Return the wait that Retry-After asks for (RFC 9110, section 10.2.3), at most a day.
 
-    A date is measured against the answer's own Date, which no skew between clocks can spoil.
+    `default` is returned where the header is missing or malformed. A date in it is compared with
+    the answer's own Date, so a difference between the clocks does not matter.
     """
-    given = answer.headers.get("retry-after", "").strip()
-    if given.isascii() and given.isdigit():
-        return min(timedelta(seconds=int(given[:9])), LONGEST_RETRY_AFTER)
-    until = http_date(given)
-    if until is None:
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(timedelta(seconds=int(value[:9])), LONGEST_RETRY_AFTER)
+    end = parse_http_date(value)
+    if end is None:
         return default
-    since = http_date(answer.headers.get("date", "")) or datetime.now(UTC)
-    return min(max(until - since, timedelta(0)), LONGEST_RETRY_AFTER)
+    start = parse_http_date(answer.headers.get("date", "")) or datetime.now(UTC)
+    return min(max(end - start, timedelta(0)), LONGEST_RETRY_AFTER)
 
 
-def http_date(text: str) -> datetime | None:
-    """Return the moment that a header's date names; None when it names none."""
+def parse_http_date(text: str) -> datetime | None:
+    """Return the moment that the value of a Date header names; None when it is no date."""
     try:
         parsed = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -102,16 +106,16 @@ def http_date(text: str) -> datetime | None:
 
 
 def parse_object(body: bytes | str) -> dict[str, Any]:
-    """Return the JSON object in `body`; an empty one when there is none, whatever stands there."""
+    """Return the JSON object in `body`; an empty one when `body` holds anything else."""
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def as_word(value: object) -> str:
-    """Return `value` when it looks like the name of an error, else "": it may end in a log."""
+def as_error_code(value: object) -> str:
+    """Return `value` if it looks like the name of an error, else "": it is written to the log."""
     if not isinstance(value, str) or len(value) > 64:  # noqa: PLR2004
         return ""
     return value if value.replace("_", "").isalpha() and value.isascii() else ""

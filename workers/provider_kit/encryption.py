@@ -17,7 +17,7 @@ POINT_BYTES = 65
 SECRET_BYTES = 16
 RECORD_SIZE = 4096
 OVERHEAD = 16 + 4 + 1 + POINT_BYTES + 1 + 16
-"""What a body has beside its text: salt, record size, key length, key; delimiter; tag."""
+"""The bytes of a body besides its text: salt, record size, key length, key; delimiter; tag."""
 
 
 def encrypt(
@@ -28,29 +28,30 @@ def encrypt(
     key: ec.EllipticCurvePrivateKey | None = None,
     salt: bytes | None = None,
 ) -> bytes:
-    """Return the body for the subscription whose public key and secret are given.
+    """Return the body for the subscription with this public key and secret.
 
-    `key` and `salt` are new for each push; only a test vector brings its own. Raises ValueError
-    when `receiver` is no point of the curve.
+    `key` and `salt` are new for each push; only a test vector passes its own. Raises ValueError if
+    `receiver` is not a point on the curve.
     """
     salt = salt or os.urandom(16)
     key = key or ec.generate_private_key(CURVE)
-    sender = point(key.public_key())
+    sender = encode_point(key.public_key())
     shared = key.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(CURVE, receiver))
-    agreed = _expand(digest(secret, shared, "sha256"), b"WebPush: info\0" + receiver + sender)
-    pseudo_random = digest(salt, agreed, "sha256")
-    content_key = _expand(pseudo_random, b"Content-Encoding: aes128gcm\0")[:16]
-    nonce = _expand(pseudo_random, b"Content-Encoding: nonce\0")[:12]
+    info = b"WebPush: info\0" + receiver + sender
+    agreed_key = _expand_key(digest(secret, shared, "sha256"), info)
+    pseudo_random = digest(salt, agreed_key, "sha256")
+    content_key = _expand_key(pseudo_random, b"Content-Encoding: aes128gcm\0")[:16]
+    nonce = _expand_key(pseudo_random, b"Content-Encoding: nonce\0")[:12]
     header = salt + struct.pack("!IB", RECORD_SIZE, POINT_BYTES) + sender
     return header + AESGCM(content_key).encrypt(nonce, plaintext + b"\x02", None)
 
 
-def _expand(key: bytes, info: bytes) -> bytes:
-    """Return the first block of HKDF's second step: no key here is longer than one block."""
+def _expand_key(key: bytes, info: bytes) -> bytes:
+    """Return the first block of HKDF-Expand (RFC 5869): no key here is longer than one block."""
     return digest(key, info + b"\x01", "sha256")
 
 
-def point(key: ec.EllipticCurvePublicKey) -> bytes:
+def encode_point(key: ec.EllipticCurvePublicKey) -> bytes:
     """Return the public key as an uncompressed point of 65 bytes."""
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 

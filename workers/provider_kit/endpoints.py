@@ -1,8 +1,8 @@
-"""Which Web Push endpoints we talk to. Strangers register them, so they are hostile input.
+"""The Web Push endpoints that we send to. Strangers register them, so they are hostile input.
 
 An entry of the allow-list is a `host`, a `host:port`, a `*.suffix`, or `*` for any host. An entry
-with a port is taken as it stands, private address included, because an administrator wrote it;
-everything else must be https on port 443 at a public address.
+with a port may lead anywhere, to a private address too, because an administrator wrote it. Every
+other endpoint must be https on port 443 at a public address.
 """
 
 import re
@@ -34,104 +34,104 @@ _NEVER_PUBLIC = (".localhost", ".local", ".internal", ".home.arpa")
 
 
 class EndpointRefused(ValueError):
-    """An endpoint that we do not push to; the sentence never repeats it."""
+    """We do not send to this endpoint; the sentence says why and never repeats the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
-    """The allow-list: names without a port, and those with one."""
+class AllowList:
+    """The hosts and suffixes that are reached on port 443, and the pairs of host and port.
+
+    `any_host` says that `*` is an entry: any public host is allowed.
+    """
 
     hosts: frozenset[str]
     suffixes: tuple[str, ...]
-    named: frozenset[tuple[str, int]]
-    open: bool
+    pairs: frozenset[tuple[str, int]]
+    any_host: bool
 
     @classmethod
-    def parse(cls, entries: Iterable[str]) -> "Allowed":
-        """Read the entries; raises ValueError that names the first which is none.
+    def parse(cls, entries: Iterable[str]) -> "AllowList":
+        """Read the entries; raises ValueError that names the first malformed one.
 
-        A list that is open to all still knows the push services we know.
+        A list with the entry `*` also holds the well-known push services.
         """
-        hosts, suffixes, named, opened = set(), [], set(), False
-        written = tuple(entries)
-        for entry in (*written, *KNOWN_PUSH_SERVICES) if "*" in written else written:
-            found = _ENTRY.fullmatch(entry.lower())
-            if not found or (found[2] and found[1].startswith("*")):
-                raise ValueError(f"{entry!r} is no host, host:port, *.suffix or *")
-            if found[2]:
-                named.add((found[1].strip("[]"), int(found[2])))
-            elif found[1] == "*":
-                opened = True
-            elif found[1].startswith("*."):
-                suffixes.append(found[1][1:])
+        hosts, suffixes, pairs, any_host = set(), [], set(), False
+        entries = tuple(entries)
+        for entry in (*entries, *KNOWN_PUSH_SERVICES) if "*" in entries else entries:
+            match = _ENTRY.fullmatch(entry.lower())
+            if not match or (match[2] and match[1].startswith("*")):
+                raise ValueError(f"{entry!r} is not a host, a host:port, a *.suffix or *")
+            host, port = match.groups()
+            if port:
+                pairs.add((host.strip("[]"), int(port)))
+            elif host == "*":
+                any_host = True
+            elif host.startswith("*."):
+                suffixes.append(host[1:])
             else:
-                hosts.add(found[1].strip("[]"))
-        return cls(frozenset(hosts), tuple(suffixes), frozenset(named), opened)
+                hosts.add(host.strip("[]"))
+        return cls(frozenset(hosts), tuple(suffixes), frozenset(pairs), any_host)
 
-    def names(self, host: str, port: int) -> bool:
-        """Whether an administrator wrote this very pair, to be taken as it stands."""
-        return (host.lower().strip("[]"), port) in self.named
-
-    def lists(self, host: str) -> bool:
-        """Whether the host is on the list, or the list is open."""
-        return self.open or self._knows(host)
+    def has_pair(self, host: str, port: int) -> bool:
+        """Whether an administrator wrote this pair of host and port."""
+        return (host.lower().strip("[]"), port) in self.pairs
 
     def is_known_server(self, endpoint: str) -> bool:
-        """Whether somebody named the endpoint's server: the `*` of an open list names nobody."""
+        """Whether an entry names the endpoint's server; `*` names none."""
         try:
-            place = urlsplit(endpoint)
-            host, port = place.hostname or "", place.port or HTTPS_PORT
+            parts = urlsplit(endpoint)
+            host, port = parts.hostname or "", parts.port or HTTPS_PORT
         except ValueError:
             return False
-        return self.names(host, port) or self._knows(host)
+        return self.has_pair(host, port) or self._names(host)
 
-    def _knows(self, host: str) -> bool:
+    def _names(self, host: str) -> bool:
         return host in self.hosts or host.endswith(self.suffixes)
 
-    def check(self, endpoint: str) -> str:
+    def check_endpoint(self, endpoint: str) -> str:
         """Return the endpoint in its one spelling; raises `EndpointRefused`."""
-        found = _ENDPOINT.fullmatch(endpoint)
-        if not found or len(endpoint) > MAX_ADDRESS:
+        match = _ENDPOINT.fullmatch(endpoint)
+        if not match or len(endpoint) > MAX_ADDRESS:
             raise EndpointRefused(
                 f"An endpoint is an https address of at most {MAX_ADDRESS} characters."
             )
-        authority = _AUTHORITY.fullmatch(found[1])
+        authority = _AUTHORITY.fullmatch(match[1])
         if not authority:
             raise EndpointRefused("An endpoint has a host, perhaps a port, and no user name.")
         host, port = authority[1].lower(), int(authority[2] or HTTPS_PORT)
-        if not self.names(host, port):
+        if not self.has_pair(host, port):
             self._check_public(host, port)
-        place = host if port == HTTPS_PORT else f"{host}:{port}"
-        path = found[2] if found[2].startswith("/") else f"/{found[2]}"
-        return f"https://{place}{path}"
+        authority_text = host if port == HTTPS_PORT else f"{host}:{port}"
+        path = match[2] if match[2].startswith("/") else f"/{match[2]}"
+        return f"https://{authority_text}{path}"
 
     def _check_public(self, host: str, port: int) -> None:
         if port != HTTPS_PORT:
             raise EndpointRefused("An endpoint is reached on port 443.")
-        if not self.lists(host.strip("[]")):
+        if not (self.any_host or self._names(host.strip("[]"))):
             raise EndpointRefused("That host is none of the push services we know.")
         address = host_as_address(host)
         if address is not None:
-            native = address.version == 4 or address in GLOBAL_UNICAST_6  # noqa: PLR2004
-            plain = str(address) == host.strip("[]")
-            if not (native and plain and is_public_address(str(address))):
+            is_native = address.version == 4 or address in GLOBAL_UNICAST_6  # noqa: PLR2004
+            is_plain = str(address) == host.strip("[]")
+            if not (is_native and is_plain and is_public_address(str(address))):
                 raise EndpointRefused("An endpoint is reached at a public address.")
         elif not _NAME.fullmatch(host) or host.endswith(_NEVER_PUBLIC):
-            raise EndpointRefused("An endpoint's host is a name that all the world can look up.")
+            raise EndpointRefused("An endpoint's host is a name in the public DNS.")
 
 
-def _split(value: object) -> object:
+def _split_list(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
 
-def _checked(entries: tuple[str, ...]) -> tuple[str, ...]:
-    Allowed.parse(entries)
+def _check_entries(entries: tuple[str, ...]) -> tuple[str, ...]:
+    AllowList.parse(entries)
     return entries
 
 
 AllowedHosts = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_checked)
+    tuple[str, ...], NoDecode, BeforeValidator(_split_list), AfterValidator(_check_entries)
 ]
-"""A setting that holds an allow-list, comma-separated."""
+"""A setting: the entries of an allow-list, comma-separated."""

@@ -1,4 +1,4 @@
-"""What Google's interfaces share: the service account that calls them, and how they tell errors."""
+"""What Google's APIs share: the service account that calls them, and the form of their errors."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,17 +7,18 @@ from typing import Any, NamedTuple, Self
 
 import jwt
 
-from workers.provider_kit.answers import as_word, parse_object
+from workers.provider_kit.answers import as_error_code, parse_object
 
 AUDIENCE = "https://oauth2.googleapis.com/token"
-"""Google's own library signs for this audience wherever the token is asked for."""
+"""Google's own library signs for this audience, whatever the token server's address is."""
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-LIFE = timedelta(hours=1)
+ASSERTION_LIFE = timedelta(hours=1)
 SKEW = timedelta(seconds=30)
+"""How far our clock may be ahead of Google's."""
 
 
 class ServiceAccount(NamedTuple):
-    """What the JSON says that matters to us."""
+    """The fields of the account's JSON that are used here."""
 
     project_id: str
     client_email: str
@@ -27,29 +28,31 @@ class ServiceAccount(NamedTuple):
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Read the JSON; raises ValueError with what is wrong with it."""
-        told = parse_object(content)
-        missing = [name for name in cls._fields if not isinstance(told.get(name), str)]
+        """Read the JSON; raises ValueError that says what is wrong with it."""
+        fields = parse_object(content)
+        missing = [name for name in cls._fields if not isinstance(fields.get(name), str)]
         if missing:
-            raise ValueError(f"is no service account's JSON: it lacks {', '.join(missing)}")
-        account = cls(*(told[name] for name in cls._fields))
+            raise ValueError(f"is not a service account's JSON: it lacks {', '.join(missing)}")
+        account = cls(*(fields[name] for name in cls._fields))
         if not account.token_uri.startswith(("https://", "http://")):
-            raise ValueError("holds a service account whose token_uri is no address")
+            raise ValueError("holds a service account whose token_uri is not a URL")
         try:
-            account.grant("", datetime.fromtimestamp(0, UTC))
+            account.sign_grant("", datetime.fromtimestamp(0, UTC))
         except (ValueError, TypeError, jwt.PyJWTError):
-            raise ValueError("holds a service account whose private_key is no RSA key") from None
+            raise ValueError(
+                "holds a service account whose private_key is not an RSA key"
+            ) from None
         return account
 
-    def grant(self, scope: str, now: datetime) -> dict[str, str]:
-        """Return the form that is exchanged for an access token; clocks may differ a little."""
-        begin = now - SKEW
+    def sign_grant(self, scope: str, now: datetime) -> dict[str, str]:
+        """Return the form fields that are exchanged for an access token (RFC 7523)."""
+        start = now - SKEW
         claims = {
             "iss": self.client_email,
             "scope": scope,
             "aud": AUDIENCE,
-            "iat": int(begin.timestamp()),
-            "exp": int((begin + LIFE).timestamp()),
+            "iat": int(start.timestamp()),
+            "exp": int((start + ASSERTION_LIFE).timestamp()),
         }
         headers = {"kid": self.private_key_id}
         return {
@@ -59,37 +62,38 @@ class ServiceAccount(NamedTuple):
 
 
 class GoogleError(NamedTuple):
-    """An error as the body tells it: the service's own code, else the general status.
+    """An error in the form of `google.rpc.Status`: https://cloud.google.com/apis/design/errors.
 
-    `own` says that the code is the service's; `fields` are those of the request that are wrong;
-    `narrow` that a quota is of a device or topic and not of the project.
+    `code` is the service's own code if `is_service_code`, else the general status. `fields` are
+    the request's fields that are wrong. `is_device_quota` says that the quota exceeded is that of
+    a device or topic, not of the project.
     """
 
     code: str = ""
-    own: bool = False
+    is_service_code: bool = False
     text: str = ""
     fields: Sequence[str] = ()
-    narrow: bool = False
+    is_device_quota: bool = False
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Read the body; one that is no error in Google's form gives an error without a code."""
+        """Read the body; a body in any other form gives an error without a code."""
         error = parse_object(body).get("error")
         if not isinstance(error, dict):
             return cls()
-        given = error.get("details")
-        details = [d for d in given if isinstance(d, dict)] if isinstance(given, list) else []
-        own = [code for d in details if (code := as_word(d.get("errorCode")))]
+        details = _objects_in(error.get("details"))
+        service_codes = [code for d in details if (code := as_error_code(d.get("errorCode")))]
+        fields = [v for d in details for v in _objects_in(d.get("fieldViolations"))]
+        quotas = [v for d in details for v in _objects_in(d.get("violations"))]
         return cls(
-            code=own[0] if own else as_word(error.get("status")),
-            own=bool(own),
+            code=service_codes[0] if service_codes else as_error_code(error.get("status")),
+            is_service_code=bool(service_codes),
             text=str(error.get("message", "")),
-            fields=[str(v.get("field", "")) for v in _listed(details, "fieldViolations")],
-            narrow=any(re.search("device|topic", str(v)) for v in _listed(details, "violations")),
+            fields=[str(violation.get("field", "")) for violation in fields],
+            is_device_quota=any(re.search("device|topic", str(quota)) for quota in quotas),
         )
 
 
-def _listed(details: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
-    """Return the objects in the lists called `name` of all details."""
-    lists = [found for d in details if isinstance(found := d.get(name), list)]
-    return [item for found in lists for item in found if isinstance(item, dict)]
+def _objects_in(value: object) -> list[Mapping[str, Any]]:
+    """Return the JSON objects in `value` if it is a list, else none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

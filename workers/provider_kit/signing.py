@@ -1,8 +1,8 @@
 """Keys from files, and the tokens signed with them.
 
-A token is the same in all processes for a whole period: the time in it is the period's start and
-the signature is deterministic (RFC 6979). So a herd of restarting workers that cannot find each
-other's tokens still shows a provider one token, and not one each.
+A token is the same in all processes for a whole period: its time is the start of the period and its
+signature is deterministic (RFC 6979). So when many workers restart and cannot find each other's
+tokens, the provider still sees one token, not one for each process.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ Key = TypeVar("Key")
 class KeyFile(Generic[Key]):
     """A file that holds a key, read again when it changes.
 
-    `parse` makes the key of the file's content, or raises ValueError with what is wrong with it.
+    `parse` returns the key in the file's content, or raises ValueError that says what is wrong.
     """
 
     def __init__(self, path: Path, setting: str, parse: Callable[[bytes], Key]) -> None:
@@ -46,7 +46,7 @@ class KeyFile(Generic[Key]):
         self._key = parse(self._parsed)
 
     def load(self) -> Key:
-        """Return the key as the file has it now; raises `CredentialRefused` when it has none."""
+        """Return the key that is in the file now; raises `CredentialRefused` if there is none."""
         content = self._read()
         if content is not self._parsed:
             try:
@@ -57,14 +57,14 @@ class KeyFile(Generic[Key]):
         return self._key
 
     def latest(self) -> Key:
-        """Return the key as the file has it now, or the last good one."""
+        """Return the key that is in the file now, or else the last good one."""
         try:
             return self.load()
         except CredentialRefused:
             return self._key
 
     def fingerprint(self, *more: str) -> str:
-        """Return a short name of this content together with `more`; it tells nothing of the key."""
+        """Return a short hash of the file's content and `more`; nobody can read the key from it."""
         try:
             content = self._read()
         except CredentialRefused:
@@ -86,8 +86,8 @@ class KeyFile(Generic[Key]):
         return CredentialRefused(SenderRejected(f"The file named by {self._setting} {what}."))
 
 
-def p256_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
-    """Return the P-256 private key in `pem`; raises ValueError when it holds none."""
+def parse_p256_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    """Return the P-256 private key in `pem`; raises ValueError if it holds none."""
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -97,8 +97,8 @@ def p256_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def key_path(parse: Callable[[bytes], object]) -> AfterValidator:
-    """Return what refuses a setting that names no file, or one that `parse` refuses."""
+def key_file_validator(parse: Callable[[bytes], object]) -> AfterValidator:
+    """Return the validator of a setting that names a file whose content `parse` accepts."""
 
     def check(path: Path) -> Path:
         try:
@@ -112,12 +112,12 @@ def key_path(parse: Callable[[bytes], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-P256KeyPath = Annotated[Path, key_path(p256_key)]
+P256KeyPath = Annotated[Path, key_file_validator(parse_p256_key)]
 """A setting that names the file of a P-256 private key."""
 
 
-class _SameEachTime(ECAlgorithm):
-    """ES256 whose signature of the same text is always the same."""
+class _DeterministicES256(ECAlgorithm):
+    """ES256 that signs the same text with the same signature each time (RFC 6979)."""
 
     def sign(self, msg: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
         algorithm = ec.ECDSA(self.hash_alg(), deterministic_signing=True)
@@ -125,10 +125,10 @@ class _SameEachTime(ECAlgorithm):
 
 
 _JWS = PyJWS(algorithms=[])
-_JWS.register_algorithm("ES256", _SameEachTime(SHA256))
+_JWS.register_algorithm("ES256", _DeterministicES256(SHA256))
 
 
-def es256_token(
+def sign_es256_token(
     key: ec.EllipticCurvePrivateKey, claims: Mapping[str, Any], headers: Mapping[str, Any]
 ) -> str:
     """Return the claims as a signed JWT: the same text for the same claims."""
@@ -137,6 +137,6 @@ def es256_token(
 
 
 def period_start(now: datetime, period: timedelta) -> datetime:
-    """Return when the period that `now` falls in began: the same for all processes."""
+    """Return the start of the period that `now` falls in: the same in all processes."""
     seconds = int(period.total_seconds())
     return datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, UTC)

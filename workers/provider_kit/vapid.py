@@ -1,4 +1,4 @@
-"""VAPID (RFC 8292): how a push service knows who pushes, one token for each of them."""
+"""VAPID (RFC 8292): the token by which a push service knows the sender, one for each service."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -7,15 +7,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import AfterValidator
 
 from workers.provider_kit.encoding import base64url
-from workers.provider_kit.encryption import point
-from workers.provider_kit.signing import es256_token
+from workers.provider_kit.encryption import encode_point
+from workers.provider_kit.signing import sign_es256_token
 
 TOKEN_PERIOD = timedelta(hours=6)
 """A token is renewed this often and valid twice as long: push services refuse more than a day, and
 Apple asks for at most one renewal an hour."""
 
 
-def _subject(value: str) -> str:
+def _check_subject(value: str) -> str:
     scheme, _, rest = value.partition(":")
     host = rest.rpartition("@")[2] if scheme == "mailto" else rest.removeprefix("//")
     if scheme not in {"mailto", "https"} or "." not in host or host.endswith(".localhost"):
@@ -23,20 +23,25 @@ def _subject(value: str) -> str:
     return value
 
 
-Subject = Annotated[str, AfterValidator(_subject)]
-"""A setting that says where a push service reaches a person."""
+Subject = Annotated[str, AfterValidator(_check_subject)]
+"""A setting: the address at which a push service can reach a person."""
 
 
-class Signer:
-    """Signs for each push service once, in the period that began at `since`."""
+class VapidSigner:
+    """Signs one token for each push service, in the period that starts at `start`."""
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey, subject: str, since: datetime) -> None:
+    def __init__(self, key: ec.EllipticCurvePrivateKey, subject: str, start: datetime) -> None:
         self._key = key
-        self._public = base64url(point(key.public_key()))
+        self._public_key = base64url(encode_point(key.public_key()))
         self._subject = subject
-        self._expires = int((since + 2 * TOKEN_PERIOD).timestamp())
+        self._expiry = int((start + 2 * TOKEN_PERIOD).timestamp())
+        self._by_origin: dict[str, str] = {}
 
     def authorization(self, origin: str) -> str:
-        """Return the header's value for the push service at `origin`."""
-        claims = {"aud": origin, "exp": self._expires, "sub": self._subject}
-        return f"vapid t={es256_token(self._key, claims, {})}, k={self._public}"
+        """Return the value of the Authorization header for the push service at `origin`."""
+        value = self._by_origin.get(origin)
+        if value is None:
+            claims = {"aud": origin, "exp": self._expiry, "sub": self._subject}
+            token = sign_es256_token(self._key, claims, {})
+            value = self._by_origin[origin] = f"vapid t={token}, k={self._public_key}"
+        return value

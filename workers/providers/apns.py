@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
 from service.domain.alert import Words
 from service.domain.device import Registration
@@ -28,8 +28,6 @@ from service.domain.verdict import (
     Verdict,
 )
 from workers.provider import (
-    DELIVERY_ID_ROOM,
-    RECEIPT_ROOM,
     AlertContent,
     Answer,
     Credential,
@@ -38,25 +36,24 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.provider_kit.alert_text import ByLocale, choose, fit, words_in
-from workers.provider_kit.answers import (
-    Setback,
-    as_word,
-    is_success,
-    named,
-    parse_object,
-    read_status,
-    retry_after,
+from workers.provider_kit import answers, presentation
+from workers.provider_kit.encoding import json_bytes
+from workers.provider_kit.fitted_payload import FittedPayload, head_to_delivery_id
+from workers.provider_kit.setting_types import Origin, settings_config
+from workers.provider_kit.signing import (
+    KeyFile,
+    P256KeyPath,
+    parse_p256_key,
+    period_start,
+    sign_es256_token,
 )
-from workers.provider_kit.encoding import Origin, collapse_form, image_of, json_bytes
-from workers.provider_kit.signing import KeyFile, P256KeyPath, es256_token, p256_key, period_start
 
 LIMIT = 4096
 LONGEST_COLLAPSE_ID = 64
 TOKEN_PERIOD = timedelta(minutes=50)
-"""Apple refuses tokens older than an hour, and those renewed more often than every 20 minutes."""
+"""Apple refuses tokens older than an hour, and renewals more often than every 20 minutes."""
 SKEW = timedelta(minutes=1)
-"""How far our clock may be ahead of Apple's, which takes no token from the future."""
+"""How far our clock may be ahead of Apple's: it refuses a token that is dated in the future."""
 IMPOSSIBLE_ADDRESS = "00"
 _TOKEN = re.compile(r"[0-9a-f]{64,200}")
 
@@ -64,11 +61,9 @@ ACCEPTED = Accepted()
 
 
 class Settings(BaseSettings):
-    """What reaching Apple takes."""
+    """The settings for reaching Apple."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="APNS_", env_file=".env", extra="ignore", frozen=True
-    )
+    model_config = settings_config("APNS_")
 
     url: Origin = Field(
         "https://api.push.apple.com",
@@ -98,7 +93,7 @@ _ENVIRONMENT = (
 _BROKEN = TryLater("", after=timedelta(0), reconnect=True)
 _OVERLOADED = TryLater("", reconnect=True)
 
-REASONS: Mapping[tuple[int, str], Setback] = {
+REASONS: Mapping[tuple[int, str], answers.NotAccepted] = {
     (400, "BadDeviceToken"): DeviceGone("no address of this environment", doubtful=True),
     (400, "DeviceTokenNotForTopic"): DeviceGone("an address of another app", doubtful=True),
     (410, "Unregistered"): DeviceGone(_GONE),
@@ -135,8 +130,8 @@ REASONS: Mapping[tuple[int, str], Setback] = {
     (503, "ServiceUnavailable"): _OVERLOADED,
     (503, "Shutdown"): _OVERLOADED,
 }
-"""What each documented reason means. Apple would have a 500 or 503 wait for 15 minutes; a breaking
-alert tries again on a new connection, ever more slowly, and expires if that does not help."""
+"""What each documented reason means. Apple asks to wait 15 minutes after a 500 or 503. That is too
+long for a breaking alert: the push is tried again on a new connection, after ever longer waits."""
 
 
 class Provider:
@@ -150,10 +145,10 @@ class Provider:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._key = KeyFile(settings.key_file, "APNS_KEY_FILE", p256_key)
+        self._key = KeyFile(settings.key_file, "APNS_KEY_FILE", parse_p256_key)
 
     def check(self, registration: Registration) -> Registration:
-        """Take a device token: hexadecimal, in lower case from here on."""
+        """Accept a device token: hexadecimal digits, returned in lower case."""
         address = registration.address.strip().lower()
         if not _TOKEN.fullmatch(address) or len(address) % 2:
             raise Invalid("address", "An APNs address is 64 to 200 hexadecimal digits.")
@@ -163,27 +158,27 @@ class Provider:
         """Sign a token; no request is needed."""
         yield from ()
         key = self._key.load()
-        begin = period_start(now, TOKEN_PERIOD)
-        claims = {"iss": self.settings.team_id, "iat": int((begin - SKEW).timestamp())}
-        token = es256_token(key, claims, {"kid": self.settings.key_id})
-        return Credential(token, minted_at=begin, fresh_until=begin + TOKEN_PERIOD)
+        start = period_start(now, TOKEN_PERIOD)
+        claims = {"iss": self.settings.team_id, "iat": int((start - SKEW).timestamp())}
+        token = sign_es256_token(key, claims, {"kid": self.settings.key_id})
+        return Credential(token, minted_at=start, fresh_until=start + TOKEN_PERIOD)
 
     def credential_key(self) -> str:
         """Return a name that changes with the key, its id and the team."""
         return f"apns:{self._key.fingerprint(self.settings.key_id, self.settings.team_id)}"
 
     def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
-        """Prepare the alert: all that devices share is encoded once."""
+        """Prepare the alert: what devices share is encoded once."""
         return Pushes(self.settings, content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
-        """Read the answer for one device. A yes names no more than the apns-id that we sent."""
-        if is_success(answer.status):
+        """Read the answer for one device. An acceptance only repeats the apns-id that we sent."""
+        if answers.is_success(answer.status):
             return [ACCEPTED] * len(positions)
         return [_read(answer)] * len(positions)
 
     def probe(self, credential: Credential, now: datetime) -> Request:
-        """Push to an address that cannot exist: BadDeviceToken is the good answer."""
+        """Return a push to an impossible address: BadDeviceToken shows that we are let in."""
         headers = (
             f"authorization: bearer {credential.value}",
             f"apns-topic: {self.settings.topic}",
@@ -196,34 +191,31 @@ class Provider:
 
     def preview(self, content: AlertContent, locale: str) -> Preview:
         """Return the words as they fit, and the payload's size."""
-        words, _ = words_in(choose(locale, content), content)
-        fitted, shortened = _fit(words, content)
-        used = len(_head(fitted, content)) + DELIVERY_ID_ROOM + RECEIPT_ROOM + len(_TAIL)
-        return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
+        return _payload(content).preview(locale)
 
 
 def _read(answer: Answer) -> Verdict:
-    told = parse_object(answer.body)
-    reason = as_word(told.get("reason"))
-    verdict = REASONS.get((answer.status, reason)) or read_status(answer, "Apple")
+    error = answers.parse_object(answer.body)
+    reason = answers.as_error_code(error.get("reason"))
+    verdict = REASONS.get((answer.status, reason)) or answers.read_status(answer, "Apple")
     if isinstance(verdict, TryLater) and reason:
-        wait = retry_after(answer, verdict.after)
+        wait = answers.parse_retry_after(answer, verdict.after)
         return replace(verdict, why=f"Apple answered {reason}", after=wait)
     if isinstance(verdict, DeviceGone) and not verdict.doubtful:
-        verdict = replace(verdict, since=_since(told))
-    return named(verdict, reason)
+        verdict = replace(verdict, since=_parse_timestamp(error))
+    return answers.with_code(verdict, reason)
 
 
-def _since(told: Mapping[str, Any]) -> datetime | None:
-    """Return from when Apple knows the address as dead; its timestamp is in milliseconds."""
+def _parse_timestamp(error: Mapping[str, Any]) -> datetime | None:
+    """Return since when Apple knows that the address is dead, in milliseconds there."""
     try:
-        return datetime.fromtimestamp(int(told["timestamp"]) / 1000, UTC)
+        return datetime.fromtimestamp(int(error["timestamp"]) / 1000, UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
 
 
 class Pushes:
-    """One alert in Apple's form. The payload of a language is encoded once, ids are put behind."""
+    """One alert in Apple's form. The head of the payload is encoded once per language."""
 
     _priorities: ClassVar[Mapping[Urgency, int]] = {
         Urgency.BREAKING: 10,
@@ -233,6 +225,7 @@ class Pushes:
 
     def __init__(self, settings: Settings, content: AlertContent, credential: Credential) -> None:
         self._url = f"{settings.url}/3/device/"
+        collapse_id = presentation.fit_collapse_key(content.collapse_key, LONGEST_COLLAPSE_ID)
         priority = 5 if content.silent else self._priorities[content.urgency]
         self._headers = (
             f"authorization: bearer {credential.value}",
@@ -240,15 +233,15 @@ class Pushes:
             "apns-push-type: alert",
             f"apns-priority: {priority}",
             f"apns-expiration: {int(content.expires_at.timestamp())}",
-            f"apns-collapse-id: {collapse_form(content.collapse_key, LONGEST_COLLAPSE_ID)}",
+            f"apns-collapse-id: {collapse_id}",
         )
-        self._heads = ByLocale(content, lambda words, _: _head(_fit(words, content)[0], content))
+        self._heads = _payload(content).heads()
 
     def requests(
         self, targets: Sequence[Target], now: datetime
     ) -> Iterator[Request | tuple[Position, Verdict]]:
         """Yield one request for each target."""
-        del now  # the deadline stands in the headers
+        del now  # the headers hold the deadline
         url, headers, heads = self._url, self._headers, self._heads
         for target in targets:
             ids = f'{target.delivery_id}","receipt":"{target.receipt}"}}'
@@ -261,37 +254,26 @@ class Pushes:
             )
 
 
-_TAIL = '","receipt":""}'
+def _payload(content: AlertContent) -> FittedPayload:
+    return FittedPayload(content, lambda words, _: _render_head(words, content), limit=LIMIT)
 
 
-def _fit(words: Words, content: AlertContent) -> tuple[Words, bool]:
-    frame = len(_head(Words("", ""), content)) + DELIVERY_ID_ROOM + RECEIPT_ROOM + len(_TAIL)
-    return fit(words, LIMIT - frame)
-
-
-def _head(words: Words, content: AlertContent) -> bytes:
-    """Return the payload up to the delivery's id."""
-    quiet = content.silent or content.urgency is Urgency.QUIET
-    image = image_of(content)
-    alert = {"title": words.title, "body": words.body}
-    aps: dict[str, object] = {"alert": alert, "thread-id": content.collapse_key}
-    aps["interruption-level"] = _interruption(content)
-    if not quiet:
+def _render_head(words: Words, content: AlertContent) -> bytes:
+    image = presentation.image_url_of(content)
+    aps: dict[str, object] = {
+        "alert": {"title": words.title, "body": words.body},
+        "thread-id": content.collapse_key,
+        "interruption-level": presentation.interruption_level(content),
+    }
+    if not presentation.is_quiet(content):
         aps["sound"] = "default"
     if image:
         aps["mutable-content"] = 1
-    payload = {
-        "aps": aps,
-        "alert_id": content.alert_id,
-        "story_id": content.story_id,
-        "url": content.url,
-        **({"image": image} if image else {}),
-        "delivery_id": "",
-    }
-    return json_bytes(payload).removesuffix(b'"}')
-
-
-def _interruption(content: AlertContent) -> str:
-    if content.silent or content.urgency is Urgency.QUIET:
-        return "passive"
-    return "time-sensitive" if content.urgency is Urgency.BREAKING else "active"
+    return head_to_delivery_id(
+        {
+            "aps": aps,
+            **presentation.story_fields(content),
+            **({"image": image} if image else {}),
+            "delivery_id": "",
+        }
+    )

@@ -1,31 +1,30 @@
-"""No provider at all: accepts everything and sends nothing. For dry runs and first steps."""
+"""No real provider: accepts everything and sends nothing. For first steps and tests."""
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
 from service.domain.device import MAX_ADDRESS, Registration
 from service.domain.errors import Invalid
 from service.domain.verdict import Accepted, Verdict
 from workers.provider import AlertContent, Answer, Credential, Position, Preview, Request, Target
-from workers.provider_kit.alert_text import choose, json_size, words_in
+from workers.provider_kit.alert_text import choose_language, json_size, words_for
+from workers.provider_kit.setting_types import settings_config
 
 LIMIT = 4096
 _LONG = timedelta(days=3650)
 
 
 class Settings(BaseSettings):
-    """Nothing needs to be set."""
+    """There are no settings."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="CONSOLE_", env_file=".env", extra="ignore", frozen=True
-    )
+    model_config = settings_config("CONSOLE_")
 
 
 class Provider:
-    """Says yes."""
+    """Accepts every push."""
 
     name = "console"
     window = 1000
@@ -37,38 +36,38 @@ class Provider:
         self.settings = settings
 
     def check(self, registration: Registration) -> Registration:
-        """Take any printable text as an address."""
+        """Accept any printable text as an address."""
         address = registration.address.strip()
         if not address or len(address) > MAX_ADDRESS or not address.isprintable():
             raise Invalid("address", f"An address is 1 to {MAX_ADDRESS} printable characters.")
         return replace(registration, address=address, kind="console", p256dh=None, auth=None)
 
     def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
-        """Return a credential that proves nothing and lasts."""
+        """Return an empty credential that never ends."""
         yield from ()
         return Credential("", minted_at=now, fresh_until=now + _LONG)
 
     def credential_key(self) -> str:
-        """Return the one name there is."""
+        """Return a name that never changes."""
         return "console"
 
     def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
-        """Return what accepts every device."""
+        """Return pushes that are accepted without sending."""
         del content, credential
         return Pushes()
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
-        """Accept: there is never an answer to read."""
+        """Accept every position; in fact no answer ever comes."""
         del answer
         return [Accepted()] * len(positions)
 
     def probe(self, credential: Credential, now: datetime) -> None:
-        """Return None: there is nobody to ask."""
+        """Return None: there is no server to ask."""
         del credential, now
 
     def preview(self, content: AlertContent, locale: str) -> Preview:
         """Return the words as they are."""
-        words, _ = words_in(choose(locale, content), content)
+        words, _ = words_for(choose_language(locale, content), content)
         used = json_size(words.title) + json_size(words.body)
         return Preview(words.title, words.body, used, LIMIT, shortened=False)
 

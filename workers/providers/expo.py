@@ -1,4 +1,4 @@
-"""Expo push: 100 devices a request. Its yes is a ticket; the receipt is asked for later.
+"""Expo push: 100 devices a request. It answers with tickets; their receipts are asked for later.
 
 https://docs.expo.dev/push-notifications/sending-notifications/
 """
@@ -12,12 +12,11 @@ from itertools import islice
 from typing import Any
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
 from service.domain.alert import Words
 from service.domain.device import Registration
 from service.domain.errors import Invalid
-from service.domain.subscription import Urgency
 from service.domain.verdict import (
     Accepted,
     AlertRejected,
@@ -31,8 +30,6 @@ from service.domain.verdict import (
 )
 from workers.provider import (
     ANSWER_LIMIT,
-    DELIVERY_ID_ROOM,
-    RECEIPT_ROOM,
     AlertContent,
     Answer,
     Credential,
@@ -41,44 +38,30 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.provider_kit.alert_text import ByLocale, choose, fit, words_in
-from workers.provider_kit.answers import (
-    Setback,
-    as_word,
-    is_success,
-    named,
-    parse_object,
-    read_status,
-    retry_after,
-)
-from workers.provider_kit.encoding import (
-    Addressed,
-    Origin,
-    collapse_form,
-    image_of,
-    json_bytes,
-    json_inside,
-)
+from workers.provider_kit import answers, presentation
+from workers.provider_kit.addressed_positions import AddressedPositions, addresses_at
+from workers.provider_kit.encoding import escape_json, json_bytes
+from workers.provider_kit.fitted_payload import IDS_ROOM, FittedPayload, head_to_delivery_id
+from workers.provider_kit.setting_types import Origin, settings_config
 
 LIMIT = 4096
 SPACES_ROOM = 64
-"""Expo counts the message, not our bytes: it may write it with spaces."""
+"""Expo counts the push as it parsed it, not our bytes: it may write it with spaces."""
 ADDRESS_ROOM = 220
+TAIL_ROOM = IDS_ROOM + ADDRESS_ROOM + len(',"to":""}') + SPACES_ROOM
 DEVICES_AT_ONCE = 100
 LONGEST_COLLAPSE_ID = 64
 RECEIPT_AFTER = timedelta(minutes=15)
 IMPOSSIBLE_ADDRESS = "an-address-that-cannot-exist"
 TICKET_BYTES = 512
-_FOREVER = timedelta(days=3650)
+_NEVER_ENDS = timedelta(days=3650)
 _TOKEN = re.compile(r"Expo(?:nent)?PushToken\[[A-Za-z0-9_:.-]{1,200}\]")
 
 
 class Settings(BaseSettings):
-    """What reaching Expo takes."""
+    """The settings for reaching Expo."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="EXPO_", env_file=".env", extra="ignore", frozen=True
-    )
+    model_config = settings_config("EXPO_")
 
     url: Origin = Field("https://exp.host", description="Expo's server.")
     access_token: str = Field(
@@ -89,15 +72,15 @@ class Settings(BaseSettings):
 _CREDENTIALS = SenderRejected(
     "Expo cannot push to Apple or Google for the project: set up its push credentials with EAS"
 )
-_ADMISSION = SenderRejected("Expo does not let us in: check EXPO_ACCESS_TOKEN")
+_NOT_AUTHORIZED = SenderRejected("Expo does not let us in: check EXPO_ACCESS_TOKEN")
 
-REASONS: Mapping[str, Setback] = {
+REASONS: Mapping[str, answers.NotAccepted] = {
     "DeviceNotRegistered": DeviceGone("the app is gone from the device"),
     "MessageTooBig": AlertRejected("Expo says that the alert is too large"),
     "MessageRateExceeded": TryLater(""),
     "MismatchSenderId": _CREDENTIALS,
     "InvalidCredentials": _CREDENTIALS,
-    "UNAUTHORIZED": _ADMISSION,
+    "UNAUTHORIZED": _NOT_AUTHORIZED,
     "TOO_MANY_REQUESTS": TryLater("", scope=Scope.PROVIDER, blameless=True),
     "PUSH_TOO_MANY_EXPERIENCE_IDS": DeviceRefused("addresses of several projects in one request"),
     "PUSH_TOO_MANY_NOTIFICATIONS": DeviceRefused("Expo takes fewer addresses at once than we sent"),
@@ -119,7 +102,7 @@ class Provider:
         self.settings = settings
 
     def check(self, registration: Registration) -> Registration:
-        """Take an Expo push token."""
+        """Accept an Expo push token."""
         address = registration.address.strip()
         if not _TOKEN.fullmatch(address):
             raise Invalid("address", "An Expo address looks like ExponentPushToken[...].")
@@ -128,28 +111,28 @@ class Provider:
     def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
         """Return the access token; no request is needed."""
         yield from ()
-        return Credential(self.settings.access_token, minted_at=now, fresh_until=now + _FOREVER)
+        return Credential(self.settings.access_token, minted_at=now, fresh_until=now + _NEVER_ENDS)
 
     def credential_key(self) -> str:
-        """Return a name that changes with the access token and does not tell it."""
+        """Return a name that changes with the access token and does not contain it."""
         return f"expo:{sha256(self.settings.access_token.encode()).hexdigest()[:16]}"
 
     def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
-        """Prepare the alert: all that devices share is encoded once."""
+        """Prepare the alert: what devices share is encoded once."""
         return Pushes(self.settings, content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
-        """Read one ticket for each device, in their order."""
-        if not is_success(answer.status):
+        """Read one ticket for each device, in the order of the request."""
+        if not answers.is_success(answer.status):
             return _read_refusal(answer, positions)
-        tickets = parse_object(answer.body).get("data")
-        told = tickets if isinstance(tickets, list) else []
-        verdicts = [_read_ticket(ticket) for ticket in islice(told, len(positions))]
-        unread = TryLater("Expo's answer lacks a ticket for it", unknown=True)
-        return verdicts + [unread] * (len(positions) - len(verdicts))
+        data = answers.parse_object(answer.body).get("data")
+        tickets = data if isinstance(data, list) else []
+        verdicts = [_read_ticket(ticket) for ticket in islice(tickets, len(positions))]
+        no_ticket = TryLater("Expo's answer lacks a ticket for it", unknown=True)
+        return verdicts + [no_ticket] * (len(positions) - len(verdicts))
 
     def follow_ups(self, tickets: Sequence[str], credential: Credential) -> Request:
-        """Ask for the receipts of up to 1,000 tickets."""
+        """Return the request for the receipts of up to 1,000 tickets."""
         return Request(
             f"{self.settings.url}/--/api/v2/push/getReceipts",
             _headers(credential),
@@ -158,25 +141,22 @@ class Provider:
         )
 
     def read_follow_ups(self, answer: Answer, tickets: Sequence[str]) -> Sequence[Verdict]:
-        """Read one receipt for each ticket; those that are not there yet are asked for again."""
-        if not is_success(answer.status):
-            return [_read_request(answer)] * len(tickets)
-        told = parse_object(answer.body).get("data")
-        receipts = told if isinstance(told, dict) else {}
+        """Read one receipt for each ticket; a missing one is asked for again later."""
+        if not answers.is_success(answer.status):
+            return [_read_error_answer(answer)] * len(tickets)
+        data = answers.parse_object(answer.body).get("data")
+        receipts = data if isinstance(data, dict) else {}
         return [_read_receipt(receipts.get(ticket)) for ticket in tickets]
 
     def probe(self, credential: Credential, now: datetime) -> Request:
-        """Push to an address that cannot exist."""
+        """Return a push to an impossible address."""
         del now
         body = json_bytes([{"to": IMPOSSIBLE_ADDRESS, "title": "-"}])
         return Request(_send_url(self.settings), _headers(credential), body)
 
     def preview(self, content: AlertContent, locale: str) -> Preview:
-        """Return the words as they fit, and the message's size."""
-        words, _ = words_in(choose(locale, content), content)
-        fitted, shortened = _fit(words, content)
-        used = len(_head(fitted, content)) + _TAIL_ROOM
-        return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
+        """Return the words as they fit, and the push's size."""
+        return _payload(content).preview(locale)
 
 
 def _send_url(settings: Settings) -> str:
@@ -184,20 +164,22 @@ def _send_url(settings: Settings) -> str:
 
 
 def _headers(credential: Credential) -> Sequence[str]:
-    own = (f"authorization: Bearer {credential.value}",) if credential.value else ()
-    return (*own, "content-type: application/json", "accept: application/json")
+    token = credential.value
+    authorization = (f"authorization: Bearer {token}",) if token else ()
+    return (*authorization, "content-type: application/json", "accept: application/json")
 
 
-def _error_of(told: object) -> str:
-    details = told.get("details") if isinstance(told, dict) else None
-    return as_word(details.get("error")) if isinstance(details, dict) else ""
+def _error_code(result: object) -> str:
+    """Return the error in a ticket or receipt."""
+    details = result.get("details") if isinstance(result, dict) else None
+    return answers.as_error_code(details.get("error")) if isinstance(details, dict) else ""
 
 
 def _read_ticket(ticket: object) -> Verdict:
     if isinstance(ticket, dict) and ticket.get("status") == "ok":
-        number = str(ticket.get("id", ""))
-        return Accepted(FollowUp(number, RECEIPT_AFTER) if number else None)
-    return _read_error(_error_of(ticket))
+        ticket_id = str(ticket.get("id", ""))
+        return Accepted(FollowUp(ticket_id, RECEIPT_AFTER) if ticket_id else None)
+    return _read_error(_error_code(ticket))
 
 
 def _read_receipt(receipt: object) -> Verdict:
@@ -205,115 +187,106 @@ def _read_receipt(receipt: object) -> Verdict:
         return TryLater("Expo has no receipt yet", after=RECEIPT_AFTER)
     if isinstance(receipt, dict) and receipt.get("status") == "ok":
         return Accepted()
-    return _read_error(_error_of(receipt))
+    return _read_error(_error_code(receipt))
 
 
 def _read_error(error: str) -> Verdict:
-    verdict = REASONS.get(error) or DeviceRefused("Expo gives a reason that we do not know")
+    verdict = REASONS.get(error) or DeviceRefused("Expo gives a reason that is not documented")
     if isinstance(verdict, TryLater):
         return replace(verdict, why=f"Expo answered {error}")
-    return named(verdict, error)
+    return answers.with_code(verdict, error)
 
 
 def _read_refusal(answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
     """Read the refusal of a whole request.
 
-    When addresses of other projects were in it, those of the largest one are tried again.
+    If it held addresses of several projects, those of the largest project are tried again.
     """
-    verdict = _read_request(answer)
+    verdict = _read_error_answer(answer)
     error = _first_error(answer)
     groups = error.get("details")
+    addresses = addresses_at(positions)
     if error.get("code") != "PUSH_TOO_MANY_EXPERIENCE_IDS" or not isinstance(groups, dict):
         return [verdict] * len(positions)
-    lists = [{str(item) for item in group} for group in groups.values() if isinstance(group, list)]
-    ours = max(lists, key=len, default=set())
-    addresses = positions.addresses if isinstance(positions, Addressed) else ()
-    if len(addresses) != len(positions):
+    if addresses is None:
         return [verdict] * len(positions)
+    projects = [{str(item) for item in each} for each in groups.values() if isinstance(each, list)]
+    largest = max(projects, key=len, default=set())
     again = TryLater("sent along with another project's address", after=timedelta(0))
-    return [again if address in ours else verdict for address in addresses]
+    return [again if address in largest else verdict for address in addresses]
 
 
-def _read_request(answer: Answer) -> Verdict:
-    code = as_word(_first_error(answer).get("code"))
+def _read_error_answer(answer: Answer) -> Verdict:
+    code = answers.as_error_code(_first_error(answer).get("code"))
     verdict = REASONS.get(code) if answer.status else None
-    verdict = verdict or read_status(answer, "Expo")
+    verdict = verdict or answers.read_status(answer, "Expo")
     if isinstance(verdict, TryLater) and answer.status:
-        wait = retry_after(answer)
+        wait = answers.parse_retry_after(answer)
         return replace(verdict, why=f"Expo answered {answer.status} {code}", after=wait)
-    return named(verdict, code)
+    return answers.with_code(verdict, code)
 
 
 def _first_error(answer: Answer) -> Mapping[str, Any]:
-    errors = parse_object(answer.body).get("errors")
+    errors = answers.parse_object(answer.body).get("errors")
     first = errors[0] if isinstance(errors, list) and errors else {}
     return first if isinstance(first, dict) else {}
 
 
 class Pushes:
-    """One alert in Expo's form: a message for each device, a hundred of them a request."""
+    """One alert in Expo's form: a request holds a push for each of up to 100 devices."""
 
     def __init__(self, settings: Settings, content: AlertContent, credential: Credential) -> None:
         self._url = _send_url(settings)
         self._headers = _headers(credential)
-        self._heads = ByLocale(content, lambda words, _: _head(_fit(words, content)[0], content))
+        self._heads = _payload(content).heads()
 
     def requests(
         self, targets: Sequence[Target], now: datetime
     ) -> Iterator[Request | tuple[Position, Verdict]]:
         """Yield one request for up to 100 targets."""
-        del now  # the deadline stands in the messages
+        del now  # each push holds the deadline
         for start in range(0, len(targets), DEVICES_AT_ONCE):
             group = targets[start : start + DEVICES_AT_ONCE]
-            body = b"[" + b",".join(self._payload(target) for target in group) + b"]"
+            body = b"[" + b",".join(self._encode(target) for target in group) + b"]"
             yield Request(
                 self._url,
                 self._headers,
                 body,
-                Addressed.of(group),
+                AddressedPositions.of(group),
                 answer_limit=ANSWER_LIMIT + TICKET_BYTES * len(group),
             )
 
-    def _payload(self, target: Target) -> bytes:
-        own = (
+    def _encode(self, target: Target) -> bytes:
+        tail = (
             f'{target.delivery_id}","receipt":"{target.receipt}"}},'
-            f'"to":"{json_inside(target.address)}"}}'
+            f'"to":"{escape_json(target.address)}"}}'
         )
-        return self._heads[target.locale] + own.encode()
+        return self._heads[target.locale] + tail.encode()
 
 
-_TAIL_ROOM = (
-    DELIVERY_ID_ROOM + RECEIPT_ROOM + ADDRESS_ROOM + len('","receipt":""},"to":""}') + SPACES_ROOM
-)
+def _payload(content: AlertContent) -> FittedPayload:
+    return FittedPayload(
+        content, lambda words, _: _render_head(words, content), limit=LIMIT, tail_room=TAIL_ROOM
+    )
 
 
-def _fit(words: Words, content: AlertContent) -> tuple[Words, bool]:
-    return fit(words, LIMIT - len(_head(Words("", ""), content)) - _TAIL_ROOM)
-
-
-def _head(words: Words, content: AlertContent) -> bytes:
-    """Return a message up to the delivery's id."""
-    quiet = content.silent or content.urgency is Urgency.QUIET
-    level = "time-sensitive" if content.urgency is Urgency.BREAKING else "active"
-    key = collapse_form(content.collapse_key, LONGEST_COLLAPSE_ID)
-    image = image_of(content)
-    payload = {
-        "title": words.title,
-        "body": words.body,
-        **({} if quiet else {"sound": "default"}),
-        **({"richContent": {"image": image}, "mutableContent": True} if image else {}),
-        "expiration": int(content.expires_at.timestamp()),
-        "priority": "normal" if quiet else "high",
-        "channelId": "quiet" if content.silent else content.urgency.value,
-        "interruptionLevel": "passive" if quiet else level,
-        "collapseId": key,
-        "tag": key,
-        "threadId": content.collapse_key,
-        "data": {
-            "alert_id": content.alert_id,
-            "story_id": content.story_id,
-            "url": content.url,
-            "delivery_id": "",
-        },
-    }
-    return json_bytes(payload).removesuffix(b'"}}')
+def _render_head(words: Words, content: AlertContent) -> bytes:
+    quiet = presentation.is_quiet(content)
+    key = presentation.fit_collapse_key(content.collapse_key, LONGEST_COLLAPSE_ID)
+    image = presentation.image_url_of(content)
+    return head_to_delivery_id(
+        {
+            "title": words.title,
+            "body": words.body,
+            **({} if quiet else {"sound": "default"}),
+            **({"richContent": {"image": image}, "mutableContent": True} if image else {}),
+            "expiration": int(content.expires_at.timestamp()),
+            "priority": "normal" if quiet else "high",
+            "channelId": presentation.android_channel(content),
+            "interruptionLevel": presentation.interruption_level(content),
+            "collapseId": key,
+            "tag": key,
+            "threadId": content.collapse_key,
+            "data": {**presentation.story_fields(content), "delivery_id": ""},
+        }
+    )

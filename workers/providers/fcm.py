@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
 from service.domain.alert import Words
 from service.domain.device import Registration
 from service.domain.errors import Invalid
-from service.domain.subscription import Urgency
 from service.domain.verdict import (
     Accepted,
     AlertRejected,
@@ -28,8 +27,6 @@ from service.domain.verdict import (
     Verdict,
 )
 from workers.provider import (
-    DELIVERY_ID_ROOM,
-    RECEIPT_ROOM,
     AlertContent,
     Answer,
     Credential,
@@ -38,19 +35,13 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.provider_kit.alert_text import ByLocale, choose, fit, words_in
-from workers.provider_kit.answers import Setback, is_success, named, read_status, retry_after
-from workers.provider_kit.encoding import (
-    Origin,
-    collapse_form,
-    image_of,
-    json_bytes,
-    json_inside,
-    seconds_left,
-)
+from workers.provider_kit import answers, presentation
+from workers.provider_kit.encoding import escape_json, json_bytes
+from workers.provider_kit.fitted_payload import IDS_ROOM, FittedPayload, head_to_delivery_id
 from workers.provider_kit.google import GoogleError, ServiceAccount
-from workers.provider_kit.oauth import access_token
-from workers.provider_kit.signing import KeyFile, key_path
+from workers.provider_kit.oauth import bearer_headers, request_access_token
+from workers.provider_kit.setting_types import Origin, settings_config
+from workers.provider_kit.signing import KeyFile, key_file_validator
 
 LIMIT = 4096
 ADDRESS_ROOM = 300
@@ -58,7 +49,7 @@ LONGEST_COLLAPSE_KEY = 64
 LONGEST_TTL_SECONDS = 28 * 86_400
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 FIRST_WAIT = timedelta(seconds=10)
-"""Google asks for at least this before a first new attempt, and for ever longer ones after it."""
+"""Google asks to wait at least this long before the second attempt, and longer after each."""
 QUOTA_WAIT = timedelta(minutes=1)
 IMPOSSIBLE_ADDRESS = "newszop:an-address-that-cannot-exist"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+:[A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{64,}")
@@ -67,14 +58,12 @@ _LONGEST_TOKEN = 1024
 
 
 class Settings(BaseSettings):
-    """What reaching Google takes."""
+    """The settings for reaching Google."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FCM_", env_file=".env", extra="ignore", frozen=True
-    )
+    model_config = settings_config("FCM_")
 
     url: Origin = Field("https://fcm.googleapis.com", description="Google's server.")
-    credentials_file: Annotated[Path, key_path(ServiceAccount.parse)] = Field(
+    credentials_file: Annotated[Path, key_file_validator(ServiceAccount.parse)] = Field(
         description="The service account's JSON, from the Firebase console; its token_uri is used."
     )
     per_minute: int = Field(
@@ -94,7 +83,7 @@ _TOKEN_REFUSED = SenderRejected(
     remint=True,
 )
 
-REASONS: Mapping[tuple[int, str], Setback] = {
+REASONS: Mapping[tuple[int, str], answers.NotAccepted] = {
     (404, "UNREGISTERED"): DeviceGone("the app is gone from the device"),
     (404, "NOT_FOUND"): DeviceGone("no such address", doubtful=True),
     (400, "INVALID_ARGUMENT"): DeviceRefused(
@@ -119,7 +108,7 @@ REASONS: Mapping[tuple[int, str], Setback] = {
     (500, "INTERNAL"): _LATER,
     (503, "UNAVAILABLE"): _LATER,
 }
-"""What each documented error means; an INVALID_ARGUMENT is looked at more closely."""
+"""What each documented error means; `_read_invalid_argument` tells the INVALID_ARGUMENTs apart."""
 
 
 class Provider:
@@ -138,7 +127,7 @@ class Provider:
         )
 
     def check(self, registration: Registration) -> Registration:
-        """Tell a Firebase Installation ID from a registration token: they are sent differently."""
+        """Accept a Firebase Installation ID or a registration token; `kind` says which it is."""
         address = registration.address.strip()
         if _FID.fullmatch(address):
             kind = "fid"
@@ -153,12 +142,12 @@ class Provider:
         return replace(registration, address=address, kind=kind, p256dh=None, auth=None)
 
     def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
-        """Exchange a claim signed by the service account for an access token."""
+        """Exchange an assertion that the service account signs for an access token."""
         account = self._file.load()
         return (
-            yield from access_token(
+            yield from request_access_token(
                 account.token_uri,
-                account.grant(SCOPE, now),
+                account.sign_grant(SCOPE, now),
                 now,
                 server="Google's token server",
                 advice="check that the service account in FCM_CREDENTIALS_FILE and its key still "
@@ -171,27 +160,24 @@ class Provider:
         return f"fcm:{self._file.fingerprint()}"
 
     def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
-        """Prepare the alert: all that devices share is encoded once."""
+        """Prepare the alert: what devices share is encoded once."""
         return Pushes(self._send_url(), content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
-        """Read the answer for one device. A yes is not parsed: its `name` is of no use to us."""
-        if is_success(answer.status):
+        """Read the answer for one device. The body of an acceptance is of no use and not parsed."""
+        if answers.is_success(answer.status):
             return _ACCEPTED if len(positions) == 1 else _ACCEPTED * len(positions)
         return [_read(answer)] * len(positions)
 
     def probe(self, credential: Credential, now: datetime) -> Request:
-        """Have a message checked for an address that cannot exist."""
+        """Return a push to an impossible address that Google is only to validate."""
         del now
         body = {"validate_only": True, "message": {"token": IMPOSSIBLE_ADDRESS}}
-        return Request(self._send_url(), _headers(credential), json_bytes(body))
+        return Request(self._send_url(), bearer_headers(credential), json_bytes(body))
 
     def preview(self, content: AlertContent, locale: str) -> Preview:
         """Return the words as they fit, and the payload's size."""
-        words, _ = words_in(choose(locale, content), content)
-        fitted, shortened = _fit(words, content)
-        used = len(_head(fitted, content)) + _frame(content)
-        return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
+        return _payload(content).preview(locale)
 
     def _send_url(self) -> str:
         return f"{self.settings.url}/v1/projects/{self._file.latest().project_id}/messages:send"
@@ -200,116 +186,100 @@ class Provider:
 _ACCEPTED: tuple[Verdict, ...] = (Accepted(),)
 
 
-def _headers(credential: Credential) -> Sequence[str]:
-    return (f"authorization: Bearer {credential.value}", "content-type: application/json")
-
-
 def _read(answer: Answer) -> Verdict:
     if answer.status == 0:
-        return read_status(answer, "Google")
+        return answers.read_status(answer, "Google")
     error = GoogleError.parse(answer.body)
     verdict = REASONS.get((answer.status, error.code))
     if error.code == "INVALID_ARGUMENT" and verdict:
-        verdict = _read_invalid(error)
+        verdict = _read_invalid_argument(error)
     if verdict is None or (error.code == "NOT_FOUND" and "Requested entity" not in error.text):
-        verdict = read_status(answer, "Google")
+        verdict = answers.read_status(answer, "Google")
     if not isinstance(verdict, TryLater):
-        return named(verdict, error.code)
+        return answers.with_code(verdict, error.code)
     return replace(
         verdict,
         why=f"Google answered {answer.status} {error.code}",
-        after=retry_after(answer, verdict.after),
+        after=answers.parse_retry_after(answer, verdict.after),
         first=FIRST_WAIT,
-        scope=Scope.DEVICE if error.narrow else verdict.scope,
+        scope=Scope.DEVICE if error.is_device_quota else verdict.scope,
     )
 
 
-def _read_invalid(error: GoogleError) -> Setback:
-    """Tell a bad address, in its new and its old form, from a message that is at fault."""
+def _read_invalid_argument(error: GoogleError) -> answers.NotAccepted:
+    """Tell an invalid address, which Google reports in two ways, from a malformed push."""
     if "registration token is not a valid" in error.text:
         return _NOT_A_TOKEN
     if any(field in {"message.token", "message.fid"} for field in error.fields):
         return _NOT_A_TOKEN
-    if not error.own and (error.fields or "Invalid JSON" in error.text):
-        return AlertRejected("Google cannot read our message, a fault of this program")
+    if not error.is_service_code and (error.fields or "Invalid JSON" in error.text):
+        return AlertRejected("Google cannot read our push, a fault of this program")
     return REASONS[400, "INVALID_ARGUMENT"]
 
 
 class Pushes:
-    """One alert in Google's form: a head by language, the ids in the middle, a tail for all."""
+    """One alert in Google's form: a head for each language, the ids, options for all."""
 
     def __init__(self, url: str, content: AlertContent, credential: Credential) -> None:
         self._url = url
         self._content = content
-        self._headers = _headers(credential)
-        self._heads = ByLocale(content, lambda words, _: _head(_fit(words, content)[0], content))
+        self._headers = bearer_headers(credential)
+        self._heads = _payload(content).heads()
 
     def requests(
         self, targets: Sequence[Target], now: datetime
     ) -> Iterator[Request | tuple[Position, Verdict]]:
         """Yield one request for each target; the TTL is what is left at `now`."""
         url, headers, heads = self._url, self._headers, self._heads
-        left = seconds_left(self._content, now)
-        tail = _tail(self._content, min(left, LONGEST_TTL_SECONDS))
+        ttl = min(presentation.seconds_left(self._content, now), LONGEST_TTL_SECONDS)
+        options = _render_options(self._content, ttl)
         for target in targets:
             kind = "fid" if target.kind == "fid" else "token"
-            own = (
+            ids = (
                 f'{target.delivery_id}","receipt":"{target.receipt}"}},'
-                f'"{kind}":"{json_inside(target.address)}",'
+                f'"{kind}":"{escape_json(target.address)}",'
             )
             yield Request(
-                url, headers, heads[target.locale] + own.encode() + tail, (target.position,)
+                url, headers, heads[target.locale] + ids.encode() + options, (target.position,)
             )
 
 
-def _fit(words: Words, content: AlertContent) -> tuple[Words, bool]:
-    return fit(words, LIMIT - _frame(content) - len(_head(Words("", ""), content)))
+def _payload(content: AlertContent) -> FittedPayload:
+    options = _render_options(content, LONGEST_TTL_SECONDS)
+    room = IDS_ROOM + len(',"token":"",') + ADDRESS_ROOM + len(options)
+    return FittedPayload(
+        content, lambda words, _: _render_head(words, content), limit=LIMIT, tail_room=room
+    )
 
 
-def _frame(content: AlertContent) -> int:
-    """Return the most bytes that follow the head."""
-    own = len('","receipt":""},"token":"",') + DELIVERY_ID_ROOM + RECEIPT_ROOM + ADDRESS_ROOM
-    return own + len(_tail(content, LONGEST_TTL_SECONDS))
-
-
-def _head(words: Words, content: AlertContent) -> bytes:
-    """Return the message up to the delivery's id; what Google reserves is not among our keys."""
-    image = image_of(content)
+def _render_head(words: Words, content: AlertContent) -> bytes:
+    """Return the push up to the delivery's id. None of the keys in `data` is a reserved one."""
+    image = presentation.image_url_of(content)
     shown = {"title": words.title, "body": words.body} | ({"image": image} if image else {})
-    data = {
-        "alert_id": content.alert_id,
-        "story_id": content.story_id,
-        "url": content.url,
-        "delivery_id": "",
-    }
-    return json_bytes({"message": {"notification": shown, "data": data}}).removesuffix(b'"}}}')
+    data = {**presentation.story_fields(content), "delivery_id": ""}
+    return head_to_delivery_id({"message": {"notification": shown, "data": data}})
 
 
-def _tail(content: AlertContent, seconds: int) -> bytes:
-    """Return the rest: how Android and Apple's devices are to treat the push."""
-    quiet = content.silent or content.urgency is Urgency.QUIET
-    key = collapse_form(content.collapse_key, LONGEST_COLLAPSE_KEY)
+def _render_options(content: AlertContent, ttl: int) -> bytes:
+    """Return the end of the push: what Android and Apple's devices do with it."""
+    key = presentation.fit_collapse_key(content.collapse_key, LONGEST_COLLAPSE_KEY)
     android = {
-        "priority": "NORMAL" if quiet else "HIGH",
-        "ttl": f"{seconds}s",
+        "priority": "NORMAL" if presentation.is_quiet(content) else "HIGH",
+        "ttl": f"{ttl}s",
         "collapse_key": key,
-        "notification": {
-            "tag": key,
-            "channel_id": "quiet" if content.silent else content.urgency.value,
-        },
+        "notification": {"tag": key, "channel_id": presentation.android_channel(content)},
     }
-    return json_bytes({"android": android, "apns": _apple(content, key)})[1:] + b"}"
+    return json_bytes({"android": android, "apns": _apns_options(content, key)})[1:] + b"}"
 
 
-def _apple(content: AlertContent, key: str) -> Mapping[str, object]:
-    quiet = content.silent or content.urgency is Urgency.QUIET
-    level = "time-sensitive" if content.urgency is Urgency.BREAKING else "active"
+def _apns_options(content: AlertContent, key: str) -> Mapping[str, object]:
+    quiet = presentation.is_quiet(content)
     aps: dict[str, object] = {
-        "interruption-level": "passive" if quiet else level,
+        "interruption-level": presentation.interruption_level(content),
         "thread-id": content.collapse_key,
     }
     aps |= {} if quiet else {"sound": "default"}
-    aps |= {"mutable-content": 1} if image_of(content) else {}
+    aps |= {"mutable-content": 1} if presentation.image_url_of(content) else {}
     headers = {
         "apns-priority": "5" if quiet else "10",
         "apns-expiration": str(int(content.expires_at.timestamp())),

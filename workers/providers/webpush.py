@@ -1,6 +1,6 @@
 """Web Push: one endpoint a request, encrypted for the browser, signed for its push service.
 
-RFC 8030 (the request), RFC 8291 (the encryption), RFC 8292 (VAPID: who we are).
+RFC 8030 is the request, RFC 8291 the encryption, RFC 8292 (VAPID) the signature.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
 from service.domain.alert import Words
 from service.domain.device import Registration
@@ -26,8 +26,6 @@ from service.domain.verdict import (
     Verdict,
 )
 from workers.provider import (
-    DELIVERY_ID_ROOM,
-    RECEIPT_ROOM,
     AlertContent,
     Answer,
     Credential,
@@ -36,49 +34,33 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.provider_kit.alert_text import ByLocale, choose, fit, words_in
-from workers.provider_kit.answers import (
-    Setback,
-    as_word,
-    is_success,
-    named,
-    parse_object,
-    read_failure,
-    retry_after,
-)
-from workers.provider_kit.encoding import (
-    base64url,
-    collapse_form,
-    from_base64url,
-    image_of,
-    json_bytes,
-    seconds_left,
-)
-from workers.provider_kit.encryption import OVERHEAD, SECRET_BYTES, encrypt, is_point, point
+from workers.provider_kit import answers, presentation
+from workers.provider_kit.encoding import base64url, from_base64url
+from workers.provider_kit.encryption import OVERHEAD, encode_point, encrypt
 from workers.provider_kit.endpoints import (
     KNOWN_PUSH_SERVICES,
-    Allowed,
     AllowedHosts,
+    AllowList,
     EndpointRefused,
 )
-from workers.provider_kit.signing import KeyFile, P256KeyPath, p256_key, period_start
-from workers.provider_kit.vapid import TOKEN_PERIOD, Signer, Subject
+from workers.provider_kit.fitted_payload import FittedPayload, head_to_delivery_id
+from workers.provider_kit.setting_types import settings_config
+from workers.provider_kit.signing import KeyFile, P256KeyPath, parse_p256_key, period_start
+from workers.provider_kit.subscription_keys import KEYS_FORM, parse_public_key, parse_secret
+from workers.provider_kit.vapid import TOKEN_PERIOD, Subject, VapidSigner
 
 LIMIT = 4096 - OVERHEAD
 BRIDGED_LIMIT = 2744 - OVERHEAD
-"""What Mozilla takes for Firefox on Android, which it reaches through Google."""
-BRIDGED = ".mozilla.com"
+"""Mozilla's limit for Firefox on Android, which it reaches through Google."""
+BRIDGED_HOSTS = ".mozilla.com"
 LONGEST_TOPIC = 32
-MOST_ERRNO = 1000
-_KEYS = "The browser's keys are the 65 bytes of a P-256 point and 16 secret bytes, in base64url."
+ERRNO_LIMIT = 1000
 
 
 class Settings(BaseSettings):
-    """What reaching browsers takes."""
+    """The settings for reaching browsers."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="WEBPUSH_", env_file=".env", extra="ignore", frozen=True
-    )
+    model_config = settings_config("WEBPUSH_")
 
     vapid_key_file: P256KeyPath = Field(
         description="The P-256 private key (PEM) that browsers know us by; a new one loses them."
@@ -100,7 +82,7 @@ _BAD_TOKEN = DeviceRefused(
 _BAD_KEYS = DeviceRefused("its push service finds its keys wrong")
 _MALFORMED = AlertRejected("A push service finds our request malformed: a fault of this program")
 
-STATUSES: Mapping[int, Setback] = {
+STATUSES: Mapping[int, answers.NotAccepted] = {
     400: DeviceRefused("its push service finds something wrong with this push"),
     401: _KEY_REFUSED,
     403: _KEY_REFUSED,
@@ -110,9 +92,9 @@ STATUSES: Mapping[int, Setback] = {
     406: TryLater("", scope=Scope.ORIGIN),
     429: TryLater("", scope=Scope.ORIGIN),
 }
-"""What a status means; the wait of an origin that is asked too much is that origin's alone."""
+"""What a status means. A 429 pauses only the origin that answered it."""
 
-DETAILS: Mapping[tuple[int, int | str], Setback] = {
+DETAILS: Mapping[tuple[int, int | str], answers.NotAccepted] = {
     (400, 101): _BAD_KEYS,
     (400, 110): _BAD_KEYS,
     (400, 111): _MALFORMED,
@@ -121,7 +103,7 @@ DETAILS: Mapping[tuple[int, int | str], Setback] = {
     (403, "BadJwtToken"): _BAD_TOKEN,
     (503, 202): TryLater("", after=timedelta(0)),
 }
-"""What Mozilla's own numbers and Apple's own words add to the status."""
+"""What Mozilla's error numbers and Apple's reasons add to the status."""
 
 
 class Provider:
@@ -134,31 +116,29 @@ class Provider:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._key = KeyFile(settings.vapid_key_file, "WEBPUSH_VAPID_KEY_FILE", p256_key)
-        self._allowed = Allowed.parse(settings.allowed_hosts)
-        self.guard = self._allowed.names
+        self._key = KeyFile(settings.vapid_key_file, "WEBPUSH_VAPID_KEY_FILE", parse_p256_key)
+        self._allow_list = AllowList.parse(settings.allowed_hosts)
+        self.guard = self._allow_list.has_pair
 
     def is_known_server(self, url: str) -> bool:
-        """Whether the endpoint's push service is one that was named, not just any server."""
-        return self._allowed.is_known_server(url)
+        """Whether the allow-list names the endpoint's server; `*` names none."""
+        return self._allow_list.is_known_server(url)
 
     @property
     def public_key(self) -> str:
-        """Our VAPID key as browsers want it: `applicationServerKey`, base64url."""
-        return base64url(point(self._key.latest().public_key()))
+        """Our public VAPID key for browsers: `applicationServerKey`, in base64url."""
+        return base64url(encode_point(self._key.latest().public_key()))
 
     def check(self, registration: Registration) -> Registration:
-        """Take an endpoint of a push service we know, with keys that can be encrypted for."""
+        """Accept an endpoint on the allow-list with keys that a push can be encrypted for."""
         try:
-            endpoint = self._allowed.check(registration.address.strip())
+            endpoint = self._allow_list.check_endpoint(registration.address.strip())
         except EndpointRefused as error:
             raise Invalid("address", str(error)) from None
-        key = _decode(registration.p256dh, "keys.p256dh")
-        secret = _decode(registration.auth, "keys.auth")
-        if not is_point(key) or base64url(key) == self.public_key:
-            raise Invalid("keys.p256dh", _KEYS)
-        if len(secret) != SECRET_BYTES:
-            raise Invalid("keys.auth", _KEYS)
+        key = parse_public_key(registration.p256dh)
+        if base64url(key) == self.public_key:
+            raise Invalid("keys.p256dh", KEYS_FORM)
+        secret = parse_secret(registration.auth)
         return replace(
             registration,
             address=endpoint,
@@ -168,106 +148,94 @@ class Provider:
         )
 
     def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
-        """Return the period in which tokens are signed, one for each push service as it comes."""
+        """Return the period for which tokens are signed; each push service gets its own token."""
         yield from ()
         self._key.load()
-        begin = period_start(now, TOKEN_PERIOD)
-        return Credential(self.public_key, minted_at=begin, fresh_until=begin + TOKEN_PERIOD)
+        start = period_start(now, TOKEN_PERIOD)
+        return Credential(self.public_key, minted_at=start, fresh_until=start + TOKEN_PERIOD)
 
     def credential_key(self) -> str:
         """Return a name that changes with the key and the subject."""
         return f"webpush:{self._key.fingerprint(self.settings.subject)}"
 
     def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
-        """Prepare the alert: the plaintext of a language is encoded once."""
-        signer = Signer(self._key.latest(), self.settings.subject, credential.minted_at)
+        """Prepare the alert: the plaintext's head is encoded once per language."""
+        signer = VapidSigner(self._key.latest(), self.settings.subject, credential.minted_at)
         return Pushes(content, signer)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for one device."""
-        if is_success(answer.status):
+        if answers.is_success(answer.status):
             return [Accepted()] * len(positions)
         verdict = _read(answer)
-        if self._allowed.open and isinstance(verdict, AlertRejected):
-            # Any server may be behind an endpoint now; none of them shall stop an alert for others.
+        if self._allow_list.any_host and isinstance(verdict, AlertRejected):
+            # Any server may answer now; none of them can stop an alert for other devices.
             verdict = DeviceRefused(verdict.why)
         return [verdict] * len(positions)
 
     def probe(self, credential: Credential, now: datetime) -> None:
-        """Return None: there is no push service that every subscription shares."""
+        """Return None: no push service serves every subscription."""
         del credential, now
 
     def preview(self, content: AlertContent, locale: str) -> Preview:
-        """Return the words as they fit, and the size of what is encrypted."""
-        tag = choose(locale, content)
-        words, language = words_in(tag, content)
-        fitted, shortened = _fit(words, language, content, LIMIT)
-        used = len(_head(fitted, language, content)) + _TAIL_ROOM
-        return Preview(fitted.title, fitted.body, used, LIMIT, shortened)
+        """Return the words as they fit, and the plaintext's size."""
+        return _payload(content, LIMIT).preview(locale)
 
 
-def _decode(key: str | None, field: str) -> bytes:
-    try:
-        return from_base64url(key or "")
-    except ValueError:
-        raise Invalid(field, _KEYS) from None
-
-
-def _read(answer: Answer) -> Setback:
+def _read(answer: Answer) -> answers.NotAccepted:
     status = answer.status
     if status == 0:
-        return read_failure(answer)
-    body = parse_object(answer.body)
-    errno, reason = body.get("errno"), as_word(body.get("reason"))
-    detail = errno if isinstance(errno, int) and 0 < errno < MOST_ERRNO else reason
-    told = f"answer {status}" + (f", {detail}" if detail else "")
-    verdict = DETAILS.get((status, detail)) or STATUSES.get(status) or _by_class(status)
+        return answers.read_failure(answer)
+    error = answers.parse_object(answer.body)
+    errno, reason = error.get("errno"), answers.as_error_code(error.get("reason"))
+    detail = errno if isinstance(errno, int) and 0 < errno < ERRNO_LIMIT else reason
+    code = f"answer {status}" + (f", {detail}" if detail else "")
+    verdict = DETAILS.get((status, detail)) or STATUSES.get(status) or _read_class(status)
     if isinstance(verdict, TryLater):
-        wait = retry_after(answer, verdict.after)
-        return replace(verdict, why=f"its push service asks to wait ({told})", after=wait)
-    return named(verdict, told)
+        wait = answers.parse_retry_after(answer, verdict.after)
+        return replace(verdict, why=f"its push service asks to wait ({code})", after=wait)
+    return answers.with_code(verdict, code)
 
 
-def _by_class(status: int) -> Setback:
+def _read_class(status: int) -> answers.NotAccepted:
     if 500 <= status < 600 or status in {408, 425}:  # noqa: PLR2004 - what 5xx means
         return TryLater("")
     if 300 <= status < 400:  # noqa: PLR2004 - what 3xx means
         return DeviceRefused("its endpoint has moved; redirects are never followed")
-    return DeviceRefused("its push service gives a reason that we do not know")
+    return DeviceRefused("its push service gives a reason that is not documented")
 
 
-_HIGHEST = {Urgency.BREAKING: "high", Urgency.NORMAL: "normal", Urgency.QUIET: "low"}
+_URGENCIES = {Urgency.BREAKING: "high", Urgency.NORMAL: "normal", Urgency.QUIET: "low"}
 
 
 class Pushes:
-    """One alert for browsers. The headers are shared by all endpoints of one origin."""
+    """One alert for browsers. All endpoints of one origin share their headers."""
 
-    def __init__(self, content: AlertContent, signer: Signer) -> None:
+    def __init__(self, content: AlertContent, signer: VapidSigner) -> None:
         self._content = content
         self._signer = signer
-        self._authorizations: dict[str, str] = {}
-        self._heads = _heads(content, LIMIT)
-        self._short_heads = _heads(content, BRIDGED_LIMIT)
+        self._heads = _payload(content, LIMIT).heads()
+        self._bridged_heads = _payload(content, BRIDGED_LIMIT).heads()
 
     def requests(
         self, targets: Sequence[Target], now: datetime
     ) -> Iterator[Request | tuple[Position, Verdict]]:
         """Yield one encrypted request for each target; the TTL is what is left at `now`."""
-        shared: dict[str, Sequence[str]] = {}
-        seconds = seconds_left(self._content, now)
+        by_origin: dict[str, Sequence[str]] = {}
+        ttl = presentation.seconds_left(self._content, now)
         for target in targets:
             origin = origin_of(target.address)
-            headers = shared.get(origin)
+            headers = by_origin.get(origin)
             if headers is None:
-                headers = shared[origin] = self._headers(origin, seconds)
-            body = self._body(target, origin)
+                headers = by_origin[origin] = self._headers(origin, ttl)
+            body = self._encrypt(target, origin)
             if body is None:
                 yield target.position, DeviceRefused("it has no keys to encrypt for")
             else:
                 yield Request(target.address, headers, body, (target.position,))
 
-    def _body(self, target: Target, origin: str) -> bytes | None:
-        heads = self._short_heads if origin.endswith(BRIDGED) else self._heads
+    def _encrypt(self, target: Target, origin: str) -> bytes | None:
+        heads = self._bridged_heads if origin.endswith(BRIDGED_HOSTS) else self._heads
         ids = f'{target.delivery_id}","receipt":"{target.receipt}"}}'
         try:
             key = from_base64url(target.p256dh or "")
@@ -276,57 +244,47 @@ class Pushes:
         except ValueError:
             return None
 
-    def _headers(self, origin: str, seconds: int) -> Sequence[str]:
-        if origin not in self._authorizations:
-            self._authorizations[origin] = self._signer.authorization(origin)
+    def _headers(self, origin: str, ttl: int) -> Sequence[str]:
         content = self._content
-        urgency = "low" if content.silent else _HIGHEST[content.urgency]
+        urgency = "low" if content.silent else _URGENCIES[content.urgency]
         return (
-            f"authorization: {self._authorizations[origin]}",
+            f"authorization: {self._signer.authorization(origin)}",
             "content-encoding: aes128gcm",
             "content-type: application/octet-stream",
-            f"ttl: {seconds}",
+            f"ttl: {ttl}",
             f"urgency: {urgency}",
             f"topic: {_topic(content)}",
         )
 
 
-_TAIL_ROOM = DELIVERY_ID_ROOM + RECEIPT_ROOM + len('","receipt":""}')
-
-
-def _heads(content: AlertContent, limit: int) -> ByLocale[bytes]:
-    def make(words: Words, language: str) -> bytes:
-        return _head(_fit(words, language, content, limit)[0], language, content)
-
-    return ByLocale(content, make)
-
-
-def _fit(words: Words, language: str, content: AlertContent, limit: int) -> tuple[Words, bool]:
-    frame = len(_head(Words("", ""), language, content)) + _TAIL_ROOM
-    return fit(words, limit - frame)
+def _payload(content: AlertContent, limit: int) -> FittedPayload:
+    return FittedPayload(
+        content, lambda words, language: _render_head(words, language, content), limit=limit
+    )
 
 
 def _topic(content: AlertContent) -> str:
-    """Return the collapse key in the form that both `Topic` and a screen's `tag` take."""
-    return collapse_form(content.collapse_key, LONGEST_TOPIC, "-_")
+    """Return the collapse key in a form that the `Topic` header and a screen's `tag` allow."""
+    return presentation.fit_collapse_key(content.collapse_key, LONGEST_TOPIC, "-_")
 
 
-def _head(words: Words, language: str, content: AlertContent) -> bytes:
+def _render_head(words: Words, language: str, content: AlertContent) -> bytes:
     """Return what the service worker reads, up to the delivery's id."""
-    image = image_of(content)
-    payload = {
-        "title": words.title,
-        "body": words.body,
-        "icon": content.icon_url,
-        **({"image": image} if image else {}),
-        "tag": _topic(content),
-        "url": content.url,
-        "lang": language,
-        "dir": "rtl" if is_right_to_left(language) else "ltr",
-        **({"silent": True} if content.silent else {}),
-        "urgency": content.urgency.value,
-        "alert_id": content.alert_id,
-        "story_id": content.story_id,
-        "delivery_id": "",
-    }
-    return json_bytes(payload).removesuffix(b'"}')
+    image = presentation.image_url_of(content)
+    return head_to_delivery_id(
+        {
+            "title": words.title,
+            "body": words.body,
+            "icon": content.icon_url,
+            **({"image": image} if image else {}),
+            "tag": _topic(content),
+            "url": content.url,
+            "lang": language,
+            "dir": "rtl" if is_right_to_left(language) else "ltr",
+            **({"silent": True} if content.silent else {}),
+            "urgency": content.urgency.value,
+            "alert_id": content.alert_id,
+            "story_id": content.story_id,
+            "delivery_id": "",
+        }
+    )

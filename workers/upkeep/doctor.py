@@ -18,7 +18,7 @@ from workers import provider as providers
 from workers.gateway.contract import Gateway
 from workers.gateway.opening import open_gateway
 from workers.provider import Answer, Credential, CredentialRefused, Provider, Request
-from workers.provider_kit.answers import http_date
+from workers.provider_kit.answers import parse_http_date
 
 MOST_SKEW = timedelta(seconds=30)
 
@@ -126,10 +126,11 @@ def _read(name: str, verdict: Verdict) -> Finding:
 
 def _late(name: str, answers: list[Answer]) -> Finding | None:
     """Say so when the provider's clock and ours differ: tokens carry times."""
-    theirs = [date for answer in answers if (date := http_date(answer.headers.get("date", "")))]
-    if not theirs:
+    headers = [answer.headers.get("date", "") for answer in answers]
+    dates = [date for header in headers if (date := parse_http_date(header))]
+    if not dates:
         return None
-    skew = datetime.now(UTC) - theirs[-1]
+    skew = datetime.now(UTC) - dates[-1]
     if abs(skew) <= MOST_SKEW:
         return None
     word = "ahead of" if skew > timedelta(0) else "behind"

@@ -1,0 +1,93 @@
+"""An alert's payload in a provider's form: by language, and shortened to the provider's limit.
+
+A payload is a head, which all devices of one language share, and a tail, which holds what belongs
+to one device. A head is encoded once per alert and language; the words in it are shortened so that
+head and tail together stay within the limit.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from service.domain.alert import Words
+from workers.provider import DELIVERY_ID_ROOM, RECEIPT_ROOM, AlertContent, Preview
+from workers.provider_kit.alert_text import choose_language, fit_words, words_for
+from workers.provider_kit.encoding import json_bytes
+
+Form = TypeVar("Form")
+
+TO_DELIVERY_ID = b'"delivery_id":"'
+IDS_ROOM = DELIVERY_ID_ROOM + RECEIPT_ROOM + len('","receipt":""}')
+"""The most bytes of a delivery's id, its receipt and what closes the object they are in."""
+
+
+class ByLocale(dict[str, Form]):
+    """What `make(words, language)` returns, by a device's locale.
+
+    It is called once for each language of the alert, however many locales lead to it.
+    """
+
+    def __init__(self, content: AlertContent, make: Callable[[Words, str], Form]) -> None:
+        super().__init__()
+        self._content = content
+        self._make = make
+        self._by_language: dict[str, Form] = {}
+
+    def __missing__(self, locale: str) -> Form:
+        tag = choose_language(locale, self._content)
+        if tag not in self._by_language:
+            self._by_language[tag] = self._make(*words_for(tag, self._content))
+        self[locale] = form = self._by_language[tag]
+        return form
+
+
+class FittedPayload:
+    """The payload of one alert at one provider.
+
+    `render(words, language)` returns the head. `tail_room` is the most bytes that follow a head,
+    `limit` the most bytes that the provider takes.
+    """
+
+    def __init__(
+        self,
+        content: AlertContent,
+        render: Callable[[Words, str], bytes],
+        *,
+        limit: int,
+        tail_room: int = IDS_ROOM,
+    ) -> None:
+        self._content = content
+        self._render = render
+        self._limit = limit
+        self._tail_room = tail_room
+
+    def heads(self) -> ByLocale[bytes]:
+        """Return the head by locale."""
+        return ByLocale(
+            self._content,
+            lambda words, language: self._render(self._fit(words, language), language),
+        )
+
+    def words(self) -> ByLocale[Words]:
+        """Return the words that fit, by locale."""
+        return ByLocale(self._content, self._fit)
+
+    def preview(self, locale: str) -> Preview:
+        """Return the words that fit a device of this locale, and the bytes that its push takes."""
+        words, language = words_for(choose_language(locale, self._content), self._content)
+        fitted = self._fit(words, language)
+        used = len(self._render(fitted, language)) + self._tail_room
+        return Preview(fitted.title, fitted.body, used, self._limit, shortened=fitted != words)
+
+    def _fit(self, words: Words, language: str) -> Words:
+        frame = len(self._render(Words("", ""), language)) + self._tail_room
+        return fit_words(words, self._limit - frame)
+
+
+def head_to_delivery_id(payload: Mapping[str, object]) -> bytes:
+    """Return the payload's JSON up to the value of `delivery_id`, which must be its last field.
+
+    The delivery's id follows, and `","receipt":"`, the receipt and `"}`: providers write that
+    inline, for it is done for every push.
+    """
+    text = json_bytes(payload)
+    return text[: text.rindex(TO_DELIVERY_ID) + len(TO_DELIVERY_ID)]

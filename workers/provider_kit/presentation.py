@@ -1,0 +1,63 @@
+"""What several providers say of an alert in the same words: its ids, its loudness, its image."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+
+from service.domain.subscription import Urgency
+from workers.provider import AlertContent
+from workers.provider_kit.encoding import base64url
+
+LONGEST_IMAGE_URL = 1000
+"""An image whose address is longer is left out: it would take the words' room."""
+
+
+def story_fields(content: AlertContent) -> Mapping[str, str]:
+    """Return the fields by which an app knows the alert and opens the story."""
+    return {
+        "alert_id": content.alert_id,
+        "story_id": content.story_id,
+        "url": content.url,
+    }
+
+
+def is_quiet(content: AlertContent) -> bool:
+    """Whether the push makes no sound."""
+    return content.silent or content.urgency is Urgency.QUIET
+
+
+def interruption_level(content: AlertContent) -> str:
+    """Return Apple's `interruption-level`.
+
+    https://developer.apple.com/documentation/usernotifications/unnotificationinterruptionlevel
+    """
+    if is_quiet(content):
+        return "passive"
+    return "time-sensitive" if content.urgency is Urgency.BREAKING else "active"
+
+
+def android_channel(content: AlertContent) -> str:
+    """Return the notification channel that our Android app keeps for this urgency."""
+    return "quiet" if content.silent else content.urgency.value
+
+
+def image_url_of(content: AlertContent) -> str | None:
+    """Return the address of the alert's image; None when it has none that is short enough."""
+    url = content.image_url
+    return url if url and len(url.encode()) <= LONGEST_IMAGE_URL else None
+
+
+def seconds_left(content: AlertContent, now: datetime) -> int:
+    """Return how many whole seconds the alert is still worth showing, never below zero."""
+    return max(0, int((content.expires_at - now).total_seconds()))
+
+
+def fit_collapse_key(key: str, longest: int, allowed: str = "-._~") -> str:
+    """Return the collapse key unchanged when the provider takes it, else a hash of it.
+
+    A provider takes ASCII letters, digits and `allowed`, at most `longest` of them.
+    """
+    plain = key.isascii() and all(char.isalnum() or char in allowed for char in key)
+    if plain and 0 < len(key) <= longest:
+        return key
+    return base64url(hashlib.sha256(key.encode("utf-8", "replace")).digest())[:longest]
