@@ -11,6 +11,7 @@ from tests.workers.http2_peer import (
     Peer,
     any_frame,
     headers,
+    window_update,
 )
 from workers.gateway.http2 import frames
 from workers.gateway.http2.connection import MOST_FRAMES_WITHOUT_ANSWER, Http2Connection
@@ -114,6 +115,18 @@ def test_an_answer_that_comes_before_the_body_has_left_stops_the_body(peer: Peer
     assert answer.status == 200
     assert (frames.RST_STREAM, 0, 1, frames.pack_word(frames.CANCEL)) in peer.frames()
     assert peer.connection.available_streams() == 100
+
+
+def test_credit_for_a_finished_stream_widens_no_other_window(peer: Peer) -> None:
+    """RFC 9113, 5.1: WINDOW_UPDATE may come on a closed stream, and means that stream only."""
+    peer.gets(b"x" * 100_000)
+    peer.sends(headers(1, OK, LAST))
+
+    peer.sends(window_update(1, 1 << 20))
+    peer.gets(b"x" * 20_000)
+
+    bodies = [payload for kind, *_, payload in peer.frames() if kind == frames.DATA]
+    assert sum(map(len, bodies)) == frames.DEFAULT_WINDOW
 
 
 def test_an_answer_is_cut_where_the_request_says_so(peer: Peer) -> None:

@@ -125,7 +125,7 @@ class Http2Connection:
             elif kind == frames.RST_STREAM and stream is not None:
                 self._read_reset(number, frames.read_word(payload), stream, events)
             else:
-                self._read_control(kind, flags, payload, stream, events)
+                self._read_control((kind, flags, number, payload), stream, events)
 
     def _read_headers(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
         """Read a header block, which may come in several frames (6.2, 6.10)."""
@@ -178,10 +178,9 @@ class Http2Connection:
         reason = f"the server has reset the stream (HTTP/2 error {code})"
         events.append((stream.request, stream.fail(failure, reason)))
 
-    def _read_control(
-        self, kind: int, flags: int, payload: bytes, stream: Stream | None, events: list[Event]
-    ) -> None:
-        """Read what is about the connection and not about an answer."""
+    def _read_control(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
+        """Read what is about the connection, a window or a stream that is over."""
+        kind, flags, number, payload = frame
         self._count_frame()
         if kind == frames.SETTINGS and not flags & frames.ACK:
             self._apply_settings(frames.read_settings(payload))
@@ -190,9 +189,16 @@ class Http2Connection:
         elif kind == frames.GOAWAY:
             self._read_goaway(frames.read_word(payload) & frames.LAST_STREAM, events)
         elif kind == frames.WINDOW_UPDATE:
-            self._queue.widen(stream, frames.read_word(payload) & frames.LARGEST_WINDOW)
+            self._widen(number, stream, frames.read_word(payload) & frames.LARGEST_WINDOW)
         elif kind == frames.PUSH_PROMISE:
             raise ProtocolError("a push that was ruled out")
+
+    def _widen(self, number: int, stream: Stream | None, increment: int) -> None:
+        """Take credit (6.9); that of a stream which is over is nobody else's (5.1)."""
+        if number == 0:
+            self._queue.widen_connection(increment)
+        elif stream is not None:
+            self._queue.widen_stream(stream, increment)
 
     def _count_frame(self) -> None:
         self._frames_without_answer += 1

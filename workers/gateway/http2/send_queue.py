@@ -55,6 +55,8 @@ class SendQueue:
 
     def _write_bodies(self) -> None:
         """Write of the waiting bodies what the windows allow."""
+        if not self.blocked:
+            return
         waiting, self.blocked = self.blocked, deque()
         for number, stream in waiting:
             self._write_body(number, stream)
@@ -79,16 +81,17 @@ class SendQueue:
         """Write no more of a body."""
         self.blocked = deque(each for each in self.blocked if each[1] is not stream)
 
-    def widen(self, stream: Stream | None, increment: int) -> None:
-        """Widen the window of a stream, or of the connection (6.9.1)."""
-        if stream is not None:
-            stream.window += increment
-        else:
-            self._window += increment
-            if self._window > frames.LARGEST_WINDOW:
-                raise frames.ProtocolError("a window is too wide", frames.FLOW_CONTROL_ERROR)
-        if self.blocked:
-            self._write_bodies()
+    def widen_connection(self, increment: int) -> None:
+        """Widen the connection's window (6.9.1)."""
+        self._window += increment
+        if self._window > frames.LARGEST_WINDOW:
+            raise frames.ProtocolError("a window is too wide", frames.FLOW_CONTROL_ERROR)
+        self._write_bodies()
+
+    def widen_stream(self, stream: Stream, increment: int) -> None:
+        """Widen the window of one stream, which matters while its body waits (6.9.1)."""
+        stream.window += increment
+        self._write_bodies()
 
     def apply_settings(self, values: dict[int, int]) -> None:
         """Follow the server's settings: the initial window also changes open streams' (6.9.2)."""
