@@ -153,17 +153,26 @@ def test_the_window_for_answers_is_kept_open(peer: Peer) -> None:
 
 
 def test_what_has_not_left_when_the_connection_breaks_was_certainly_not_sent(peer: Peer) -> None:
-    left = peer.gets()
+    whole = peer.gets()
     sent = len(peer.received)
-    half = peer.submit()
-    never = peer.submit()
+    part = peer.submit()
+    none = peer.submit()
 
     ended = peer.connection.lose("broken", sent + 50)
 
     failures = {id(request): answer.failure for request, answer in ended}
-    assert failures[id(left)] is Failure.UNKNOWN
-    assert failures[id(half)] is Failure.NOT_SENT
-    assert failures[id(never)] is Failure.NOT_SENT
+    assert failures[id(whole)] is Failure.UNKNOWN
+    assert failures[id(part)] is Failure.UNKNOWN
+    assert failures[id(none)] is Failure.NOT_SENT
+
+
+def test_a_request_whose_body_waits_may_have_been_acted_on(peer: Peer) -> None:
+    """A server may answer before it has read the whole body."""
+    peer.gets(b"x" * 100_000)
+
+    [(_, answer)] = peer.connection.lose("broken", len(peer.received))
+
+    assert answer.failure is Failure.UNKNOWN
 
 
 def test_a_goaway_tells_what_was_looked_at(peer: Peer) -> None:

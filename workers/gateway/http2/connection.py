@@ -1,8 +1,8 @@
 """One HTTP/2 connection as a client speaks it (RFC 9113), without a socket.
 
 Bytes that were received go in and events come out; `data_to_send` gives the bytes to send. The
-connection knows where each request's last byte stands in all that it wrote. So when it is lost,
-and the transport says how far it came, a request that had not left is reported as not sent.
+connection knows where each request begins in all that it wrote. So when it is lost, and the
+transport says how much may have left, a request that certainly has not is reported as not sent.
 """
 
 from workers.gateway.http2 import frames
@@ -78,7 +78,7 @@ class Http2Connection:
         number = self._next_stream
         self._next_stream = number + 2
         self.draining = self.draining or self._next_stream > frames.LAST_STREAM
-        stream = self.streams[number] = Stream(request, deadline)
+        stream = self.streams[number] = Stream(request, deadline, self._queue.written)
         self._queue.put_request(number, block, stream)
 
     def drain(self) -> None:
@@ -253,19 +253,23 @@ class Http2Connection:
             late.append((number, stream))
         events: list[Event] = []
         for number, stream in late:
-            # What is written will still leave, ahead of our word that it is cancelled.
-            failure = Failure.NOT_SENT if stream.unsent_body else Failure.UNKNOWN
+            # What is written will still leave, ahead of our word that it is cancelled; and a server
+            # may act on a request before the whole body has come (8.1).
             self._cancel(number, stream)
-            answer = stream.fail(failure, "no answer in time")
+            answer = stream.fail(Failure.UNKNOWN, "no answer in time")
             events.append((stream.request, answer))
         return events
 
-    def lose(self, reason: str, sent: int) -> list[StreamEnded]:
-        """Answer for everything in flight: the connection is lost after `sent` bytes."""
+    def lose(self, reason: str, offered: int) -> list[StreamEnded]:
+        """Answer for everything in flight: the connection is lost.
+
+        At most `offered` bytes of what it wrote have left. A request of which no byte is among
+        them was certainly not sent; of the others nobody knows.
+        """
         self.draining = True
         events = []
         for stream in self.streams.values():
-            failure = Failure.UNKNOWN if sent >= stream.end else Failure.NOT_SENT
+            failure = Failure.UNKNOWN if offered > stream.begin else Failure.NOT_SENT
             events.append((stream.request, stream.fail(failure, reason)))
         self.streams.clear()
         return events

@@ -3,7 +3,7 @@
 from collections import deque
 
 from workers.gateway.http2 import frames
-from workers.gateway.http2.stream import NEVER, Stream
+from workers.gateway.http2.stream import Stream
 
 
 class SendQueue:
@@ -27,11 +27,10 @@ class SendQueue:
         self._parts.clear()
         return data
 
-    def put(self, data: bytes) -> int:
-        """Write whole frames; returns where their end stands."""
+    def put(self, data: bytes) -> None:
+        """Write whole frames."""
         self._parts.append(data)
         self.written += len(data)
-        return self.written
 
     def put_request(self, number: int, block: bytes, stream: Stream) -> None:
         """Write a request: its headers at once, its body as far as the windows allow."""
@@ -42,12 +41,11 @@ class SendQueue:
             self._window -= size
             headers = pack(length >> 8, length & 0xFF, frames.HEADERS, frames.END_HEADERS, number)
             data = pack(size >> 8, size & 0xFF, frames.DATA, frames.END_STREAM, number)
-            stream.end = self.put(b"".join((headers, block, data, body)))
+            self.put(b"".join((headers, block, data, body)))
             return
         flags = frames.END_HEADERS if size else frames.END_HEADERS | frames.END_STREAM
-        stream.end = self.put(frames.frame(frames.HEADERS, flags, number, block))
+        self.put(frames.frame(frames.HEADERS, flags, number, block))
         if size:
-            stream.end = NEVER
             stream.unsent_body = body
             stream.window = self._stream_window
             self.blocked.append((number, stream))
@@ -73,9 +71,7 @@ class SendQueue:
             self._window -= size
             stream.window -= size
             last = 0 if stream.unsent_body else frames.END_STREAM
-            stream.end = self.put(frames.frame(frames.DATA, last, number, part))
-            if stream.unsent_body:
-                stream.end = NEVER
+            self.put(frames.frame(frames.DATA, last, number, part))
 
     def give_up(self, stream: Stream) -> None:
         """Write no more of a body."""

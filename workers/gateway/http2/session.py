@@ -30,7 +30,7 @@ class Http2Session:
             self._report(connection.expire(now), answers)
         if self._failure:
             self.transport.close()
-            answers += connection.lose(self._failure, self.transport.sent)
+            answers += connection.lose(self._failure, self.transport.offered)
         elif connection.draining and not connection.streams:
             self.close()
 

@@ -4,28 +4,27 @@ from collections.abc import Mapping
 
 from workers.provider import Answer, Failure, Request
 
-NEVER = 1 << 62
 FIRST_FINAL_STATUS = 200
 
 
 class Stream:
-    """`end` is where the request's last byte stands in all that its connection wrote."""
+    """`begin` is where the request's first byte stands in all that its connection wrote."""
 
     __slots__ = (
         "_answer",
         "_chunks",
+        "begin",
         "deadline",
-        "end",
         "received",
         "request",
         "unsent_body",
         "window",
     )
 
-    def __init__(self, request: Request, deadline: float) -> None:
+    def __init__(self, request: Request, deadline: float, begin: int) -> None:
         self.request = request
         self.deadline = deadline
-        self.end = NEVER
+        self.begin = begin
         self.unsent_body = b""
         """What of the body has not been written: the server has no window for it."""
         self.window = 0

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 READ_SIZE = 64 * 1024
+RECORD_SIZE = 16 * 1024
+"""The most that TLS encrypts at once (RFC 8446, 5.1). Of a longer buffer it sends whole records
+and still reports that it could not take the buffer."""
 READS_AT_ONCE = 256
 """Most reads in a row: then the other connections have their turn."""
 
@@ -13,14 +16,16 @@ class TlsTransport:
     """A TLS socket whose handshake is done and which does not block."""
 
     def __init__(self, tls: ssl.SSLSocket) -> None:
-        self.sent = 0
-        """Bytes that TLS has taken and the system may have sent."""
+        self.offered = 0
+        """Bytes that were offered to TLS: they may have left. The others certainly have not."""
         self.closed = False
         self.has_more = False
         """Whether there was more to read than one turn allows."""
         self._tls = tls
         self._parts: list[bytes] = []
         self._rest = memoryview(b"")
+        self._record = memoryview(b"")
+        """The beginning of `_rest` that was offered and not taken."""
 
     def fileno(self) -> int:
         """Return the socket's number."""
@@ -49,8 +54,13 @@ class TlsTransport:
                 if not self._rest:
                     self._rest = memoryview(b"".join(self._parts))
                     self._parts.clear()
-                count = self._tls.send(self._rest)
-                self.sent += count
+                # A record that TLS did not take must be offered again as it was.
+                record = self._record or self._rest[:RECORD_SIZE]
+                if not self._record:
+                    self._record = record
+                    self.offered += len(record)
+                count = self._tls.send(record)
+                self._record = record[count:]
                 self._rest = self._rest[count:]
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return
