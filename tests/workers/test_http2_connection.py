@@ -10,12 +10,14 @@ from tests.workers.http2_peer import (
     SETTINGS,
     Peer,
     any_frame,
+    data,
     headers,
     window_update,
 )
 from workers.gateway.http2 import frames
-from workers.gateway.http2.connection import MOST_FRAMES_WITHOUT_ANSWER, Http2Connection
+from workers.gateway.http2.connection import Http2Connection
 from workers.gateway.http2.events import ConnectionFailed
+from workers.gateway.http2.receive_limits import MOST_FRAMES_WITHOUT_ANSWER, STREAM_WINDOW
 from workers.provider import Failure, Request
 
 
@@ -136,6 +138,47 @@ def test_an_answer_is_cut_where_the_request_says_so(peer: Peer) -> None:
 
     assert answer.body == b"too l"
     assert (frames.RST_STREAM, 0, 1, frames.pack_word(frames.CANCEL)) in peer.frames()
+
+
+def test_long_answers_that_are_cut_break_no_connection(peer: Peer) -> None:
+    """A server learns late that its answer was cut: until then it sends what the window allows."""
+    parts = [b"x" * 4_000] * 50
+    for n in range(250):
+        number = 2 * n + 1
+        peer.gets()
+        body = [data(number, part) for part in parts]
+
+        [answer] = peer.sends(headers(number), *body, data(number, b"", frames.END_STREAM))
+
+        assert (answer.status, len(answer.body)) == (200, 8_192)
+    assert not peer.failure
+    assert peer.connection.available_streams() == 100
+
+
+def test_what_comes_on_cancelled_streams_disturbs_no_other(peer: Peer) -> None:
+    """All answers are cut at once, and what is left of them comes before the next answer."""
+    for _ in range(100):
+        peer.gets()
+    for n in range(100):
+        peer.sends(headers(2 * n + 1), data(2 * n + 1, b"x" * 9_000))
+
+    for n in range(100):
+        peer.sends(data(2 * n + 1, b"x" * 4_000) * 150)
+
+    assert not peer.failure
+    peer.gets()
+    [answer] = peer.sends(headers(201, OK, LAST))
+    assert answer.status == 200
+
+
+def test_more_than_a_cancelled_stream_may_bring_is_an_attack(peer: Peer) -> None:
+    peer.gets()
+    peer.sends(headers(1), data(1, b"x" * 9_000))
+
+    frames_allowed = STREAM_WINDOW // 256 + MOST_FRAMES_WITHOUT_ANSWER
+    peer.sends(data(1, b"x") * (frames_allowed + 1))
+
+    assert "no answers" in peer.failure
 
 
 def test_the_window_for_answers_is_kept_open(peer: Peer) -> None:

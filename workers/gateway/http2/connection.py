@@ -9,17 +9,13 @@ from workers.gateway.http2 import frames
 from workers.gateway.http2.events import ConnectionFailed, Event, StreamEnded
 from workers.gateway.http2.frames import Frame, ProtocolError
 from workers.gateway.http2.header_compression import OUR_TABLE_SIZE, AnswerDecoder, RequestEncoder
+from workers.gateway.http2.receive_limits import CONNECTION_WINDOW, STREAM_WINDOW, ReceiveLimits
 from workers.gateway.http2.send_queue import SendQueue
 from workers.gateway.http2.stream import Stream
 from workers.provider import Failure, Request
 
-STREAM_WINDOW = 1 << 20
-"""How much of an answer's body may come unasked; no answer that we keep is longer."""
-CONNECTION_WINDOW = 1 << 24
 NO_LIMIT = 1 << 30
 LONGEST_HEADERS = 4 * frames.DEFAULT_FRAME_SIZE
-MOST_FRAMES_WITHOUT_ANSWER = 10_000
-"""Frames in a row that bring no answer: more of them are an attack."""
 _WHOLE_ANSWER = frames.END_HEADERS | frames.END_STREAM
 
 
@@ -42,9 +38,7 @@ class Http2Connection:
         self._decoder = AnswerDecoder()
         self._next_stream = 1
         self._buffer = b""
-        self._unacknowledged = 0
-        """Bytes of bodies received since the connection's window was last widened."""
-        self._frames_without_answer = 0
+        self._limits = ReceiveLimits()
         self._open_block: tuple[int, int, bytes] | None = None
         """A header block that continues in the next frame: stream, flags, what has come (6.10)."""
         self._queue.put(
@@ -153,20 +147,22 @@ class Http2Connection:
         self, flags: int, number: int, payload: bytes, stream: Stream | None, events: list[Event]
     ) -> None:
         """Read a part of a body; it counts against the connection's window in any case (6.9)."""
-        self._unacknowledged += len(payload)
-        if self._unacknowledged > CONNECTION_WINDOW // 2:
-            increment = frames.pack_word(self._unacknowledged)
-            self._queue.put(frames.frame(frames.WINDOW_UPDATE, 0, 0, increment))
-            self._unacknowledged = 0
+        increment = self._limits.credit(len(payload))
+        if increment:
+            word = frames.pack_word(increment)
+            self._queue.put(frames.frame(frames.WINDOW_UPDATE, 0, 0, word))
         part = frames.plain_payload(frames.DATA, flags, payload)
-        if stream is None or not part:
-            self._count_frame()
+        last = bool(flags & frames.END_STREAM)
         if stream is None:
+            self._limits.count_late_data(number, len(payload), last=last)
             return
+        if not part:
+            self._limits.count_frame()
         enough = stream.take_body(part)
-        if flags & frames.END_STREAM:
+        if last:
             self._finish(number, stream, events)
         elif enough:
+            self._limits.count_answer()
             self._cancel(number, stream)
             events.append((stream.request, stream.finish()))
 
@@ -181,7 +177,7 @@ class Http2Connection:
     def _read_control(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
         """Read what is about the connection, a window or a stream that is over."""
         kind, flags, number, payload = frame
-        self._count_frame()
+        self._limits.count_frame()
         if kind == frames.SETTINGS and not flags & frames.ACK:
             self._apply_settings(frames.read_settings(payload))
         elif kind == frames.PING and not flags & frames.ACK:
@@ -199,11 +195,6 @@ class Http2Connection:
             self._queue.widen_connection(increment)
         elif stream is not None:
             self._queue.widen_stream(stream, increment)
-
-    def _count_frame(self) -> None:
-        self._frames_without_answer += 1
-        if self._frames_without_answer > MOST_FRAMES_WITHOUT_ANSWER:
-            raise ProtocolError("many frames and no answers", frames.ENHANCE_YOUR_CALM)
 
     def _apply_settings(self, values: dict[int, int]) -> None:
         if frames.HEADER_TABLE_SIZE in values:
@@ -228,7 +219,7 @@ class Http2Connection:
 
     def _finish(self, number: int, stream: Stream, events: list[Event]) -> None:
         """End a stream with its answer; one that came before the whole body stops it (8.1)."""
-        self._frames_without_answer = 0
+        self._limits.count_answer()
         if stream.unsent_body:
             self._cancel(number, stream)
         else:
@@ -238,6 +229,7 @@ class Http2Connection:
     def _cancel(self, number: int, stream: Stream) -> None:
         del self.streams[number]
         self._queue.give_up(stream)
+        self._limits.cancel(number, stream.received)
         code = frames.pack_word(frames.CANCEL)
         self._queue.put(frames.frame(frames.RST_STREAM, 0, number, code))
 

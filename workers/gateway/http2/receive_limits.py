@@ -1,0 +1,69 @@
+"""How much a server may send: windows for bodies, and frames that bring no answer."""
+
+from workers.gateway.http2 import frames
+from workers.gateway.http2.frames import ProtocolError
+
+STREAM_WINDOW = 1 << 20
+"""How much of an answer's body may come unasked; no answer that we keep is longer."""
+CONNECTION_WINDOW = 1 << 24
+MOST_FRAMES_WITHOUT_ANSWER = 10_000
+"""Frames in a row that bring no answer: more of them are an attack (RFC 9113, 10.5)."""
+MOST_CANCELLED = 4_096
+"""Cancelled streams that are remembered; frames on older ones bring no answer."""
+LEAST_CHARGE = 256
+"""What a frame takes from a cancelled stream's window at least: many tiny ones are an attack."""
+
+
+class ReceiveLimits:
+    """What a server has used of its limits on one connection."""
+
+    def __init__(self) -> None:
+        self._unacknowledged = 0
+        """Bytes of bodies since the connection's window was last widened."""
+        self._frames = 0
+        self._cancelled: dict[int, int] = {}
+        """Cancelled streams by number, with what is left of their windows."""
+
+    def credit(self, size: int) -> int:
+        """Count bytes of a body; returns by how much the connection's window is to be widened.
+
+        They count whether or not their stream is still open (6.9).
+        """
+        self._unacknowledged += size
+        if self._unacknowledged <= CONNECTION_WINDOW // 2:
+            return 0
+        increment, self._unacknowledged = self._unacknowledged, 0
+        return increment
+
+    def count_frame(self) -> None:
+        """Count a frame that brings no answer. Raises ProtocolError for the one too many."""
+        self._frames += 1
+        if self._frames > MOST_FRAMES_WITHOUT_ANSWER:
+            raise ProtocolError("many frames and no answers", frames.ENHANCE_YOUR_CALM)
+
+    def count_answer(self) -> None:
+        """Begin to count again: an answer has come."""
+        self._frames = 0
+
+    def cancel(self, number: int, received: int) -> None:
+        """Remember a stream that we ended after `received` bytes of its answer.
+
+        The server learns of it later. Until then it sends as much as the window allows (5.1).
+        """
+        if len(self._cancelled) >= MOST_CANCELLED:
+            del self._cancelled[next(iter(self._cancelled))]
+        self._cancelled[number] = STREAM_WINDOW - received
+
+    def count_late_data(self, number: int, size: int, *, last: bool) -> None:
+        """Count a part of a body that comes after its stream is over."""
+        window = self._cancelled.get(number, 0) - max(size, LEAST_CHARGE)
+        if window < 0 or not size:
+            self.count_frame()
+        elif last:
+            del self._cancelled[number]
+        else:
+            self._cancelled[number] = window
+
+    def end(self, number: int) -> None:
+        """Forget a cancelled stream: the server has ended it too."""
+        self._cancelled.pop(number, None)
