@@ -6,12 +6,14 @@ from hypothesis import strategies as st
 
 from tests.workers.http2_peer import (
     LAST,
+    LATER,
     OK,
     SETTINGS,
     Peer,
     any_frame,
     data,
     headers,
+    reset,
     window_update,
 )
 from workers.gateway.http2 import frames
@@ -275,6 +277,27 @@ HOSTILE = {
     * (MOST_FRAMES_WITHOUT_ANSWER + 1),
     "a storm of empty data": frames.frame(frames.DATA, 0, 1, b"")
     * (MOST_FRAMES_WITHOUT_ANSWER + 1),
+    "a body on no stream": data(0, b"x"),
+    "headers on no stream": headers(0, OK, LAST),
+    "a reset of no stream": reset(0, frames.CANCEL),
+    "a body on a stream that was never opened": data(3, b"x"),
+    "headers on a stream of the server's": headers(2, OK, LAST),
+    "a reset of a stream that was never opened": reset(5, frames.CANCEL),
+    "credit for a stream that was never opened": window_update(5, 1),
+    "settings on a stream": frames.frame(frames.SETTINGS, 0, 1, b""),
+    "settings acknowledged with values": frames.frame(frames.SETTINGS, frames.ACK, 0, b"123456"),
+    "a setting that allows pushes": frames.settings((frames.ENABLE_PUSH, 1)),
+    "an initial window beyond the limit": frames.settings((frames.INITIAL_WINDOW_SIZE, 1 << 31)),
+    "a frame size below the least": frames.settings((frames.MAX_FRAME_SIZE, 16_383)),
+    "a frame size beyond the most": frames.settings((frames.MAX_FRAME_SIZE, 1 << 24)),
+    "a ping on a stream": frames.frame(frames.PING, 0, 1, b"12345678"),
+    "a ping of a wrong size": frames.frame(frames.PING, 0, 0, b"1234567"),
+    "a goaway on a stream": frames.frame(frames.GOAWAY, 0, 1, b"12345678"),
+    "a goaway too short": frames.frame(frames.GOAWAY, 0, 0, b"1234567"),
+    "a window widened by nothing": window_update(0, 0),
+    "a window update of a wrong size": frames.frame(frames.WINDOW_UPDATE, 0, 0, b"12345"),
+    "a storm of informational answers": headers(1, b"\x20\x08\x03103")
+    * (MOST_FRAMES_WITHOUT_ANSWER + 1),
     "a reset too short": frames.frame(frames.RST_STREAM, 0, 1, b"1"),
 }
 
@@ -287,6 +310,82 @@ def test_a_server_that_breaks_the_rules_loses_its_connection(peer: Peer, sent: b
 
     assert peer.failure
     assert peer.connection.available_streams() == 0
+
+
+def test_a_server_that_breaks_the_rules_hears_why() -> None:
+    """RFC 9113, 5.4.1: the error code goes out in a GOAWAY."""
+    connection = Http2Connection("push.example", LATER)
+    connection.receive(SETTINGS)
+
+    [failure] = connection.receive(HOSTILE["a ping of a wrong size"])
+
+    assert isinstance(failure, ConnectionFailed)
+    code = frames.pack_word(frames.FRAME_SIZE_ERROR)
+    assert failure.goaway == frames.frame(frames.GOAWAY, 0, 0, frames.pack_word(0) + code)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        frames.frame(frames.PING, 0, 0, b"12345678"),
+        frames.frame(frames.SETTINGS, frames.ACK, 0),
+        window_update(0, 1),
+    ],
+)
+def test_a_server_begins_with_its_settings(first: bytes) -> None:
+    peer = Peer()
+
+    peer.sends(first, SETTINGS)
+
+    assert "SETTINGS" in peer.failure
+
+
+STREAM_ERRORS = {
+    "a body without a status": (data(1, b"x"), frames.PROTOCOL_ERROR),
+    "a window widened by nothing": (window_update(1, 0), frames.PROTOCOL_ERROR),
+    "a window beyond the limit": (window_update(1, (1 << 31) - 1) * 2, frames.FLOW_CONTROL_ERROR),
+    "more of a body than was allowed": (
+        headers(1) + data(1, b"x" * 16_000) * 66,
+        frames.FLOW_CONTROL_ERROR,
+    ),
+}
+
+
+@pytest.mark.parametrize(("sent", "code"), STREAM_ERRORS.values(), ids=STREAM_ERRORS.keys())
+def test_a_broken_rule_on_a_stream_ends_that_stream_only(
+    peer: Peer, sent: bytes, code: int
+) -> None:
+    peer.gets(b"x" * 100_000, answer_limit=1 << 21)
+
+    peer.sends(sent)
+
+    assert not peer.failure
+    assert len(peer.ended) == 1
+    assert (frames.RST_STREAM, 0, 1, frames.pack_word(code)) in peer.frames()
+    assert peer.connection.available_streams() == 100
+
+
+def test_what_no_rule_names_is_ignored(peer: Peer) -> None:
+    peer.sends(
+        frames.frame(99, 255, 7, b"an unknown kind"),
+        frames.frame(frames.PRIORITY, 0, 9, b"12345"),
+        frames.settings((99, 1)),
+        frames.frame(frames.PING, frames.ACK, 0, b"12345678"),
+    )
+
+    assert not peer.failure
+
+
+def test_a_window_that_shrinks_below_nothing_opens_again(peer: Peer) -> None:
+    """RFC 9113, 6.9.2: new settings may leave a window negative."""
+    peer.gets(b"x" * 60_000)
+    peer.gets(b"y" * 60_000)
+    peer.sends(frames.settings((frames.INITIAL_WINDOW_SIZE, 1_000)))
+
+    peer.sends(window_update(0, 1 << 20), window_update(3, 60_000))
+
+    body = b"".join(p for kind, _, number, p in peer.frames() if (kind, number) == (0, 3))
+    assert body == b"y" * 60_000
 
 
 def test_the_answers_before_a_broken_rule_are_kept(peer: Peer) -> None:

@@ -8,19 +8,19 @@ transport says how much may have left, a request that certainly has not is repor
 from workers.gateway.http2 import frames
 from workers.gateway.http2.events import ConnectionFailed, Event, StreamEnded
 from workers.gateway.http2.frames import Frame, ProtocolError
-from workers.gateway.http2.header_compression import OUR_TABLE_SIZE, AnswerDecoder, RequestEncoder
-from workers.gateway.http2.receive_limits import CONNECTION_WINDOW, STREAM_WINDOW, ReceiveLimits
+from workers.gateway.http2.header_blocks import HeaderBlocks
+from workers.gateway.http2.header_compression import RequestEncoder
+from workers.gateway.http2.receive_limits import GREETING, STREAM_WINDOW, ReceiveLimits
 from workers.gateway.http2.send_queue import SendQueue
 from workers.gateway.http2.stream import Stream
 from workers.provider import Failure, Request
 
 NO_LIMIT = 1 << 30
-LONGEST_HEADERS = 4 * frames.DEFAULT_FRAME_SIZE
 _WHOLE_ANSWER = frames.END_HEADERS | frames.END_STREAM
 
 
 class Http2Connection:
-    """The client's side of a connection to one authority. `settings_due` is on the caller's clock.
+    """The client's side of a connection to one authority.
 
     `settings_due` is when the server's SETTINGS must have come, on the clock of `expire`.
     """
@@ -35,21 +35,11 @@ class Http2Connection:
         self._settings_received = False
         self._settings_due = settings_due
         self._encoder = RequestEncoder(authority)
-        self._decoder = AnswerDecoder()
+        self._blocks = HeaderBlocks()
         self._next_stream = 1
         self._buffer = b""
         self._limits = ReceiveLimits()
-        self._open_block: tuple[int, int, bytes] | None = None
-        """A header block that continues in the next frame: stream, flags, what has come (6.10)."""
-        self._queue.put(
-            frames.PREFACE
-            + frames.settings(
-                (frames.HEADER_TABLE_SIZE, OUR_TABLE_SIZE),
-                (frames.ENABLE_PUSH, 0),
-                (frames.INITIAL_WINDOW_SIZE, STREAM_WINDOW),
-            )
-            + frames.frame(frames.WINDOW_UPDATE, 0, 0, frames.pack_word(CONNECTION_WINDOW))
-        )
+        self._queue.put(GREETING)
 
     # ------------------------------------------------------------------ requests
 
@@ -95,106 +85,137 @@ class Http2Connection:
                 self._buffer = frames.split(buffer, received)
             finally:
                 self._read(received, events)
+            if events:
+                self._limits.count_answer()
         except ProtocolError as error:
             self.draining = True
-            events.append(ConnectionFailed(str(error)))
+            goaway = frames.frame(frames.GOAWAY, 0, 0, frames.pack_goaway(error.code))
+            events.append(ConnectionFailed(str(error), goaway))
         return events
 
     def _read(self, received: list[Frame], events: list[Event]) -> None:
-        streams, decoder = self.streams, self._decoder
+        streams, blocks = self.streams, self._blocks
         for kind, flags, number, payload in received:
             stream = streams.get(number)
-            if kind == frames.HEADERS and flags == _WHOLE_ANSWER and self._open_block is None:
+            if stream is None or blocks.is_open:
+                self._read_other((kind, flags, number, payload), stream, events)
+            elif kind == frames.HEADERS and flags == _WHOLE_ANSWER:
                 # Nearly every answer: one frame and no body.
-                status, headers = decoder.decode(payload)
-                if stream is not None:
-                    stream.take_headers(status, headers)
-                    self._finish(number, stream, events)
-            elif self._open_block is not None and kind != frames.CONTINUATION:
-                raise ProtocolError("a header block was not finished")
-            elif kind in (frames.HEADERS, frames.CONTINUATION):
-                self._read_headers((kind, flags, number, payload), stream, events)
+                status, headers = blocks.decode(payload)
+                stream.take_headers(status, headers)
+                self._finish(number, stream, events)
             elif kind == frames.DATA:
                 self._read_data(flags, number, payload, stream, events)
-            elif kind == frames.RST_STREAM and stream is not None:
-                self._read_reset(number, frames.read_word(payload), stream, events)
             else:
-                self._read_control((kind, flags, number, payload), stream, events)
+                self._read_other((kind, flags, number, payload), stream, events)
+
+    def _read_other(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
+        kind, flags, number, payload = frame
+        frames.check(kind, flags, number, payload)
+        self._check_order(kind, flags, number)
+        if kind in (frames.HEADERS, frames.CONTINUATION):
+            self._read_headers(frame, stream, events)
+        elif kind == frames.DATA:
+            self._widen_ours(len(payload))
+            last = bool(flags & frames.END_STREAM)
+            self._limits.count_late_data(number, len(payload), last=last)
+        else:
+            self._limits.count_frame()
+            self._read_control(frame, stream, events)
+
+    def _check_order(self, kind: int, flags: int, number: int) -> None:
+        """Raise ProtocolError for a frame that must not come now."""
+        if not self._settings_received and (kind != frames.SETTINGS or flags & frames.ACK):
+            raise ProtocolError("the first frame is not SETTINGS")  # 3.4
+        if self._blocks.is_open and kind != frames.CONTINUATION:
+            raise ProtocolError("a header block was not finished")  # 6.10
+        opened = number < self._next_stream and number % 2
+        if number and not opened and kind in frames.OPEN_STREAM_KINDS:
+            raise ProtocolError("a frame is on a stream that was never opened")  # 5.1, idle
 
     def _read_headers(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
-        """Read a header block, which may come in several frames (6.2, 6.10)."""
-        kind, flags, number, payload = frame
-        if kind == frames.HEADERS:
-            self._open_block = (number, flags, frames.plain_payload(kind, flags, payload))
-        elif self._open_block is None or self._open_block[0] != number:
-            raise ProtocolError("a continuation of nothing")
-        else:
-            _, first_flags, block = self._open_block
-            self._open_block = (number, first_flags, block + payload)
-        if len(self._open_block[2]) > LONGEST_HEADERS:
-            raise ProtocolError("headers without end", frames.ENHANCE_YOUR_CALM)
-        if not flags & frames.END_HEADERS:
+        number = frame[2]
+        block = self._blocks.add(frame)
+        if block is None:
             return
-        _, first_flags, block = self._open_block
-        self._open_block = None
-        status, headers = self._decoder.decode(block)
+        status, headers, last = block
         if stream is not None:
             stream.take_headers(status, headers)
-            if first_flags & frames.END_STREAM:
-                self._finish(number, stream, events)
+        if stream is not None and last:
+            self._finish(number, stream, events)
+            return
+        self._limits.count_frame()
+        if last:
+            self._limits.end(number)
 
-    def _read_data(
-        self, flags: int, number: int, payload: bytes, stream: Stream | None, events: list[Event]
-    ) -> None:
-        """Read a part of a body; it counts against the connection's window in any case (6.9)."""
-        increment = self._limits.credit(len(payload))
+    def _widen_ours(self, size: int) -> None:
+        """Widen the window for answers as bodies use it up, whatever their streams are (6.9)."""
+        increment = self._limits.credit(size)
         if increment:
             word = frames.pack_word(increment)
             self._queue.put(frames.frame(frames.WINDOW_UPDATE, 0, 0, word))
+
+    def _read_data(
+        self, flags: int, number: int, payload: bytes, stream: Stream, events: list[Event]
+    ) -> None:
+        """Read a part of a body; of one that is longer than its request keeps, the rest is cut."""
+        self._widen_ours(len(payload))
         part = frames.plain_payload(frames.DATA, flags, payload)
-        last = bool(flags & frames.END_STREAM)
-        if stream is None:
-            self._limits.count_late_data(number, len(payload), last=last)
-            return
         if not part:
             self._limits.count_frame()
         enough = stream.take_body(part)
-        if last:
+        if not stream.has_status:
+            self._refuse(number, stream, "a body without a status", frames.PROTOCOL_ERROR, events)
+        elif stream.received > STREAM_WINDOW:
+            code = frames.FLOW_CONTROL_ERROR
+            self._refuse(number, stream, "more of a body than was allowed", code, events)
+        elif flags & frames.END_STREAM:
             self._finish(number, stream, events)
         elif enough:
-            self._limits.count_answer()
             self._cancel(number, stream)
             events.append((stream.request, stream.finish()))
 
-    def _read_reset(self, number: int, code: int, stream: Stream, events: list[Event]) -> None:
-        """Take a RST_STREAM; of a refused stream the server has done nothing (8.7)."""
-        del self.streams[number]
-        self._queue.give_up(stream)
-        failure = Failure.NOT_SENT if code == frames.REFUSED_STREAM else Failure.UNKNOWN
-        reason = f"the server has reset the stream (HTTP/2 error {code})"
-        events.append((stream.request, stream.fail(failure, reason)))
-
     def _read_control(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
-        """Read what is about the connection, a window or a stream that is over."""
+        """Read what is about the connection, a window or the end of a stream."""
         kind, flags, number, payload = frame
-        self._limits.count_frame()
-        if kind == frames.SETTINGS and not flags & frames.ACK:
+        if kind == frames.RST_STREAM:
+            self._read_reset(number, frames.read_word(payload), stream, events)
+        elif kind == frames.SETTINGS and not flags & frames.ACK:
             self._apply_settings(frames.read_settings(payload))
         elif kind == frames.PING and not flags & frames.ACK:
             self._queue.put(frames.frame(frames.PING, frames.ACK, 0, payload))
         elif kind == frames.GOAWAY:
             self._read_goaway(frames.read_word(payload) & frames.LAST_STREAM, events)
         elif kind == frames.WINDOW_UPDATE:
-            self._widen(number, stream, frames.read_word(payload) & frames.LARGEST_WINDOW)
+            increment = frames.read_word(payload) & frames.LARGEST_WINDOW
+            self._widen(number, stream, increment, events)
         elif kind == frames.PUSH_PROMISE:
-            raise ProtocolError("a push that was ruled out")
+            raise ProtocolError("a push that was ruled out")  # 6.6
 
-    def _widen(self, number: int, stream: Stream | None, increment: int) -> None:
+    def _read_reset(
+        self, number: int, code: int, stream: Stream | None, events: list[Event]
+    ) -> None:
+        """Take a RST_STREAM; of a refused stream the server has done nothing (8.7)."""
+        self._limits.end(number)
+        if stream is None:
+            return
+        del self.streams[number]
+        self._queue.give_up(stream)
+        failure = Failure.NOT_SENT if code == frames.REFUSED_STREAM else Failure.UNKNOWN
+        reason = f"the server has reset the stream (HTTP/2 error {code})"
+        events.append((stream.request, stream.fail(failure, reason)))
+
+    def _widen(
+        self, number: int, stream: Stream | None, increment: int, events: list[Event]
+    ) -> None:
         """Take credit (6.9); that of a stream which is over is nobody else's (5.1)."""
         if number == 0:
             self._queue.widen_connection(increment)
         elif stream is not None:
-            self._queue.widen_stream(stream, increment)
+            try:
+                self._queue.widen_stream(stream, increment)
+            except ProtocolError as error:
+                self._refuse(number, stream, str(error), error.code, events)
 
     def _apply_settings(self, values: dict[int, int]) -> None:
         if frames.HEADER_TABLE_SIZE in values:
@@ -219,19 +240,25 @@ class Http2Connection:
 
     def _finish(self, number: int, stream: Stream, events: list[Event]) -> None:
         """End a stream with its answer; one that came before the whole body stops it (8.1)."""
-        self._limits.count_answer()
         if stream.unsent_body:
             self._cancel(number, stream)
         else:
             del self.streams[number]
         events.append((stream.request, stream.finish()))
 
-    def _cancel(self, number: int, stream: Stream) -> None:
+    def _refuse(
+        self, number: int, stream: Stream, reason: str, code: int, events: list[Event]
+    ) -> None:
+        """End a stream on which the server broke a rule (5.4.2); the others go on."""
+        self._cancel(number, stream, code)
+        events.append((stream.request, stream.fail(Failure.UNKNOWN, reason)))
+
+    def _cancel(self, number: int, stream: Stream, code: int = frames.CANCEL) -> None:
         del self.streams[number]
         self._queue.give_up(stream)
         self._limits.cancel(number, stream.received)
-        code = frames.pack_word(frames.CANCEL)
-        self._queue.put(frames.frame(frames.RST_STREAM, 0, number, code))
+        word = frames.pack_word(code)
+        self._queue.put(frames.frame(frames.RST_STREAM, 0, number, word))
 
     def expire(self, now: float) -> list[Event]:
         """End the streams past their deadline; without SETTINGS in time, the connection."""

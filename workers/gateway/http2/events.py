@@ -14,6 +14,8 @@ class ConnectionFailed:
     """The server broke a rule that ends the connection (RFC 9113, 5.4.1): the last event."""
 
     reason: str
+    goaway: bytes = b""
+    """The frame that tells the server why, if it can still be sent (6.8)."""
 
 
 Event = StreamEnded | ConnectionFailed

@@ -34,6 +34,21 @@ Frame = tuple[int, int, int, bytes]
 """Kind, flags, stream, payload."""
 
 
+STREAM_KINDS = frozenset({DATA, HEADERS, PRIORITY, RST_STREAM, CONTINUATION, PUSH_PROMISE})
+"""Kinds that are about a stream, never about the connection."""
+CONNECTION_KINDS = frozenset({SETTINGS, PING, GOAWAY})
+"""Kinds that are about the connection, never about a stream."""
+OPEN_STREAM_KINDS = frozenset({DATA, HEADERS, RST_STREAM, WINDOW_UPDATE, CONTINUATION})
+"""Kinds that a server may send only on a stream that we opened."""
+_SIZES = {RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
+_GOAWAY_SIZE = 8
+_ALLOWED = {
+    ENABLE_PUSH: (range(1), PROTOCOL_ERROR),
+    INITIAL_WINDOW_SIZE: (range(LARGEST_WINDOW + 1), FLOW_CONTROL_ERROR),
+    MAX_FRAME_SIZE: (range(DEFAULT_FRAME_SIZE, 2**24), PROTOCOL_ERROR),
+}
+
+
 class ProtocolError(Exception):
     """The server does not keep to the protocol; `code` is the error code of section 7."""
 
@@ -74,7 +89,12 @@ def read_settings(payload: bytes) -> dict[int, int]:
     """Return the values of a SETTINGS frame (6.5); of a repeated one the last."""
     if len(payload) % _PAIR.size:
         raise ProtocolError("SETTINGS of a wrong size", FRAME_SIZE_ERROR)
-    return dict(_PAIR.iter_unpack(payload))
+    pairs = list(_PAIR.iter_unpack(payload))
+    for setting, value in pairs:
+        allowed, code = _ALLOWED.get(setting, (None, 0))
+        if allowed is not None and value not in allowed:
+            raise ProtocolError("a setting has a value that it must not have", code)
+    return dict(pairs)
 
 
 def read_word(payload: bytes) -> int:
@@ -83,6 +103,21 @@ def read_word(payload: bytes) -> int:
         raise ProtocolError("a frame is too short", FRAME_SIZE_ERROR)
     word: int = _WORD.unpack_from(payload)[0]
     return word
+
+
+def pack_goaway(code: int) -> bytes:
+    """Return the payload of our GOAWAY: the server has opened no stream."""
+    return pack_word(0) + pack_word(code)
+
+
+def check(kind: int, flags: int, number: int, payload: bytes) -> None:
+    """Raise ProtocolError for a frame on a wrong stream or of a wrong size (6.1 to 6.10)."""
+    if (kind in STREAM_KINDS and not number) or (kind in CONNECTION_KINDS and number):
+        raise ProtocolError("a frame is on a stream where it must not be")
+    size = len(payload)
+    wrong = size != _SIZES.get(kind, size) or (kind == GOAWAY and size < _GOAWAY_SIZE)
+    if wrong or (kind == SETTINGS and flags & ACK and size):
+        raise ProtocolError("a frame is of a wrong size", FRAME_SIZE_ERROR)
 
 
 def plain_payload(kind: int, flags: int, payload: bytes) -> bytes:

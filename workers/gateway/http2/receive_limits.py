@@ -2,6 +2,7 @@
 
 from workers.gateway.http2 import frames
 from workers.gateway.http2.frames import ProtocolError
+from workers.gateway.http2.header_compression import OUR_TABLE_SIZE
 
 STREAM_WINDOW = 1 << 20
 """How much of an answer's body may come unasked; no answer that we keep is longer."""
@@ -12,6 +13,17 @@ MOST_CANCELLED = 4_096
 """Cancelled streams that are remembered; frames on older ones bring no answer."""
 LEAST_CHARGE = 256
 """What a frame takes from a cancelled stream's window at least: many tiny ones are an attack."""
+
+GREETING = (
+    frames.PREFACE
+    + frames.settings(
+        (frames.HEADER_TABLE_SIZE, OUR_TABLE_SIZE),
+        (frames.ENABLE_PUSH, 0),
+        (frames.INITIAL_WINDOW_SIZE, STREAM_WINDOW),
+    )
+    + frames.frame(frames.WINDOW_UPDATE, 0, 0, frames.pack_word(CONNECTION_WINDOW))
+)
+"""What a client sends first (3.4): the preface and its limits."""
 
 
 class ReceiveLimits:

@@ -3,6 +3,7 @@
 from collections import deque
 
 from workers.gateway.http2 import frames
+from workers.gateway.http2.frames import ProtocolError
 from workers.gateway.http2.stream import Stream
 
 
@@ -79,14 +80,12 @@ class SendQueue:
 
     def widen_connection(self, increment: int) -> None:
         """Widen the connection's window (6.9.1)."""
-        self._window += increment
-        if self._window > frames.LARGEST_WINDOW:
-            raise frames.ProtocolError("a window is too wide", frames.FLOW_CONTROL_ERROR)
+        self._window = _widened(self._window, increment)
         self._write_bodies()
 
     def widen_stream(self, stream: Stream, increment: int) -> None:
         """Widen the window of one stream, which matters while its body waits (6.9.1)."""
-        stream.window += increment
+        stream.window = _widened(stream.window, increment)
         self._write_bodies()
 
     def apply_settings(self, values: dict[int, int]) -> None:
@@ -94,6 +93,18 @@ class SendQueue:
         change = values.get(frames.INITIAL_WINDOW_SIZE, self._stream_window) - self._stream_window
         self._stream_window += change
         for _, stream in self.blocked:
-            stream.window += change
+            stream.window = _checked(stream.window + change)
         self._frame_size = values.get(frames.MAX_FRAME_SIZE, self._frame_size)
         self._write_bodies()
+
+
+def _widened(window: int, increment: int) -> int:
+    if increment == 0:
+        raise ProtocolError("a window is widened by nothing")
+    return _checked(window + increment)
+
+
+def _checked(window: int) -> int:
+    if window > frames.LARGEST_WINDOW:
+        raise ProtocolError("a window is too wide", frames.FLOW_CONTROL_ERROR)
+    return window

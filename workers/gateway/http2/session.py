@@ -15,6 +15,7 @@ class Http2Session:
         self.connection = connection
         self.transport = transport
         self._failure = ""
+        self._goaway = b""
 
     def turn(self, now: float, answers: Answers) -> None:
         """Read what has come and end what is overdue, adding the answers to `answers`."""
@@ -29,8 +30,8 @@ class Http2Session:
         if not self._failure:
             self._report(connection.expire(now), answers)
         if self._failure:
-            self.transport.close()
             answers += connection.lose(self._failure, self.transport.offered)
+            self.transport.close(self._goaway)
         elif connection.draining and not connection.streams:
             self.close()
 
@@ -40,6 +41,7 @@ class Http2Session:
                 answers.append(event)
             else:
                 self._failure = f"the connection broke: {event.reason}"
+                self._goaway = event.goaway
 
     def flush(self) -> None:
         """Send what was written, as far as TLS takes it; what breaks shows in the next turn."""

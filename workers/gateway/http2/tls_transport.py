@@ -69,8 +69,11 @@ class TlsTransport:
         """Whether TLS has not taken everything yet."""
         return bool(self._rest or self._parts)
 
-    def close(self) -> None:
-        """Close the socket."""
+    def close(self, last: bytes = b"") -> None:
+        """Close the socket; before that send `last`, if nothing else waits to be sent."""
         self.closed = True
+        with suppress(OSError):
+            if last and not self.has_unsent():
+                self.write(last)
         with suppress(OSError):
             self._tls.close()
