@@ -52,3 +52,16 @@ def test_what_several_queries_share_is_spelt_once(spelling):
     }
     # An index's condition in the schema must stay as the migration wrote it.
     assert spelling_files <= {"service/store/schema/alert_tables.py"}
+
+
+def test_a_file_of_the_store_queries_in_one_way():
+    expressions = re.compile(
+        r"^from sql(?:alchemy|model)\S* import .*\b(?:select|update|insert)\b", re.MULTILINE
+    )
+    text = re.compile(r"^from sqlalchemy import .*\btext\b", re.MULTILINE)
+    both = [
+        path
+        for path, source in sources("service/store").items()
+        if "/migrations/" not in path and expressions.search(source) and text.search(source)
+    ]
+    assert not both

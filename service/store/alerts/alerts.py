@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, insert, select, text, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel
 
@@ -22,13 +22,14 @@ from service.domain.totals import Totals, timing
 from service.store import paging
 from service.store.alerts import alert_totals
 from service.store.readers import receipts
-from service.store.schema import AlertRow
+from service.store.schema import AlertRow, StoryRow
 from service.store.sql_fragments import NOT_ENDED, RUNNING
 
 ONE_FIRST = "alert_one_first"
 
 _ALERT = SQLModel.metadata.tables[AlertRow.__tablename__]
 _A = _ALERT.c
+_S = SQLModel.metadata.tables[StoryRow.__tablename__].c
 _FOR_READERS = _A.kind.in_((Kind.FIRST.value, Kind.UPDATE.value))
 """What speaks of a story to its readers: neither takes anything back nor is a test."""
 _NEWEST = (_A.created_at.desc(), _A.id.desc())
@@ -156,9 +157,7 @@ def _with_words(session: Session, alerts: Sequence[Alert]) -> list[Alert]:
     following = [alert.story_id for alert in alerts if alert.title is None or alert.body is None]
     if not following:
         return list(alerts)
-    rows = session.execute(
-        text("SELECT id, headline, summary FROM story WHERE id = ANY(:ids)"), {"ids": following}
-    )
+    rows = session.execute(select(_S.id, _S.headline, _S.summary).where(_S.id.in_(following)))
     words = {row.id: Words(row.headline, row.summary) for row in rows}
     return [
         replace(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, func, insert, literal, select, text, tuple_
+from sqlalchemy import String, func, insert, literal, select, tuple_, union_all
 from sqlmodel import Session, SQLModel
 
 from service.store import paging
@@ -58,13 +58,14 @@ def page(
     return paging.cut(entries, limit, lambda last: paging.after_moment(last.at, last.id))
 
 
-_NAMES = text("""
-    SELECT 'staff:' || id AS caller, email AS name FROM staff
-        WHERE 'staff:' || id = ANY(:callers)
-    UNION ALL SELECT 'key:' || id, name FROM api_key WHERE 'key:' || id = ANY(:callers)""")
-
-
 def caller_names(session: Session, callers: set[str]) -> dict[str, str]:
     """Return what people call these callers: the e-mail of staff, the name of a key."""
-    rows = session.execute(_NAMES, {"callers": sorted(callers)})
+    staff = literal("staff:").concat(_STAFF.c.id)
+    keys = literal("key:").concat(_KEY.c.id)
+    rows = session.execute(
+        union_all(
+            select(staff.label("caller"), _STAFF.c.email.label("name")).where(staff.in_(callers)),
+            select(keys, _KEY.c.name).where(keys.in_(callers)),
+        )
+    )
     return {row.caller: row.name for row in rows}

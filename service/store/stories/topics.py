@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Row, func, not_, select, text, update
+from sqlalchemy import ColumnElement, Row, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, SQLModel
 
@@ -25,14 +25,6 @@ _F = SQLModel.metadata.tables[SubscriptionRow.__tablename__].c
 EXPENSIVE_S = 0.05
 LONGEST_KEPT_S = 60.0
 MOST_COUNTED = 10_000
-
-_SECTIONS = text("""
-    SELECT id, path, label FROM topic WHERE path NOT LIKE '%/%'
-    ORDER BY label, path LIMIT :limit""")
-
-_CHILDREN = text("""
-    SELECT id, path, label FROM topic
-    WHERE path LIKE :pattern AND path NOT LIKE :deeper ORDER BY label, path LIMIT :limit""")
 
 
 def by_paths(session: Session, paths: Iterable[str]) -> dict[str, Topic]:
@@ -85,17 +77,18 @@ def page(session: Session, cursor: str | None = None, limit: int = 50) -> paging
 
 
 def list_sections(session: Session, limit: int) -> list[Topic]:
-    """Return the topics at the top of the tree."""
-    return [
-        Topic(row.id, row.path, row.label) for row in session.execute(_SECTIONS, {"limit": limit})
-    ]
+    """Return the topics at the top of the tree, by label."""
+    return _list(session, ~_T.path.contains("/"), limit)
 
 
 def list_children(session: Session, path: str, limit: int) -> list[Topic]:
-    """Return the topics right below one."""
-    values = {"pattern": f"{path}/%", "deeper": f"{path}/%/%", "limit": limit}
-    rows = session.execute(_CHILDREN, values)
-    return [Topic(row.id, row.path, row.label, parent=path) for row in rows]
+    """Return the topics right below one, by label."""
+    return _list(session, below(path) & ~_T.path.like(f"{path}/%/%"), limit)
+
+
+def _list(session: Session, condition: ColumnElement[bool], limit: int) -> list[Topic]:
+    query = select(_TOPIC).where(condition).order_by(_T.label, _T.path).limit(limit)
+    return [_topic(row) for row in session.execute(query)]
 
 
 def with_followers(session: Session, topics: Sequence[Topic]) -> list[Topic]:
