@@ -17,9 +17,12 @@ from h2.events import (
     StreamReset,
 )
 from h2.settings import SettingCodes
+from hyperframe.frame import WindowUpdateFrame
 
 from tests.standins.senders import Apple
 from tests.standins.test_misbehaviour import device, put_weather
+from workers.standins.misbehaviour.faults import ConnectionFaults
+from workers.standins.servers.breaking_server import _open_listener
 
 
 class Http2Client:
@@ -43,6 +46,11 @@ class Http2Client:
         return [event for event in self.events if isinstance(event, kind)]
 
     def push(self, number: int) -> int:
+        stream = self.send_headers(number)
+        self.http.send_data(stream, b'{"aps":{"alert":"x"}}', end_stream=True)
+        return stream
+
+    def send_headers(self, number: int) -> int:
         self.apple.token = self.apple.token or self.apple.mint()
         stream = self.http.get_next_available_stream_id()
         headers = [
@@ -55,7 +63,6 @@ class Http2Client:
             ("apns-push-type", "alert"),
         ]
         self.http.send_headers(stream, headers)
-        self.http.send_data(stream, b'{"aps":{"alert":"x"}}', end_stream=True)
         return stream
 
     def read_until(self, is_done, seconds=3.0) -> None:
@@ -234,3 +241,66 @@ def test_a_large_answer_waits_for_flow_control(standins, control):
     trust = ssl.create_default_context(cafile=standins.ca_file)
     with httpx.Client(http2=True, verify=trust, trust_env=False) as client:
         assert Apple(client, standins.credentials).push().text == body
+
+
+def test_an_early_answer_comes_before_the_body_and_the_push_counts_after_it(connect, control):
+    client = connect(early_answers=True)
+    stream = client.send_headers(1)
+    client.read_until(lambda: client.events_of(StreamEnded))
+    [response] = client.events_of(ResponseReceived)
+    assert dict(response.headers)[":status"] == "200"
+    assert control.get("/control/pushes").json()["count"] == 0
+    client.http.send_data(stream, b'{"aps":{"alert":"x"}}', end_stream=True)
+    client.push(2)
+    client.read_until(lambda: len(client.events_of(StreamEnded)) == 2)
+    assert control.get("/control/pushes").json()["count"] == 2
+    assert control.get("/control/stats").json()["answers"]["apns"] == {"200": 2}
+
+
+def test_an_early_answer_to_a_body_that_is_refused_leaves_no_push(connect, control):
+    client = connect(early_answers=True)
+    stream = client.send_headers(1)
+    client.http.send_data(stream, b"{}", end_stream=True)
+    client.read_until(lambda: client.events_of(StreamEnded))
+    assert not client.events_of(StreamReset)
+    assert control.get("/control/pushes").json()["count"] == 0
+
+
+def test_a_window_update_follows_the_end_of_a_stream(connect):
+    client = connect(late_window_updates=1000)
+    received = bytearray()
+    receive_data = client.http.receive_data
+
+    def record(data: bytes):
+        received.extend(data)
+        return receive_data(data)
+
+    client.http.receive_data = record
+    update = WindowUpdateFrame(client.push(1), window_increment=1000).serialize()
+    client.read_until(lambda: update in received)
+    assert client.events_of(StreamEnded)
+    assert received.endswith(update)
+
+
+def test_a_long_body_is_still_json_and_arrives_through_small_buffers(
+    standins, google, mozilla, browser, control
+):
+    put_weather(control, long_bodies=200_000, send_buffer=True, receive_buffer=True)
+    trust = ssl.create_default_context(cafile=standins.ca_file)
+    with httpx.Client(http2=True, verify=trust, trust_env=False, timeout=20) as client:
+        google.client = mozilla.client = client
+        answer = google.push()
+        assert answer.json()["name"]
+        assert len(answer.content) > 200_000
+        assert mozilla.push(browser).status_code == 201
+    assert control.get("/control/pushes").json()["count"] == 2
+
+
+def test_small_buffers_are_those_of_the_socket():
+    listener = _open_listener(0, ConnectionFaults(send_buffer=8192, receive_buffer=8192))
+    with listener:
+        sizes = [
+            listener.getsockopt(socket.SOL_SOCKET, option)
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF)
+        ]
+    assert max(sizes) <= 2 * 8192

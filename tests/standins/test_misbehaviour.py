@@ -214,6 +214,11 @@ def test_a_request_that_hangs_gets_no_answer_and_is_not_accepted(apple, client, 
         {"goaway": 0},
         {"streams": "one"},
         {"seed": "x"},
+        {"early_answers": 1},
+        {"long_bodies": -1},
+        {"late_window_updates": 2**31},
+        {"send_buffer": "small"},
+        {"receive_buffer": 0},
     ],
 )
 def test_invalid_weather_is_refused_and_changes_nothing(weather, apple, control):

@@ -55,6 +55,16 @@ class ConnectionFaults:
     """The most concurrent streams that are announced and accepted."""
     half_close: int | None = None
     """After so many requests the server closes its side, and reads on without answering."""
+    early_answers: bool | None = None
+    """A success is sent, complete, before the request's body has been read."""
+    long_bodies: int | None = None
+    """So many spaces follow every answer's body; JSON ignores them."""
+    late_window_updates: int | None = None
+    """A WINDOW_UPDATE of so many bytes follows the end of every answer's stream."""
+    send_buffer: int | None = None
+    """Bytes of the socket's send buffer: answers leave in small pieces."""
+    receive_buffer: int | None = None
+    """Bytes of the socket's receive buffer: the client can send in small pieces only."""
 
     def with_defaults(self, other: "ConnectionFaults") -> "ConnectionFaults":
         """Return these faults; what is None here is taken from `other`."""

@@ -9,9 +9,13 @@ from workers.standins.misbehaviour.faults import ConnectionFaults, Fault, FaultK
 from workers.standins.misbehaviour.settings import PROVIDERS, Misbehaviour
 
 MAX_SCRIPTED = 10_000
+MAX_LONG_BODY = 16_777_216
+MAX_WINDOW = 2**31 - 1
+MAX_BUFFER = 16_777_216
 FIELDS = {
     "provider", "address", "script", "share", "latency_ms", "goaway", "streams", "half_close",
-    "seed", "retry_after",
+    "seed", "retry_after", "early_answers", "long_bodies", "late_window_updates", "send_buffer",
+    "receive_buffer",
 }  # fmt: skip
 
 
@@ -47,7 +51,20 @@ def _read_connection_faults(body: Mapping[str, Any]) -> ConnectionFaults:
         goaway=_read_count(body, "goaway", 100),
         streams=_read_count(body, "streams", 100),
         half_close=_read_count(body, "half_close", 1),
+        early_answers=_read_flag(body, "early_answers"),
+        long_bodies=_read_count(body, "long_bodies", 65_536, MAX_LONG_BODY),
+        late_window_updates=_read_count(body, "late_window_updates", 65_535, MAX_WINDOW),
+        send_buffer=_read_count(body, "send_buffer", 4096, MAX_BUFFER),
+        receive_buffer=_read_count(body, "receive_buffer", 4096, MAX_BUFFER),
     )
+
+
+def _read_flag(body: Mapping[str, Any], name: str) -> bool | None:
+    """Return True, or None for false and for nothing."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidWeather(f"{name} must be true or false")
+    return value or None
 
 
 def _read_number(body: Mapping[str, Any], name: str, maximum: float) -> float:
@@ -57,15 +74,17 @@ def _read_number(body: Mapping[str, Any], name: str, maximum: float) -> float:
     return value
 
 
-def _read_count(body: Mapping[str, Any], name: str, default: int) -> int | None:
-    """Return a whole number from 1; `default` for true, None for false and for nothing."""
+def _read_count(
+    body: Mapping[str, Any], name: str, default: int, maximum: int = 2**31 - 1
+) -> int | None:
+    """Return a number from 1 to `maximum`; `default` for true, None for false and for nothing."""
     value = body.get(name)
     if value is None or value is False:
         return None
     if value is True:
         return default
-    if not isinstance(value, int) or value < 1:
-        raise InvalidWeather(f"{name} must be true, false or a whole number from 1")
+    if not isinstance(value, int) or not 1 <= value <= maximum:
+        raise InvalidWeather(f"{name} must be true, false or a whole number from 1 to {maximum}")
     return value
 
 

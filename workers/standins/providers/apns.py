@@ -67,6 +67,10 @@ class Apns(Standin):
         self._provider_tokens = provider_tokens
         self._topic = topic
 
+    def early_answer(self, request: Request) -> Answer:
+        """Return Apple's acceptance, which has no body."""
+        return Answer(self.success_status, [("apns-id", _push_id(request))])
+
     def judge(self, request: Request) -> Answer:
         """Check the headers, then the device, then the payload."""
         push_id = _push_id(request)

@@ -6,7 +6,13 @@ from typing import Any, ClassVar
 
 from workers.standins.misbehaviour.faults import DEVICE_KINDS, Fault, FaultKind
 from workers.standins.misbehaviour.settings import MisbehaviourSettings
-from workers.standins.providers.exchange import Answer, Refused, Request, TransportFailure
+from workers.standins.providers.exchange import (
+    JSON_TYPE,
+    Answer,
+    Refused,
+    Request,
+    TransportFailure,
+)
 from workers.standins.received_pushes import Push, ReceivedPushes
 
 FAILURES = {
@@ -29,6 +35,8 @@ class Standin(ABC):
     name: ClassVar[str]
     http1: ClassVar[bool] = True
     """Whether HTTP/1.1 is spoken beside HTTP/2."""
+    success_status: ClassVar[int] = 200
+    """The status of an acceptance."""
     first_streams: ClassVar[int | None] = None
     """The most streams on a connection that has not shown a good credential yet."""
 
@@ -42,6 +50,10 @@ class Standin(ABC):
             return self.judge(request)
         except Refused as refused:
             return refused.answer
+
+    def early_answer(self, request: Request) -> Answer:  # noqa: ARG002  # for subclasses
+        """Return the success that is sent before the request's body has been read."""
+        return Answer(self.success_status, [JSON_TYPE], b"{}")
 
     @abstractmethod
     def judge(self, request: Request) -> Answer:

@@ -40,6 +40,7 @@ class WebPush(Standin):
     """One push service and all browsers that are subscribed there."""
 
     name = "webpush"
+    success_status = 201
 
     def __init__(
         self, pushes: ReceivedPushes, misbehaviour: MisbehaviourSettings, seed: bytes
@@ -49,6 +50,10 @@ class WebPush(Standin):
         self.origin = ""
         self._vapid = VapidTokens()
         self._fingerprints: dict[bytes, bytes] = {}
+
+    def early_answer(self, request: Request) -> Answer:  # noqa: ARG002  # the same for all
+        """Return the push service's acceptance, which has no body."""
+        return Answer(self.success_status, [("location", f"{self.origin}/m/early"), ("ttl", "0")])
 
     def subscribe(self, server_key: bytes | None = None) -> dict[str, Any]:
         """Make a new subscription, in the form in which a browser gives it."""

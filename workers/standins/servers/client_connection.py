@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -12,7 +12,7 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
-from hyperframe.frame import GoAwayFrame
+from hyperframe.frame import GoAwayFrame, WindowUpdateFrame
 
 from workers.standins.misbehaviour.faults import ConnectionFaults
 from workers.standins.providers.exchange import Answer, Request, TransportFailure
@@ -48,6 +48,8 @@ class IncomingStream:
 
     headers: list[tuple[str, str]]
     body: bytearray = field(default_factory=bytearray)
+    is_answered: bool = False
+    """Whether an early answer has been sent."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -132,7 +134,12 @@ class ClientConnection(asyncio.Protocol):
             self._http.reset_stream(number, ErrorCodes.REFUSED_STREAM)
             return
         self._newest_stream = number
-        self._streams[number] = IncomingStream(headers)
+        stream = self._streams[number] = IncomingStream(headers)
+        if self._faults.early_answers:
+            stream.is_answered = True
+            self._queue.add(
+                number, self._lengthen(self._standin.early_answer(read_request(stream)))
+            )
 
     def _collect(self, number: int, data: bytes, size: int) -> None:
         self._http.acknowledge_received_data(size, number)
@@ -150,7 +157,9 @@ class ClientConnection(asyncio.Protocol):
         answer = self._standin.answer(read_request(stream))
         self._traffic.count(self._standin.name, answer.failure or answer.status)
         self._raise_stream_limit(answer)
-        if answer.delay_s:
+        if stream.is_answered:
+            self._finish(number)
+        elif answer.delay_s:
             asyncio.get_running_loop().call_later(answer.delay_s, self._send_late, number, answer)
         else:
             self._send(number, answer)
@@ -171,9 +180,17 @@ class ClientConnection(asyncio.Protocol):
         if answer.failure in RESET_CODES:
             self._http.reset_stream(number, RESET_CODES[answer.failure])
         else:
-            self._queue.add(number, answer)
+            self._queue.add(number, self._lengthen(answer))
+        self._finish(number)
+
+    def _finish(self, number: int) -> None:
         del self._streams[number]
         self._close_when_done()
+
+    def _lengthen(self, answer: Answer) -> Answer:
+        if self._faults.long_bodies is None:
+            return answer
+        return replace(answer, body=answer.body + b" " * self._faults.long_bodies)
 
     def _raise_stream_limit(self, answer: Answer) -> None:
         """Announce the full number of streams after the first good credential."""
@@ -227,9 +244,22 @@ class ClientConnection(asyncio.Protocol):
             self._send_goaway()
 
     def _flush(self) -> None:
-        data = self._http.data_to_send()
+        data = self._http.data_to_send() + self._late_window_updates()
         if data and not self._transport.is_closing():
             self._transport.write(data)
+
+    def _late_window_updates(self) -> bytes:
+        """Return a WINDOW_UPDATE for each stream that has just ended (RFC 9113, section 5.1).
+
+        The frames are written by hand: the library sends none on a closed stream.
+        """
+        increment = self._faults.late_window_updates
+        streams = self._queue.pop_ended()
+        if increment is None:
+            return b""
+        return b"".join(
+            WindowUpdateFrame(n, window_increment=increment).serialize() for n in streams
+        )
 
 
 def read_request(stream: IncomingStream) -> Request:

@@ -14,6 +14,7 @@ class SendQueue:
     def __init__(self, http: H2Connection) -> None:
         self._http = http
         self._bodies: deque[tuple[int, bytes]] = deque()
+        self._ended: list[int] = []
 
     def __len__(self) -> int:
         return len(self._bodies)
@@ -29,6 +30,13 @@ class SendQueue:
         if answer.body:
             self._bodies.append((stream_id, answer.body))
             self.send()
+        else:
+            self._ended.append(stream_id)
+
+    def pop_ended(self) -> list[int]:
+        """Return the streams whose answers have been sent completely since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def send(self) -> None:
         """Send what the windows allow."""
@@ -41,8 +49,10 @@ class SendQueue:
                     return
                 self._http.send_data(stream_id, body[:size], end_stream=len(body) <= size)
             except StreamClosedError:
-                size = len(body)
+                self._bodies.popleft()
+                continue
             if len(body) <= size:
                 self._bodies.popleft()
+                self._ended.append(stream_id)
             else:
                 self._bodies[0] = (stream_id, body[size:])
