@@ -79,6 +79,21 @@ def test_what_is_no_header_is_not_sent(path: str, line: str) -> None:
         RequestEncoder("push.example").encode("POST", path, [line], 3)
 
 
+@pytest.mark.parametrize("bad", ["none", "x: " + "y" * 20_000])
+def test_a_request_that_cannot_be_encoded_leaves_the_next_one_whole(bad: str) -> None:
+    encoder, decoder = RequestEncoder("push.example"), hpack.Decoder()
+    shared = ["apns-topic: app.newspoint", "apns-priority: 10"]
+    decoder.decode(encoder.encode("POST", "/a", shared, 3))
+
+    with pytest.raises(ValueError, match=r"not a|too long"):
+        encoder.encode("POST", "/a", [*shared, bad], 3)
+
+    for _ in range(3):
+        headers = dict(decoder.decode(encoder.encode("POST", "/a", shared, 3)))
+        assert headers["apns-topic"] == "app.newspoint"
+        assert headers["apns-priority"] == "10"
+
+
 @pytest.mark.parametrize("remembers", [True, False])
 def test_answers_are_read_whether_or_not_the_server_forgets(*, remembers: bool) -> None:
     encoder, answers = hpack.Encoder(), AnswerDecoder()

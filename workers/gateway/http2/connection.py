@@ -56,9 +56,6 @@ class Http2Connection:
     def open_stream(self, request: Request, path: str, deadline: float) -> None:
         """Write a request. Raises ValueError, AttributeError or TypeError if it is none."""
         block = self._encoder.encode(request.method, path, request.headers, len(request.body))
-        if len(block) > frames.DEFAULT_FRAME_SIZE:
-            self.draining = True  # its table has lines that never left
-            raise ValueError("headers too long")
         number = self._next_stream
         self._next_stream = number + 2
         self.draining = self.draining or self._next_stream > frames.LAST_STREAM

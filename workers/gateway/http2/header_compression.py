@@ -1,9 +1,9 @@
-"""HPACK (RFC 7541) for pushes: header lines that return are sent as one byte, answers are not read.
+"""HPACK (RFC 7541) for pushes: repeated header lines are one byte, answers are mostly not decoded.
 
-A push differs from the last in its path and its id; all its other lines were sent before. Those
-are put into the connection's dynamic table when they are seen for the second time, and are an
-index from then on. When the table is full it is emptied and begun anew: nothing is ever evicted
-behind our back, so there is nothing to keep count of.
+A push differs from the last in its path and its id; all its other lines were sent before. A line
+is put into the connection's dynamic table (2.3.2) when it is seen for the second time, and is an
+index from then on (6.1). A full table is emptied by a size update (6.3) and filled again, so no
+entry is ever evicted (4.4) and indexes only grow. Nothing is Huffman-coded (5.2).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import hpack
 
-from workers.gateway.http2.frames import COMPRESSION_ERROR, ProtocolError
+from workers.gateway.http2.frames import COMPRESSION_ERROR, DEFAULT_FRAME_SIZE, ProtocolError
 from workers.gateway.origin import USER_AGENT
 
 OUR_TABLE_SIZE = 0
@@ -84,12 +84,23 @@ class RequestEncoder:
             self._full = True
 
     def encode(self, method: str, path: str, lines: Sequence[str], size: int) -> bytes:
-        """Return the header block of one request."""
+        """Return the header block of one request.
+
+        Raises ValueError, AttributeError or TypeError for what is none, or too long for a frame.
+        The table then has lines that never leave, so it is emptied before the next block.
+        """
+        try:
+            return self._encode(method, path, lines, size)
+        except (ValueError, AttributeError, TypeError):
+            self._full = True
+            raise
+
+    def _encode(self, method: str, path: str, lines: Sequence[str], size: int) -> bytes:
         known = self._known
         if " " in path or not path.isprintable():
             raise ValueError("not a path")
         parts = [
-            self._begin_table_anew() if self._full else b"",
+            self._empty_table() if self._full else b"",
             self._begin.get(method) or self._other_method(method),
             _PATH_NAME,
             text(path.encode("ascii")),
@@ -98,7 +109,10 @@ class RequestEncoder:
         parts += [known.get(line) or self._line(line) for line in lines]
         if size or method != "GET":
             parts.append(content_length(size))
-        return b"".join(parts)
+        block = b"".join(parts)
+        if len(block) > DEFAULT_FRAME_SIZE:
+            raise ValueError("headers too long")
+        return block
 
     def _other_method(self, method: str) -> bytes:
         return integer(_METHOD, 4) + text(method.encode("ascii")) + _HTTPS + self._authority
@@ -123,8 +137,8 @@ class RequestEncoder:
             self._known[each] = integer(_FIRST_DYNAMIC + newest - place, 7, 0x80)
         return b"\x40" + literal
 
-    def _begin_table_anew(self) -> bytes:
-        """Empty the table; returns what tells the other side, at the beginning of a block."""
+    def _empty_table(self) -> bytes:
+        """Empty the table; returns the size updates that say so, before a block (4.2, 6.3)."""
         self._known.clear()
         self._order.clear()
         self._room = self._most
