@@ -1,4 +1,4 @@
-"""The composition root: settings -> engine, broker, Redis -> routers -> error table.
+"""The application: settings -> engine, broker, Redis -> routers -> error table.
 
 Endpoints are plain functions and run in threads. A request gets a slot before a thread or a
 connection (`http/admission.py`), and every slot has both, so no request waits while it holds one.
@@ -34,7 +34,7 @@ from service.api import (
 )
 from service.http import problems
 from service.http.admission import Admission, AdmitRequest
-from service.http.auth import KnownKeys
+from service.http.auth import KeyCache
 from service.http.body_limit import LimitBody
 from service.http.metrics import CountRequests, Requests
 from service.http.rate_limit import Throttle
@@ -93,7 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
         decode_responses=True,
     )
     app.state.registry = registry
-    app.state.known_keys = KnownKeys()
+    app.state.key_cache = KeyCache()
     app.state.admission = Admission(settings.db_pool)
     app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)
     app.state.throttle = Throttle(settings.redis_url)

@@ -1,4 +1,4 @@
-"""The verbs of admins: look at what waits, hold a provider, release it."""
+"""What admins do with providers: see what waits, hold a provider, release it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """What waits where, and who is there to take it."""
+    """Messages and deliveries that wait, and the workers that take them."""
 
     queues: list[Queue]
     providers: list[Waiting]
@@ -37,7 +37,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderStatus:
-    """A provider: whether we use it, and how it did in the last minute."""
+    """A provider: whether it is held, and how it did in the last minute."""
 
     name: str
     held: bool
@@ -48,7 +48,7 @@ class ProviderStatus:
     error_share: float | None
 
 
-def queues(client: redis.Redis) -> list[Queue]:
+def count_messages(client: redis.Redis) -> list[Queue]:
     """Return how many messages wait in each queue."""
     try:
         return [Queue(name=name, messages=int(client.llen(name))) for name in outbox.QUEUES]
@@ -57,44 +57,44 @@ def queues(client: redis.Redis) -> list[Queue]:
 
 
 def overview(work: UnitOfWork, client: redis.Redis, settings: Settings) -> Overview:
-    """Return what waits where, with every provider in use or with something waiting."""
-    found = gauges.waiting(work.session)
-    names = dict.fromkeys((*settings.providers, *sorted(found)))
+    """Return what waits, for every provider that is in use or has deliveries waiting."""
+    waiting = gauges.waiting(work.session)
+    names = dict.fromkeys((*settings.providers, *sorted(waiting)))
     return Overview(
-        queues=queues(client),
-        providers=[found.get(name, Waiting(name=name)) for name in names],
+        queues=count_messages(client),
+        providers=[waiting.get(name, Waiting(name=name)) for name in names],
         workers=heartbeats.alive(work.session),
     )
 
 
-def providers(work: UnitOfWork, settings: Settings) -> list[ProviderStatus]:
-    """Return the providers in use, held or with something waiting."""
+def list_providers(work: UnitOfWork, settings: Settings) -> list[ProviderStatus]:
+    """Return the providers that are in use, held, or have deliveries waiting."""
     held = holds.held(work.session)
     pace = gauges.pace(work.session)
-    known = (*settings.providers, *sorted({*held, *pace, *gauges.waiting(work.session)}))
+    names = (*settings.providers, *sorted({*held, *pace, *gauges.waiting(work.session)}))
     return [
         _status(name, held.get(name), pace.get(name, Pace(name=name)))
-        for name in dict.fromkeys(known)
+        for name in dict.fromkeys(names)
     ]
 
 
 def hold(work: UnitOfWork, settings: Settings, provider: str, reason: str, caller: Caller) -> None:
     """Stop using a provider until somebody releases it."""
-    words = " ".join(reason.split())
-    if not words or len(words) > MAX_REASON or not words.isprintable():
+    text = " ".join(reason.split())
+    if not text or len(text) > MAX_REASON or not text.isprintable():
         raise Invalid("reason", f"Say why, in 1 to {MAX_REASON} characters.")
-    _know(work, settings, provider)
-    # A key may be called anything, but only a worker's hold is ended by a probe.
-    by = caller.name if caller.label == holds.WORKER else caller.label
-    holds.hold(work.session, provider, words, by)
+    _require_provider(work, settings, provider)
+    # A key may have any label, but only a worker's own hold may be ended by a probe.
+    holder = caller.name if caller.label == holds.WORKER else caller.label
+    holds.hold(work.session, provider, text, holder)
     audit.write(
-        work.session, caller.name, "hold", f"provider:{provider}", reason=words, by=caller.label
+        work.session, caller.name, "hold", f"provider:{provider}", reason=text, by=caller.label
     )
 
 
 def release(work: UnitOfWork, settings: Settings, provider: str, caller: Caller) -> None:
-    """Use a provider again; what waited for it goes on at once."""
-    _know(work, settings, provider)
+    """Use a provider again; its waiting deliveries go on at once."""
+    _require_provider(work, settings, provider)
     if not holds.release(work.session, provider):
         return
     for alert_id, queue in holds.wake(work.session, provider):
@@ -102,18 +102,18 @@ def release(work: UnitOfWork, settings: Settings, provider: str, caller: Caller)
     audit.write(work.session, caller.name, "release", f"provider:{provider}", by=caller.label)
 
 
-def _know(work: UnitOfWork, settings: Settings, provider: str) -> None:
-    if provider not in {known.name for known in providers(work, settings)}:
+def _require_provider(work: UnitOfWork, settings: Settings, provider: str) -> None:
+    if provider not in {status.name for status in list_providers(work, settings)}:
         raise NotFound(f"There is no provider {provider[:40]!r} in use.")
 
 
-def _status(name: str, held: holds.Hold | None, pace: Pace) -> ProviderStatus:
+def _status(name: str, hold: holds.Hold | None, pace: Pace) -> ProviderStatus:
     return ProviderStatus(
         name=name,
-        held=held is not None,
-        reason=None if held is None else held.reason,
-        since=None if held is None else held.since,
-        held_by=None if held is None else held.held_by,
+        held=hold is not None,
+        reason=None if hold is None else hold.reason,
+        since=None if hold is None else hold.since,
+        held_by=None if hold is None else hold.held_by,
         accepted_per_second=pace.accepted_per_second,
         error_share=pace.error_share,
     )

@@ -1,4 +1,4 @@
-"""The verbs of a reader: become known, register a device, follow, mute, unfollow, be forgotten."""
+"""What a reader does: sign up, register devices, follow, mute, unfollow, export, be erased."""
 
 import re
 import secrets
@@ -22,8 +22,8 @@ MAX_SUBSCRIPTIONS = 1000
 _STORY_ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
-class Wishes(TypedDict, total=False):
-    """What a reader may change of itself; what is left out stays as it is."""
+class ReaderChanges(TypedDict, total=False):
+    """The settings that a reader may change; those left out stay as they are."""
 
     language: str
     timezone: str
@@ -32,7 +32,7 @@ class Wishes(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """All that is kept of a reader, for the reader."""
+    """Everything stored about a reader."""
 
     reader: readers.ReaderRecord
     devices: list[devices.DeviceRecord]
@@ -45,33 +45,37 @@ def register_reader(
     timezone: str = "UTC",
     quiet_hours: QuietHours | None = None,
 ) -> tuple[Reader, str]:
-    """Make a new reader; returns it with its token, which is kept as a hash only."""
-    asked: Wishes = {"language": language, "timezone": timezone, "quiet_hours": quiet_hours}
-    reader = replace(Reader(id=new_id()), **_checked(work, asked))
+    """Create a reader; returns it with its token, of which only the hash is stored."""
+    changes: ReaderChanges = {
+        "language": language,
+        "timezone": timezone,
+        "quiet_hours": quiet_hours,
+    }
+    reader = replace(Reader(id=new_id()), **_check_changes(work, changes))
     token = secrets.token_urlsafe(32)
     readers.add(work.session, reader, hash_token(token))
     return reader, token
 
 
-def change(work: UnitOfWork, reader: Reader, wishes: Wishes) -> Reader:
-    """Change what is in `wishes` and nothing else; returns the reader as it is now."""
-    checked = _checked(work, wishes)
+def change_reader(work: UnitOfWork, reader: Reader, changes: ReaderChanges) -> Reader:
+    """Apply `changes`; returns the reader as it is now."""
+    values = _check_changes(work, changes)
     current = require(readers.lock(work.session, reader.id), "reader")
-    changed = replace(current, **checked)
-    readers.change(work.session, changed)
-    return changed
+    reader = replace(current, **values)
+    readers.change(work.session, reader)
+    return reader
 
 
-def erase(work: UnitOfWork, reader: Reader) -> None:
+def erase_reader(work: UnitOfWork, reader: Reader) -> None:
     """Forget the reader: devices, subscriptions and token are deleted for good."""
     readers.erase(work.session, reader.id)
 
 
-def export(work: UnitOfWork, reader: Reader) -> Export:
-    """Return all that is kept of the reader."""
-    held = require(readers.export(work.session, reader), "reader")
+def export_reader(work: UnitOfWork, reader: Reader) -> Export:
+    """Return everything stored about the reader."""
+    stored = require(readers.export(work.session, reader), "reader")
     return Export(
-        reader=held,
+        reader=stored,
         devices=devices.export(work.session, reader.id),
         subscriptions=subscriptions.export(work.session, reader.id),
     )
@@ -80,21 +84,21 @@ def export(work: UnitOfWork, reader: Reader) -> Export:
 def register_device(
     work: UnitOfWork, reader: Reader, registration: Registration
 ) -> tuple[Device, bool]:
-    """Give an address to its last registrant; says whether that made a new device."""
-    checked = provider_door.check(registration.provider, registration)
-    if registration.p256dh is not None and checked.p256dh is None:
+    """Give an address to its last registrant; also returns whether the device is new."""
+    valid = provider_door.check(registration.provider, registration)
+    if registration.p256dh is not None and valid.p256dh is None:
         raise Invalid("keys", "Only browsers have keys.")
-    checked = replace(
-        checked,
+    valid = replace(
+        valid,
         locale=parse_locale(registration.locale),
         app_version=_app_version(registration.app_version),
-        replaces=_old_address(checked, registration.replaces),
+        replaces=_old_address(valid, registration.replaces),
     )
-    return devices.register(work.session, reader.id, checked, work.now)
+    return devices.register(work.session, reader.id, valid, work.now)
 
 
 def remove_device(work: UnitOfWork, reader: Reader, device_id: int) -> None:
-    """Take out one of the reader's devices; `NotFound` when it is nobody's or another's."""
+    """Remove one of the reader's devices; `NotFound` when the reader has no such device."""
     if not devices.remove(work.session, reader.id, device_id, work.now):
         raise NotFound("You have no such device.")
 
@@ -106,39 +110,39 @@ def follow(
     least_urgency: Urgency = Urgency.QUIET,
     muted_until: datetime | None = None,
 ) -> tuple[Subscription, bool]:
-    """Follow a topic, or `story/<id>` for one story, on these terms; says whether that is new."""
-    path, topic_id = _topic(work, path)
-    wanted = Subscription(topic=path, least_urgency=least_urgency, muted_until=muted_until)
-    if subscriptions.change(work.session, reader.id, topic_id, wanted):
-        return wanted, False
+    """Follow a topic, or `story/<id>` for one story; also returns whether that is new."""
+    path, topic_id = _require_topic(work, path)
+    subscription = Subscription(topic=path, least_urgency=least_urgency, muted_until=muted_until)
+    if subscriptions.change(work.session, reader.id, topic_id, subscription):
+        return subscription, False
     require(readers.lock(work.session, reader.id), "reader")
     if subscriptions.count(work.session, reader.id) >= MAX_SUBSCRIPTIONS:
         raise Conflict(f"You follow {MAX_SUBSCRIPTIONS:,} topics, and that is the most we keep.")
-    return wanted, subscriptions.add(work.session, reader.id, topic_id, wanted)
+    return subscription, subscriptions.add(work.session, reader.id, topic_id, subscription)
 
 
-def subscription_to(work: UnitOfWork, reader: Reader, path: str) -> Subscription:
+def get_subscription(work: UnitOfWork, reader: Reader, path: str) -> Subscription:
     """Return the reader's subscription to the topic; `NotFound` without one."""
-    found = subscriptions.get(work.session, reader.id, _spelt(path))
-    if found is None:
+    subscription = subscriptions.get(work.session, reader.id, _normalize_path(path))
+    if subscription is None:
         raise NotFound(f"You do not follow {path[:80]!r}.")
-    return found
+    return subscription
 
 
 def unfollow(work: UnitOfWork, reader: Reader, path: str) -> None:
-    """Stop following a topic; not having followed it is as well, only an unknown one is not."""
-    if not subscriptions.remove(work.session, reader.id, _spelt(path)):
-        _topic(work, path)
+    """Stop following a topic, followed or not; `NotFound` only when the topic does not exist."""
+    if not subscriptions.remove(work.session, reader.id, _normalize_path(path)):
+        _require_topic(work, path)
 
 
-def _checked(work: UnitOfWork, wishes: Wishes) -> Wishes:
-    checked = wishes.copy()
-    if "language" in checked:
-        checked["language"] = parse_language(checked["language"])
-    if "timezone" in checked and not readers.has_time_zone(work.session, checked["timezone"]):
-        name = checked["timezone"][:40]
+def _check_changes(work: UnitOfWork, changes: ReaderChanges) -> ReaderChanges:
+    values = changes.copy()
+    if "language" in values:
+        values["language"] = parse_language(values["language"])
+    if "timezone" in values and not readers.has_time_zone(work.session, values["timezone"]):
+        name = values["timezone"][:40]
         raise Invalid("timezone", f"{name!r} is not a time zone: use a name like Asia/Kolkata.")
-    return checked
+    return values
 
 
 def _app_version(version: str) -> str:
@@ -148,7 +152,7 @@ def _app_version(version: str) -> str:
 
 
 def _old_address(registration: Registration, replaces: str | None) -> str | None:
-    """Return the address to be replaced in its one spelling; None when it can never have been."""
+    """Return the normal form of the address to be replaced; None when no device can have it."""
     if replaces is None:
         return None
     try:
@@ -159,20 +163,20 @@ def _old_address(registration: Registration, replaces: str | None) -> str | None
     return address if address != registration.address else None
 
 
-def _topic(work: UnitOfWork, path: str) -> tuple[str, int]:
-    """Return a topic's path in its one spelling and its id, or raise `NotFound`."""
-    spelt = _spelt(path)
-    if spelt.startswith(STORY_PREFIX):
-        story_id = int(spelt.removeprefix(STORY_PREFIX))
-        return spelt, topics.ensure_story_topic(work.session, story_id)
-    found = topics.by_paths(work.session, [spelt]).get(spelt)
-    if found is None:
+def _require_topic(work: UnitOfWork, path: str) -> tuple[str, int]:
+    """Return the normal form of a topic's path, and its id; raises `NotFound`."""
+    normal_path = _normalize_path(path)
+    if normal_path.startswith(STORY_PREFIX):
+        story_id = int(normal_path.removeprefix(STORY_PREFIX))
+        return normal_path, topics.ensure_story_topic(work.session, story_id)
+    topic = topics.by_paths(work.session, [normal_path]).get(normal_path)
+    if topic is None:
         raise _no_topic(path)
-    return spelt, found.id
+    return normal_path, topic.id
 
 
-def _spelt(path: str) -> str:
-    """Return the path in its one spelling; what cannot be a topic's is a topic that is not."""
+def _normalize_path(path: str) -> str:
+    """Return the normal form of a path; raises `NotFound` when no topic can have it."""
     if path.startswith(STORY_PREFIX):
         story_id = path.removeprefix(STORY_PREFIX)
         if not _STORY_ID.fullmatch(story_id) or int(story_id) >= ID_LIMIT:

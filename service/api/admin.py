@@ -53,7 +53,7 @@ class WorkerOut(_Shown):
 
 
 class OverviewOut(_Shown):
-    """What waits where, and who is there to take it."""
+    """Messages and deliveries that wait, and the workers that take them."""
 
     queues: list[QueueOut]
     providers: list[WaitingOut]
@@ -63,8 +63,8 @@ class OverviewOut(_Shown):
 class ProviderOut(_Shown):
     """A provider, and how it did in the last minute.
 
-    `error_share` is of the answered deliveries of the batches at work in that minute, those
-    retrying or buried; 0 when there was none.
+    `error_share` is the share of deliveries that are retrying or buried, among the answered ones
+    of the batches sent in that minute; 0 when there were none.
     """
 
     name: str
@@ -77,13 +77,13 @@ class ProviderOut(_Shown):
 
 
 class HoldIn(Closed):
-    """Why a provider is not to be used."""
+    """Why a provider must not be used."""
 
     reason: str
 
 
 class EntryOut(_Shown):
-    """One deed of the audit trail."""
+    """One entry of the audit trail."""
 
     id: Id
     at: Moment
@@ -95,43 +95,49 @@ class EntryOut(_Shown):
 
 
 @router.get("/queues")
-def queues(work: WorkDep, client: RedisDep, settings: SettingsDep, _: AdminCaller) -> OverviewOut:
+def show_queues(
+    work: WorkDep, client: RedisDep, settings: SettingsDep, _: AdminCaller
+) -> OverviewOut:
     """Count the messages that wait, the deliveries that wait, and the workers."""
     return OverviewOut.model_validate(provider_actions.overview(work, client, settings))
 
 
 @router.get("/providers")
-def providers(work: WorkDep, settings: SettingsDep, _: AdminCaller) -> Listing[ProviderOut]:
+def list_providers(work: WorkDep, settings: SettingsDep, _: AdminCaller) -> Listing[ProviderOut]:
     """List the providers in use."""
-    found = provider_actions.providers(work, settings)
-    return Listing(items=[ProviderOut.model_validate(one) for one in found], next=None)
+    statuses = provider_actions.list_providers(work, settings)
+    return Listing(items=[ProviderOut.model_validate(status) for status in statuses], next=None)
 
 
 @router.put("/providers/{name}/hold")
-def hold(
-    name: str, sent: HoldIn, work: WorkDep, settings: SettingsDep, caller: AdminCaller
+def hold_provider(
+    name: str, body: HoldIn, work: WorkDep, settings: SettingsDep, caller: AdminCaller
 ) -> ProviderOut:
-    """Stop using a provider: its deliveries wait until it is released, or run out."""
-    provider_actions.hold(work, settings, name, sent.reason, caller)
-    return _provider(work, settings, name)
+    """Stop using a provider: its deliveries wait until it is released, or expire."""
+    provider_actions.hold(work, settings, name, body.reason, caller)
+    return _show_provider(work, settings, name)
 
 
 @router.delete("/providers/{name}/hold")
-def release(name: str, work: WorkDep, settings: SettingsDep, caller: AdminCaller) -> ProviderOut:
-    """Use a provider again: what waited goes on at once."""
+def release_provider(
+    name: str, work: WorkDep, settings: SettingsDep, caller: AdminCaller
+) -> ProviderOut:
+    """Use a provider again: its waiting deliveries go on at once."""
     provider_actions.release(work, settings, name, caller)
-    return _provider(work, settings, name)
+    return _show_provider(work, settings, name)
 
 
 @router.get("/audit")
-def audit_trail(
+def list_audit_entries(
     work: WorkDep, _: AdminCaller, cursor: Cursor = None, limit: Limit = 50, what: str | None = None
 ) -> Listing[EntryOut]:
-    """List who did what to what, the newest first; `what` is for instance `story:42`."""
-    found = audit.page(work.session, cursor, limit, what=what)
-    return Listing(items=[EntryOut.model_validate(one) for one in found.items], next=found.next)
+    """List who did what to which thing, the newest first; `what` is, for instance, `story:42`."""
+    entries = audit.page(work.session, cursor, limit, what=what)
+    return Listing(
+        items=[EntryOut.model_validate(entry) for entry in entries.items], next=entries.next
+    )
 
 
-def _provider(work: WorkDep, settings: SettingsDep, name: str) -> ProviderOut:
-    found = {one.name: one for one in provider_actions.providers(work, settings)}
-    return ProviderOut.model_validate(found[name])
+def _show_provider(work: WorkDep, settings: SettingsDep, name: str) -> ProviderOut:
+    statuses = {status.name: status for status in provider_actions.list_providers(work, settings)}
+    return ProviderOut.model_validate(statuses[name])

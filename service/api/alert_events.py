@@ -15,7 +15,7 @@ from fastapi.sse import ServerSentEvent
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.api.alert_shapes import shown
+from service.api.alert_shapes import show_alert
 from service.domain.errors import Unavailable, require
 from service.http.auth import AlertWriter
 from service.http.dependencies import Id
@@ -117,7 +117,7 @@ def open_watches(engine: Engine, site: str) -> AlertWatches:
         with transaction(engine) as session:
             report = require(alerts.report(session, alert_id), "alert")
         final = report.alert.state.final and not report.totals.open
-        return Snapshot(shown(report, site).model_dump_json(), final)
+        return Snapshot(show_alert(report, site).model_dump_json(), final)
 
     return AlertWatches(read)
 

@@ -1,4 +1,4 @@
-"""The bodies that alerts come in, and the shape in which they are told of."""
+"""The JSON of alerts: the bodies of requests and the reports that answer them."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -35,12 +35,12 @@ class WordsBody(Closed):
     body: Text
 
     def read(self) -> Words:
-        """Return it as the domain knows it."""
+        """Return it as a domain value."""
         return Words(self.title, self.body)
 
 
 class AlertBody(Closed):
-    """What an editor asks for; what is left out is as the story says."""
+    """What an editor asks for; what is left out comes from the story."""
 
     title: Title | None = Field(None, description="Left out: the story's headline.")
     body: Text | None = Field(None, description="Left out: the story's summary.")
@@ -48,21 +48,24 @@ class AlertBody(Closed):
     topics: Annotated[list[Line], Field(max_length=MAX_TOPICS)] | None = Field(
         None, description="Left out: the story's topics and the story itself."
     )
-    everyone: bool = Field(False, description="Every reader; not together with topics.")
+    everyone: bool = Field(False, description="Every reader; cannot be combined with topics.")
     ttl_seconds: int = Field(
-        int(DEFAULT_TTL.total_seconds()), ge=1, le=_SECONDS, description="Worth showing so long."
+        int(DEFAULT_TTL.total_seconds()),
+        ge=1,
+        le=_SECONDS,
+        description="How long the alert is worth showing.",
     )
     send_at: Moment | None = Field(None, description="Left out, or in the past: now.")
-    dry_run: bool = Field(False, description="Goes the whole way but for the sending.")
+    dry_run: bool = Field(False, description="Does everything but send the pushes.")
     update: bool = Field(
         False,
         description="Alone: corrects the first alert on the devices that have it. With topics or "
-        "everyone: another audience, replacing the earlier text where it stands.",
+        "everyone: another audience; the new text replaces the earlier one where it is shown.",
     )
     locales: dict[str, WordsBody] = Field({}, max_length=MAX_LOCALES)
 
     def read(self) -> Draft:
-        """Return it as the domain knows it."""
+        """Return it as a domain value."""
         return Draft(
             title=self.title,
             body=self.body,
@@ -86,7 +89,7 @@ class EstimateShown(BaseModel):
 
 
 class Accepted(BaseModel):
-    """The answer to an alert that was accepted: from now on it is ours to bring out."""
+    """The answer to an accepted alert: every delivery of it is accounted for from now on."""
 
     id: Id
     state: AlertState
@@ -94,14 +97,14 @@ class Accepted(BaseModel):
     url: str
 
 
-class Replayed(Accepted):
-    """An alert of which so many devices are pushed to again."""
+class AlertReplayed(Accepted):
+    """An alert with the number of devices that are pushed to again."""
 
     devices: int
 
 
 class TotalsShown(BaseModel):
-    """How many deliveries stand where; planned is always the sum of the other seven."""
+    """Deliveries by state; planned is always the sum of the other seven."""
 
     planned: int
     pending: int
@@ -123,14 +126,14 @@ class TimingShown(BaseModel):
 
 
 class ReceiptsShown(BaseModel):
-    """How many devices said so themselves."""
+    """Devices that reported the alert as shown or opened."""
 
     shown: int
     opened: int
 
 
 class AlertShown(BaseModel):
-    """An alert with what became of it."""
+    """An alert and its results so far."""
 
     id: Id
     story_id: Id
@@ -156,8 +159,8 @@ class AlertShown(BaseModel):
     stop_reason: str | None = None
 
     @model_serializer(mode="wrap")
-    def _leave_out(self, shown: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        members: dict[str, Any] = shown(self)
+    def _leave_out(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        members: dict[str, Any] = serialize(self)
         for optional in ("source_alert_id", "stop_reason"):
             if members[optional] is None:
                 del members[optional]
@@ -174,20 +177,20 @@ class FateShown(BaseModel):
     may_have_arrived: bool
 
 
-def url(site: str, alert_id: int) -> str:
+def alert_url(site: str, alert_id: int) -> str:
     """Return the address of an alert's page; `site` is the setting PUBLIC_URL."""
     return f"{site}/desk/alerts/{alert_id}"
 
 
-def accepted(alert: Alert, site: str) -> Accepted:
-    """Return what is answered to whoever sent it."""
+def accept_alert(alert: Alert, site: str) -> Accepted:
+    """Return the answer to a call that sent or changed an alert."""
     return Accepted(
-        id=alert.id, state=alert.state, story_id=alert.story_id, url=url(site, alert.id)
+        id=alert.id, state=alert.state, story_id=alert.story_id, url=alert_url(site, alert.id)
     )
 
 
-def shown(report: Report, site: str) -> AlertShown:
-    """Return an alert as every call and every event tells of it."""
+def show_alert(report: Report, site: str) -> AlertShown:
+    """Return an alert's report, the same in every call and every event."""
     alert = report.alert
     return AlertShown(
         id=alert.id,
@@ -209,7 +212,7 @@ def shown(report: Report, site: str) -> AlertShown:
         dry_run=alert.dry_run,
         test=alert.kind is Kind.TEST,
         created_by=alert.created_by,
-        url=url(site, alert.id),
+        url=alert_url(site, alert.id),
         source_alert_id=alert.source_alert_id,
         stop_reason=alert.stop_reason,
     )

@@ -15,13 +15,13 @@ from service.api.alert_events import WatchesDep
 from service.api.alert_shapes import (
     Accepted,
     AlertBody,
+    AlertReplayed,
     AlertShown,
     EstimateShown,
     FateShown,
-    Replayed,
     WordsBody,
-    accepted,
-    shown,
+    accept_alert,
+    show_alert,
 )
 from service.domain.alert import Report
 from service.domain.errors import NotFound, require
@@ -39,14 +39,14 @@ Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="The same key again gets the first answer again, for 48 hours, and does "
+        description="For 48 hours a call with the same key gets the first answer and does "
         "nothing; with another body it is refused.",
     ),
 ]
 
 
 @router.post("/stories/{story_id}/alerts/estimate")
-def estimate(
+def estimate_audience(
     work: WorkDep,
     settings: SettingsDep,
     _: AlertWriter,
@@ -55,14 +55,14 @@ def estimate(
 ) -> EstimateShown:
     """Say how many devices this alert would reach, exactly up to 200,000."""
     draft = (body or AlertBody()).read()
-    found = estimates.estimate_audience(work, story_id, draft, settings.providers)
+    estimate = estimates.estimate_audience(work, story_id, draft, settings.providers)
     return EstimateShown(
-        devices=found.devices, by_provider=dict(found.by_provider), exact=found.exact
+        devices=estimate.devices, by_provider=dict(estimate.by_provider), exact=estimate.exact
     )
 
 
 @router.post("/stories/{story_id}/alerts", status_code=ACCEPTED, response_model=Accepted)
-def send(
+def send_alert(
     work: WorkDep,
     settings: SettingsDep,
     caller: AlertWriter,
@@ -70,40 +70,40 @@ def send(
     body: AlertBody | None = None,
     key: Key = None,
 ) -> Response:
-    """Send Push: accepted means that it reaches its audience or is accounted for by name."""
-    asked = body or AlertBody()
+    """Send Push: once accepted, every delivery to the audience is made or accounted for."""
+    content = body or AlertBody()
 
     def act() -> Accepted:
-        alert = alert_actions.send_alert(work, story_id, asked.read(), caller)
-        return accepted(alert, settings.public_url)
+        alert = alert_actions.send_alert(work, story_id, content.read(), caller)
+        return accept_alert(alert, settings.public_url)
 
-    return _answer_once(work, caller, f"POST /api/stories/{story_id}/alerts", key, asked, act)
+    return _answer_once(work, caller, f"POST /api/stories/{story_id}/alerts", key, content, act)
 
 
 @router.get("/alerts")
-def listed(
+def list_alerts(
     work: WorkDep, settings: SettingsDep, _: AlertWriter, cursor: Cursor = None, limit: Limit = 50
 ) -> Listing[AlertShown]:
     """List all alerts, the newest first; editors' tests and the canaries are left out."""
-    found = alerts.page(work.session, cursor, limit)
-    return page([shown(report, settings.public_url) for report in found.items], found.next)
+    reports = alerts.page(work.session, cursor, limit)
+    return page([show_alert(report, settings.public_url) for report in reports.items], reports.next)
 
 
 @router.get("/alerts/{alert_id}")
-def show(work: WorkDep, settings: SettingsDep, _: AlertWriter, alert_id: Id) -> AlertShown:
-    """Report on one alert: planned is at every moment the sum of the other seven."""
-    return shown(_report(work, alert_id), settings.public_url)
+def show_report(work: WorkDep, settings: SettingsDep, _: AlertWriter, alert_id: Id) -> AlertShown:
+    """Report on one alert: planned is always the sum of the other seven."""
+    return show_alert(_report(work, alert_id), settings.public_url)
 
 
 @router.get("/alerts/{alert_id}/events", response_class=EventSourceResponse)
-async def watch(watches: WatchesDep, alert_id: Id) -> AsyncIterator[ServerSentEvent]:
+async def watch_totals(watches: WatchesDep, alert_id: Id) -> AsyncIterator[ServerSentEvent]:
     """Stream `event: totals` with the report, at every change and at least every second."""
     async for event in watches.events(alert_id):
         yield event
 
 
 @router.get("/alerts/{alert_id}/devices/{device_id}", response_model_exclude_none=True)
-def device(work: WorkDep, _: AlertWriter, alert_id: Id, device_id: Id) -> FateShown:
+def show_delivery(work: WorkDep, _: AlertWriter, alert_id: Id, device_id: Id) -> FateShown:
     """Say what happened to one device."""
     alert = require(alerts.get(work.session, alert_id), "alert")
     fate = device_reports.report(work.session, alert, device_id)
@@ -119,22 +119,26 @@ def device(work: WorkDep, _: AlertWriter, alert_id: Id, device_id: Id) -> FateSh
 
 
 @router.post("/alerts/{alert_id}/stop")
-def stop(work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: Id) -> AlertShown:
-    """Stop an alert at once; what has not left yet is cancelled by name within a second or so."""
+def stop_alert(
+    work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: Id
+) -> AlertShown:
+    """Stop an alert at once; deliveries not sent yet are cancelled within a second or so."""
     alert_actions.stop(work, alert_id, caller)
-    return shown(_report(work, alert_id), settings.public_url)
+    return show_alert(_report(work, alert_id), settings.public_url)
 
 
 @router.post("/alerts/{alert_id}/replay")
-def replay(work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: Id) -> Replayed:
-    """Push what was buried again, under the same delivery ids."""
+def replay_alert(
+    work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: Id
+) -> AlertReplayed:
+    """Push the buried deliveries again, under the same delivery ids."""
     devices = replays.replay_alert(work, alert_id, caller)
     alert = _report(work, alert_id).alert
-    return Replayed(devices=devices, **dict(accepted(alert, settings.public_url)))
+    return AlertReplayed(devices=devices, **dict(accept_alert(alert, settings.public_url)))
 
 
 @router.post("/alerts/{alert_id}/withdraw", status_code=ACCEPTED, response_model=Accepted)
-def withdraw(
+def withdraw_alert(
     work: WorkDep,
     settings: SettingsDep,
     caller: AlertWriter,
@@ -142,11 +146,11 @@ def withdraw(
     body: WordsBody,
     key: Key = None,
 ) -> Response:
-    """Stop an alert and replace it, without a sound, on the devices that have it."""
+    """Stop an alert and replace it silently on the devices that have it."""
 
     def act() -> Accepted:
         alert = alert_actions.withdraw(work, alert_id, body.read(), caller)
-        return accepted(alert, settings.public_url)
+        return accept_alert(alert, settings.public_url)
 
     return _answer_once(work, caller, f"POST /api/alerts/{alert_id}/withdraw", key, body, act)
 

@@ -1,4 +1,4 @@
-"""Dead letters: what was given up, why, and its replay by a person."""
+"""Dead letters: deliveries that were given up, why, and their replay by a person."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ from service.store.deliveries.dead_letters import DeadLetter, Filter
 
 router = APIRouter(prefix="/api/admin/dead-letters", tags=["admin"])
 
-MOST_IDS = 1000
+MAX_IDS = 1000
 
 
 class DeadLetterShown(BaseModel):
@@ -41,51 +41,51 @@ class DeadLetterShown(BaseModel):
 
 
 class ReplayBody(Closed):
-    """Which ones to push again: those that meet everything that is given."""
+    """Which ones to push again: those that match every given member."""
 
-    ids: Annotated[list[Id], Field(max_length=MOST_IDS)] | None = None
+    ids: Annotated[list[Id], Field(max_length=MAX_IDS)] | None = None
     alert: Id | None = None
     provider: Line | None = None
     reason: Line | None = None
 
 
-class Replayed(BaseModel):
+class ReplayCount(BaseModel):
     """How many devices are pushed to again."""
 
     devices: int
 
 
 @router.get("", response_model_exclude_none=False)
-def listed(
+def list_dead_letters(
     work: WorkDep,
     _: AdminCaller,
     alert: Id | None = None,
     provider: Annotated[Line | None, Query()] = None,
     reason: Annotated[Line | None, Query()] = None,
-    replayed: Annotated[bool, Query(description="Those that were replayed instead.")] = False,  # noqa: FBT002 - a query's default
+    replayed: Annotated[bool, Query(description="List the replayed ones instead.")] = False,  # noqa: FBT002 - a query's default
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Listing[DeadLetterShown]:
-    """List what was given up and not replayed since, the newest first."""
-    which = Filter(alert_id=alert, provider=provider, reason=reason)
-    found = dead_letters.page(work.session, which, cursor, limit, replayed=replayed)
-    return page([_shown(letter) for letter in found.items], found.next)
+    """List the deliveries given up and not replayed since, the newest first."""
+    matching = Filter(alert_id=alert, provider=provider, reason=reason)
+    letters = dead_letters.page(work.session, matching, cursor, limit, replayed=replayed)
+    return page([_shown(letter) for letter in letters.items], letters.next)
 
 
 @router.post("/replay")
-def replay(work: WorkDep, caller: AdminCaller, body: ReplayBody) -> Replayed:
+def replay_dead_letters(work: WorkDep, caller: AdminCaller, body: ReplayBody) -> ReplayCount:
     """Push them again under their old delivery ids.
 
-    Alerts that were stopped, replaced or whose story is gone are passed over, and so is what a
-    worker holds just now. One call replays two million deliveries of an alert at most.
+    Passed over are alerts that were stopped or replaced or whose story is gone, and batches that a
+    worker has leased. One call replays at most two million deliveries of an alert.
     """
-    which = Filter(
+    matching = Filter(
         ids=None if body.ids is None else tuple(body.ids),
         alert_id=body.alert,
         provider=body.provider,
         reason=body.reason,
     )
-    return Replayed(devices=replays.replay_matching(work, which, caller))
+    return ReplayCount(devices=replays.replay_matching(work, matching, caller))
 
 
 def _shown(letter: DeadLetter) -> DeadLetterShown:

@@ -34,17 +34,17 @@ class Keys(Closed):
 
 
 class DeviceBody(Closed):
-    """A device making itself known, or known again."""
+    """A device that registers, or renews its registration."""
 
     provider: Line = Field(examples=["fcm"])
     address: Address = Field(description="A token, an installation's id, or an endpoint's URL.")
-    keys: Keys | None = Field(None, description="Of browsers only.")
+    keys: Keys | None = Field(None, description="Browsers only.")
     replaces: Line | None = Field(None, description="The address this device had before.")
     locale: Line = Field("", examples=["pt-BR"])
     app_version: Line = Field("", examples=["5.12.0"])
 
     def read(self) -> Registration:
-        """Return it as the domain knows it."""
+        """Return it as a domain value."""
         return Registration(
             provider=self.provider,
             address=self.address,
@@ -57,7 +57,7 @@ class DeviceBody(Closed):
 
 
 class DeviceId(BaseModel):
-    """What a registration answers."""
+    """The answer to a registration."""
 
     id: Id
 
@@ -73,7 +73,7 @@ class DeviceShown(BaseModel):
 
 
 @router.put("", responses={200: {"description": "Known before"}, 201: {"description": "New"}})
-def register(
+def register_device(
     work: WorkDep, reader: CurrentReader, body: DeviceBody, response: Response
 ) -> DeviceId:
     """Register a device, or renew it: the address belongs to its last registrant.
@@ -86,12 +86,12 @@ def register(
 
 
 @router.get("")
-def listed(
+def list_devices(
     work: WorkDep, reader: CurrentReader, cursor: Cursor = None, limit: Limit = 50
 ) -> Listing[DeviceShown]:
     """List the reader's devices, the last registered first."""
-    found = devices.page(work.session, reader.id, cursor, limit)
-    shown = [
+    results = devices.page(work.session, reader.id, cursor, limit)
+    items = [
         DeviceShown(
             id=device.id,
             provider=device.provider,
@@ -99,12 +99,12 @@ def listed(
             app_version=device.app_version,
             registered_at=device.registered_at,
         )
-        for device in found.items
+        for device in results.items
     ]
-    return page(shown, found.next)
+    return page(items, results.next)
 
 
 @router.delete("/{device_id}", status_code=204)
-def remove(work: WorkDep, reader: CurrentReader, device_id: Id) -> None:
-    """Take a device out; nothing is pushed to it any more."""
+def remove_device(work: WorkDep, reader: CurrentReader, device_id: Id) -> None:
+    """Remove a device; nothing is pushed to it any more."""
     reader_actions.remove_device(work, reader, device_id)

@@ -1,4 +1,4 @@
-"""For machines that watch us: alive, ready, and the figures for Prometheus."""
+"""For monitoring: alive, ready, and the figures for Prometheus."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.domain.errors import Unavailable
 from service.http.dependencies import RedisDep, SettingsDep
-from service.http.metrics import gauges_now
+from service.http.metrics import collect_gauges
 from service.http.problems import KINDS, problem
 from service.store import migrate
 from service.store.operations import gauges
@@ -22,7 +22,7 @@ router = APIRouter(tags=["health"])
 
 
 class Ready(BaseModel):
-    """What this process finds; `warnings` need a person but take no site out of service."""
+    """What this process checks; `warnings` need a person but leave the site in service."""
 
     status: str
     missing: list[str] = []
@@ -30,14 +30,14 @@ class Ready(BaseModel):
 
 
 @router.get("/health/live")
-async def live() -> dict[str, str]:
-    """Say that the process answers; asks nobody, and needs no thread to say so."""
+async def report_alive() -> dict[str, str]:
+    """Answer without any query and without a thread."""
     return {"status": "alive"}
 
 
 @router.get("/health/ready", response_model=Ready)
-def ready(request: Request, client: RedisDep, settings: SettingsDep) -> Any:
-    """Say whether requests can be served: 503 names what is missing."""
+def report_ready(request: Request, client: RedisDep, settings: SettingsDep) -> Any:
+    """Report whether requests can be served: a 503 names what is missing."""
     missing = _missing_in_postgres(settings.database_url)
     try:
         client.ping()
@@ -56,7 +56,7 @@ def ready(request: Request, client: RedisDep, settings: SettingsDep) -> Any:
 
 
 def _missing_in_postgres(url: str) -> list[str]:
-    """Ask on a connection of its own: a busy pool is not a missing database."""
+    """Check on a connection outside the pool: a busy pool is not a missing database."""
     try:
         return ["migrations"] if migrate.pending(url) else []
     except SQLAlchemyError:
@@ -74,8 +74,10 @@ def _warnings(engine: Engine, minutes: int) -> list[str]:
 
 
 @router.get("/metrics", include_in_schema=False)
-def metrics(request: Request, client: RedisDep, settings: SettingsDep) -> Response:
-    """Return this process's counters and everybody's gauges in Prometheus' text form."""
+def report_metrics(request: Request, client: RedisDep, settings: SettingsDep) -> Response:
+    """Return this process's counters and the system's gauges in Prometheus' text form."""
     state = request.app.state
-    text = generate_latest(state.registry) + gauges_now(state.engine, client, settings.providers)
+    text = generate_latest(state.registry) + collect_gauges(
+        state.engine, client, settings.providers
+    )
     return Response(text, media_type=CONTENT_TYPE_LATEST)

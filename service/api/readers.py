@@ -1,4 +1,4 @@
-"""Readers become known, say what they want, see what is kept of them, and are forgotten."""
+"""Readers: sign up, change settings, export what is stored about them, be erased."""
 
 from datetime import time
 from typing import Annotated, Any
@@ -22,18 +22,18 @@ Timezone = Annotated[Line, Field(examples=["Asia/Kolkata"], description="An IANA
 
 
 class QuietHoursBody(Closed):
-    """Local times between which only breaking alerts come; equal ends mean never."""
+    """Local times between which only breaking alerts come; equal times mean no quiet hours."""
 
     begin: WallClock = Field(alias="from")
     end: WallClock = Field(alias="to")
 
     def read(self) -> QuietHours:
-        """Return them as the domain knows them."""
+        """Return them as a domain value."""
         return QuietHours(time.fromisoformat(self.begin), time.fromisoformat(self.end))
 
 
 class NewReader(Closed):
-    """What a new reader may say; all of it can be changed later."""
+    """The settings of a new reader; all can be changed later."""
 
     language: Language = "en"
     timezone: Timezone = "UTC"
@@ -41,26 +41,26 @@ class NewReader(Closed):
 
 
 class ReaderChange(Closed):
-    """What is left out stays; `quiet_hours` null removes them."""
+    """A member left out stays as it is; `quiet_hours` null removes them."""
 
     language: Language = ""
     timezone: Timezone = ""
     quiet_hours: QuietHoursBody | None = None
 
-    def wishes(self) -> reader_actions.Wishes:
-        """Return what was said, and nothing that was left out."""
-        wishes: reader_actions.Wishes = {}
+    def changes(self) -> reader_actions.ReaderChanges:
+        """Return the members that were sent."""
+        changes: reader_actions.ReaderChanges = {}
         if "language" in self.model_fields_set:
-            wishes["language"] = self.language
+            changes["language"] = self.language
         if "timezone" in self.model_fields_set:
-            wishes["timezone"] = self.timezone
+            changes["timezone"] = self.timezone
         if "quiet_hours" in self.model_fields_set:
-            wishes["quiet_hours"] = self.quiet_hours.read() if self.quiet_hours else None
-        return wishes
+            changes["quiet_hours"] = self.quiet_hours.read() if self.quiet_hours else None
+        return changes
 
 
 class NewToken(BaseModel):
-    """The token is shown this once: only its hash is kept."""
+    """The token is shown this once: only its hash is export."""
 
     id: Id
     token: str
@@ -91,8 +91,8 @@ class KeysShown(BaseModel):
     auth: str | None
 
 
-class DeviceKept(BaseModel):
-    """All that is kept of a device; a gone one has lost its address."""
+class DeviceExport(BaseModel):
+    """Everything stored about a device; a gone one has no address any more."""
 
     id: Id
     provider: str
@@ -106,8 +106,8 @@ class DeviceKept(BaseModel):
     gone_why: str | None
 
 
-class SubscriptionKept(BaseModel):
-    """All that is kept of a subscription."""
+class SubscriptionExport(BaseModel):
+    """Everything stored about a subscription."""
 
     topic: str
     least_urgency: Urgency
@@ -115,67 +115,67 @@ class SubscriptionKept(BaseModel):
     created_at: Moment
 
 
-class ReaderKept(ReaderShown):
-    """All that is kept of a reader."""
+class ReaderExport(ReaderShown):
+    """Everything stored about a reader."""
 
     created_at: Moment
-    devices: list[DeviceKept]
-    subscriptions: list[SubscriptionKept]
+    devices: list[DeviceExport]
+    subscriptions: list[SubscriptionExport]
 
 
 @router.post("/readers", status_code=201, dependencies=[RegistrationsLimited])
 def register_reader(work: WorkDep, response: Response, body: NewReader | None = None) -> NewToken:
-    """Become a reader: the answer holds the token that all other calls of a reader need."""
-    asked = body or NewReader()
-    quiet_hours = asked.quiet_hours.read() if asked.quiet_hours else None
+    """Create a reader. The answer holds the token that all other calls of the reader need."""
+    settings = body or NewReader()
+    quiet_hours = settings.quiet_hours.read() if settings.quiet_hours else None
     reader, token = reader_actions.register_reader(
-        work, asked.language, asked.timezone, quiet_hours
+        work, settings.language, settings.timezone, quiet_hours
     )
     response.headers.update(NO_STORE)
     return NewToken(id=reader.id, token=token)
 
 
 @router.get("/me")
-def show(reader: CurrentReader, response: Response) -> ReaderShown:
-    """Show what the reader said of itself."""
+def show_reader(reader: CurrentReader, response: Response) -> ReaderShown:
+    """Show the reader's settings."""
     response.headers.update(NO_STORE)
-    return ReaderShown(**_shown(reader))
+    return ReaderShown(**_show_reader(reader))
 
 
 @router.patch("/me")
-def change(work: WorkDep, reader: CurrentReader, body: ReaderChange) -> ReaderShown:
-    """Change what is given and leave the rest."""
-    return ReaderShown(**_shown(reader_actions.change(work, reader, body.wishes())))
+def change_reader(work: WorkDep, reader: CurrentReader, body: ReaderChange) -> ReaderShown:
+    """Change the members that are sent and leave the rest."""
+    return ReaderShown(**_show_reader(reader_actions.change_reader(work, reader, body.changes())))
 
 
 @router.delete("/me", status_code=204)
-def erase(work: WorkDep, reader: CurrentReader) -> None:
-    """Erase the reader with its devices and subscriptions; the token is worth nothing more."""
-    reader_actions.erase(work, reader)
+def erase_reader(work: WorkDep, reader: CurrentReader) -> None:
+    """Erase the reader with its devices and subscriptions; the token becomes invalid."""
+    reader_actions.erase_reader(work, reader)
 
 
 @router.get("/me/export")
-def export(work: WorkDep, reader: CurrentReader, response: Response) -> ReaderKept:
-    """Hand out all that is kept of the reader, addresses included."""
-    kept = reader_actions.export(work, reader)
+def export_reader(work: WorkDep, reader: CurrentReader, response: Response) -> ReaderExport:
+    """Export everything stored about the reader, addresses included."""
+    export = reader_actions.export_reader(work, reader)
     response.headers.update(NO_STORE)
-    return ReaderKept(
-        **_shown(kept.reader.reader),
-        created_at=kept.reader.created_at,
-        devices=[_device_kept(device) for device in kept.devices],
+    return ReaderExport(
+        **_show_reader(export.reader.reader),
+        created_at=export.reader.created_at,
+        devices=[_export_device(device) for device in export.devices],
         subscriptions=[
-            SubscriptionKept(
-                topic=held.subscription.topic,
-                least_urgency=held.subscription.least_urgency,
-                muted_until=held.subscription.muted_until,
-                created_at=held.created_at,
+            SubscriptionExport(
+                topic=stored.subscription.topic,
+                least_urgency=stored.subscription.least_urgency,
+                muted_until=stored.subscription.muted_until,
+                created_at=stored.created_at,
             )
-            for held in kept.subscriptions
+            for stored in export.subscriptions
         ],
     )
 
 
-def _shown(reader: Reader) -> dict[str, Any]:
+def _show_reader(reader: Reader) -> dict[str, Any]:
     quiet = reader.quiet_hours
     hours = None
     if quiet is not None:
@@ -188,21 +188,21 @@ def _shown(reader: Reader) -> dict[str, Any]:
     }
 
 
-def _clock(at: time) -> str:
-    return at.strftime("%H:%M")
+def _clock(local: time) -> str:
+    return local.strftime("%H:%M")
 
 
-def _device_kept(held: devices.DeviceRecord) -> DeviceKept:
-    keys = None if held.p256dh is None else KeysShown(p256dh=held.p256dh, auth=held.auth)
-    return DeviceKept(
-        id=held.id,
-        provider=held.provider,
-        kind=held.kind,
-        address=held.address,
+def _export_device(device: devices.DeviceRecord) -> DeviceExport:
+    keys = None if device.p256dh is None else KeysShown(p256dh=device.p256dh, auth=device.auth)
+    return DeviceExport(
+        id=device.id,
+        provider=device.provider,
+        kind=device.kind,
+        address=device.address,
         keys=keys,
-        locale=held.locale,
-        app_version=held.app_version,
-        registered_at=held.registered_at,
-        gone_at=held.gone_at,
-        gone_why=held.gone_why,
+        locale=device.locale,
+        app_version=device.app_version,
+        registered_at=device.registered_at,
+        gone_at=device.gone_at,
+        gone_why=device.gone_why,
     )

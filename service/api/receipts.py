@@ -1,4 +1,4 @@
-"""What devices say themselves: a push was shown, or opened."""
+"""Receipts: a device reports that a push was shown or opened."""
 
 from typing import Annotated
 
@@ -14,14 +14,14 @@ router = APIRouter(prefix="/api/receipts", tags=["devices"])
 
 
 class ReceiptBody(Closed):
-    """The signed token that came in the push's data, and what became of the push."""
+    """The signed token from the push's data, and whether the push was shown or opened."""
 
     receipt: Annotated[Line, Field(min_length=1)]
     kind: Mark
 
 
 @router.post("", status_code=204)
-def take(work: WorkDep, settings: SettingsDep, body: ReceiptBody) -> None:
-    """Note it; again is the same as once. A token that is not ours is refused."""
+def take_receipt(work: WorkDep, settings: SettingsDep, body: ReceiptBody) -> None:
+    """Record a receipt; a repeated one changes nothing. A token that we did not sign is refused."""
     place = receipt.read(settings.secret_key.encode(), body.receipt)
     receipts.add_mark(work.session, *place, body.kind)

@@ -31,7 +31,7 @@ TopicFilter = Annotated[
 
 
 class StoryIn(Closed):
-    """A story as its sender tells it. Left out and null are the same."""
+    """A story as its sender writes it. A member left out is the same as null."""
 
     headline: str = Field(examples=["Grid holds through the storm"])
     body: str = Field(description="HTML or plain text, at most 1 MiB; kept as safe HTML.")
@@ -50,7 +50,7 @@ class StoryIn(Closed):
     state: Literal["published", "draft"] = "published"
 
     def incoming(self) -> Incoming:
-        """Return the story as the newsroom takes it."""
+        """Return the story as a domain value."""
         text = StoryText(
             headline=self.headline,
             body=self.body,
@@ -137,30 +137,30 @@ def _members(story: Story, site: str) -> dict[str, object]:
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses={200: {"model": IngestedOut}})
-def take_in(
-    sent: StoryIn, work: WorkDep, settings: SettingsDep, caller: StoryWriter, response: Response
+def take_in_story(
+    body: StoryIn, work: WorkDep, settings: SettingsDep, caller: StoryWriter, response: Response
 ) -> IngestedOut:
     """Take in a story, 201 when it is new and 200 when it is known.
 
     A story is known by its `source_uri`. A lower version, or the same one with other text, is
     ignored; without a version a different text is the next one. Unknown topics are created.
     """
-    ingested = story_actions.ingest(work, sent.incoming(), caller)
-    if ingested.outcome is not Outcome.CREATED:
+    result = story_actions.ingest(work, body.incoming(), caller)
+    if result.outcome is not Outcome.CREATED:
         response.status_code = status.HTTP_200_OK
-    story = ingested.story
+    story = result.story
     response.headers["Location"] = f"/api/stories/{story.id}"
     return IngestedOut(
         id=story.id,
         slug=story.slug,
         url=stories.url(settings.public_url, story.slug),
         version=story.version,
-        outcome=ingested.outcome,
+        outcome=result.outcome,
     )
 
 
 @router.get("")
-def newest(
+def list_stories(
     work: WorkDep,
     settings: SettingsDep,
     topic: TopicFilter = None,
@@ -169,36 +169,38 @@ def newest(
 ) -> Listing[StoryHead]:
     """List the published stories, the newest first, without their bodies."""
     path = None if topic is None else parse_path(topic, "topic")
-    found = stories.newest(work.session, path, cursor, limit)
-    heads = [_head(story, settings.public_url) for story in found.items]
-    return Listing(items=heads, next=found.next)
+    results = stories.newest(work.session, path, cursor, limit)
+    heads = [_head(story, settings.public_url) for story in results.items]
+    return Listing(items=heads, next=results.next)
 
 
 @router.get("/{story_id}")
-def read(story_id: Id, work: WorkDep, settings: SettingsDep) -> StoryOut:
+def read_story(story_id: Id, work: WorkDep, settings: SettingsDep) -> StoryOut:
     """Return one published story."""
-    return _whole(_public(work, story_id), settings.public_url)
+    return _whole(_require_public(work, story_id), settings.public_url)
 
 
 @router.get("/{story_id}/next")
-def read_next(
+def read_next_story(
     story_id: Id, work: WorkDep, settings: SettingsDep, topic: TopicFilter = None
 ) -> StoryOut:
     """Return the next older published story, of `topic` if one is named; 404 at the end."""
     path = None if topic is None else parse_path(topic, "topic")
-    following = stories.next_older(work.session, _public(work, story_id), path)
+    following = stories.next_older(work.session, _require_public(work, story_id), path)
     if following is None:
         raise NotFound("This is the oldest story.")
     return _whole(following, settings.public_url)
 
 
 @router.post("/{story_id}/retract")
-def retract(story_id: Id, work: WorkDep, settings: SettingsDep, caller: StoryWriter) -> StoryOut:
+def retract_story(
+    story_id: Id, work: WorkDep, settings: SettingsDep, caller: StoryWriter
+) -> StoryOut:
     """Take a story back: its page is gone, its scheduled and running alerts stop."""
     return _whole(story_actions.retract(work, story_id, caller), settings.public_url)
 
 
-def _public(work: WorkDep, story_id: int) -> Story:
+def _require_public(work: WorkDep, story_id: int) -> Story:
     story = require(stories.get(work.session, story_id), "story")
     if not readable(story, work.now):
         raise no_such("story")

@@ -13,7 +13,7 @@ router = APIRouter(prefix="/api/me/subscriptions", tags=["readers"])
 
 
 class Terms(Closed):
-    """On which terms a topic is followed; what is left out is the default, not what was before."""
+    """The terms of a subscription; a term left out gets its default, not its old value."""
 
     least_urgency: Urgency = Urgency.QUIET
     muted_until: Moment | None = None
@@ -28,31 +28,34 @@ class SubscriptionShown(BaseModel):
 
 
 @router.get("")
-def listed(
+def list_subscriptions(
     work: WorkDep, reader: CurrentReader, cursor: Cursor = None, limit: Limit = 50
 ) -> Listing[SubscriptionShown]:
     """List what the reader follows, in the order of the topics' paths."""
-    found = subscriptions.page(work.session, reader.id, cursor, limit)
-    return page([_shown(subscription) for subscription in found.items], found.next)
+    results = subscriptions.page(work.session, reader.id, cursor, limit)
+    return page(
+        [_shown(subscription) for subscription in results.items],
+        results.next,
+    )
 
 
 @router.get("/{topic:path}")
-def show(work: WorkDep, reader: CurrentReader, topic: str) -> SubscriptionShown:
+def show_subscription(work: WorkDep, reader: CurrentReader, topic: str) -> SubscriptionShown:
     """Show one subscription; 404 when the reader does not follow the topic."""
-    return _shown(reader_actions.subscription_to(work, reader, topic))
+    return _shown(reader_actions.get_subscription(work, reader, topic))
 
 
 @router.put(
     "/{topic:path}", responses={200: {"description": "Known before"}, 201: {"description": "New"}}
 )
-def follow(
+def follow_topic(
     work: WorkDep,
     reader: CurrentReader,
     topic: str,
     response: Response,
     body: Terms | None = None,
 ) -> SubscriptionShown:
-    """Follow a topic, and with it all below it, or follow it on other terms."""
+    """Follow a topic and all below it, or change the terms on which it is followed."""
     terms = body or Terms()
     subscription, is_new = reader_actions.follow(
         work, reader, topic, terms.least_urgency, terms.muted_until
@@ -62,7 +65,7 @@ def follow(
 
 
 @router.delete("/{topic:path}", status_code=204)
-def unfollow(work: WorkDep, reader: CurrentReader, topic: str) -> None:
+def unfollow_topic(work: WorkDep, reader: CurrentReader, topic: str) -> None:
     """Stop following a topic; 404 only when there is no such topic."""
     reader_actions.unfollow(work, reader, topic)
 

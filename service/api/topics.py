@@ -15,7 +15,7 @@ MAX_LABEL = 120
 
 
 class TopicIn(Closed):
-    """A topic to be made, or named."""
+    """A topic to create or to rename."""
 
     path: str = Field(examples=["sport/tennis"])
     label: str | None = Field(None, examples=["Tennis"])
@@ -37,23 +37,23 @@ def _out(topic: Topic) -> TopicOut:
 
 
 @router.get("")
-def listed(work: WorkDep, cursor: Cursor = None, limit: Limit = 50) -> Listing[TopicOut]:
+def list_topics(work: WorkDep, cursor: Cursor = None, limit: Limit = 50) -> Listing[TopicOut]:
     """List the topics, parents before their children."""
-    found = topics.page(work.session, cursor, limit)
-    return Listing(items=[_out(topic) for topic in found.items], next=found.next)
+    results = topics.page(work.session, cursor, limit)
+    return Listing(items=[_out(topic) for topic in results.items], next=results.next)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses={200: {"model": TopicOut}})
-def add(sent: TopicIn, work: WorkDep, caller: AdminCaller, response: Response) -> TopicOut:
-    """Make a topic with all above it: 201; or name one that exists: 200."""
-    path = parse_path(sent.path, "path")
-    words = story_text.plain_line(sent.label or "", "label", MAX_LABEL)
-    known = path in topics.by_paths(work.session, [path])
+def add_topic(body: TopicIn, work: WorkDep, caller: AdminCaller, response: Response) -> TopicOut:
+    """Create a topic and its missing ancestors (201), or label an existing one (200)."""
+    path = parse_path(body.path, "path")
+    label = story_text.plain_line(body.label or "", "label", MAX_LABEL)
+    exists = path in topics.by_paths(work.session, [path])
     topics.ensure(work.session, [path])
-    if words:
-        topics.label(work.session, path, words)
-    audit.write(work.session, caller.name, "name topic", f"topic:{path}", label=words)
-    if known:
+    if label:
+        topics.label(work.session, path, label)
+    audit.write(work.session, caller.name, "name topic", f"topic:{path}", label=label)
+    if exists:
         response.status_code = status.HTTP_200_OK
     topic = topics.by_paths(work.session, [path])[path]
     return _out(topics.with_followers(work.session, [topic])[0])

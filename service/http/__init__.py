@@ -1,1 +1,1 @@
-"""What the API and the site share: who calls, how much at once, how refusals are told."""
+"""What the API and the site share: authentication, admission, limits, problems, metrics."""

@@ -1,7 +1,7 @@
-"""Who is calling: a machine by its API key, staff by their session's cookie, a reader by token.
+"""Authentication: machines by API key, staff by session cookie, readers by token.
 
-Each look-up is a short transaction of its own, over before the request's work begins, so that
-one request never holds two connections.
+Each look-up is a short transaction that ends before the request's unit of work begins, so that one
+request never holds two connections.
 """
 
 import time
@@ -24,8 +24,7 @@ from service.store.staff import accounts
 
 STAFF_COOKIE = "newszop_staff"
 CACHE_S = 2.0
-"""How long a key is taken on trust: an ingester in a hurry costs no look-up, and a revoked key
-ends within these seconds."""
+"""How long a known key is trusted without a query; a revoked key works for so long at most."""
 
 _key_bearer = HTTPBearer(
     auto_error=False, scheme_name="API key", description="`nzp_...`, made by `newszop key add`."
@@ -45,38 +44,38 @@ _Cookie = Annotated[str | None, Security(_staff_cookie)]
 
 
 @dataclass(slots=True)
-class KnownKeys:
-    """The keys seen in the last seconds, by the hash of their secret. Bounded."""
+class KeyCache:
+    """The keys used in the last seconds, by the hash of their secret. Bounded."""
 
-    most: int = 1024
-    _kept: dict[bytes, tuple[ApiKey, float]] = field(default_factory=dict)
+    max_keys: int = 1024
+    _entries: dict[bytes, tuple[ApiKey, float]] = field(default_factory=dict)
 
-    def recall(self, secret: str) -> ApiKey | None:
-        """Return the key with this secret if it was seen just now; asks nobody."""
-        key, until = self._kept.get(hash_token(secret), (None, 0.0))
+    def get(self, secret: str) -> ApiKey | None:
+        """Return the key with this secret if it was used just now; queries nothing."""
+        key, until = self._entries.get(hash_token(secret), (None, 0.0))
         return key if time.monotonic() < until else None
 
-    def find(self, engine: Engine, secret: str) -> ApiKey | None:
+    def fetch(self, engine: Engine, secret: str) -> ApiKey | None:
         """Return the key with this secret from Postgres, and remember it."""
         now = datetime.now(UTC)
         with transaction(engine) as session:
             key = accounts.key_of(session, secret)
             if key is not None:
                 accounts.touch_key(session, key, now)
-        self._keep(hash_token(secret), key)
+        self._store(hash_token(secret), key)
         return key
 
-    def _keep(self, digest: bytes, key: ApiKey | None) -> None:
-        if len(self._kept) >= self.most:
-            self._kept.clear()
+    def _store(self, digest: bytes, key: ApiKey | None) -> None:
+        if len(self._entries) >= self.max_keys:
+            self._entries.clear()
         if key is None:
-            self._kept.pop(digest, None)
+            self._entries.pop(digest, None)
         else:
-            self._kept[digest] = (key, time.monotonic() + CACHE_S)
+            self._entries[digest] = (key, time.monotonic() + CACHE_S)
 
 
 def staff_from_cookie(session: Session, token: str | None, now: datetime) -> Staff | None:
-    """Return who is signed in with the value of the staff cookie, None for nobody."""
+    """Return the member of staff whose session has this token; None when there is none."""
     return accounts.staff_of_session(session, token, now) if token else None
 
 
@@ -103,13 +102,13 @@ def require_scope(scope: Scope) -> Dependency:
 
 
 async def _caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller:
-    """Return the caller; a key seen just now costs neither a look-up nor a thread's turn."""
+    """Return the caller; a key used just now costs neither a query nor a thread."""
     if bearer is not None:
-        known: KnownKeys = request.app.state.known_keys
-        key = known.recall(bearer.credentials)
+        keys: KeyCache = request.app.state.key_cache
+        key = keys.get(bearer.credentials)
         if key is None:
             engine: Engine = request.app.state.engine
-            key = await run_in_threadpool(known.find, engine, bearer.credentials)
+            key = await run_in_threadpool(keys.fetch, engine, bearer.credentials)
         if key is None:
             raise Unauthenticated("This API key is unknown or revoked.")
         return caller_of_key(key)
@@ -146,7 +145,7 @@ __all__ = [
     "AdminCaller",
     "AlertWriter",
     "CurrentReader",
-    "KnownKeys",
+    "KeyCache",
     "StoryWriter",
     "caller_of_key",
     "caller_of_staff",

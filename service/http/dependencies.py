@@ -1,6 +1,7 @@
-"""What endpoints ask for by type: the work of a request, the settings, a page of a list.
+"""What endpoints ask for by type: the unit of work, the settings, a page of a list.
 
-What does no I/O is `async`, though it awaits nothing: a plain function would cost a thread's turn.
+Dependencies that do no I/O are `async` although they await nothing: FastAPI would run a plain
+function in a thread.
 """
 
 import ipaddress
@@ -49,7 +50,7 @@ def _work(request: Request) -> Iterator[UnitOfWork]:
 SettingsDep = Annotated[Settings, Depends(_settings)]
 RedisDep = Annotated[redis.Redis, Depends(_redis)]
 WorkDep = Annotated[UnitOfWork, Depends(_work, scope="function")]
-"""One request is one transaction: committed, and its messages sent, before the answer leaves."""
+"""One request is one transaction: the answer leaves after the commit and the messages."""
 
 Cursor = Annotated[
     str | None,
@@ -123,7 +124,7 @@ def _without_nul(value: str) -> str:
 
 
 Line = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_without_nul)]
-"""A short text as it may come from outside: bounded, and fit for Postgres."""
+"""A short text from outside: bounded, and without the NUL that Postgres cannot store."""
 
 
 class Closed(BaseModel):
@@ -148,21 +149,21 @@ RegistrationsLimited = Depends(limit_registrations)
 LoginsLimited = Depends(limit_logins)
 
 
-def limit(request: Request, what: str, who: str, per_minute: int) -> None:
-    """Count one try of `who`, and refuse it when there were too many in this minute."""
+def limit(request: Request, action: str, caller: str, per_minute: int) -> None:
+    """Count one attempt of the caller; raise `TooMany` when there were too many in this minute."""
     throttle: Throttle = request.app.state.throttle
-    wait = throttle.hit(what, who, per_minute)
+    wait = throttle.hit(action, caller, per_minute)
     if wait is not None:
-        raise TooMany(f"Too many {what}: at most {per_minute} a minute.", wait)
+        raise TooMany(f"Too many {action}: at most {per_minute} a minute.", wait)
 
 
 def caller_address(request: Request) -> str:
-    """Return the network address of whoever holds the other end of the connection."""
+    """Return the network address of the other end of the connection."""
     return request.client.host if request.client else ""
 
 
 def is_loopback(address: str) -> bool:
-    """Whether the other end is this very machine."""
+    """Whether the address is this machine's own."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""What Prometheus reads: every metric's name stands here and nowhere else."""
+"""What Prometheus reads: every metric is defined here and nowhere else."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,15 +20,15 @@ from service.store.session import transaction
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 UNROUTED = "(no route)"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""Others share one label: whoever calls must not be able to make new ones without end."""
+"""Others share one label, so that callers cannot create labels without end."""
 OPEN_STATES = ("pending", "leased", "retrying")
 
 
 class Requests:
-    """Counts the requests of one process and how long they took, by route and not by address."""
+    """Counts the requests of one process and times them, by route and not by address."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.answered = Counter(
+        self.answers = Counter(
             "newszop_http_requests_total",
             "Requests answered, by method, route and status.",
             ("method", "route", "status"),
@@ -36,7 +36,7 @@ class Requests:
         )
         self.seconds = Histogram(
             "newszop_http_request_seconds",
-            "Seconds until the answer began, by method and route.",
+            "Seconds until the answer started_at, by method and route.",
             ("method", "route"),
             buckets=BUCKETS_S,
             registry=registry,
@@ -44,12 +44,12 @@ class Requests:
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self.answered.labels(method, route, str(status)).inc()
+        self.answers.labels(method, route, str(status)).inc()
         self.seconds.labels(method, route).observe(seconds)
 
 
 class CountRequests:
-    """Tells `Requests` of each request when its answer begins, so streams count as quick."""
+    """Reports each request to `Requests` when its answer begins, so a stream counts as quick."""
 
     def __init__(self, app: ASGIApp, requests: Requests) -> None:
         self.app = app
@@ -60,40 +60,45 @@ class CountRequests:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began = time.perf_counter()
+        started_at = time.perf_counter()
 
         async def count_and_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", UNROUTED)
-                took = time.perf_counter() - began
+                duration = time.perf_counter() - started_at
                 method = scope["method"] if scope["method"] in METHODS else "other"
-                self.requests.count(method, route, message["status"], took)
+                self.requests.count(method, route, message["status"], duration)
             await send(message)
 
         await self.app(scope, receive, count_and_send)
 
 
-def gauges_now(engine: Engine, client: redis.Redis, providers: Iterable[str]) -> bytes:
-    """Return what is true now, in Prometheus' text form; what is away is left out, and said."""
-    found = CollectorRegistry()
+def collect_gauges(engine: Engine, client: redis.Redis, providers: Iterable[str]) -> bytes:
+    """Return the present gauges in Prometheus' text form.
+
+    Those of a part that does not answer are left out, and `newszop_up` is 0 for it.
+    """
+    registry = CollectorRegistry()
     lengths = [
-        (q.name, q.messages) for q in provider_actions.queues(client) if q.messages is not None
+        (q.name, q.messages)
+        for q in provider_actions.count_messages(client)
+        if q.messages is not None
     ]
     queues = [((name,), float(n)) for name, n in lengths]
-    found.register(_gauge("newszop_queue_messages", "Messages waiting.", ["queue"], queues))
+    registry.register(_gauge("newszop_queue_messages", "Messages waiting.", ["queue"], queues))
     try:
         with transaction(engine) as session:
-            gauges_of_ledger = list(_ledger(session, providers))
+            store_gauges = list(_store_gauges(session, providers))
     except SQLAlchemyError:
-        gauges_of_ledger = []
-    for one in gauges_of_ledger:
-        found.register(one)
-    up = [(("redis",), float(bool(lengths))), (("postgres",), float(bool(gauges_of_ledger)))]
-    found.register(_gauge("newszop_up", "Whether a part answers.", ["part"], up))
-    return generate_latest(found)
+        store_gauges = []
+    for gauge in store_gauges:
+        registry.register(gauge)
+    up = [(("redis",), float(bool(lengths))), (("postgres",), float(bool(store_gauges)))]
+    registry.register(_gauge("newszop_up", "Whether a part answers.", ["part"], up))
+    return generate_latest(registry)
 
 
-def _ledger(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
+def _store_gauges(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
     yield from _by_provider(session, providers)
     states = gauges.alerts_by_state(session).items()
     yield _gauge(
@@ -154,10 +159,10 @@ def _gauge(
     family = GaugeMetricFamily(name, meaning, labels=labels)
     for key, value in values:
         family.add_metric(key, value)
-    return _Once(family)
+    return _FixedGauge(family)
 
 
-class _Once(Collector):
+class _FixedGauge(Collector):
     def __init__(self, family: GaugeMetricFamily) -> None:
         self.family = family
 

@@ -1,7 +1,7 @@
-"""Every refusal in one shape: RFC 9457 `application/problem+json`.
+"""Every refusal as a problem of RFC 9457, `application/problem+json`.
 
-One table gives each error of the domain its status; a test holds the table complete. People's
-browsers get the site's own error page instead, when the web side has offered one.
+One table gives each error of the domain its status, and a test checks that it is complete.
+Browsers get the site's error page instead, which the web side installs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ router = APIRouter()
 
 RETRY_AFTER_S = 2
 MACHINE_PATHS = ("/api", "/health", "/metrics", "/problems", "/openapi.json")
-"""Below these nobody is shown a page: programs read the problem."""
+"""Below these paths a browser gets the problem too, not a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Kind:
 
     @property
     def type(self) -> str:
-        """The stable URI reference that programs compare; it can be read, too."""
+        """The stable URI reference that programs compare; it leads to an explanation."""
         return f"/problems/{self.slug}"
 
 
@@ -70,11 +70,11 @@ _OF_STATUS = {kind.status: kind for kind in reversed(tuple(KINDS.values()))} | {
 }
 
 
-_NOTHING_SAID = {
+_ROUTER_DETAILS = {
     404: "There is nothing at this address.",
     405: "This address exists, but not for this method.",
 }
-"""What the router's own refusals mean, in a sentence."""
+"""What the router's refusals mean, in a sentence."""
 
 
 class FieldError(BaseModel):
@@ -102,13 +102,13 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
         "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
     }
 }
-"""What the application tells OpenAPI about every call's refusals."""
+"""The refusals of every call, for OpenAPI."""
 
 
 def problem(
     kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
-    """Return the answer of one problem; `more` are members beside the five."""
+    """Return the answer of one problem; `more` are further members."""
     body = {
         "type": kind.type,
         "title": kind.title,
@@ -127,18 +127,18 @@ def problem(
 def install(app: FastAPI) -> None:
     """Give the application its error table and the pages that explain the types."""
     app.add_exception_handler(errors.Refusal, _refusal)
-    app.add_exception_handler(RequestValidationError, _unfit)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http)
-    for away in (sql.OperationalError, sql.InterfaceError, sql.TimeoutError):
-        app.add_exception_handler(away, _postgres_away)
-    app.add_exception_handler(sql.DataError, _unfit_for_postgres)
+    for error in (sql.OperationalError, sql.InterfaceError, sql.TimeoutError):
+        app.add_exception_handler(error, _postgres_away)
+    app.add_exception_handler(sql.DataError, _unstorable)
     app.add_exception_handler(Exception, _unexpected)
     app.include_router(router)
 
 
 @router.get("/problems/{slug}", include_in_schema=False)
 def explain(slug: str) -> dict[str, str | int]:
-    """Say what a problem's type means."""
+    """Explain a type of problem."""
     for kind in (*KINDS.values(), MALFORMED, NO_SUCH_METHOD, UNEXPECTED):
         if kind.slug == slug:
             return {
@@ -147,7 +147,7 @@ def explain(slug: str) -> dict[str, str | int]:
                 "status": kind.status,
                 "detail": kind.meaning,
             }
-    raise errors.NotFound("There is no such type of problem.")
+    raise errors.no_such("type of problem")
 
 
 async def _refusal(request: Request, error: Exception) -> Response:
@@ -179,30 +179,30 @@ def _members(request: Request, error: errors.Refusal) -> dict[str, Any]:
             return {}
 
 
-async def _unfit(request: Request, error: Exception) -> Response:
-    found: Sequence[Mapping[str, Any]] = getattr(error, "errors", list)()
-    if found and found[0]["type"] == "json_invalid":
-        reason = found[0].get("ctx", {}).get("error", "unreadable")
-        where = found[0]["loc"][-1]
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    faults: Sequence[Mapping[str, Any]] = getattr(error, "errors", list)()
+    if faults and faults[0]["type"] == "json_invalid":
+        reason = faults[0].get("ctx", {}).get("error", "unreadable")
+        where = faults[0]["loc"][-1]
         return _answer(request, MALFORMED, f"The body is not JSON: {reason} at character {where}.")
-    fields = [{"field": _name(one["loc"]), "detail": _words(one)} for one in found]
-    detail = "; ".join(f"{one['field']}: {one['detail']}" for one in fields[:3])
-    in_path = all(one["loc"][:1] == ("path",) for one in found)
+    fields = [{"field": _field_path(fault["loc"]), "detail": _describe(fault)} for fault in faults]
+    detail = "; ".join(f"{field['field']}: {field['detail']}" for field in fields[:3])
+    in_path = all(fault["loc"][:1] == ("path",) for fault in faults)
     kind = KINDS[errors.NotFound if in_path else errors.Invalid]
     return _answer(request, kind, detail, errors=fields)
 
 
-def _name(loc: Sequence[str | int]) -> str:
-    """Return a field's dotted path without saying where in the request it stood."""
+def _field_path(loc: Sequence[str | int]) -> str:
+    """Return a field's dotted path, without the part of the request that it is in."""
     return ".".join(str(step) for step in loc[1:]) or "body"
 
 
-def _words(error: Mapping[str, Any]) -> str:
-    if error["type"] in ("model_attributes_type", "dict_type", "missing") and error["loc"] == (
+def _describe(fault: Mapping[str, Any]) -> str:
+    if fault["type"] in ("model_attributes_type", "dict_type", "missing") and fault["loc"] == (
         "body",
     ):
         return "Send a JSON object, with Content-Type: application/json."
-    return str(error["msg"]).removeprefix("Value error, ")
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -210,7 +210,7 @@ async def _http(request: Request, error: Exception) -> Response:
     kind = _OF_STATUS.get(status) or Kind(status, f"http-{status}", str(status), "")
     detail = str(getattr(error, "detail", "") or kind.title)
     if detail == HTTPStatus(status).phrase:
-        detail = _NOTHING_SAID.get(status, detail)
+        detail = _ROUTER_DETAILS.get(status, detail)
     return _answer(request, kind, detail, headers=getattr(error, "headers", None))
 
 
@@ -224,8 +224,8 @@ async def _postgres_away(request: Request, error: Exception) -> Response:
     )
 
 
-async def _unfit_for_postgres(request: Request, error: Exception) -> Response:
-    log.warning("unfit for Postgres", path=request.url.path, error=_driver_error(error))
+async def _unstorable(request: Request, error: Exception) -> Response:
+    log.warning("value not storable", path=request.url.path, error=_driver_error(error))
     return _answer(
         request,
         KINDS[errors.Invalid],

@@ -1,4 +1,4 @@
-"""How often one address may do what costs us: counted in Redis, in memory while Redis is away."""
+"""How often a caller may do something expensive: counted in Redis, in memory without Redis."""
 
 import time
 
@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class Throttle:
-    """Counts by the minute. Without Redis each process counts for itself: looser, never open."""
+    """Counts by the minute. Without Redis each process counts alone, which is a looser limit."""
 
     def __init__(self, redis_url: str) -> None:
         shared = redis.ConnectionPool.from_url(
@@ -23,22 +23,22 @@ class Throttle:
         self._shared = FixedWindowRateLimiter(
             RedisStorage(redis_url, connection_pool=shared, key_prefix="throttle")
         )
-        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._local = FixedWindowRateLimiter(MemoryStorage())
 
-    def hit(self, what: str, who: str, per_minute: int) -> int | None:
-        """Count one try; return the seconds to wait when there were too many, else None."""
+    def hit(self, action: str, caller: str, per_minute: int) -> int | None:
+        """Count one attempt; return the seconds to wait when there were too many, else None."""
         limit = RateLimitItemPerMinute(per_minute)
         try:
-            return self._hit(self._shared, limit, what, who)
+            return self._hit(self._shared, limit, action, caller)
         except redis.RedisError as error:
             log.warning("throttle counts in memory", error=type(error).__name__)
-            return self._hit(self._own, limit, what, who)
+            return self._hit(self._local, limit, action, caller)
 
     @staticmethod
     def _hit(
-        limiter: FixedWindowRateLimiter, limit: RateLimitItemPerMinute, what: str, who: str
+        limiter: FixedWindowRateLimiter, limit: RateLimitItemPerMinute, action: str, caller: str
     ) -> int | None:
-        if limiter.hit(limit, what, who):
+        if limiter.hit(limit, action, caller):
             return None
-        reset = limiter.get_window_stats(limit, what, who).reset_time
+        reset = limiter.get_window_stats(limit, action, caller).reset_time
         return max(1, round(reset - time.time()))

@@ -169,7 +169,7 @@ def test_a_key_is_shown_once_works_rotates_and_is_revoked(admin: Visitor, app: A
     assert rotated
     assert rotated[0] != found[0]
     admin.submit(f"/control/keys/{key[1]}/revoke")
-    app.state.known_keys._kept.clear()
+    app.state.key_cache._entries.clear()
     assert machine.post("/api/stories", json=story).status_code == 401
 
 

@@ -96,7 +96,7 @@ def _live(work: UnitOfWork, client: redis.Redis, settings: Settings) -> dict[str
     return {
         "overview": overview,
         "waiting": {one.name: one for one in overview.providers},
-        "providers": provider_actions.providers(work, settings),
+        "providers": provider_actions.list_providers(work, settings),
         "running": running,
         "canary": gauges.last_canary(work.session),
         "canary_late_s": 60 * settings.canary_minutes,

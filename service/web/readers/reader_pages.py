@@ -191,8 +191,9 @@ def settings(
     current = _known(reader)
     wished = {"timezone": timezone.strip(), "language": language.strip()}
     try:
-        wishes = reader_actions.Wishes(**wished, quiet_hours=_quiet_hours(quiet_from, quiet_to))  # type: ignore[typeddict-item]
-        reader_actions.change(work, current, wishes)
+        hours = _quiet_hours(quiet_from, quiet_to)
+        changes = reader_actions.ReaderChanges(**wished, quiet_hours=hours)  # type: ignore[typeddict-item]
+        reader_actions.change_reader(work, current, changes)
     except Invalid as fault:
         return _me(request, work, current, faults={fault.field: fault.detail}, wished=wished)
     return _done(request, "Saved.", None)
@@ -228,7 +229,9 @@ def export(work: WorkDep, reader: ReaderOrNone) -> Response:
     """Return all that is kept of me, as a file."""
     answer = Response(media_type="application/json", headers={"Cache-Control": PRIVATE})
     answer.headers["Content-Disposition"] = 'attachment; filename="newszop-me.json"'
-    answer.body = readers.export(work, _known(reader), answer).model_dump_json(indent=2).encode()
+    answer.body = (
+        readers.export_reader(work, _known(reader), answer).model_dump_json(indent=2).encode()
+    )
     answer.headers["Content-Length"] = str(len(answer.body))
     return answer
 
@@ -236,7 +239,7 @@ def export(work: WorkDep, reader: ReaderOrNone) -> Response:
 @router.post("/forget", dependencies=[FromOurPages])
 def forget(request: Request, work: WorkDep, reader: ReaderOrNone) -> Response:
     """Forget the reader, the devices and what they follow, for good."""
-    reader_actions.erase(work, _known(reader))
+    reader_actions.erase_reader(work, _known(reader))
     answer = _done(request, "You are forgotten.", None)
     answer.delete_cookie(READER_COOKIE, path=READER_PATH)
     return answer
