@@ -1,4 +1,4 @@
-"""The command `newszop`: everything a person or a machine starts from a shell."""
+"""The command `newszop`: everything that is started from a shell."""
 
 import sys
 
@@ -35,9 +35,9 @@ app.add_typer(alert.app, name="alert")
 
 
 def main() -> None:
-    """Run a command; what went wrong for a known reason is one line and exit code 1."""
+    """Run a command; an expected failure is one line and exit code 1."""
     try:
         app()
-    except Failed as failed:
-        sys.stderr.write(f"newszop: {failed}\n")
+    except Failed as error:
+        sys.stderr.write(f"newszop: {error}\n")
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""How every process logs: one line an event, to standard error; colours only on a terminal."""
+"""How every process logs: one line per event to standard error, in colour on a terminal."""
 
 import logging
 import sys
@@ -6,11 +6,11 @@ import sys
 import structlog
 
 NOISY = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "httpx", "httpcore", "hpack")
-"""Libraries that say something for every message or request; their warnings are kept."""
+"""Libraries that log every message or request; only their warnings are logged."""
 
 
 def configure_logging(level: str = "info") -> None:
-    """Send structlog's and the standard library's lines the same way."""
+    """Send the lines of structlog and of the standard library to the same place."""
     logging.basicConfig(
         level=level.upper(),
         stream=sys.stderr,

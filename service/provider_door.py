@@ -1,7 +1,7 @@
 """The one door from here to the providers: address checks, previews, settings, the VAPID key.
 
-Nothing behind it does I/O but reading the settings and the key files they name. What is read is
-kept for as long as the environment stays as it is.
+Behind it the only I/O is reading the settings and the key files that they name. The result is
+cached while the environment stays the same.
 """
 
 import os
@@ -32,7 +32,7 @@ __all__ = [
 
 WEB_PUSH = webpush.Provider.name
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 def _split(value: object) -> object:
@@ -41,8 +41,8 @@ def _split(value: object) -> object:
     return value
 
 
-class _InUse(BaseSettings):
-    """The one setting of the service's own that counts here."""
+class _ProvidersInUse(BaseSettings):
+    """The service's one setting that matters here."""
 
     model_config = SettingsConfigDict(env_prefix="NEWSZOP_", env_file=".env", extra="ignore")
 
@@ -57,7 +57,7 @@ def configured() -> tuple[str, ...]:
 
 
 def check(provider: str, registration: Registration) -> Registration:
-    """Return the registration in its one spelling; raises `Invalid` naming the field at fault."""
+    """Return the registration in its normal form; raises `Invalid`, which names the wrong field."""
     names = configured()
     if provider not in names:
         raise Invalid("provider", f"Use one of the providers in use here: {', '.join(names)}.")
@@ -73,8 +73,8 @@ def vapid_public_key() -> str | None:
     """Return the key that browsers subscribe with, base64url; None without Web Push."""
     if WEB_PUSH not in configured():
         return None
-    found = _find(WEB_PUSH)
-    return found.public_key if isinstance(found, webpush.Provider) else None
+    provider = _find(WEB_PUSH)
+    return provider.public_key if isinstance(provider, webpush.Provider) else None
 
 
 def settings_classes() -> dict[str, type[BaseSettings]]:
@@ -86,11 +86,11 @@ def start_check(settings: Settings) -> None:
     """Raise `SettingsError`, one line, when a provider in use is unknown or wrongly configured."""
     if not settings.providers:
         raise SettingsError("NEWSZOP_PROVIDERS: name at least one provider")
-    known = providers.provider_names()
+    names = providers.provider_names()
     for name in settings.providers:
-        if name not in known:
-            wanted = ", ".join(known)
-            raise SettingsError(f"NEWSZOP_PROVIDERS: there is no provider {name!r}; use {wanted}")
+        if name not in names:
+            choices = ", ".join(names)
+            raise SettingsError(f"NEWSZOP_PROVIDERS: there is no provider {name!r}; use {choices}")
         _find(name)
 
 
@@ -101,17 +101,17 @@ def _find(name: str) -> Provider:
 
 @lru_cache(maxsize=32)
 def _read(name: str, environment: tuple[tuple[str, str], ...]) -> Provider:
-    del environment  # the cache's key: another environment is read anew
+    del environment  # the cache's key: another environment is read again
     return _in_one_line(providers.settings_class(name), lambda: providers.load_provider(name))
 
 
 @lru_cache(maxsize=8)
 def _configured(environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     del environment
-    return _in_one_line(_InUse, lambda: _InUse().providers)
+    return _in_one_line(_ProvidersInUse, lambda: _ProvidersInUse().providers)
 
 
-def _in_one_line(cls: type[BaseSettings], read: Callable[[], Found]) -> Found:
+def _in_one_line(cls: type[BaseSettings], read: Callable[[], Value]) -> Value:
     try:
         return read()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Every knob of the service, typed, with its unit and why; read once, frozen.
+"""Every setting of the service, with its type, unit and purpose; read once, frozen.
 
 Each provider's own settings stand in its file under `workers/providers/`. `newszop settings`
 prints all of them.
@@ -20,7 +20,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """What the processes are told by their environment or a `.env` file."""
+    """The settings of every process, from the environment or a `.env` file."""
 
     model_config = SettingsConfigDict(
         env_prefix="NEWSZOP_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
@@ -137,11 +137,11 @@ def load() -> Settings:
 
 
 def explain(cls: type[BaseSettings], error: ValidationError) -> str:
-    """Return one line for a person: the variable's name and what is wrong."""
-    first = error.errors()[0]
-    name = variable(cls, str(first["loc"][0])) if first["loc"] else ""
-    missing = first["type"] == "missing"
-    what = "is missing" if missing else first["msg"].removeprefix("Value error, ")
+    """Return one line: the variable's name and what is wrong with its value."""
+    fault = error.errors()[0]
+    name = variable(cls, str(fault["loc"][0])) if fault["loc"] else ""
+    missing = fault["type"] == "missing"
+    what = "is missing" if missing else fault["msg"].removeprefix("Value error, ")
     return f"{name}: {what}" if name else what
 
 

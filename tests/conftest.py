@@ -9,7 +9,7 @@ import redis
 from sqlalchemy import Engine, text
 from sqlmodel import Session, SQLModel
 
-from service.demo.servers import Embedded, temporary
+from service.demo.servers import Embedded, run_temporarily
 from service.store import schema  # noqa: F401 - declares the tables
 from service.store.migrate import migrate
 from service.store.session import open_engine, transaction
@@ -27,7 +27,7 @@ def _embedded() -> Iterator[Embedded | None]:
     if {"NEWSZOP_TEST_POSTGRES", "NEWSZOP_TEST_REDIS"} <= os.environ.keys():
         yield None
         return
-    with temporary() as servers:
+    with run_temporarily() as servers:
         yield servers
 
 

@@ -26,7 +26,7 @@ from service.store.staff import accounts
 from workers.standins import process as standins
 
 ROOT = Path(__file__).parent.parent
-LEASH = (sys.executable, "-I", "-S", str(child_processes.LEASH))
+STARTER = (sys.executable, "-I", "-S", str(child_processes.STARTER))
 STOP_S = 10.0
 PROVIDERS = "apns,fcm,webpush"
 
@@ -120,7 +120,7 @@ class System:
         """
         log = (self.folder / f"{name}.log").open("ab")
         self.running[name] = subprocess.Popen(
-            [*LEASH, str(os.getpid()), str(int(signal.SIGTERM)), "-", *self._command(name)],
+            [*STARTER, str(os.getpid()), str(int(signal.SIGTERM)), "-", *self._command(name)],
             cwd=self.folder,
             env=self.environment,
             stdout=log,

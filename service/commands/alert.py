@@ -8,8 +8,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from service.commands.api_client import Api, Key, Url, api
-from service.commands.output import on_terminal, print_table, say
+from service.commands.api_client import Api, Key, Url, open_api
+from service.commands.output import is_terminal, print_table, say
 
 LOOK_EVERY_S = 0.5
 STATES = ("planned", "pending", "retrying", "accepted", "gone", "expired", "buried", "cancelled")
@@ -22,13 +22,13 @@ AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id.")]
 @app.command()
 def show(alert_id: AlertId, url: Url = None, key: Key = None) -> None:
     """Show an alert's totals, altogether and by provider."""
-    print_report(api(url, key).call("GET", f"/api/alerts/{alert_id}"))
+    print_report(open_api(url, key).call("GET", f"/api/alerts/{alert_id}"))
 
 
 @app.command()
 def watch(alert_id: AlertId, url: Url = None, key: Key = None) -> None:
     """Watch an alert until it is finished."""
-    watch_to_the_end(api(url, key), alert_id)
+    watch_to_the_end(open_api(url, key), alert_id)
 
 
 @app.command()
@@ -40,14 +40,14 @@ def stop(
 ) -> None:
     """Stop an alert at once; what was accepted stays accepted, the rest is cancelled."""
     body = {"reason": reason} if reason else None
-    answer = api(url, key).call("POST", f"/api/alerts/{alert_id}/stop", body)
+    answer = open_api(url, key).call("POST", f"/api/alerts/{alert_id}/stop", body)
     say(f"Alert {alert_id} is {answer.get('state', 'stopped')}.")
 
 
 def watch_to_the_end(service: Api, alert_id: str) -> None:
     """Show progress, a bar on a terminal and a line a change elsewhere; at the end the report."""
     report = service.call("GET", f"/api/alerts/{alert_id}")
-    if on_terminal():
+    if is_terminal():
         report = _watch_bar(service, alert_id, report)
     else:
         report = _watch_lines(service, alert_id, report)
@@ -60,7 +60,7 @@ def print_report(report: dict[str, Any]) -> None:
     say(_timing(report["timing"]))
     rows = [("all", *_counts(report["totals"]))]
     rows += [(name, *_counts(totals)) for name, totals in report["by_provider"].items()]
-    if not on_terminal():
+    if not is_terminal():
         say("\t".join(("provider", *STATES)))
     print_table(("provider", *STATES), rows)
 
@@ -89,12 +89,12 @@ def _screen(bars: Progress, report: dict[str, Any]) -> Table:
 
 
 def _watch_lines(service: Api, alert_id: str, report: dict[str, Any]) -> dict[str, Any]:
-    told = ""
+    last_line = ""
     while True:
         line = f"{report['state']}: {_sentence(report['totals'])}"
-        if line != told:
+        if line != last_line:
             say(line)
-            told = line
+            last_line = line
         if _is_over(report):
             return report
         time.sleep(LOOK_EVERY_S)
@@ -122,6 +122,6 @@ def _counts(totals: dict[str, int]) -> tuple[str, ...]:
 
 
 def _timing(timing: dict[str, int | None]) -> str:
-    known = {name: value for name, value in timing.items() if value is not None}
-    shown = ", ".join(f"{name.removesuffix('_ms')} {value:,} ms" for name, value in known.items())
+    values = {name: value for name, value in timing.items() if value is not None}
+    shown = ", ".join(f"{name.removesuffix('_ms')} {value:,} ms" for name, value in values.items())
     return f"accepted: {shown}" if shown else "nothing accepted yet"

@@ -1,4 +1,4 @@
-"""How commands call the HTTP API: where it is, with which key, and what its refusals say."""
+"""The HTTP API as commands call it: its address, the key, and its refusals in one line."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class Api:
     key: str
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> dict[str, Any]:
-        """Return the answer; raises `Failed` with what the service says, or why it is silent."""
+        """Return the answer; raises `Failed` with the refusal or the transport's error."""
         try:
             answer = httpx.request(
                 method,
@@ -46,18 +46,18 @@ class Api:
         raise Failed(_refusal(answer.status_code, content))
 
 
-def api(url: str | None, key: str | None) -> Api:
-    """Return the API that is meant: the options, else the environment, else the running demo's."""
+def open_api(url: str | None, key: str | None) -> Api:
+    """Return the API of the options, else of the environment, else of the running demo."""
     folder = Path(os.environ.get("DATA", ".newszop"))
     demo: dict[str, Any] = {}
     file = folder / "demo.json"
     if not (url and key) and file.exists():
         demo = json.loads(file.read_text())
-    found = url or demo.get("url") or "http://127.0.0.1:8000"
+    address = url or demo.get("url") or "http://127.0.0.1:8000"
     secret = key or demo.get("admin", {}).get("key")
     if not secret:
         raise Failed(f"NEWSZOP_KEY: no key is given and there is no {file}")
-    return Api(found.rstrip("/"), secret)
+    return Api(address.rstrip("/"), secret)
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

@@ -47,6 +47,6 @@ def revoke(key_id: Annotated[int, typer.Argument(metavar="ID", help="As listed."
 
 
 def _row(key: ApiKey) -> tuple[object, ...]:
-    used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
+    last_use = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
     state = "revoked" if key.revoked_at else "active"
-    return key.id, key.name, f"nzp_{key.prefix}_", ", ".join(sorted(key.scopes)), used, state
+    return key.id, key.name, f"nzp_{key.prefix}_", ", ".join(sorted(key.scopes)), last_use, state

@@ -1,4 +1,4 @@
-"""How commands speak: lines, tables, a progress bar on a terminal, and one line when they fail."""
+"""The output of commands: lines, tables, progress bars, and one line for a failure."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,14 +23,14 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def on_terminal() -> bool:
-    """Tell whether a person watches."""
+def is_terminal() -> bool:
+    """Whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; where nobody watches, one line a row with tabs between, for other programs."""
-    if not on_terminal():
+    """Print a table; without a terminal, one line per row with tabs, for other programs."""
+    if not is_terminal():
         for row in rows:
             say("\t".join(str(cell) for cell in row))
         return
@@ -41,27 +41,28 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how far long work is: yields a function that takes how much is done so far.
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show the progress of long work; yields a function that takes the part done so far.
 
-    A bar on a terminal; elsewhere a plain line at each tenth.
+    A bar on a terminal; elsewhere a plain line for each tenth.
     """
-    if not on_terminal():
-        yield _lines(what, total)
+    if not is_terminal():
+        yield _lines(label, total)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn()) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(label, total=total)
         yield lambda done: bar.update(task, completed=done)
 
 
-def _lines(what: str, total: int) -> Callable[[int], None]:
-    told = [0]
+def _lines(label: str, total: int) -> Callable[[int], None]:
+    last_tenth = 0
 
-    def tell(done: int) -> None:
+    def report(done: int) -> None:
+        nonlocal last_tenth
         tenth = done * TENTHS // max(1, total)
-        if tenth > told[0]:
-            told[0] = tenth
-            say(f"{what}: {done:,} of {total:,}")
+        if tenth > last_tenth:
+            last_tenth = tenth
+            say(f"{label}: {done:,} of {total:,}")
 
-    return tell
+    return report

@@ -1,8 +1,8 @@
-"""Take over readers from elsewhere, a line of JSON each: `newszop readers import`.
+"""Import readers from a file, one JSON object a line: `newszop readers import`.
 
 A line is `{"provider", "address", "keys"?, "topics"?, "language"?, "timezone"?, "locale"?}`. An
 address that is known already renews its device and adds to what its reader follows, so the same
-file may be read again after it was mended or interrupted.
+file may be read again after a correction or an interruption.
 """
 
 import secrets
@@ -28,8 +28,8 @@ from service.store.session import transaction
 from service.store.stories import topics
 
 BATCH = 500
-LONGEST_LINE = 64 * 1024
-MOST_TOPICS = 1000
+MAX_LINE = 64 * 1024
+MAX_TOPICS = 1000
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class _Line(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """A line that was found good."""
+    """A valid line."""
 
     registration: Registration
     paths: tuple[str, ...]
@@ -80,7 +80,7 @@ class _Arrival:
         return devices.address_hash(self.registration.provider, self.registration.address)
 
     def after(self, earlier: "_Arrival") -> "_Arrival":
-        """Return what this line and an earlier one of the same address come to."""
+        """Return this line merged with an earlier one of the same address."""
         return replace(
             self,
             paths=earlier.paths + self.paths,
@@ -104,21 +104,21 @@ def import_readers(
     tally = Tally()
     with transaction(engine) as session:
         zones = readers.time_zones(session)
-    numbered = enumerate(lines, 1)
-    while part := list(islice(numbered, BATCH)):
+    numbered_lines = enumerate(lines, 1)
+    while part := list(islice(numbered_lines, BATCH)):
         chunk = [(number, line) for number, line in part if line.strip()]
         with transaction(engine) as session:
-            arrivals = list(_good(session, chunk, zones, complain))
-            added, renewed = _settle(session, arrivals)
-        tally.added += added
-        tally.renewed += renewed
+            arrivals = list(_valid_arrivals(session, chunk, zones, complain))
+            new_count, known_count = _write_arrivals(session, arrivals)
+        tally.added += new_count
+        tally.renewed += known_count
         tally.skipped += len(chunk) - len(arrivals)
         tally.size += sum(len(line) for _, line in part)
         progress(tally)
     return tally
 
 
-def _good(
+def _valid_arrivals(
     session: Session,
     chunk: Sequence[tuple[int, str | bytes]],
     zones: frozenset[str],
@@ -126,18 +126,18 @@ def _good(
 ) -> Iterator[_Arrival]:
     read = [(number, _read(line, zones)) for number, line in chunk]
     paths = {path for _, one in read if isinstance(one, _Arrival) for path in one.paths}
-    known = topics.by_paths(session, paths)
+    topic_ids = topics.by_paths(session, paths)
     for number, one in read:
         if isinstance(one, str):
             complain(number, one)
-        elif unknown := [path for path in one.paths if path not in known]:
+        elif unknown := [path for path in one.paths if path not in topic_ids]:
             complain(number, f"topics: there is no topic {unknown[0]!r}")
         else:
             yield one
 
 
 def _read(text: str | bytes, zones: frozenset[str]) -> _Arrival | str:
-    """Return what the line says, or what is wrong with it in words that hold none of its values."""
+    """Return the line's content, or what is wrong with it without repeating any of its values."""
     try:
         return _arrival(text, zones)
     except Invalid as error:
@@ -149,13 +149,13 @@ def _read(text: str | bytes, zones: frozenset[str]) -> _Arrival | str:
 
 
 def _arrival(text: str | bytes, zones: frozenset[str]) -> _Arrival:
-    if len(text) > LONGEST_LINE:
-        raise Invalid("line", f"is longer than {LONGEST_LINE} characters")
+    if len(text) > MAX_LINE:
+        raise Invalid("line", f"is longer than {MAX_LINE} characters")
     line = _Line.model_validate_json(text)
     if line.timezone is not None and line.timezone not in zones:
         raise Invalid("timezone", "is not an IANA time zone")
-    if len(line.topics) > MOST_TOPICS:
-        raise Invalid("topics", f"are more than {MOST_TOPICS}")
+    if len(line.topics) > MAX_TOPICS:
+        raise Invalid("topics", f"are more than {MAX_TOPICS}")
     language = parse_language(line.language) if line.language is not None else None
     registration = provider_door.check(
         line.provider,
@@ -176,23 +176,23 @@ def _arrival(text: str | bytes, zones: frozenset[str]) -> _Arrival:
     )
 
 
-def _settle(session: Session, arrivals: Sequence[_Arrival]) -> tuple[int, int]:
+def _write_arrivals(session: Session, arrivals: Sequence[_Arrival]) -> tuple[int, int]:
     """Write the arrivals; returns how many lines made a reader, and how many renewed one."""
-    at = datetime.now(UTC)
-    merged: dict[bytes, _Arrival] = {}
+    now = datetime.now(UTC)
+    by_address: dict[bytes, _Arrival] = {}
     for arrival in arrivals:
-        earlier = merged.get(arrival.address_hash)
-        merged[arrival.address_hash] = arrival.after(earlier) if earlier else arrival
-    owner = devices.lock_holders(session, merged)
-    known = [(owner[digest], arrival) for digest, arrival in merged.items() if digest in owner]
-    new = [(new_id(), arrival) for digest, arrival in merged.items() if digest not in owner]
+        earlier = by_address.get(arrival.address_hash)
+        by_address[arrival.address_hash] = arrival.after(earlier) if earlier else arrival
+    owner = devices.lock_holders(session, by_address)
+    known = [(owner[digest], arrival) for digest, arrival in by_address.items() if digest in owner]
+    new = [(new_id(), arrival) for digest, arrival in by_address.items() if digest not in owner]
     readers.revise_many(session, [(one, a.language, a.timezone) for one, a in known])
-    devices.renew_many(session, [(one, arrival.registration) for one, arrival in known], at)
+    devices.renew_many(session, [(one, arrival.registration) for one, arrival in known], now)
     readers.add_many(
         session, [(_reader(one, a), hash_token(secrets.token_hex())) for one, a in new]
     )
-    devices.add_many(session, [(one, arrival.registration) for one, arrival in new], at)
-    topic_ids = topics.by_paths(session, {path for a in merged.values() for path in a.paths})
+    devices.add_many(session, [(one, arrival.registration) for one, arrival in new], now)
+    topic_ids = topics.by_paths(session, {path for a in by_address.values() for path in a.paths})
     subscriptions.add_many(
         session, ((one, topic_ids[path].id) for one, a in known + new for path in a.paths)
     )

@@ -10,7 +10,7 @@ from service.commands.output import Failed, progress, say
 from service.demo import contents
 from service.store.readers import seeding
 
-MOST_COMPLAINTS = 100
+MAX_COMPLAINTS = 100
 
 app = typer.Typer(help="Readers in bulk.", no_args_is_help=True)
 
@@ -33,11 +33,11 @@ def seed(
     mix = seeding.Mix(
         devices_per_reader=devices,
         topics_per_reader=topics,
-        browsers=contents.browsers(standins.rstrip("/")) if standins else None,
+        browsers=contents.browser_source(standins.rstrip("/")) if standins else None,
     )
-    with store_access.store(), progress("Readers", readers) as tell:
-        added = seeding.seed(url, readers=readers, mix=mix, seed=dice, progress=tell)
-    say(f"{added:,} readers added.")
+    with store_access.store(), progress("Readers", readers) as report:
+        count = seeding.seed(url, readers=readers, mix=mix, seed=dice, progress=report)
+    say(f"{count:,} readers added.")
 
 
 @app.command("import")
@@ -52,18 +52,22 @@ def import_(
     from service.commands import reader_import  # noqa: PLC0415 - half a second that no other command needs
 
     store_access.settings()
-    shown = 0
+    complaints = 0
 
     def complain(line: int, why: str) -> None:
-        nonlocal shown
-        shown += 1
-        if shown <= MOST_COMPLAINTS:
+        nonlocal complaints
+        complaints += 1
+        if complaints <= MAX_COMPLAINTS:
             say(f"line {line}: {why}")
 
     size = file.stat().st_size
-    with store_access.store() as engine, file.open("rb") as lines, progress("Bytes", size) as tell:
+    with (
+        store_access.store() as engine,
+        file.open("rb") as lines,
+        progress("Bytes", size) as report,
+    ):
         tally = reader_import.import_readers(
-            engine, lines, progress=lambda so_far: tell(so_far.size), complain=complain
+            engine, lines, progress=lambda so_far: report(so_far.size), complain=complain
         )
     say(f"{tally.added:,} readers added, {tally.renewed:,} renewed.")
     if tally.skipped:

@@ -15,7 +15,7 @@ from service.demo.child_processes import Child, ChildFailed
 from service.demo.programs import Program
 from service.demo.servers import AlreadyRunning
 from service.demo.supervisor import Stop, Supervisor, stop_all, stoppable
-from service.demo.system import Demo, DemoFailed, Wishes
+from service.demo.system import Demo, DemoFailed, DemoOptions
 from service.store import migrate as migrations
 
 Folder = Annotated[Path, typer.Option("--data", envvar="DATA", help="Where its files are kept.")]
@@ -36,11 +36,13 @@ def demo(
     """Run the whole system here, with its own PostgreSQL, Redis and stand-ins, until Ctrl-C."""
     with until_stopped():
         try:
-            Demo(Wishes(port, folder, readers), programs.read_environment(), say, progress).run()
-        except AlreadyRunning as running:
-            raise Failed(f"DATA: {running}") from None
-        except DemoFailed as failed:
-            raise Failed(str(failed)) from None
+            Demo(
+                DemoOptions(port, folder, readers), programs.read_environment(), say, progress
+            ).run()
+        except AlreadyRunning as error:
+            raise Failed(f"DATA: {error}") from None
+        except DemoFailed as error:
+            raise Failed(str(error)) from None
 
 
 def serve(
@@ -49,8 +51,8 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
 ) -> None:
     """Serve the site and the API."""
-    store_access.checked_settings()
-    become(programs.service(host, port, workers=workers))
+    store_access.check_settings()
+    exec_program(programs.service(host, port, workers=workers))
 
 
 def work(
@@ -62,17 +64,17 @@ def work(
     ] = 1,
 ) -> None:
     """Run the workers: one for breaking alerts only, one for everything."""
-    store_access.checked_settings()
+    store_access.check_settings()
     environment = programs.environment(programs.read_environment())
-    several = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
-    children = [Child(each.name, each.command, environment=environment) for each in several]
+    worker_programs = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
+    children = [Child(each.name, each.command, environment=environment) for each in worker_programs]
     supervisor = Supervisor(say)
     with until_stopped():
         try:
             for child in children:
                 child.start()
                 supervisor.watch(child, child.start)
-            supervisor.forever()
+            supervisor.run_forever()
         finally:
             stop_all(children, DRAIN_S)
 
@@ -80,7 +82,7 @@ def work(
 def sweep() -> None:
     """Send `sweep` every second, which finds what was lost, due or overdue. Run it once."""
     store_access.settings()
-    become(programs.beat())
+    exec_program(programs.beat())
 
 
 def migrate() -> None:
@@ -92,7 +94,7 @@ def migrate() -> None:
 
 def doctor() -> None:
     """Look at every part that is configured and say what is wrong with it."""
-    become(programs.doctor())
+    exec_program(programs.doctor())
 
 
 def standins(
@@ -100,22 +102,22 @@ def standins(
     folder: Annotated[Path | None, typer.Option("--data", help="Where its keys are kept.")] = None,
 ) -> None:
     """Stand in for Apple, Google, Mozilla and Huawei; prints one JSON line about itself."""
-    become(programs.standins(port, folder))
+    exec_program(programs.standins(port, folder))
 
 
 @contextmanager
 def until_stopped() -> Iterator[None]:
-    """Run the block until SIGINT or SIGTERM, which is a good end."""
+    """Run the block until SIGINT or SIGTERM, which end it without an error."""
     with stoppable():
         try:
             yield
         except Stop:
             say("Stopped.")
-        except ChildFailed as failed:
-            raise Failed(str(failed)) from None
+        except ChildFailed as error:
+            raise Failed(str(error)) from None
 
 
-def become(program: Program) -> NoReturn:
-    """Turn into the program: it keeps our process id and gets our signals."""
+def exec_program(program: Program) -> NoReturn:
+    """Replace this process by the program, which keeps its process id and gets its signals."""
     environment = programs.environment(programs.read_environment())
     os.execve(program.command[0], program.command, environment)  # noqa: S606 - no shell is needed

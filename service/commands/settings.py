@@ -1,4 +1,4 @@
-"""`newszop settings`: every knob there is, the providers' own included."""
+"""`newszop settings`: every setting, those of the providers included."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from service.settings import Settings, variable
 
 
 @dataclass(frozen=True, slots=True)
-class Knob:
-    """One setting as a person sees it; `default` is None where one must be given."""
+class SettingRow:
+    """One setting; `default` is None where it must be set."""
 
     name: str
     default: str | None
@@ -27,10 +27,10 @@ class Knob:
         return "(must be set)" if self.default is None else self.default
 
 
-def knobs() -> list[Knob]:
+def list_settings() -> list[SettingRow]:
     """Return every setting: the service's, then each provider's."""
     classes: list[type[BaseSettings]] = [Settings, *provider_door.settings_classes().values()]
-    return [knob for cls in classes for knob in _knobs_of(cls)]
+    return [row for cls in classes for row in _rows_of(cls)]
 
 
 def print_settings(
@@ -40,25 +40,25 @@ def print_settings(
     if markdown:
         say(as_markdown())
         return
-    rows = [(knob.name, knob.shown, knob.description) for knob in knobs()]
-    print_table(("Setting", "Default", "What it is for"), rows)
+    table = [(row.name, row.shown, row.description) for row in list_settings()]
+    print_table(("Setting", "Default", "What it is for"), table)
 
 
 def as_markdown() -> str:
     """Return the table that stands in the README."""
     lines = ["| setting | default | what it is for |", "|---|---|---|"]
-    for knob in knobs():
-        default = f"`{knob.default}`" if knob.default else knob.shown
-        lines.append(f"| `{knob.name}` | {default} | {knob.description} |".replace("|  |", "| |"))
+    for row in list_settings():
+        default = f"`{row.default}`" if row.default else row.shown
+        lines.append(f"| `{row.name}` | {default} | {row.description} |".replace("|  |", "| |"))
     return "\n".join(lines)
 
 
-def _knobs_of(cls: type[BaseSettings]) -> Iterator[Knob]:
+def _rows_of(cls: type[BaseSettings]) -> Iterator[SettingRow]:
     for name, field in cls.model_fields.items():
         default = (
             None if field.is_required() else _text(field.get_default(call_default_factory=True))
         )
-        yield Knob(variable(cls, name), default, field.description or "")
+        yield SettingRow(variable(cls, name), default, field.description or "")
 
 
 def _text(value: Any) -> str:

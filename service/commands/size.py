@@ -9,7 +9,7 @@ from service.commands import sizing
 from service.commands.output import Failed, print_table, say
 
 COSTS = sizing.Costs()
-WISH = sizing.Wish(devices=1, seconds=1)
+GOAL = sizing.Goal(devices=1, seconds=1)
 
 
 Devices = Annotated[int, typer.Option(min=1, help="Devices that one alert goes to.")]
@@ -30,13 +30,13 @@ def size(
     devices: Devices,
     seconds: Seconds = 60.0,
     mix: Mix = "fcm=6,apns=3,webpush=1",
-    fcm_per_minute: Quota = WISH.quotas["fcm"],
-    fcm_ramp: Ramp = WISH.ramp_s,
+    fcm_per_minute: Quota = GOAL.quotas["fcm"],
+    fcm_ramp: Ramp = GOAL.ramp_s,
     push_us: PushUs = COSTS.push_us,
     encryption_us: ExtraUs = COSTS.encryption_us,
     database_us: DatabaseUs = COSTS.database_us,
     answer_ms: AnswerMs = COSTS.answer_s * 1000,
-    busy: Busy = WISH.busy,
+    busy: Busy = GOAL.busy,
 ) -> None:
     """Say how many processes, cores and gigabytes an alert needs, and which quotas stand in it.
 
@@ -45,7 +45,7 @@ def size(
     costs = replace(COSTS, push_us=push_us, encryption_us=encryption_us, database_us=database_us)
     costs = replace(costs, answer_s=answer_ms / 1000)
     quotas = {"fcm": fcm_per_minute}
-    wish = sizing.Wish(
+    goal = sizing.Goal(
         devices=devices,
         seconds=seconds,
         mix=_weights(mix),
@@ -53,11 +53,11 @@ def size(
         ramp_s=fcm_ramp,
         busy=busy,
     )
-    found = sizing.size(wish, costs)
-    print_table(("For", "You need"), _rows(wish, found))
-    for wall in found.walls:
-        say(_wall(wall, seconds))
-    _tell_courses(wish, costs, found)
+    result = sizing.size(goal, costs)
+    print_table(("For", "You need"), _rows(goal, result))
+    for bottleneck in result.bottlenecks:
+        say(_describe_bottleneck(bottleneck, seconds))
+    _print_simulations(goal, costs, result)
     say(f"Costs measured {sizing.MEASURED}.")
 
 
@@ -72,42 +72,44 @@ def _weights(mix: str) -> dict[str, float]:
     return weights
 
 
-def _rows(wish: sizing.Wish, found: sizing.Size) -> list[tuple[str, str]]:
+def _rows(goal: sizing.Goal, result: sizing.Size) -> list[tuple[str, str]]:
     return [
-        ("rate", f"{found.per_second:,.0f} pushes/s"),
-        ("sending processes", f"{found.processes:,} on as many cores"),
-        ("their memory", f"{found.sender_memory_gib:,.1f} GiB"),
-        ("PostgreSQL cores", f"{found.database_cores:,}"),
-        ("PostgreSQL connections", f"{found.database_connections:,}"),
-        ("PostgreSQL flushes", f"{found.flushes_per_second:,} transactions/s"),
+        ("rate", f"{result.per_second:,.0f} pushes/s"),
+        ("sending processes", f"{result.processes:,} on as many cores"),
+        ("their memory", f"{result.sender_memory_gib:,.1f} GiB"),
+        ("PostgreSQL cores", f"{result.database_cores:,}"),
+        ("PostgreSQL connections", f"{result.database_connections:,}"),
+        ("PostgreSQL flushes", f"{result.flushes_per_second:,} transactions/s"),
         (
-            f"PostgreSQL disk, {wish.alerts_per_day} such alerts a day kept {wish.keep_days} days",
-            f"{found.database_disk_gib:,.1f} GiB",
+            f"PostgreSQL disk, {goal.alerts_per_day} such alerts a day kept {goal.keep_days} days",
+            f"{result.database_disk_gib:,.1f} GiB",
         ),
-        ("Redis cores", f"{found.broker_cores:,}"),
-        ("Redis messages an alert", f"{found.broker_messages:,}"),
+        ("Redis cores", f"{result.broker_cores:,}"),
+        ("Redis messages an alert", f"{result.broker_messages:,}"),
     ]
 
 
-def _wall(wall: sizing.Wall, seconds: float) -> str:
+def _describe_bottleneck(bottleneck: sizing.Bottleneck, seconds: float) -> str:
     return (
-        f"Quota: {wall.provider} lets {wall.allowed:,} a minute through, so its devices take "
-        f"{wall.seconds_without:,.0f} s, the ramp included; for {seconds:g} s ask for "
-        f"{wall.needed:,} a minute, or for a shorter ramp."
+        f"Quota: {bottleneck.provider} lets {bottleneck.quota:,} a minute through, so its "
+        f"devices take {bottleneck.seconds_needed:,.0f} s, the ramp included; for {seconds:g} s "
+        f"ask for {bottleneck.required:,} a minute, or for a shorter ramp."
     )
 
 
-def _tell_courses(wish: sizing.Wish, costs: sizing.Costs, found: sizing.Size) -> None:
+def _print_simulations(goal: sizing.Goal, costs: sizing.Costs, result: sizing.Size) -> None:
     """Simulate the alert with the quotas as they are and, where one stands in it, as asked for."""
-    _tell("Simulated", sizing.simulate(wish, costs, found.processes))
-    if found.walls:
-        raised = dict(wish.quotas) | {wall.provider: wall.needed for wall in found.walls}
-        course = sizing.simulate(replace(wish, quotas=raised), costs, found.processes)
-        _tell("Simulated with the quota raised", course)
+    _print_course("Simulated", sizing.simulate(goal, costs, result.processes))
+    if result.bottlenecks:
+        quotas = dict(goal.quotas) | {
+            bottleneck.provider: bottleneck.required for bottleneck in result.bottlenecks
+        }
+        course = sizing.simulate(replace(goal, quotas=quotas), costs, result.processes)
+        _print_course("Simulated with the quota raised", course)
 
 
-def _tell(what: str, course: sizing.Course) -> None:
+def _print_course(label: str, course: sizing.Course) -> None:
     say(
-        f"{what}: 50 % after {course.half_s:,.1f} s, 90 % after {course.ninety_s:,.1f} s, "
+        f"{label}: 50 % after {course.half_s:,.1f} s, 90 % after {course.ninety_s:,.1f} s, "
         f"all after {course.all_s:,.1f} s."
     )

@@ -1,7 +1,7 @@
 """How large the system must be for an alert of so many devices in so many seconds.
 
-Arithmetic on measured costs, and a simulation of the alert with the sizes that come out. Pure: what
-was measured stands in `Costs`, and whoever measures on other machines gives other numbers.
+Arithmetic on measured costs, and a simulation of the alert with the resulting sizes. Pure: the
+measurements are in `Costs`, and other machines have other numbers.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
 MOST_FOR_A_RAMP = 4
 HEADROOM = 1.2
-"""A quota that is only just enough leaves its provider to be waited for at the end."""
+"""With a quota that is just enough, its provider would be the last to finish."""
 ROUND_TO = 50_000
 """A quota is asked for in round numbers."""
 
@@ -55,8 +55,8 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What is to be reached. `mix` weighs the providers; `busy` is how far a core may be filled."""
+class Goal:
+    """What is to be reached. `mix` weighs the providers; `busy` is the share of a core in use."""
 
     devices: int
     seconds: float
@@ -79,18 +79,18 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Wall:
-    """A quota that the alert would run into: what it allows, what is needed, what it costs."""
+class Bottleneck:
+    """A quota too small for the alert, the quota required, and the seconds with the present one."""
 
     provider: str
-    allowed: int
-    needed: int
-    seconds_without: float
+    quota: int
+    required: int
+    seconds_needed: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """What is needed."""
+    """What is required."""
 
     per_second: float
     processes: int
@@ -102,40 +102,42 @@ class Size:
     flushes_per_second: int
     broker_cores: int
     broker_messages: int
-    walls: tuple[Wall, ...]
+    bottlenecks: tuple[Bottleneck, ...]
 
 
-def size(wish: Wish, costs: Costs) -> Size:
-    """Return what it takes to reach the wish."""
-    window = max(wish.seconds - costs.first_push_s, STEP_S)
-    shares = wish.of_provider()
+def size(goal: Goal, costs: Costs) -> Size:
+    """Return what the goal requires."""
+    window = max(goal.seconds - costs.first_push_s, STEP_S)
+    shares = goal.of_provider()
     cores = sum(n * push_us(name, costs) for name, n in shares.items()) / window / 1e6
     waiting = max(n / window * costs.answer_s / costs.window for n in shares.values())
-    walls = _walls(wish, window)
-    raised = dict(wish.quotas) | {wall.provider: wall.needed for wall in walls}
-    least = max(ceil(cores / wish.busy), ceil(waiting), 1)
-    processes = _enough(replace(wish, quotas=raised), costs, least)
-    shards = ceil(wish.devices / costs.shard_devices)
+    bottlenecks = _find_bottlenecks(goal, window)
+    quotas = dict(goal.quotas) | {
+        bottleneck.provider: bottleneck.required for bottleneck in bottlenecks
+    }
+    least = max(ceil(cores / goal.busy), ceil(waiting), 1)
+    processes = _enough(replace(goal, quotas=quotas), costs, least)
+    shards = ceil(goal.devices / costs.shard_devices)
     return Size(
-        per_second=wish.devices / window,
+        per_second=goal.devices / window,
         processes=processes,
         sender_cores=processes,
         sender_memory_gib=processes * costs.process_mib * MEBIBYTE / GIBIBYTE,
-        database_cores=_cores(wish, costs.database_us, window),
-        database_disk_gib=_disk(wish, costs) / GIBIBYTE,
+        database_cores=_cores(goal, costs.database_us, window),
+        database_disk_gib=_disk(goal, costs) / GIBIBYTE,
         database_connections=2 * processes,
         flushes_per_second=processes * costs.flushes_per_second,
-        broker_cores=_cores(wish, costs.broker_us, window),
+        broker_cores=_cores(goal, costs.broker_us, window),
         broker_messages=2 * shards,
-        walls=tuple(walls),
+        bottlenecks=tuple(bottlenecks),
     )
 
 
-def _enough(wish: Wish, costs: Costs, least: int) -> int:
-    """Return how many processes are in time: behind a ramp the last seconds need more than all."""
+def _enough(goal: Goal, costs: Costs, least: int) -> int:
+    """Return how many processes are in time: after a ramp, the last seconds need the most."""
     processes = least
     while processes < least * MOST_FOR_A_RAMP:
-        if simulate(wish, costs, processes).all_s <= wish.seconds + 2 * STEP_S:
+        if simulate(goal, costs, processes).all_s <= goal.seconds + 2 * STEP_S:
             break
         processes += max(processes // 50, 1)
     return processes
@@ -146,29 +148,31 @@ def push_us(provider: str, costs: Costs) -> float:
     return costs.push_us + (costs.encryption_us if provider == "webpush" else 0.0)
 
 
-def _cores(wish: Wish, us: float, window: float) -> int:
-    return max(ceil(wish.devices * us / window / 1e6 / wish.busy), 1)
+def _cores(goal: Goal, us: float, window: float) -> int:
+    return max(ceil(goal.devices * us / window / 1e6 / goal.busy), 1)
 
 
-def _disk(wish: Wish, costs: Costs) -> float:
-    """Return the bytes of one device and its reader for each device, and of the kept ledger."""
-    reader = costs.reader_bytes + wish.topics_per_reader * costs.subscription_bytes
-    ledger = costs.delivery_bytes * wish.alerts_per_day * wish.keep_days
-    return wish.devices * (reader + costs.device_bytes + ledger)
+def _disk(goal: Goal, costs: Costs) -> float:
+    """Return the bytes of one device and its reader for each device, and of the stored batches."""
+    reader = costs.reader_bytes + goal.topics_per_reader * costs.subscription_bytes
+    deliveries = costs.delivery_bytes * goal.alerts_per_day * goal.keep_days
+    return goal.devices * (reader + costs.device_bytes + deliveries)
 
 
-def _walls(wish: Wish, window: float) -> list[Wall]:
-    """Return the quotas that stand in the way, and what to ask for."""
-    found = []
-    for name, devices in wish.of_provider().items():
-        allowed = wish.quotas.get(name)
-        if allowed is None:
+def _find_bottlenecks(goal: Goal, window: float) -> list[Bottleneck]:
+    """Return the quotas that are too small, and what to ask for."""
+    bottlenecks = []
+    for name, devices in goal.of_provider().items():
+        quota = goal.quotas.get(name)
+        if quota is None:
             continue
-        needed = devices * 60 / _at_full_rate(window, wish.ramp_s)
-        if needed > allowed:
-            rounded = ceil(needed * HEADROOM / ROUND_TO) * ROUND_TO
-            found.append(Wall(name, allowed, rounded, _until(devices * 60 / allowed, wish.ramp_s)))
-    return found
+        required = devices * 60 / _at_full_rate(window, goal.ramp_s)
+        if required > quota:
+            request = ceil(required * HEADROOM / ROUND_TO) * ROUND_TO
+            bottlenecks.append(
+                Bottleneck(name, quota, request, _until(devices * 60 / quota, goal.ramp_s))
+            )
+    return bottlenecks
 
 
 def _at_full_rate(seconds: float, ramp_s: float) -> float:
@@ -190,36 +194,38 @@ class Course:
     all_s: float
 
 
-def simulate(wish: Wish, costs: Costs, processes: int) -> Course:
+def simulate(goal: Goal, costs: Costs, processes: int) -> Course:
     """Let an alert run step by step with so many processes against the quotas.
 
-    In each step the processes' time goes to what is left of each provider, which takes no more
+    In each step the processes' time goes to what is remaining of each provider, which takes no more
     than its windows and its quota let through.
     """
-    left = {name: float(n) for name, n in wish.of_provider().items()}
-    total = sum(left.values())
+    remaining = {name: float(n) for name, n in goal.of_provider().items()}
+    total = sum(remaining.values())
     marks: list[float] = []
     for step in count(1):
-        at = costs.first_push_s + step * STEP_S
-        _step(left, wish, costs, processes, step * STEP_S)
-        done = total - sum(left.values())
-        marks += [at] * (sum(done >= total * part - 0.5 for part in (0.5, 0.9, 1)) - len(marks))
-        if len(marks) == len(("half", "ninety", "all")) or at > LONGEST_S:
+        moment = costs.first_push_s + step * STEP_S
+        _step(remaining, goal, costs, processes, step * STEP_S)
+        done = total - sum(remaining.values())
+        marks += [moment] * (sum(done >= total * part - 0.5 for part in (0.5, 0.9, 1)) - len(marks))
+        if len(marks) == len(("half", "ninety", "all")) or moment > LONGEST_S:
             break
     marks += [LONGEST_S] * (3 - len(marks))
     return Course(*marks)
 
 
-def _step(left: dict[str, float], wish: Wish, costs: Costs, processes: int, at: float) -> None:
-    """Send for one step, the providers with least left taking their share of the time first."""
-    ramped = min(at / wish.ramp_s, 1.0) if wish.ramp_s > 0 else 1.0
-    time_us = processes * wish.busy * STEP_S * 1e6
-    for waiting, name in enumerate(sorted(left, key=lambda each: left[each])):
-        share_us = time_us / (len(left) - waiting)
-        limits = [left[name], share_us / push_us(name, costs)]
+def _step(
+    remaining: dict[str, float], goal: Goal, costs: Costs, processes: int, elapsed_s: float
+) -> None:
+    """Send for one step, first for the provider with the least remaining."""
+    ramp = min(elapsed_s / goal.ramp_s, 1.0) if goal.ramp_s > 0 else 1.0
+    time_us = processes * goal.busy * STEP_S * 1e6
+    for waiting, name in enumerate(sorted(remaining, key=lambda each: remaining[each])):
+        share_us = time_us / (len(remaining) - waiting)
+        limits = [remaining[name], share_us / push_us(name, costs)]
         limits.append(processes * costs.window / costs.answer_s * STEP_S)
-        if name in wish.quotas:
-            limits.append(wish.quotas[name] / 60 * STEP_S * ramped)
-        sent = min(limits)
-        left[name] -= sent
-        time_us -= sent * push_us(name, costs)
+        if name in goal.quotas:
+            limits.append(goal.quotas[name] / 60 * STEP_S * ramp)
+        pushes = min(limits)
+        remaining[name] -= pushes
+        time_us -= pushes * push_us(name, costs)

@@ -46,7 +46,7 @@ def list_() -> None:
 def disable(email: Email) -> None:
     """Shut somebody out at once; what they did keeps their name."""
     with store_access.one_transaction() as session:
-        person = _find(session, email)
+        person = _require_staff(session, email)
         accounts.disable(session, person.id, datetime.now(UTC))
         audit.write(session, store_access.WHO, "disable", f"staff:{person.id}")
     say(f"{person.email} can no longer sign in.")
@@ -57,7 +57,7 @@ def reset(email: Email, ask: Ask = False) -> None:
     """Give somebody a new password and sign them out everywhere; let a disabled one in."""
     password = _password(ask=ask)
     with store_access.one_transaction() as session:
-        person = _find(session, email)
+        person = _require_staff(session, email)
         accounts.set_password(session, person.id, password)
         accounts.enable(session, person.id)
         audit.write(session, store_access.WHO, "reset", f"staff:{person.id}")
@@ -67,11 +67,11 @@ def reset(email: Email, ask: Ask = False) -> None:
 def _password(*, ask: bool) -> str:
     if not ask:
         return secrets.token_urlsafe(12)
-    entered: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return entered
+    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
 
 
-def _find(session: Session, email: str) -> Staff:
+def _require_staff(session: Session, email: str) -> Staff:
     person = accounts.find_staff(session, email)
     if person is None:
         raise Failed(f"{email} is no member of staff")

@@ -1,4 +1,4 @@
-"""Where commands meet the store: settings read, one transaction, refusals told in one line."""
+"""The store as commands use it: settings, one transaction, refusals in one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,32 +8,32 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from service import provider_door
-from service import settings as knobs
+from service import settings as settings_module
 from service.commands.output import Failed
 from service.domain.errors import Refusal
 from service.settings import Settings, SettingsError
 from service.store.session import open_engine, transaction
 
 WHO = "command line"
-"""Whose name the audit trail keeps for what is done here."""
+"""The name in the audit trail for what commands do."""
 
 
 def settings() -> Settings:
     """Return the settings; raises `Failed` naming the one at fault."""
     try:
-        return knobs.load()
+        return settings_module.load()
     except SettingsError as error:
         raise Failed(str(error)) from None
 
 
-def checked_settings() -> Settings:
-    """Return the settings when those of every provider in use are sound too."""
-    found = settings()
+def check_settings() -> Settings:
+    """Return the settings after checking those of every provider in use."""
+    values = settings()
     try:
-        provider_door.start_check(found)
+        provider_door.start_check(values)
     except SettingsError as error:
         raise Failed(str(error)) from None
-    return found
+    return values
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from service.commands.alert import watch_to_the_end
-from service.commands.api_client import Key, Url, api
+from service.commands.api_client import Key, Url, open_api
 from service.commands.output import Failed, say
 
 app = typer.Typer(help="Stories from a shell.", no_args_is_help=True)
@@ -41,15 +41,15 @@ def send(
     story = _read(file) | {name: value for name, value in options.items() if value is not None}
     if topic:
         story["topics"] = topic
-    service = api(url, key)
-    stored = service.call("POST", "/api/stories", story)
-    say(f"Story {stored['id']} is {stored['outcome']}: {stored['url']}")
+    service = open_api(url, key)
+    result = service.call("POST", "/api/stories", story)
+    say(f"Story {result['id']} is {result['outcome']}: {result['url']}")
     if alert or watch:
-        path = f"/api/stories/{stored['id']}/alerts"
-        sent = service.call("POST", path, {"urgency": urgency})
-        say(f"Alert {sent['id']} is {sent['state']}: {sent['url']}")
+        path = f"/api/stories/{result['id']}/alerts"
+        sent_alert = service.call("POST", path, {"urgency": urgency})
+        say(f"Alert {sent_alert['id']} is {sent_alert['state']}: {sent_alert['url']}")
         if watch:
-            watch_to_the_end(service, sent["id"])
+            watch_to_the_end(service, sent_alert["id"])
 
 
 def _read(file: Path | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Programs that this process starts, watches, and never leaves running behind it.
+"""Programs that this process starts, watches, and never leaves running when it ends.
 
-Every child leads a process group of its own and is held by the leash: it is told to end when we
-die, also by kill -9. What it prints goes to a log whose size is bounded, or where ours goes.
+Every child leads its own process group, and on Linux the kernel signals it when this process dies,
+even by kill -9 (`end_with_parent.py`). Its output goes to a bounded log, or where ours goes.
 """
 
 import os
@@ -14,17 +14,17 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
-LEASH = Path(__file__).parents[1] / "end_with_parent.py"
+STARTER = Path(__file__).parents[1] / "end_with_parent.py"
 LOG_LIMIT = 4 * 1024 * 1024
 """Bytes of a log after which it becomes `<name>.log.1`, in place of the older one."""
 
 
 class ChildFailed(Exception):
-    """A child did not come up. One line: which, why, and where its log is."""
+    """A child did not start. One line: which child, why, and where its log is."""
 
 
 class Child:
-    """One program. `stop` and `kill` end it and all of its group; it may be started again."""
+    """One program. `stop` and `kill` end it with its group; it may be started again."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, stdin: bytes | None = None, stdout: int | None = None) -> None:
-        """Start it on the leash; call this from the main thread, whose life the leash follows.
+        """Start it from the main thread: the child ends when the thread that started it ends.
 
         `stdin` is written and closed; with `stdout=subprocess.PIPE` the caller reads its output.
         """
@@ -57,7 +57,7 @@ class Child:
                 self.log.parent.mkdir(parents=True, exist_ok=True)
                 log = stack.enter_context(self.log.open("ab"))
             self.process = subprocess.Popen(  # noqa: S603 - the command is ours
-                self._leashed(),
+                self._start_command(),
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=log if stdout is None else stdout,
                 stderr=log,
@@ -69,25 +69,25 @@ class Child:
             with suppress(BrokenPipeError), self.process.stdin as pipe:
                 pipe.write(stdin)
 
-    def _leashed(self) -> list[str]:
+    def _start_command(self) -> list[str]:
         uid = "-" if self.uid is None else str(self.uid)
-        leash = [sys.executable, "-I", "-S", str(LEASH)]
-        return [*leash, str(os.getpid()), str(int(self.stop_signal)), uid, *self.command]
+        starter = [sys.executable, "-I", "-S", str(STARTER)]
+        return [*starter, str(os.getpid()), str(int(self.stop_signal)), uid, *self.command]
 
     @property
     def pid(self) -> int:
-        """Its process id; the leash becomes the program, so the id stays."""
+        """Its process id; the starter becomes the program by exec, so the id stays."""
         if self.process is None:
             raise ChildFailed(f"{self.name} has not been started")
         return self.process.pid
 
     @property
     def output(self) -> IO[bytes] | None:
-        """What it prints, when it was started with a pipe for that."""
+        """Its output, when it was started with `stdout=subprocess.PIPE`."""
         return self.process.stdout if self.process else None
 
     def is_running(self) -> bool:
-        """Tell whether it is alive."""
+        """Whether it is alive."""
         return self.process is not None and self.process.poll() is None
 
     def wait(self, within_s: float) -> int | None:
@@ -108,7 +108,7 @@ class Child:
         self.kill()
 
     def kill(self) -> None:
-        """End it and its group by force, now, and forget it: its ids may soon be another's."""
+        """End it and its group by force, and forget its id, which the system may use again."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -120,11 +120,11 @@ class Child:
                 pipe.close()
 
     def failure(self, why: str) -> ChildFailed:
-        """Return the error that tells a person what to look at."""
+        """Return the error to raise, with the place of the log."""
         return ChildFailed(f"{self.name} {why}" + (f"; see {self.log}" if self.log else ""))
 
-    def bound_log(self) -> None:
-        """Keep the log within its limit: the child appends, so the file may be cut under it."""
+    def trim_log(self) -> None:
+        """Keep the log within its limit: the child appends, so the file may be truncated."""
         with suppress(FileNotFoundError):
             if self.log is not None and self.log.stat().st_size > LOG_LIMIT:
                 shutil.copyfile(self.log, self.log.with_suffix(".log.1"))

@@ -1,7 +1,7 @@
-"""What a new demo begins with: a few stories, who may sign in, and the keys of machines.
+"""What a new demo starts with: a few stories, logins, and API keys.
 
-Everything is looked at before it is made, so a second start changes nothing; a login that no
-longer works (the database was thrown away) is made anew.
+Everything is looked up before it is created, so a second start changes nothing; a login that no
+longer works, because the database was deleted, is created again.
 """
 
 import json
@@ -35,25 +35,25 @@ SCOPES: dict[str, frozenset[Scope]] = {
 }
 PROVIDERS = {"fcm": 4, "apns": 3, "webpush": 2, "hms": 1}
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""Shows how far long work is, given its name and size; yields what takes how much is done."""
+"""Shows the progress of long work, given its name and size; yields a function for the part done."""
 STORIES = Path(__file__).with_name("stories.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Logins:
-    """`demo.json`: where the demo is and who may do what there."""
+class LoginFile:
+    """`demo.json`: the demo's addresses, logins and keys."""
 
     path: Path
 
     def read(self) -> dict[str, Any]:
-        """Return what a former start wrote; empty without one."""
+        """Return what an earlier start wrote; empty without one."""
         if not self.path.exists():
             return {}
-        known: dict[str, Any] = json.loads(self.path.read_text())
-        return known
+        content: dict[str, Any] = json.loads(self.path.read_text())
+        return content
 
     def write(self, content: dict[str, Any]) -> None:
-        """Write it for its owner's eyes only, whole or not at all."""
+        """Write it, readable by its owner only, completely or not at all."""
         part = self.path.with_suffix(".part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -62,21 +62,21 @@ class Logins:
         part.replace(self.path)
 
 
-def ensure_people(engine: Engine, known: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Return a login and a key for each role, those of `known` where they still work."""
+def ensure_people(engine: Engine, earlier: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return a login and a key for each role, those of `earlier` where they still work."""
     now = datetime.now(UTC)
     with transaction(engine) as session:
         return {
-            name: _login(session, name, known.get(name, {}), now) | _key(session, name, known)
+            name: _login(session, name, earlier.get(name, {}), now) | _key(session, name, earlier)
             for name in SCOPES
         }
 
 
-def _login(session: Session, name: str, known: dict[str, str], now: datetime) -> dict[str, str]:
+def _login(session: Session, name: str, earlier: dict[str, str], now: datetime) -> dict[str, str]:
     if name not in PEOPLE:
         return {}
     email = f"{name}@newszop.example"
-    password = known.get("password") or secrets.token_urlsafe(9)
+    password = earlier.get("password") or secrets.token_urlsafe(9)
     if accounts.authenticate(session, email, password, now) is None:
         person = accounts.find_staff(session, email)
         if person is None:
@@ -86,41 +86,41 @@ def _login(session: Session, name: str, known: dict[str, str], now: datetime) ->
     return {"email": email, "password": password}
 
 
-def _key(session: Session, name: str, known: dict[str, Any]) -> dict[str, str]:
-    secret = known.get(name, {}).get("key", "")
+def _key(session: Session, name: str, earlier: dict[str, Any]) -> dict[str, str]:
+    secret = earlier.get(name, {}).get("key", "")
     if not secret or accounts.key_of(session, secret) is None:
         _, secret = accounts.add_key(session, f"demo {name}", SCOPES[name])
     return {"key": secret}
 
 
-def ensure_readers(url: str, wanted: int, standins: Standins, progress: Progress) -> None:
-    """Make the readers that are missing, on every provider's stand-in and on many topics."""
+def ensure_readers(url: str, target: int, standins: Standins, progress: Progress) -> None:
+    """Create the missing readers, on every provider's stand-in and on many topics."""
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT count(*) FROM reader").fetchone()
-    there = row[0] if row else 0
-    if there >= wanted:
+    existing = row[0] if row else 0
+    if existing >= target:
         return
-    told = with_ancestors(path for story in stories() for path in story["topics"])
-    topics = {path: 1 / n for n, path in enumerate(dict.fromkeys([*told, *seeding.TOPICS]), 1)}
+    paths = with_ancestors(path for story in stories() for path in story["topics"])
+    topics = {path: 1 / n for n, path in enumerate(dict.fromkeys([*paths, *seeding.TOPICS]), 1)}
     providers = {name: n for name, n in PROVIDERS.items() if name in standins.providers}
-    mix = seeding.Mix(topics=topics, providers=providers, browsers=browsers(standins.control))
-    with progress("Readers", wanted - there) as tell:
-        seeding.seed(url, readers=wanted - there, mix=mix, seed=there, progress=tell)
+    mix = seeding.Mix(topics=topics, providers=providers, browsers=browser_source(standins.control))
+    with progress("Readers", target - existing) as report:
+        seeding.seed(url, readers=target - existing, mix=mix, seed=existing, progress=report)
 
 
-def browsers(control: str) -> Callable[[int], list[Browser]]:
-    """Return what asks the stand-ins for browsers that they can decrypt for."""
+def browser_source(control: str) -> Callable[[int], list[Browser]]:
+    """Return a function that asks the stand-ins for browsers that they can decrypt for."""
 
-    def ask(count: int) -> list[Browser]:
+    def create_browsers(count: int) -> list[Browser]:
         body = {"provider": "webpush", "count": count}
         answer = httpx.post(f"{control}/control/subscriptions", json=body, timeout=60)
         items = answer.raise_for_status().json()["items"]
         return [Browser(i["address"], i["keys"]["p256dh"], i["keys"]["auth"]) for i in items]
 
-    return ask
+    return create_browsers
 
 
 def stories() -> list[dict[str, Any]]:
     """Return the demo's stories, as the ingestion API takes them."""
-    found: list[dict[str, Any]] = json.loads(STORIES.read_text())
-    return found
+    content: list[dict[str, Any]] = json.loads(STORIES.read_text())
+    return content

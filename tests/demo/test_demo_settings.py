@@ -1,4 +1,4 @@
-"""What the demo tells its processes, and what wins over it."""
+"""The settings of the demo's processes, and the environment that overrides them."""
 
 from pathlib import Path
 
@@ -22,38 +22,40 @@ def standins(tmp_path):
 
 
 @pytest.fixture
-def told(standins, tmp_path):
+def build_environment(standins, tmp_path):
     servers = Embedded(tmp_path / "data")
 
-    def tell(**given: str) -> dict[str, str]:
-        return demo_settings.environment(
-            given, servers, standins, "http://127.0.0.1:8000", tmp_path / "data"
+    def build(**overrides: str) -> dict[str, str]:
+        return demo_settings.build_environment(
+            overrides, servers, standins, "http://127.0.0.1:8000", tmp_path / "data"
         )
 
-    return tell
+    return build
 
 
-def test_only_providers_that_we_have_are_used(told):
-    assert told()["NEWSZOP_PROVIDERS"] == "fcm"
+def test_only_providers_that_we_have_are_used(build_environment):
+    assert build_environment()["NEWSZOP_PROVIDERS"] == "fcm"
 
 
-def test_the_rate_is_not_ramped_up(told):
-    assert told()["FCM_RAMP_SECONDS"] == "0"
+def test_the_rate_is_not_ramped_up(build_environment):
+    assert build_environment()["FCM_RAMP_SECONDS"] == "0"
 
 
-def test_one_provider_may_be_another_server_while_the_rest_stay(told):
-    found = told(FCM_URL="https://elsewhere:1", FCM_CREDENTIALS_FILE="/theirs.json")
-    assert found["FCM_URL"] == "https://elsewhere:1"
-    assert found["FCM_CREDENTIALS_FILE"] == "/theirs.json"
-    assert found["NEWSZOP_STANDINS_URL"] == "http://127.0.0.1:9000"
+def test_one_provider_may_be_another_server_while_the_rest_stay(build_environment):
+    environment = build_environment(
+        FCM_URL="https://elsewhere:1", FCM_CREDENTIALS_FILE="/theirs.json"
+    )
+    assert environment["FCM_URL"] == "https://elsewhere:1"
+    assert environment["FCM_CREDENTIALS_FILE"] == "/theirs.json"
+    assert environment["NEWSZOP_STANDINS_URL"] == "http://127.0.0.1:9000"
 
 
-def test_certificates_from_outside_are_trusted_beside_the_stand_ins(told, tmp_path):
+def test_certificates_from_outside_are_trusted_beside_the_stand_ins(build_environment, tmp_path):
     theirs = tmp_path / "theirs.pem"
     theirs.write_text("their certificate")
-    trusted = Path(told(NEWSZOP_CA_FILE=str(theirs))["NEWSZOP_CA_FILE"]).read_text()
+    trusted = Path(build_environment(NEWSZOP_CA_FILE=str(theirs))["NEWSZOP_CA_FILE"]).read_text()
     assert trusted == "their certificate\nthe stand-ins' certificate\n"
 
 
-def test_the_secret_is_the_same_at_the_next_start(told):
-    assert told()["NEWSZOP_SECRET_KEY"] == told()["NEWSZOP_SECRET_KEY"]
+def test_the_secret_is_the_same_at_the_next_start(build_environment):
+    assert build_environment()["NEWSZOP_SECRET_KEY"] == build_environment()["NEWSZOP_SECRET_KEY"]

@@ -1,4 +1,4 @@
-"""How large the system must be: the arithmetic, and the simulation that holds it to account."""
+"""How large the system must be: the arithmetic, and the simulation that checks it."""
 
 from dataclasses import replace
 
@@ -12,79 +12,85 @@ COSTS = sizing.Costs(push_us=100, encryption_us=100, database_us=10, first_push_
 PHONES = {"fcm": 1.0, "apns": 1.0}
 
 
-def a_wish(**given):
+def a_goal(**given):
     values = {"devices": 1_000_000, "seconds": 10, "mix": PHONES, "quotas": {}, "busy": 1.0}
-    return sizing.Wish(**values | given)
+    return sizing.Goal(**values | given)
 
 
 def test_a_million_in_ten_seconds_at_100_us_takes_ten_processes():
-    found = sizing.size(a_wish(), COSTS)
-    assert found.processes == 10
-    assert found.per_second == pytest.approx(100_000)
-    assert found.database_cores == 1
-    assert found.broker_messages == 200
+    result = sizing.size(a_goal(), COSTS)
+    assert result.processes == 10
+    assert result.per_second == pytest.approx(100_000)
+    assert result.database_cores == 1
+    assert result.broker_messages == 200
 
 
 def test_cores_that_may_be_filled_by_half_are_needed_twice():
-    assert sizing.size(a_wish(busy=0.5), COSTS).processes == 20
+    assert sizing.size(a_goal(busy=0.5), COSTS).processes == 20
 
 
 def test_encryption_is_paid_for_web_push_alone():
-    browsers = sizing.size(a_wish(mix={"webpush": 1.0}), COSTS)
+    browsers = sizing.size(a_goal(mix={"webpush": 1.0}), COSTS)
     assert browsers.processes == 20
 
 
 def test_slow_answers_ask_for_more_windows_than_cores():
     slow = replace(COSTS, answer_s=1.0, window=1000)
-    assert sizing.size(a_wish(), slow).processes == 50
+    assert sizing.size(a_goal(), slow).processes == 50
 
 
-def test_a_quota_in_the_way_is_a_wall_with_the_number_to_ask_for():
-    (wall,) = sizing.size(a_wish(seconds=60, quotas={"fcm": 250_000}, ramp_s=0), COSTS).walls
-    assert (wall.provider, wall.needed) == ("fcm", 600_000)
-    assert wall.seconds_without == pytest.approx(120)
+def test_a_quota_that_is_too_small_comes_with_the_number_to_ask_for():
+    (bottleneck,) = sizing.size(
+        a_goal(seconds=60, quotas={"fcm": 250_000}, ramp_s=0), COSTS
+    ).bottlenecks
+    assert (bottleneck.provider, bottleneck.required) == ("fcm", 600_000)
+    assert bottleneck.seconds_needed == pytest.approx(120)
 
 
 def test_a_ramp_of_the_whole_time_asks_for_twice_the_quota():
-    (wall,) = sizing.size(a_wish(seconds=60, quotas={"fcm": 250_000}, ramp_s=60), COSTS).walls
-    assert wall.needed == 1_200_000
-    assert wall.seconds_without == pytest.approx(150)
+    (bottleneck,) = sizing.size(
+        a_goal(seconds=60, quotas={"fcm": 250_000}, ramp_s=60), COSTS
+    ).bottlenecks
+    assert bottleneck.required == 1_200_000
+    assert bottleneck.seconds_needed == pytest.approx(150)
 
 
-def test_a_quota_that_is_wide_enough_is_no_wall():
-    assert sizing.size(a_wish(seconds=60, quotas={"fcm": 500_000}, ramp_s=0), COSTS).walls == ()
+def test_a_quota_that_is_large_enough_is_no_bottleneck():
+    assert (
+        sizing.size(a_goal(seconds=60, quotas={"fcm": 500_000}, ramp_s=0), COSTS).bottlenecks == ()
+    )
 
 
 @pytest.mark.parametrize("devices", [20_000, 1_000_000, 50_000_000])
 @pytest.mark.parametrize("mix", [PHONES, {"fcm": 6.0, "apns": 3.0, "webpush": 1.0}])
-def test_what_comes_out_reaches_the_wish_when_simulated(devices, mix):
-    wish = a_wish(devices=devices, mix=mix, seconds=60)
-    course = sizing.simulate(wish, COSTS, sizing.size(wish, COSTS).processes)
+def test_the_resulting_size_reaches_the_goal_when_simulated(devices, mix):
+    goal = a_goal(devices=devices, mix=mix, seconds=60)
+    course = sizing.simulate(goal, COSTS, sizing.size(goal, COSTS).processes)
     assert course.half_s <= course.ninety_s <= course.all_s <= 60 + 2 * sizing.STEP_S
 
 
-def test_fewer_processes_than_that_miss_it():
-    wish = a_wish(seconds=60)
-    assert sizing.simulate(wish, COSTS, sizing.size(wish, COSTS).processes - 1).all_s > 70
+def test_one_process_fewer_misses_the_goal():
+    goal = a_goal(seconds=60)
+    assert sizing.simulate(goal, COSTS, sizing.size(goal, COSTS).processes - 1).all_s > 70
 
 
 @pytest.mark.parametrize("ramp_s", [0, 60])
-def test_the_simulation_takes_as_long_behind_a_wall_as_the_wall_says(ramp_s):
-    wish = a_wish(seconds=60, quotas={"fcm": 250_000}, ramp_s=ramp_s)
-    found = sizing.size(wish, COSTS)
-    course = sizing.simulate(wish, COSTS, found.processes)
-    assert course.all_s == pytest.approx(found.walls[0].seconds_without, rel=0.02)
+def test_the_simulation_takes_as_long_as_the_bottleneck_says(ramp_s):
+    goal = a_goal(seconds=60, quotas={"fcm": 250_000}, ramp_s=ramp_s)
+    result = sizing.size(goal, COSTS)
+    course = sizing.simulate(goal, COSTS, result.processes)
+    assert course.all_s == pytest.approx(result.bottlenecks[0].seconds_needed, rel=0.02)
 
 
-def test_with_the_quota_that_was_asked_for_the_wish_is_reached():
-    wish = a_wish(seconds=60, quotas={"fcm": 250_000}, ramp_s=10)
-    found = sizing.size(wish, COSTS)
-    raised = replace(wish, quotas={"fcm": found.walls[0].needed})
-    assert sizing.simulate(raised, COSTS, found.processes).all_s <= 60 + 2 * sizing.STEP_S
-    assert sizing.size(raised, COSTS).walls == ()
+def test_with_the_required_quota_the_goal_is_reached():
+    goal = a_goal(seconds=60, quotas={"fcm": 250_000}, ramp_s=10)
+    result = sizing.size(goal, COSTS)
+    raised_goal = replace(goal, quotas={"fcm": result.bottlenecks[0].required})
+    assert sizing.simulate(raised_goal, COSTS, result.processes).all_s <= 60 + 2 * sizing.STEP_S
+    assert sizing.size(raised_goal, COSTS).bottlenecks == ()
 
 
-def test_the_command_tells_processes_quota_and_course():
+def test_the_command_prints_processes_quota_and_simulation():
     result = CliRunner().invoke(app, ["size", "--devices", "50000000", "--seconds", "60"])
     assert result.exit_code == 0, result.output
     assert "sending processes" in result.stdout
@@ -92,6 +98,6 @@ def test_the_command_tells_processes_quota_and_course():
     assert "Simulated with the quota raised" in result.stdout
 
 
-def test_a_mix_that_is_none_is_refused():
+def test_a_mix_without_weights_is_refused():
     result = CliRunner().invoke(app, ["size", "--devices", "1", "--mix", "fcm"])
     assert "weights" in str(result.exception)

@@ -9,7 +9,7 @@ import typer.main
 import yaml
 
 from service.cli import app
-from service.commands.settings import knobs
+from service.commands.settings import list_settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -35,7 +35,7 @@ def test_each_part_of_the_system_is_one_service():
 
 @pytest.mark.parametrize("name", OURS)
 def test_only_real_settings_are_set_and_the_needed_ones_are(name):
-    defaults = {knob.name: knob.default for knob in knobs()}
+    defaults = {row.name: row.default for row in list_settings()}
     environment = OURS[name]["environment"]
     assert set(environment) <= set(defaults)
     necessary = {knob for knob, default in defaults.items() if default is None}

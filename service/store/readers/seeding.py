@@ -220,7 +220,7 @@ def _fill(
 def _begin(parent: int) -> None:
     """Prepare a process of the pool: its parent handles Ctrl-C and ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent.hold_to(parent, signal.SIGKILL)
+    end_with_parent.end_with(parent, signal.SIGKILL)
 
 
 def _finished(running: dict[Future[int], int]) -> Iterator[tuple[int, int]]:

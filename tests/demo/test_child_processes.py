@@ -1,4 +1,4 @@
-"""Children on the leash: started, watched, bounded, and never left behind."""
+"""Child processes: started, watched, with bounded logs, and never left behind."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import pytest
 
 from service.demo import child_processes
 from service.demo.child_processes import Child, ChildFailed
-from service.demo.supervisor import Stop, Supervisor, described, stop_all, stoppable
+from service.demo.supervisor import Stop, Supervisor, describe_exit, stop_all, stoppable
 
 PARENT = """
 import sys, time
@@ -41,7 +41,9 @@ def is_gone(pid: int, within_s: float = 5) -> bool:
     return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a leash")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux signals a child when its parent dies"
+)
 def test_a_child_ends_when_its_parent_is_killed(tmp_path):
     command = [sys.executable, "-c", PARENT, str(tmp_path / "log")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
@@ -64,9 +66,9 @@ def test_a_child_that_will_not_stop_is_ended_by_force(tmp_path):
     child = shell("trap '' TERM; echo ready; while :; do sleep 0.05; done", tmp_path / "log")
     child.start(stdout=subprocess.PIPE)
     assert child.output.readline() == b"ready\n"
-    began = time.monotonic()
+    started_at = time.monotonic()
     stop_all([child], within_s=0.3)
-    assert 0.3 <= time.monotonic() - began < 5
+    assert 0.3 <= time.monotonic() - started_at < 5
     assert not child.is_running()
 
 
@@ -78,7 +80,7 @@ def test_a_log_is_cut_when_it_grows_too_long_and_the_child_writes_on(tmp_path, m
     try:
         deadline = time.monotonic() + 10
         while not (tmp_path / "script.log.1").exists() and time.monotonic() < deadline:
-            child.bound_log()
+            child.trim_log()
             time.sleep(0.01)
         assert (tmp_path / "script.log.1").stat().st_size > 1000
         time.sleep(0.1)
@@ -89,25 +91,25 @@ def test_a_log_is_cut_when_it_grows_too_long_and_the_child_writes_on(tmp_path, m
 
 
 def test_a_dead_child_is_reported_and_started_again(tmp_path):
-    said = []
+    lines = []
     marks = tmp_path / "marks"
     child = shell(f"echo x >> {marks}; sleep 60", tmp_path / "log")
     child.start()
-    supervisor = Supervisor(said.append)
+    supervisor = Supervisor(lines.append)
     supervisor.watch(child, child.start)
 
-    def look_again() -> None:
+    def restart() -> None:
         child.start()
-        raise Stop  # the end of this test's for ever
+        raise Stop  # ends run_forever
 
-    supervisor.watch(child, look_again)
+    supervisor.watch(child, restart)
     os.kill(child.pid, signal.SIGKILL)
     with pytest.raises(Stop):
-        supervisor.forever()
+        supervisor.run_forever()
     assert child.is_running()
     child.stop()
-    assert len(said) == 1
-    assert "script ended (by signal SIGKILL)" in said[0]
+    assert len(lines) == 1
+    assert "script ended (by signal SIGKILL)" in lines[0]
 
 
 def test_a_child_that_dies_again_and_again_is_given_up(tmp_path):
@@ -116,7 +118,7 @@ def test_a_child_that_dies_again_and_again_is_given_up(tmp_path):
     supervisor = Supervisor(lambda _: None)
     supervisor.watch(child, child.start)
     with pytest.raises(ChildFailed, match="script ended 6 times"):
-        supervisor.forever()
+        supervisor.run_forever()
 
 
 def test_only_the_first_signal_counts():
@@ -126,13 +128,13 @@ def test_only_the_first_signal_counts():
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(1)
             finally:
-                os.kill(os.getpid(), signal.SIGTERM)  # somebody is impatient: the end goes on
+                os.kill(os.getpid(), signal.SIGTERM)  # a second signal must not interrupt the stop
                 time.sleep(0.05)
 
     with pytest.raises(Stop):
         unwind()
 
 
-def test_how_a_child_ended_is_said_in_words():
-    assert described(-9) == "by signal SIGKILL"
-    assert described(3) == "exit code 3"
+def test_the_end_of_a_child_is_described_in_words():
+    assert describe_exit(-9) == "by signal SIGKILL"
+    assert describe_exit(3) == "exit code 3"

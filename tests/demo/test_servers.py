@@ -1,4 +1,4 @@
-"""The servers out of wheels: they start, survive what kills them, and end with their starter."""
+"""The servers from wheels: they start, survive a kill, and end with their parent process."""
 
 import os
 import signal
@@ -13,9 +13,9 @@ import pytest
 import redis
 
 from service.demo.postgres import may_enter
-from service.demo.servers import AlreadyRunning, Embedded, kept, temporary
+from service.demo.servers import AlreadyRunning, Embedded, read_or_create_secret, run_temporarily
 
-HOLDER = """
+STARTER = """
 import sys, time
 from service.demo.servers import Embedded
 servers = Embedded(sys.argv[1], fast=True)
@@ -27,8 +27,8 @@ time.sleep(60)
 
 @pytest.fixture(scope="module")
 def servers():
-    with temporary() as running:
-        yield running
+    with run_temporarily() as embedded:
+        yield embedded
 
 
 def tables(url: str) -> set[str]:
@@ -87,14 +87,14 @@ def test_the_password_is_for_its_owner_only(servers):
     assert (servers.folder / "servers.password").stat().st_mode & 0o077 == 0
 
 
-def test_a_folder_has_one_holder(servers):
+def test_a_folder_is_used_by_one_process_at_a_time(servers):
     with pytest.raises(AlreadyRunning, match="running already"):
         Embedded(servers.folder).start()
     assert servers.postgres.child.is_running()
 
 
-def test_both_end_with_their_starter_and_start_again(tmp_path):
-    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+def test_both_end_with_the_process_that_started_them_and_start_again(tmp_path):
+    command = [sys.executable, "-c", STARTER, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         postgres, valkey, url = holder.stdout.readline().split()
         with psycopg.connect(url) as connection:
@@ -102,7 +102,7 @@ def test_both_end_with_their_starter_and_start_again(tmp_path):
         holder.send_signal(signal.SIGKILL)
     again = Embedded(tmp_path, fast=True)
     try:
-        again.start()  # however far the end of the former ones has come
+        again.start()  # the earlier servers may still be ending
         assert tables(again.database_url) == {"kept"}
         assert ends(int(postgres))
         assert ends(int(valkey))
@@ -110,14 +110,14 @@ def test_both_end_with_their_starter_and_start_again(tmp_path):
         again.discard()
 
 
-def test_a_pid_file_with_anothers_number_does_not_deceive(tmp_path):
+def test_a_stale_pid_file_with_the_number_of_another_process_is_ignored(tmp_path):
     mine = Embedded(tmp_path, fast=True)
     try:
         mine.start()
         mine.postgres.kill()
-        pid_file = mine.postgres._known_place() / "data" / "postmaster.pid"
+        pid_file = mine.postgres._existing_home() / "data" / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
-        lines[0] = str(os.getpid())  # reused by somebody who is no PostgreSQL
+        lines[0] = str(os.getpid())  # reused by a process that is no PostgreSQL
         pid_file.write_text("\n".join(lines) + "\n")
         mine.postgres.start()
         assert tables(mine.database_url) == set()
@@ -128,7 +128,7 @@ def test_a_pid_file_with_anothers_number_does_not_deceive(tmp_path):
 def test_discarding_leaves_nothing_behind(tmp_path):
     short_lived = Embedded(tmp_path, fast=True)
     short_lived.start()
-    cluster = short_lived.postgres._known_place()
+    cluster = short_lived.postgres._existing_home()
     pid = short_lived.postgres.child.pid
     assert cluster.is_dir()
     short_lived.discard()
@@ -143,7 +143,7 @@ def test_a_folder_closed_to_others_stays_closed(tmp_path):
     servers = Embedded(closed / "data", fast=True)
     try:
         servers.start()
-        cluster = servers.postgres._known_place()
+        cluster = servers.postgres._existing_home()
         assert not cluster.is_relative_to(closed)
         assert cluster.stat().st_mode & 0o077 == 0
         assert closed.stat().st_mode & 0o777 == 0o700
@@ -152,8 +152,12 @@ def test_a_folder_closed_to_others_stays_closed(tmp_path):
         servers.discard()
 
 
-def test_a_kept_secret_is_made_once(tmp_path):
-    made = iter(("first", "second"))
+def test_a_secret_is_created_once(tmp_path):
+    secrets = iter(("first", "second"))
     path = tmp_path / "secret"
-    assert kept(path, lambda: next(made)) == kept(path, lambda: next(made)) == "first"
+    assert (
+        read_or_create_secret(path, lambda: next(secrets))
+        == read_or_create_secret(path, lambda: next(secrets))
+        == "first"
+    )
     assert path.stat().st_mode & 0o077 == 0
