@@ -1,1 +1,1 @@
-"""The verbs: what people and machines can do, each in one transaction."""
+"""Actions: what people and machines can do, each within one unit of work."""

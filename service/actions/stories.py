@@ -1,4 +1,4 @@
-"""The verbs on stories: ingest, save, publish, correct, retract."""
+"""What people and machines do with stories: ingest, save, publish, correct, retract."""
 
 from dataclasses import dataclass, replace
 
@@ -21,12 +21,12 @@ from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
 
 MAX_SOURCE_URI = 2048
-ATTEMPTS_TO_ADD = 5
+INSERT_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
-    """A story as it comes in from outside. `source_uri` is its sender's own name for it."""
+class IncomingStory:
+    """A story from outside. `source_uri` is the sender's name for it."""
 
     text: StoryText
     state: StoryState = StoryState.PUBLISHED
@@ -35,29 +35,29 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Ingested:
-    """The story as it stands now, and what the incoming text did to it."""
+class IngestResult:
+    """The story as it is now, and what the incoming text did to it."""
 
     story: Story
     outcome: Outcome
 
 
-def ingest(work: UnitOfWork, incoming: Incoming, caller: Caller) -> Ingested:
+def ingest(work: UnitOfWork, incoming: IncomingStory, caller: Caller) -> IngestResult:
     """Take in a story, new or known by its `source_uri`; re-delivery changes nothing.
 
-    Two deliveries of one source at once make one story: the second waits for the first.
+    Two simultaneous deliveries of one source make one story: the second waits for the first.
     """
-    text = _edited(incoming.text, incoming.state)
+    text = _edit(incoming.text, incoming.state)
     source_uri = _check_source(incoming.source_uri)
-    for _ in range(ATTEMPTS_TO_ADD):
+    for _ in range(INSERT_ATTEMPTS):
         if source_uri is not None:
-            known = stories.lock_source(work.session, source_uri)
-            if known is not None:
-                return _take(work, known, text, incoming.state, incoming.version, caller)
-        story = _new(work, text, incoming.state, source_uri, incoming.version)
+            current = stories.lock_source(work.session, source_uri)
+            if current is not None:
+                return _update(work, current, text, incoming.state, incoming.version, caller)
+        story = _build_story(work, text, incoming.state, source_uri, incoming.version)
         if stories.add(work.session, story, caller.name):
             topics.ensure(work.session, text.topics)
-            return Ingested(story, Outcome.CREATED)
+            return IngestResult(story, Outcome.CREATED)
     raise Conflict("Another delivery of this story is being taken in: send it again.")
 
 
@@ -73,9 +73,9 @@ def save_story(
 
     `version` is the one the editor began from; `Conflict` when somebody saved another since.
     """
-    text = _edited(text, state)
+    text = _edit(text, state)
     if story_id is None:
-        story = _new(work, text, state, None, None)
+        story = _build_story(work, text, state, None, None)
         if not stories.add(work.session, story, caller.name):
             raise Conflict("The story could not be saved: try again.")
         topics.ensure(work.session, text.topics)
@@ -85,23 +85,23 @@ def save_story(
             raise Conflict(
                 f"Somebody saved version {current.version} since you opened version {version}."
             )
-        story = _take(work, current, text, state, _asked_again(current, state), caller).story
-    _note_if_public(work, story, caller)
+        story = _update(work, current, text, state, _revival_version(current, state), caller).story
+    _audit_publication(work, story, caller)
     return story
 
 
-def _asked_again(current: Story, state: StoryState) -> int | None:
-    """Return the version by which an editor brings a retracted story back, changed or not."""
+def _revival_version(current: Story, state: StoryState) -> int | None:
+    """Return the version with which an editor publishes a retracted story again, changed or not."""
     return current.version + 1 if current.state is StoryState.RETRACTED and state.public else None
 
 
 def save_draft(work: UnitOfWork, story_id: int | None, text: StoryText, caller: Caller) -> Story:
-    """Save a story that is not out yet."""
+    """Save a story as a draft."""
     return save_story(work, story_id, text, StoryState.DRAFT, caller)
 
 
 def publish(work: UnitOfWork, story_id: int, caller: Caller) -> Story:
-    """Make a story public as it stands; under embargo, when that lifts."""
+    """Make a story public as it is, or when its embargo lifts."""
     current = _lock(work, story_id)
     if current.state.public:
         return current
@@ -111,7 +111,7 @@ def publish(work: UnitOfWork, story_id: int, caller: Caller) -> Story:
 def correct(
     work: UnitOfWork, story_id: int, text: StoryText, caller: Caller, version: int | None = None
 ) -> Story:
-    """Publish a revision that says it corrects; an alert follows only if the editor asks."""
+    """Publish a revision marked as a correction; the editor decides about an alert."""
     if not _lock(work, story_id).state.public:
         raise Conflict("Only a published story can be corrected.")
     return save_story(work, story_id, text, StoryState.CORRECTED, caller, version)
@@ -120,37 +120,37 @@ def correct(
 def retract(work: UnitOfWork, story_id: int, caller: Caller, reason: str = "") -> Story:
     """Take a story back: its page is gone, its scheduled and running alerts stop.
 
-    Asked again it changes nothing. The version stays, so that its sender can still correct it.
+    Repeating it changes nothing. The version stays, so that its sender can still correct it.
     """
     current = _lock(work, story_id)
     if current.state is not StoryState.RETRACTED:
         current = replace(current, state=StoryState.RETRACTED, updated_at=work.now)
         stories.set_state(work.session, current)
-        _note(work, caller, "retract", current, reason=reason)
+        _audit(work, caller, "retract", current, reason=reason)
     alert_actions.stop_alerts_of(work, story_id, caller, "The story was retracted.")
     return current
 
 
-def _edited(text: StoryText, state: StoryState) -> StoryText:
-    edited = story_text.edit(text)
+def _edit(text: StoryText, state: StoryState) -> StoryText:
+    text = story_text.edit(text)
     if state is not StoryState.DRAFT:
-        story_text.require_body(edited)
-    return edited
+        story_text.require_body(text)
+    return text
 
 
-def _take(
+def _update(
     work: UnitOfWork,
     current: Story,
     text: StoryText,
-    wanted: StoryState,
+    new_state: StoryState,
     version: int | None,
     caller: Caller,
-) -> Ingested:
-    """Judge a text of a known story, and keep it if it is news."""
-    state = state_after(current, text, wanted, version)
+) -> IngestResult:
+    """Judge a text for an existing story, and save it if it is new."""
+    state = state_after(current, text, new_state, version)
     outcome, number = judge_version(current, text, state, version)
     if outcome is not Outcome.UPDATED:
-        return Ingested(current, outcome)
+        return IngestResult(current, outcome)
     story = replace(
         current,
         version=number,
@@ -161,10 +161,10 @@ def _take(
     )
     stories.save(work.session, story, caller.name)
     topics.ensure(work.session, text.topics)
-    return Ingested(story, outcome)
+    return IngestResult(story, outcome)
 
 
-def _new(
+def _build_story(
     work: UnitOfWork,
     text: StoryText,
     state: StoryState,
@@ -199,13 +199,13 @@ def _lock(work: UnitOfWork, story_id: int) -> Story:
     return require(stories.lock(work.session, story_id), "story")
 
 
-def _note_if_public(work: UnitOfWork, story: Story, caller: Caller) -> None:
+def _audit_publication(work: UnitOfWork, story: Story, caller: Caller) -> None:
     if story.state is StoryState.CORRECTED:
-        _note(work, caller, "correct", story)
+        _audit(work, caller, "correct", story)
     elif story.state is StoryState.PUBLISHED:
-        _note(work, caller, "publish", story)
+        _audit(work, caller, "publish", story)
 
 
-def _note(work: UnitOfWork, caller: Caller, verb: str, story: Story, **detail: str) -> None:
-    told = {"headline": story.text.headline, "version": story.version, "by": caller.label}
-    audit.write(work.session, caller.name, verb, f"story:{story.id}", **told, **detail)
+def _audit(work: UnitOfWork, caller: Caller, verb: str, story: Story, **detail: str) -> None:
+    facts = {"headline": story.text.headline, "version": story.version, "by": caller.label}
+    audit.write(work.session, caller.name, verb, f"story:{story.id}", **facts, **detail)

@@ -1,4 +1,4 @@
-"""What the copy desk does to a text before it is kept: safe HTML, plain lines, a slug."""
+"""How a story's text is cleaned before it is saved: safe HTML, plain lines, a slug."""
 
 import html
 import re
@@ -22,8 +22,8 @@ MAX_AUTHOR = 200
 MAX_URL = 2048
 MAX_TOPICS = 50
 MAX_SLUG = 80
-DEEPEST_NESTING = 256
-"""Nobody writes deeper; parsing costs the square of it, and minutes for a megabyte of <div>."""
+MAX_NESTING = 256
+"""Real texts nest less. Parsing costs the square of the depth: minutes for a megabyte of <div>."""
 
 _BLOCKS = frozenset(
     {"address", "aside", "blockquote", "dd", "div", "dl", "dt", "figcaption", "figure", "h2", "h3"}
@@ -35,7 +35,7 @@ _TAGS = (
     | {"mark", "q", "s", "small", "span", "strong", "sub", "sup", "time", "u", "wbr"}
     | {"caption", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
-_CLOSED_BY_THEMSELVES = frozenset(
+_WITHOUT_END_TAG = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source"}
     | {"track", "wbr", "caption", "colgroup", "dd", "dt", "li", "optgroup", "option", "p", "rp"}
     | {"rt", "tbody", "td", "tfoot", "th", "thead", "tr"}
@@ -70,8 +70,8 @@ _SLUG_TAIL = 8
 
 
 def edit(text: StoryText) -> StoryText:
-    """Return the text as it is kept, or raise `Invalid` naming the field at fault."""
-    edited = replace(
+    """Return the text as it is saved, or raise `Invalid`, which names the wrong field."""
+    text = replace(
         text,
         headline=plain_line(text.headline, "headline", MAX_HEADLINE),
         summary=plain_line(text.summary, "summary", MAX_SUMMARY),
@@ -81,30 +81,30 @@ def edit(text: StoryText) -> StoryText:
         language=parse_language(text.language),
         image_url=check_image_url(text.image_url),
     )
-    if not _says_something(edited.headline):
+    if not _is_visible(text.headline):
         raise Invalid("headline", "A story needs a headline.")
-    _check_dates(edited)
-    return edited
+    _check_dates(text)
+    return text
 
 
 def require_body(text: StoryText) -> None:
-    """Refuse a text without anything to read: good enough for a draft only."""
-    if not _says_something(html.unescape(re.sub(r"<[^>]*>", "", text.body))) and (
+    """Refuse a text with nothing to read, which only a draft may have."""
+    if not _is_visible(html.unescape(re.sub(r"<[^>]*>", "", text.body))) and (
         "<img" not in text.body
     ):
         raise Invalid("body", "Nothing readable is left of the body.")
 
 
-def plain_line(text: str, field: str, longest: int) -> str:
+def plain_line(text: str, field: str, max_length: int) -> str:
     """Return one line without control characters; tags in it are text like any other."""
     line = _SPACE.sub(" ", without_controls(text)).strip()
-    if len(line) > longest:
-        raise Invalid(field, f"At most {longest:,} characters; these are {len(line):,}.")
+    if len(line) > max_length:
+        raise Invalid(field, f"At most {max_length:,} characters; these are {len(line):,}.")
     return line
 
 
 def without_controls(text: str) -> str:
-    """Drop control characters but tab and line ends; what joins letters and emoji stays."""
+    """Drop control characters except tabs and line ends; joiners of letters and emoji stay."""
     return "".join(
         c for c in text if c in "\t\n\r\x85" or unicodedata.category(c) not in ("Cc", "Cs")
     )
@@ -120,7 +120,7 @@ def clean_body(body: str) -> str:
         return _CLEANER.clean(_paragraphs(html.escape(html.unescape(text), quote=False)))
     _check_nesting(text)
     cleaned = _CLEANER.clean(_HEADING_1.sub(r"<\1h2", text)).strip()
-    if any(found[2].lower() in _BLOCKS for found in _TAG.finditer(cleaned)):
+    if any(tag[2].lower() in _BLOCKS for tag in _TAG.finditer(cleaned)):
         return cleaned
     return _CLEANER.clean(_paragraphs(cleaned))
 
@@ -133,43 +133,43 @@ def _paragraphs(text: str) -> str:
 def _check_nesting(text: str) -> None:
     """Refuse tags nested so deeply that cleaning them would take minutes.
 
-    Counted per name and from above: a closing tag counts only after an opening one of its name.
+    The depth is an upper bound: an end tag counts only after a start tag of the same name.
     """
-    still_open: Counter[str] = Counter()
+    open_tags: Counter[str] = Counter()
     depth = 0
-    for found in _TAG.finditer(text):
-        name = found[2].lower()
-        if name in _CLOSED_BY_THEMSELVES:
+    for tag in _TAG.finditer(text):
+        name = tag[2].lower()
+        if name in _WITHOUT_END_TAG:
             continue
-        if not found[1]:
-            still_open[name] += 1
+        if not tag[1]:
+            open_tags[name] += 1
             depth += 1
-        elif still_open[name]:
-            still_open[name] -= 1
+        elif open_tags[name]:
+            open_tags[name] -= 1
             depth -= 1
-        if depth > DEEPEST_NESTING:
-            raise Invalid("body", f"Tags are nested more than {DEEPEST_NESTING} deep.")
+        if depth > MAX_NESTING:
+            raise Invalid("body", f"Tags are nested more than {MAX_NESTING} deep.")
 
 
 def check_topics(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the paths in their one spelling, each once, in the order given."""
-    given = list(paths)
-    if len(given) > MAX_TOPICS:
-        raise Invalid("topics", f"At most {MAX_TOPICS} topics; these are {len(given)}.")
-    return tuple(dict.fromkeys(parse_path(p, f"topics.{n}") for n, p in enumerate(given)))
+    """Return the normal form of the paths, each once, in the same order."""
+    path_list = list(paths)
+    if len(path_list) > MAX_TOPICS:
+        raise Invalid("topics", f"At most {MAX_TOPICS} topics; these are {len(path_list)}.")
+    return tuple(dict.fromkeys(parse_path(p, f"topics.{n}") for n, p in enumerate(path_list)))
 
 
 def check_image_url(url: str | None) -> str | None:
-    """Return an absolute http or https URL, None for none."""
+    """Return an absolute http or https URL; None without one."""
     if url is None or not url.strip():
         return None
     address = url.strip()
     try:
         parts = urlsplit(address)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        sound = False
-    if not sound or len(address) > MAX_URL or any(c.isspace() or c in '<>"\\' for c in address):
+        valid = False
+    if not valid or len(address) > MAX_URL or any(c.isspace() or c in '<>"\\' for c in address):
         raise Invalid("image_url", "Give an absolute http or https URL.")
     if without_controls(address) != address:
         raise Invalid("image_url", "Control characters have no place in a URL.")
@@ -181,15 +181,15 @@ def _check_dates(text: StoryText) -> None:
         raise Invalid("expires_at", "The story would expire before its embargo lifts.")
 
 
-def _says_something(text: str) -> bool:
-    """Whether a person would see anything: not only spaces and invisible characters."""
+def _is_visible(text: str) -> bool:
+    """Whether the text has more than spaces and invisible characters."""
     return any(unicodedata.category(c)[0] not in "ZC" for c in text)
 
 
 def slug_of(headline: str, story_id: int) -> str:
-    """Return the story's part of its page's address: readable ASCII and a tail of its own.
+    """Return the story's part of its page's URL: the headline in ASCII and a tail from the id.
 
-    The tail makes it unique, and stands alone where no letter of the headline can be spelt.
+    The tail makes it unique. A headline without a letter in ASCII becomes `story`.
     """
     words = _WORD.findall(anyascii(headline).lower().replace("'", ""))
     stem = "-".join(words)

@@ -1,7 +1,7 @@
-"""Test pushes: an editor sees the words on devices of their own before any reader does.
+"""Test pushes: an editor sees an alert on their own devices before any reader does.
 
-A member of staff says once which reader they are. A test then goes the whole way of an alert, and
-its audience is that one reader.
+A member of staff ties their account to their reader once. A test is then a normal alert whose
+audience is that one reader.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def tie(work: UnitOfWork, staff: Staff, reader_id: int, caller: Caller) -> None:
 
 
 def untie(work: UnitOfWork, staff: Staff, caller: Caller) -> None:
-    """Send this member of staff no tests any more."""
+    """Stop sending tests to this member of staff."""
     accounts.tie(work.session, staff.id, None)
     audit.write(work.session, caller.name, "untie devices", caller.name, by=caller.label)
 
@@ -37,8 +37,8 @@ def devices_of(work: UnitOfWork, staff: Staff, providers: Sequence[str]) -> list
     """Return the devices that a test would reach now, the last registered first."""
     if staff.reader_id is None:
         return []
-    own = devices.live(work.session, staff.reader_id)
-    return [device for device in own if device.provider in providers]
+    live_devices = devices.live(work.session, staff.reader_id)
+    return [device for device in live_devices if device.provider in providers]
 
 
 def send_test(
@@ -51,8 +51,8 @@ def send_test(
 ) -> Alert:
     """Send these words, at this urgency, to the sender's own devices: at once, and briefly.
 
-    Any story will do, a draft or one that had its alert. Its readers, its one place and its
-    alerts know nothing of it. Whatever else the draft asks for is not asked for here.
+    The story may be a draft, or have had its alert: a test does not count as one. The draft's
+    audience, times and TTL are ignored.
     """
     draft = check(draft, work.now)
     story = require(stories.get(work.session, story_id), "story")

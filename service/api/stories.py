@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field, StrictInt
 
 from service.actions import stories as story_actions
-from service.actions.stories import Incoming
+from service.actions.stories import IncomingStory
 from service.domain.errors import NotFound, no_such, require
 from service.domain.story import Outcome, Story, StoryState, StoryText, readable
 from service.domain.topic import parse_path
@@ -49,7 +49,7 @@ class StoryIn(Closed):
     expires_at: Moment | None = None
     state: Literal["published", "draft"] = "published"
 
-    def incoming(self) -> Incoming:
+    def incoming(self) -> IncomingStory:
         """Return the story as a domain value."""
         text = StoryText(
             headline=self.headline,
@@ -63,7 +63,7 @@ class StoryIn(Closed):
             embargo_until=self.embargo_until,
             expires_at=self.expires_at,
         )
-        return Incoming(
+        return IncomingStory(
             text=text,
             state=StoryState(self.state),
             source_uri=self.source_uri,

@@ -72,7 +72,7 @@ class Postgres:
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it, on a new cluster if there is none, and await its answer; raises `ChildFailed`."""
+        """Start it, on a new cluster if there is none; return once it answers. `ChildFailed`."""
         home, programs = self._home(), self._program_folder()
         cluster = home / "data"
         if not (cluster / "global" / "pg_control").exists():

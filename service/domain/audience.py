@@ -15,7 +15,7 @@ from service.domain.subscription import Subscription, Urgency
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """Whom an alert is for, judged at one instant: the alert's `started_at`.
+    """Whom an alert is for, judged at one moment: the alert's `started_at`.
 
     `topics` holds every matching path: those named, all their ancestors and, for the usual
     audience of a story, the story's own topic. `story_topic` is the topic whose mute beats all.
@@ -25,50 +25,52 @@ class Audience:
     topics: frozenset[str]
     story_topic: str
     urgency: Urgency
-    at: datetime
+    moment: datetime
     everyone: bool = False
     reader_id: int | None = None
 
     @classmethod
     def of_story(
-        cls, story_id: int, paths: Iterable[str], urgency: Urgency, at: datetime
+        cls, story_id: int, paths: Iterable[str], urgency: Urgency, moment: datetime
     ) -> "Audience":
         """Return followers of the story's topics, of all above them and of the story itself."""
-        own = topics.story_topic(story_id)
-        matching = frozenset(topics.with_ancestors(paths)) | {own}
-        return cls(topics=matching, story_topic=own, urgency=urgency, at=at)
+        story_topic = topics.story_topic(story_id)
+        matching = frozenset(topics.with_ancestors(paths)) | {story_topic}
+        return cls(topics=matching, story_topic=story_topic, urgency=urgency, moment=moment)
 
     @classmethod
     def of_topics(
-        cls, story_id: int, paths: Iterable[str], urgency: Urgency, at: datetime
+        cls, story_id: int, paths: Iterable[str], urgency: Urgency, moment: datetime
     ) -> "Audience":
         """Return followers of the named topics and of all above them."""
         return cls(
             topics=frozenset(topics.with_ancestors(paths)),
             story_topic=topics.story_topic(story_id),
             urgency=urgency,
-            at=at,
+            moment=moment,
         )
 
     @classmethod
-    def of_everyone(cls, story_id: int, urgency: Urgency, at: datetime) -> "Audience":
+    def of_everyone(cls, story_id: int, urgency: Urgency, moment: datetime) -> "Audience":
         """Return every reader, follower of anything or not."""
         return cls(
             topics=frozenset(),
             story_topic=topics.story_topic(story_id),
             urgency=urgency,
-            at=at,
+            moment=moment,
             everyone=True,
         )
 
     @classmethod
-    def of_reader(cls, story_id: int, reader_id: int, urgency: Urgency, at: datetime) -> "Audience":
-        """Return one reader who asked for it: no rule that spares readers has a say."""
+    def of_reader(
+        cls, story_id: int, reader_id: int, urgency: Urgency, moment: datetime
+    ) -> "Audience":
+        """Return one reader who asked for it: quiet hours and mutes do not apply."""
         return cls(
             topics=frozenset(),
             story_topic=topics.story_topic(story_id),
             urgency=urgency,
-            at=at,
+            moment=moment,
             reader_id=reader_id,
         )
 
@@ -78,20 +80,20 @@ def wants(audience: Audience, reader: Reader, subscriptions: Iterable[Subscripti
 
     Quiet hours exclude unless the alert is breaking. Any matching subscription suffices, but a
     mute on a topic beats a follow of its ancestors, and a mute of the story beats all. `everyone`
-    asks for quiet hours only, and the audience of one reader for nothing.
+    respects quiet hours only, and the audience of one reader respects no rule.
     """
     if audience.reader_id is not None:
         return reader.id == audience.reader_id
-    if audience.urgency is not Urgency.BREAKING and in_quiet_hours(reader, audience.at):
+    if audience.urgency is not Urgency.BREAKING and in_quiet_hours(reader, audience.moment):
         return False
     if audience.everyone:
         return True
-    held = list(subscriptions)
-    muted = {s.topic for s in held if s.muted(audience.at)}
+    all_subscriptions = list(subscriptions)
+    muted = {s.topic for s in all_subscriptions if s.muted(audience.moment)}
     if audience.story_topic in muted:
         return False
     muted &= audience.topics
-    return any(_suffices(audience, subscription, muted) for subscription in held)
+    return any(_suffices(audience, subscription, muted) for subscription in all_subscriptions)
 
 
 def _suffices(audience: Audience, subscription: Subscription, muted: set[str]) -> bool:
@@ -103,9 +105,9 @@ def _suffices(audience: Audience, subscription: Subscription, muted: set[str]) -
     )
 
 
-def in_quiet_hours(reader: Reader, at: datetime) -> bool:
+def in_quiet_hours(reader: Reader, moment: datetime) -> bool:
     """Whether the reader's local wall clock stands within the reader's quiet hours."""
     if reader.quiet_hours is None:
         return False
-    local = at.astimezone(ZoneInfo(reader.timezone)).time()
+    local = moment.astimezone(ZoneInfo(reader.timezone)).time()
     return reader.quiet_hours.hold(local)

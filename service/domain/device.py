@@ -16,7 +16,7 @@ REPLACED = "replaced"
 EVICTED = "evicted"
 """The reader registered more devices than we keep."""
 REMOVED = "removed"
-"""The reader took the device out."""
+"""The reader removed the device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A device making itself known: `p256dh` and `auth` are Web Push keys, base64url."""
+    """A device that registers: `p256dh` and `auth` are Web Push keys, base64url."""
 
     provider: str
     address: str
@@ -45,8 +45,8 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A device that a registration may touch: the reader's own, or whoever has the address.
+class ConcernedDevice:
+    """A device that a registration may change: the reader's own, or the one with the address.
 
     A tombstone (`live` is false) still has its address hash only when its provider called it gone.
     """
@@ -70,19 +70,23 @@ class Placement:
     purge: tuple[int, ...] = ()
 
 
-def place(known: Sequence[Known], wanted: bytes, replaced: bytes | None) -> Placement:
-    """Decide where the address hashed as `wanted` belongs, given all the devices concerned.
+def place(
+    devices: Sequence[ConcernedDevice], address_hash: bytes, replaced_hash: bytes | None
+) -> Placement:
+    """Decide where the address hashed as `address_hash` belongs, given all the devices concerned.
 
     It is the reader's device that has it already, else the one whose address it replaces, else
     the one that its provider called gone under this very address, else a new one. Nobody else
     keeps it, and what it replaces does not live on beside it.
     """
-    mine = [device for device in known if device.mine]
+    mine = [device for device in devices if device.mine]
     live = [device for device in mine if device.live]
-    theirs = [d.id for d in known if d.live and not d.mine and d.address_hash == wanted]
-    holder = _with_hash(live, wanted)
-    old = _with_hash(live, replaced)
-    tombstones = [(device, MOVED) for device in theirs]
+    other_owners = [
+        d.id for d in devices if d.live and not d.mine and d.address_hash == address_hash
+    ]
+    holder = _with_hash(live, address_hash)
+    old = _with_hash(live, replaced_hash)
+    tombstones = [(device, MOVED) for device in other_owners]
     if holder is not None:
         if old is not None and old.id != holder.id:
             tombstones.append((old.id, REPLACED))
@@ -92,7 +96,7 @@ def place(known: Sequence[Known], wanted: bytes, replaced: bytes | None) -> Plac
     surplus = len(live) + 1 - MAX_DEVICES_PER_READER
     tombstones += [(d.id, EVICTED) for d in sorted(live, key=_age)[: max(0, surplus)]]
     dead = [device for device in mine if not device.live]
-    returning = None if theirs else _with_hash(dead, wanted)
+    returning = None if other_owners else _with_hash(dead, address_hash)
     rest = sorted((d for d in dead if d is not returning), key=_age, reverse=True)
     return Placement(
         keep=None if returning is None else returning.id,
@@ -101,11 +105,13 @@ def place(known: Sequence[Known], wanted: bytes, replaced: bytes | None) -> Plac
     )
 
 
-def _with_hash(devices: Sequence[Known], address_hash: bytes | None) -> Known | None:
+def _with_hash(
+    devices: Sequence[ConcernedDevice], address_hash: bytes | None
+) -> ConcernedDevice | None:
     if not address_hash:
         return None
     return next((device for device in devices if device.address_hash == address_hash), None)
 
 
-def _age(device: Known) -> tuple[datetime, int]:
+def _age(device: ConcernedDevice) -> tuple[datetime, int]:
     return device.registered_at, device.id

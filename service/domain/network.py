@@ -120,14 +120,14 @@ def _numbers_and_dots(text: str) -> IPv4Address | None:
 
 def _number(part: str) -> int | None:
     """Read one part: 0x.. is hexadecimal, 0.. is octal, everything else decimal."""
-    lowered = part.lower()
-    if not (lowered.isascii() and lowered.isalnum()) or len(lowered) > len("0x") + 30:
+    lower_case = part.lower()
+    if not (lower_case.isascii() and lower_case.isalnum()) or len(lower_case) > len("0x") + 30:
         return None
     try:
-        if lowered.startswith("0x"):
-            return int(lowered[2:] or "0", 16)
-        if lowered.startswith("0") and len(lowered) > 1:
-            return int(lowered, 8)
-        return int(lowered)
+        if lower_case.startswith("0x"):
+            return int(lower_case[2:] or "0", 16)
+        if lower_case.startswith("0") and len(lower_case) > 1:
+            return int(lower_case, 8)
+        return int(lower_case)
     except ValueError:
         return None

@@ -11,7 +11,7 @@ STEP = timedelta(seconds=30)
 DIGITS = 6
 SECRET_BYTES = 20
 STEPS_TOLERATED = 1
-"""Clocks differ: the code before and the one after the present one are good, too."""
+"""Clocks differ: the codes before and after the present one are accepted too."""
 
 
 def encode_secret(secret: bytes) -> str:
@@ -19,31 +19,31 @@ def encode_secret(secret: bytes) -> str:
     return base64.b32encode(secret).decode().rstrip("=")
 
 
-def code_at(secret: str, at: datetime) -> str:
+def code_at(secret: str, moment: datetime) -> str:
     """Return the code that an app shows at this moment."""
-    return _code(secret, _step(at))
+    return _code(secret, _step(moment))
 
 
 def step_of(secret: str, code: str, now: datetime) -> int | None:
-    """Return the number of the step whose code this is, None when it is no good now.
+    """Return the number of the step whose code this is, None when it is not valid now.
 
-    A caller that remembers the last step it took refuses a code that was seen over a shoulder.
+    A caller that remembers the last accepted step can refuse a code that was used before.
     """
-    given = code.replace(" ", "")
+    digits = code.replace(" ", "")
     for step in range(_step(now) - STEPS_TOLERATED, _step(now) + STEPS_TOLERATED + 1):
-        if hmac.compare_digest(_code(secret, step).encode(), given.encode()):
+        if hmac.compare_digest(_code(secret, step).encode(), digits.encode()):
             return step
     return None
 
 
 def address(secret: str, account: str, issuer: str) -> str:
-    """Return the otpauth address by which an app takes the secret over."""
+    """Return the otpauth URI with which an app imports the secret."""
     query = urlencode({"secret": secret, "issuer": issuer})
     return f"otpauth://totp/{quote(issuer)}:{quote(account)}?{query}"
 
 
-def _step(at: datetime) -> int:
-    return int(at.timestamp() // STEP.total_seconds())
+def _step(moment: datetime) -> int:
+    return int(moment.timestamp() // STEP.total_seconds())
 
 
 def _code(secret: str, step: int) -> str:

@@ -1,6 +1,7 @@
 """A receipt: the signed token in a push by which its device says that it was shown or opened.
 
-The token is a delivery's place in the ledger and a keyed digest of it, 35 characters. Every push
+The token is a delivery's place (alert, shard, batch, position) and a keyed digest of it, 35
+characters. Every push
 carries one, so making one must cost next to nothing.
 """
 
@@ -38,7 +39,7 @@ def sign(secret: bytes, alert_id: int, shard_n: int, n: int, position: int) -> s
 
 
 def read(secret: bytes, token: str) -> tuple[int, int, int, int]:
-    """Return (alert id, shard, batch, position) of a token of ours; `Forbidden` otherwise."""
+    """Return (alert id, shard, batch, position) of a token that we signed, or raise `Forbidden`."""
     try:
         raw = base64.b64decode((token + "=").encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
@@ -46,8 +47,8 @@ def read(secret: bytes, token: str) -> tuple[int, int, int, int]:
     place = raw[: _PLACE.size]
     signer = _signer(secret).copy()
     signer.update(place)
-    one_spelling = base64.urlsafe_b64encode(raw)[:_LENGTH].decode() == token
-    if not hmac.compare_digest(raw[_PLACE.size :], signer.digest()) or not one_spelling:
+    canonical = base64.urlsafe_b64encode(raw)[:_LENGTH].decode() == token
+    if not hmac.compare_digest(raw[_PLACE.size :], signer.digest()) or not canonical:
         raise _forged()
     alert_id, shard_n, n, position = _PLACE.unpack(place)
     return alert_id, shard_n, n, position

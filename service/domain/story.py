@@ -88,20 +88,20 @@ def judge_version(
 
 
 def state_after(
-    current: Story, text: StoryText, wanted: StoryState, version: int | None
+    current: Story, text: StoryText, new_state: StoryState, version: int | None
 ) -> StoryState:
-    """Say which state a story takes when it comes in again as `wanted`.
+    """Say which state a story takes when it comes in again as `new_state`.
 
     A correction stays marked as one. A retraction outlives re-delivery: only another text or an
     explicit version brings the story back. What readers have seen never becomes a draft again.
     """
-    if current.state is StoryState.CORRECTED and wanted is StoryState.PUBLISHED:
+    if current.state is StoryState.CORRECTED and new_state is StoryState.PUBLISHED:
         return StoryState.CORRECTED
     if current.state is StoryState.RETRACTED and version is None and text == current.text:
         return StoryState.RETRACTED
-    if wanted is StoryState.DRAFT and current.state is not StoryState.DRAFT:
+    if new_state is StoryState.DRAFT and current.state is not StoryState.DRAFT:
         raise Conflict(f"The story is {current.state}: retract it instead of making it a draft.")
-    return wanted
+    return new_state
 
 
 def published_when(
@@ -117,20 +117,20 @@ def published_when(
     return max(now, text.embargo_until or now)
 
 
-def readable(story: Story, at: datetime) -> bool:
-    """Whether readers may see the story at `at`. Expiry ends its alerts, not its page."""
+def readable(story: Story, moment: datetime) -> bool:
+    """Whether readers may see the story at `moment`. Expiry ends its alerts, not its page."""
     embargo = story.text.embargo_until
-    return story.state.public and (embargo is None or embargo <= at)
+    return story.state.public and (embargo is None or embargo <= moment)
 
 
-def why_not_pushable(story: Story, at: datetime) -> str | None:
-    """Say in one sentence why no alert of this story may go out at `at`; None when it may."""
+def why_not_pushable(story: Story, moment: datetime) -> str | None:
+    """Say in one sentence why no alert of this story may go out at `moment`; None when it may."""
     if story.state is StoryState.DRAFT:
         return "The story is a draft: publish it first."
     if story.state is StoryState.RETRACTED:
         return "The story is retracted."
-    if story.text.expires_at is not None and story.text.expires_at <= at:
+    if story.text.expires_at is not None and story.text.expires_at <= moment:
         return f"The story expired at {story.text.expires_at.isoformat()}."
-    if story.text.embargo_until is not None and at < story.text.embargo_until:
+    if story.text.embargo_until is not None and moment < story.text.embargo_until:
         return f"The story is under embargo until {story.text.embargo_until.isoformat()}."
     return None

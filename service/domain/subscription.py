@@ -34,6 +34,6 @@ class Subscription:
     least_urgency: Urgency = Urgency.QUIET
     muted_until: datetime | None = None
 
-    def muted(self, at: datetime) -> bool:
-        """Whether the mute is in force at `at`."""
-        return self.muted_until is not None and at < self.muted_until
+    def muted(self, moment: datetime) -> bool:
+        """Whether the mute is in force at `moment`."""
+        return self.muted_until is not None and moment < self.muted_until

@@ -23,7 +23,7 @@ class Topic:
 
 
 def parse_path(path: str, field: str = "topics") -> str:
-    """Return the path of an ordinary topic in its one spelling, or raise `Invalid`."""
+    """Return the normal form of an ordinary topic's path, or raise `Invalid`."""
     steps = path.strip().strip("/").lower().split("/")
     if len(path) > MAX_PATH or not all(_STEP.fullmatch(step) for step in steps):
         raise Invalid(

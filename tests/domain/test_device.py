@@ -6,7 +6,7 @@ from service.domain.device import (
     MAX_TOMBSTONES_PER_READER,
     MOVED,
     REPLACED,
-    Known,
+    ConcernedDevice,
     Placement,
     place,
 )
@@ -16,7 +16,7 @@ NEW, OLD, OTHER = b"new", b"old", b"other"
 
 
 def a_device(number, address_hash, *, mine=True, live=True, minute=0):
-    return Known(
+    return ConcernedDevice(
         id=number,
         mine=mine,
         live=live,
@@ -35,8 +35,8 @@ def test_the_readers_own_address_stays_where_it_is():
 
 
 def test_the_address_of_another_moves_to_a_new_device():
-    found = place([a_device(1, NEW, mine=False)], NEW, None)
-    assert found == Placement(keep=None, tombstones=((1, MOVED),))
+    placement = place([a_device(1, NEW, mine=False)], NEW, None)
+    assert placement == Placement(keep=None, tombstones=((1, MOVED),))
 
 
 def test_a_replaced_address_gives_its_device_to_the_new_one():
@@ -46,8 +46,8 @@ def test_a_replaced_address_gives_its_device_to_the_new_one():
 
 
 def test_a_replaced_address_does_not_live_on_beside_the_new_one():
-    found = place([a_device(1, OLD), a_device(2, NEW)], NEW, OLD)
-    assert found == Placement(keep=2, tombstones=((1, REPLACED),))
+    placement = place([a_device(1, OLD), a_device(2, NEW)], NEW, OLD)
+    assert placement == Placement(keep=2, tombstones=((1, REPLACED),))
 
 
 def test_what_another_reader_has_is_never_replaced():

@@ -100,7 +100,9 @@ def situations(
 ) -> tuple[Audience, list[tuple[Reader, list[Subscription]]]]:
     wanted = draw(audiences())
     people = draw(
-        st.lists(st.tuples(readers(wanted.at), subscriptions(wanted.at)), min_size=1, max_size=8)
+        st.lists(
+            st.tuples(readers(wanted.moment), subscriptions(wanted.moment)), min_size=1, max_size=8
+        )
     )
     return wanted, people
 

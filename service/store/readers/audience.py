@@ -112,7 +112,7 @@ def freeze(session: Session, story_id: int, audience: Audience) -> FrozenAudienc
         story_id=story_id,
         urgency=audience.urgency,
         everyone=audience.everyone,
-        at=audience.at,
+        at=audience.moment,
         reader_id=audience.reader_id,
     )
 

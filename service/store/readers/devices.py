@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlmodel import Session
 
-from service.domain.device import REMOVED, Device, Known, Placement, Registration, place
+from service.domain.device import REMOVED, ConcernedDevice, Device, Placement, Registration, place
 from service.domain.errors import no_such
 from service.store.paging import Page, after_moment, cut, read_moment
 from service.store.schema import new_id
@@ -230,13 +230,13 @@ def add_many(
         session.execute(_ADD, values)
 
 
-def _lock_concerned(session: Session, reader_id: int, hashes: list[bytes]) -> list[Known]:
+def _lock_concerned(session: Session, reader_id: int, hashes: list[bytes]) -> list[ConcernedDevice]:
     """Lock the addresses, the reader and its devices, in this order everywhere; return the last."""
     values = {"keys": _lock_keys(hashes), "reader_id": reader_id}
     if session.execute(_LOCK_READER_TOO, values).one_or_none() is None:
         raise no_such("reader")
     rows = session.execute(_CONCERNED, {"reader_id": reader_id, "hashes": hashes})
-    return [Known(**row) for row in rows.mappings()]
+    return [ConcernedDevice(**row) for row in rows.mappings()]
 
 
 def _lock_keys(hashes: Iterable[bytes]) -> list[int]:
