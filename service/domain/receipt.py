@@ -1,8 +1,7 @@
 """A receipt: the signed token in a push by which its device says that it was shown or opened.
 
 The token is a delivery's place (alert, shard, batch, position) and a keyed digest of it, 35
-characters. Every push
-carries one, so making one must cost next to nothing.
+characters. Every push carries one, so signing must be cheap.
 """
 
 import base64
