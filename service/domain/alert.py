@@ -170,15 +170,17 @@ def check(draft: Draft, now: datetime) -> Draft:
     )
 
 
-def check_words(words: Words, at: str = "") -> None:
-    """Raise `Invalid` for words that are missing or too long; `at` is their place, with a dot."""
+def check_words(words: Words, prefix: str = "") -> None:
+    """Raise `Invalid` for words that are missing or too long; `prefix` names their place."""
     if not words.title.strip():
-        raise Invalid(f"{at}title", "A title is needed.")
-    for name, value, most in (("title", words.title, MAX_TITLE), ("body", words.body, MAX_TEXT)):
-        if len(value) > most:
-            raise Invalid(f"{at}{name}", f"{len(value)} characters are too many: at most {most}.")
+        raise Invalid(f"{prefix}title", "A title is needed.")
+    for name, value, limit in (("title", words.title, MAX_TITLE), ("body", words.body, MAX_TEXT)):
+        if len(value) > limit:
+            raise Invalid(
+                f"{prefix}{name}", f"{len(value)} characters are too many: at most {limit}."
+            )
         if "\0" in value:
-            raise Invalid(f"{at}{name}", "A NUL character is not text.")
+            raise Invalid(f"{prefix}{name}", "A NUL character is not text.")
 
 
 def _spell_locales(locales: Mapping[str, Words]) -> dict[str, Words]:
@@ -186,10 +188,10 @@ def _spell_locales(locales: Mapping[str, Words]) -> dict[str, Words]:
         raise Invalid("locales", f"At most {MAX_LOCALES} languages.")
     for tag, words in locales.items():
         check_words(words, f"locales.{tag[:40]}.")
-    spelt = {parse_language(tag, "locales"): words for tag, words in locales.items()}
-    if len(spelt) < len(locales):
+    parsed = {parse_language(tag, "locales"): words for tag, words in locales.items()}
+    if len(parsed) < len(locales):
         raise Invalid("locales", "The same language stands here twice: case makes no difference.")
-    return spelt
+    return parsed
 
 
 def _spell(topics: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -45,13 +45,13 @@ def test_the_workers_hold_no_sql():
     "spelling", [r"'planning',\s*'sending'", r"& ?7\b", r"& ?8\b", r"0xF8", r"counts\[\d\]"]
 )
 def test_what_several_queries_share_is_spelt_once(spelling):
-    spelling_files = {
+    files = {
         path
         for path, source in sources("service/store").items()
         if "/migrations/" not in path and re.search(spelling, source)
     }
     # An index's condition in the schema must stay as the migration wrote it.
-    assert spelling_files <= {"service/store/schema/alert_tables.py"}
+    assert files <= {"service/store/schema/alert_tables.py"}
 
 
 def test_a_file_of_the_store_queries_in_one_way():

@@ -1,4 +1,4 @@
-"""What the ledger adds up to, and what people's verbs write, on a real PostgreSQL."""
+"""What batches add up to, and what people's verbs write, on a real PostgreSQL."""
 
 import threading
 import time
@@ -155,7 +155,7 @@ def test_one_devices_fate_comes_with_its_reason(session, device, delivery, reaso
     assert fate.reason == reason or (reason and fate.reason.startswith(reason))
 
 
-def test_an_erased_device_is_still_found_in_the_ledger(session, device):
+def test_an_erased_device_is_still_found_in_its_batch(session, device):
     alert = sharded(session)
     a.a_batch(session, alert, [ACCEPTED], shard_n=1, device_ids=[device.id])
     device_id = device.id

@@ -1,4 +1,4 @@
-"""The ledger's rules on a real PostgreSQL: leases, fencing, retries, ends."""
+"""The rules of batches on a real PostgreSQL: leases, fencing, retries, ends."""
 
 import threading
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Who waits for whom: verbs on one story come one after another, the ledger waits for none."""
+"""Locks: verbs on one story wait for one another, and writing batches waits for none of them."""
 
 import threading
 from datetime import UTC, datetime
@@ -60,7 +60,7 @@ def test_a_replay_comes_wholly_before_or_after_a_retraction(engine):
     assert (state, len(refused)) == ("finished", 1)
 
 
-def test_the_ledger_does_not_wait_for_somebody_who_has_locked_the_alert(engine):
+def test_a_dead_letter_does_not_wait_for_a_transaction_that_has_locked_the_alert(engine):
     _, alert_id = a_buried_delivery(engine)
     with transaction(engine) as editor:
         alerts.lock(editor, [alert_id])

@@ -106,7 +106,7 @@ def test_all_can_be_taken_back(empty_database):
     assert catalogue(empty_database)["columns"] == set()
 
 
-def test_the_ledgers_arrays_are_stored_uncompressed(shared_engine):
+def test_the_arrays_of_a_batch_are_stored_uncompressed(shared_engine):
     with shared_engine.connect() as connection:
         rows = connection.execute(
             text(

@@ -119,10 +119,10 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
 def fan_out(
     session: Session, alert: PlannedAlert, providers: Sequence[str], n: int | None = None
 ) -> bool:
-    """Pack one shard into batches: shard `n`, or the lowest open one that nobody is packing.
+    """Pack one shard into batches: shard `n`, or the lowest open one that no process is packing.
 
-    The shard's state and its batches commit together. False: there was nothing to do. The shards
-    of a stopped alert are packed too, as cancelled: nobody of its audience goes unaccounted.
+    The shard's state and its batches commit together. False: there was none to pack. The shards
+    of a stopped alert are packed too, as cancelled: its whole audience is accounted for.
     """
     row = session.execute(
         text(

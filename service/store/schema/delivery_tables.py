@@ -25,7 +25,7 @@ class ShardRow(SQLModel, table=True):
 
 
 class BatchRow(SQLModel, table=True):
-    """Up to 1,000 deliveries of one provider in one row: the ledger.
+    """Up to 1,000 deliveries of one provider in one row.
 
     `claimable_at` is from when anybody may claim it: the end of its lease while it is leased, its
     earliest due retry while it waits. `counts` is derived from `states` at every write.
