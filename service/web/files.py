@@ -1,4 +1,4 @@
-"""Files of the site that are no pages: styles, scripts, icons, the service worker, the manifest."""
+"""The site's files: styles, scripts, icons, the service worker, the manifest, robots.txt."""
 
 from os import PathLike
 from typing import Any
@@ -12,26 +12,26 @@ from service.http.dependencies import SettingsDep
 from service.web.rendering import STATIC, render, renderer, static_build
 
 router = APIRouter()
-FOR_EVER = "public, max-age=31536000, immutable"
-A_DAY = "public, max-age=86400"
+IMMUTABLE = "public, max-age=31536000, immutable"
+ONE_DAY = "public, max-age=86400"
 _ICON_SIZES = (192, 512)
 
 
-class Kept(StaticFiles):
-    """Static files under the name of the present build, which browsers may keep for ever.
+class BuildFiles(StaticFiles):
+    """Static files below the name of the current build, which browsers may cache for ever.
 
-    A page of the build before still finds its files, at the price of asking again.
+    A page of an earlier build still gets its files, but they must be revalidated.
     """
 
     def file_response(
         self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200
     ) -> Response:
-        """Answer with the file and how long it may be kept."""
-        answer = super().file_response(full_path, stat_result, scope, status_code)
-        present = scope["path_params"].get("build") == static_build()
-        answer.headers["Cache-Control"] = FOR_EVER if present else "no-cache"
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        return answer
+        """Return the file and how long it may be cached."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        is_current = scope["path_params"].get("build") == static_build()
+        response.headers["Cache-Control"] = IMMUTABLE if is_current else "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
 
 def _file(name: str | PathLike[str], media_type: str, cache: str) -> FileResponse:
@@ -41,7 +41,7 @@ def _file(name: str | PathLike[str], media_type: str, cache: str) -> FileRespons
 
 @router.get("/service-worker.js")
 def service_worker(request: Request) -> Response:
-    """Return the service worker, which must stand at the root to see every page."""
+    """Return the service worker, which must be at the root to control every page."""
     text = renderer(request).text("service-worker.js", build=static_build())
     headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
     return Response(text, media_type="text/javascript", headers=headers)
@@ -49,7 +49,7 @@ def service_worker(request: Request) -> Response:
 
 @router.get("/manifest.webmanifest")
 def manifest(settings: SettingsDep) -> Response:
-    """Return what a browser needs to install the site as an app."""
+    """Return the manifest, which a browser needs to install the site as an app."""
     sizes = [(f"/icon-{size}.png", f"{size}x{size}", "image/png") for size in _ICON_SIZES]
     icons = [
         {"src": src, "sizes": size, "type": kind, "purpose": purpose}
@@ -68,39 +68,39 @@ def manifest(settings: SettingsDep) -> Response:
         "theme_color": "#fbfaf6",
         "icons": icons,
     }
-    headers = {"Cache-Control": A_DAY}
+    headers = {"Cache-Control": ONE_DAY}
     return JSONResponse(body, headers=headers, media_type="application/manifest+json")
 
 
 @router.get("/icon.svg")
 def icon() -> Response:
     """Return the icon."""
-    return _file("img/icon.svg", "image/svg+xml", A_DAY)
+    return _file("img/icon.svg", "image/svg+xml", ONE_DAY)
 
 
 @router.get("/icon-{size}.png")
 @router.get("/static/icon-{size}.png")
 def icon_png(size: int) -> Response:
-    """Return the icon as devices want it beside an alert."""
-    nearest = min(_ICON_SIZES, key=lambda known: abs(known - size))
-    return _file(f"img/icon-{nearest}.png", "image/png", A_DAY)
+    """Return the icon that devices show beside an alert, in the nearest size we have."""
+    nearest = min(_ICON_SIZES, key=lambda icon_size: abs(icon_size - size))
+    return _file(f"img/icon-{nearest}.png", "image/png", ONE_DAY)
 
 
 @router.get("/badge.png")
 def badge() -> Response:
-    """Return the one-coloured badge that Android shows in its status bar."""
-    return _file("img/badge.png", "image/png", A_DAY)
+    """Return the monochrome badge that Android shows in its status bar."""
+    return _file("img/badge.png", "image/png", ONE_DAY)
 
 
 @router.get("/favicon.ico")
 def favicon() -> Response:
-    """Return the icon for those who ask at the old address."""
-    return _file("img/icon-192.png", "image/png", A_DAY)
+    """Return the icon at the address that browsers try first."""
+    return _file("img/icon-192.png", "image/png", ONE_DAY)
 
 
 @router.get("/robots.txt")
 def robots(settings: SettingsDep) -> Response:
-    """Tell crawlers where the stories are and what is not for them."""
+    """Tell crawlers where the stories are and what they should leave alone."""
     lines = (
         "User-agent: *",
         "Disallow: /desk",
@@ -109,7 +109,7 @@ def robots(settings: SettingsDep) -> Response:
         "Disallow: /api",
         f"Sitemap: {settings.public_url}/sitemap-news.xml",
     )
-    return PlainTextResponse("\n".join(lines) + "\n", headers={"Cache-Control": A_DAY})
+    return PlainTextResponse("\n".join(lines) + "\n", headers={"Cache-Control": ONE_DAY})
 
 
 @router.get("/offline")

@@ -1,7 +1,8 @@
-"""What protects the forms: staff forms carry a token of their session, readers' forms an origin.
+"""What protects the forms, and the sentence that the next page shows after one was sent.
 
-Readers' pages are the same for everyone, so they can hold no token; the browser's own word about
-where a request comes from (Sec-Fetch-Site, Origin) and SameSite cookies guard them instead.
+Staff forms carry a token of their session. Readers' pages are the same for everyone and can hold
+no token, so readers' forms rely on where the browser says the request comes from (Sec-Fetch-Site,
+Origin) and on SameSite cookies.
 """
 
 import hashlib
@@ -17,21 +18,21 @@ from service.settings import Settings
 STAFF_COOKIE = "newszop_staff"
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
-SAID_COOKIE = "newszop_said"
+FLASH_COOKIE = "newszop_said"
 
 
-def csrf_of(request: Request) -> str:
-    """Return the token that this session's forms carry; it dies with the session."""
+def csrf_token(request: Request) -> str:
+    """Return the token that this session's forms carry. It is void once the session ends."""
     settings: Settings = request.app.state.settings
     session = request.cookies.get(STAFF_COOKIE, "")
     key = hashlib.sha256(b"csrf:" + settings.secret_key.encode()).digest()
     return hmac.new(key, session.encode(), hashlib.sha256).hexdigest()
 
 
-def check_csrf(request: Request, sent: str | None) -> None:
-    """Raise `Forbidden` unless `sent` (or the header) is this session's token."""
-    given = sent or request.headers.get(CSRF_HEADER, "")
-    if not hmac.compare_digest(given.encode(), csrf_of(request).encode()):
+def check_csrf(request: Request, form_token: str | None) -> None:
+    """Raise `Forbidden` unless the form (or the header) has this session's token."""
+    token = form_token or request.headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(token.encode(), csrf_token(request).encode()):
         raise Forbidden("This form is out of date or was not ours. Reload the page and try again.")
 
 
@@ -49,20 +50,20 @@ def check_origin(request: Request) -> None:
         raise Forbidden("This request came from another site.")
 
 
-def local_path(wanted: str | None, default: str) -> str:
-    """Return `wanted` when it is a path of this site, else `default`: no open redirect."""
-    if not wanted or not wanted.startswith("/") or wanted.startswith(("//", "/\\")):
+def local_path(target: str | None, default: str) -> str:
+    """Return `target` if it is a path of this site, else `default`: no open redirect."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
         return default
-    if any(ord(char) < ord(" ") or char == "\\" for char in wanted):
+    if any(ord(char) < ord(" ") or char == "\\" for char in target):
         return default
-    return wanted
+    return target
 
 
-def say(request: Request, response: Response, sentence: str, *, path: str = "/") -> None:
-    """Have the next page below `path` say one sentence: what the form before it did."""
+def set_flash(request: Request, response: Response, sentence: str, *, path: str = "/") -> None:
+    """Have the next page below `path` show one sentence, which says what the form did."""
     settings: Settings = request.app.state.settings
     response.set_cookie(
-        SAID_COOKIE,
+        FLASH_COOKIE,
         quote(sentence),
         max_age=20,
         path=path,
@@ -72,6 +73,6 @@ def say(request: Request, response: Response, sentence: str, *, path: str = "/")
     )
 
 
-def said(request: Request) -> str:
-    """Return the sentence that the page before left for this one."""
-    return unquote(request.cookies.get(SAID_COOKIE, ""))[:300]
+def read_flash(request: Request) -> str:
+    """Return the sentence that the last form left for this page; empty for none."""
+    return unquote(request.cookies.get(FLASH_COOKIE, ""))[:300]

@@ -1,4 +1,4 @@
-"""How pages say things: numbers, times, states, languages. Every filter of the templates."""
+"""How pages write numbers, times, states and languages: every filter of the templates."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -45,10 +45,13 @@ ALERT_STATES: Mapping[AlertState, tuple[str, str]] = {
 URGENCIES: Mapping[Urgency, tuple[str, str]] = {
     Urgency.BREAKING: (
         "Breaking",
-        "Sounds at once and passes quiet hours. For news that people must know now.",
+        "Sounds at once, even in quiet hours. For news that people must know now.",
     ),
-    Urgency.NORMAL: ("Normal", "Shows like any message; nobody in quiet hours gets it."),
-    Urgency.QUIET: ("Quiet", "Waits in the list without a sound. For what can be read later."),
+    Urgency.NORMAL: ("Normal", "Shows like any message. Readers in quiet hours do not get it."),
+    Urgency.QUIET: (
+        "Quiet",
+        "Appears in the list without a sound. For news that can be read later.",
+    ),
 }
 KINDS: Mapping[Kind, str] = {
     Kind.FIRST: "Alert",
@@ -61,9 +64,9 @@ DELIVERY_STATES: Mapping[State, tuple[str, str]] = {
     State.RETRYING: ("Trying again", "wait"),
     State.ACCEPTED: ("Accepted", "good"),
     State.GONE: ("Device gone", "bad"),
-    State.EXPIRED: ("Too late", "bad"),
+    State.EXPIRED: ("Expired", "bad"),
     State.BURIED: ("Given up", "bad"),
-    State.CANCELLED: ("Stopped before", "bad"),
+    State.CANCELLED: ("Cancelled", "bad"),
 }
 LANGUAGES: Mapping[str, str] = {
     "ar": "العربية",
@@ -98,42 +101,42 @@ def number(value: int) -> str:
 
 def day(moment: datetime) -> str:
     """Return the date in words, in UTC."""
-    at = moment.astimezone(UTC)
-    return f"{at.day} {at:%B %Y}"
+    utc = moment.astimezone(UTC)
+    return f"{utc.day} {utc:%B %Y}"
 
 
 def moment(value: datetime) -> str:
-    """Return date and time in words, in UTC; the page's script puts local time in its place."""
-    at = value.astimezone(UTC)
-    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+    """Return the date and time in words, in UTC. The page's script replaces it by local time."""
+    utc = value.astimezone(UTC)
+    return f"{utc.day} {utc:%b %Y, %H:%M} UTC"
 
 
 def iso(value: datetime) -> str:
-    """Return RFC 3339 to the second."""
+    """Return the time as RFC 3339 writes it, to the second."""
     return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def rfc822(value: datetime) -> str:
-    """Return the time as RSS wants it."""
+    """Return the time as RSS 2.0 writes it (RFC 822)."""
     return value.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
 
 
 def field_time(value: datetime | None) -> str:
-    """Return what `<input type="datetime-local">` holds, in UTC."""
+    """Return the value of an `<input type="datetime-local">`, in UTC."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if value else ""
 
 
 def span(seconds: float) -> str:
-    """Return a length of time in its two largest fitting words."""
-    whole = max(int(seconds), 0)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min"
-    if whole < _DAY:
-        minutes = whole % _HOUR // _MINUTE
-        return f"{whole // _HOUR} h {minutes} min" if minutes else f"{whole // _HOUR} h"
-    days = whole // _DAY
+    """Return a length of time in its one or two largest units."""
+    total = max(int(seconds), 0)
+    if total < _MINUTE:
+        return f"{total} s"
+    if total < _HOUR:
+        return f"{total // _MINUTE} min"
+    if total < _DAY:
+        minutes = total % _HOUR // _MINUTE
+        return f"{total // _HOUR} h {minutes} min" if minutes else f"{total // _HOUR} h"
+    days = total // _DAY
     return f"{days} day" if days == 1 else f"{days} days"
 
 
@@ -144,7 +147,7 @@ def ago(value: datetime, now: datetime) -> str:
 
 
 def milliseconds(value: int | None) -> str:
-    """Return a latency as people read it."""
+    """Return a latency in ms, seconds or larger units; "-" for none."""
     if value is None:
         return "-"
     if value < _SECOND_MS:
@@ -154,14 +157,14 @@ def milliseconds(value: int | None) -> str:
     return span(value / _SECOND_MS)
 
 
-def percent(part: int, whole: int) -> str:
-    """Return a share: never 100 % while one is missing, never 0 % while one is there."""
-    if not whole:
+def percent(part: int, total: int) -> str:
+    """Return a share: never 100 % while one is missing, never 0 % while there is one."""
+    if not total:
         return "0 %"
-    share = 100 * part / whole
+    share = 100 * part / total
     if 0 < share < 1:
         return "< 1 %"
-    if part < whole:
+    if part < total:
         share = min(share, 99)
     return f"{share:.0f} %"
 
@@ -172,17 +175,17 @@ def direction(language: str) -> str:
 
 
 def language_name(language: str) -> str:
-    """Return a language's own name, or its tag when we do not know it."""
+    """Return a language's name in that language, or its tag if we do not know the name."""
     return LANGUAGES.get(language.partition("-")[0].lower(), language)
 
 
 def provider_name(name: str) -> str:
-    """Return whom a provider reaches."""
+    """Return the kind of device that a provider reaches."""
     return PROVIDERS.get(name, name)
 
 
 def plain(html: str) -> str:
-    """Return the text of cleaned HTML on one line."""
+    """Return the text of sanitized HTML on one line."""
     return " ".join(unescape(_TAG.sub(" ", html)).split())
 
 

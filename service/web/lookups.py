@@ -1,4 +1,4 @@
-"""What several pages look up: labels of topics, neighbours of a story."""
+"""What several pages look up: the labels of topics, the site's sections, the next story."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,43 +8,43 @@ from service.domain.story import Story
 from service.domain.topic import STORY_PREFIX, Topic
 from service.store.stories import stories, topics
 
-MOST_SECTIONS = 14
+MAX_SECTIONS = 14
 
 
-def labels_of(session: Session, paths: Iterable[str]) -> dict[str, str]:
-    """Return the label of each path that is known; a followed story is named by its headline."""
-    wanted = sorted(set(paths))
-    known = {path: topic.label for path, topic in topics.by_paths(session, wanted).items()}
-    own = {p: p.removeprefix(STORY_PREFIX) for p in wanted if p.startswith(STORY_PREFIX)}
-    ids = {int(text) for text in own.values() if text.isdigit()}
-    found = stories.many(session, ids) if ids else {}
-    for path, text in own.items():
-        if text.isdigit() and int(text) in found:
-            known[path] = found[int(text)].text.headline
-    return known
+def topic_labels(session: Session, paths: Iterable[str]) -> dict[str, str]:
+    """Return the label of each topic that exists; a followed story is named by its headline."""
+    unique = sorted(set(paths))
+    labels = {path: topic.label for path, topic in topics.by_paths(session, unique).items()}
+    tails = {p: p.removeprefix(STORY_PREFIX) for p in unique if p.startswith(STORY_PREFIX)}
+    story_ids = {path: int(tail) for path, tail in tails.items() if tail.isdigit()}
+    stories_by_id = stories.many(session, set(story_ids.values())) if story_ids else {}
+    for path, story_id in story_ids.items():
+        if story_id in stories_by_id:
+            labels[path] = stories_by_id[story_id].text.headline
+    return labels
 
 
-def labels(session: Session, found: Sequence[Story]) -> dict[str, str]:
+def story_labels(session: Session, items: Sequence[Story]) -> dict[str, str]:
     """Return the labels of the stories' topics."""
-    return labels_of(session, (path for story in found for path in story.text.topics))
+    return topic_labels(session, (path for story in items for path in story.text.topics))
 
 
-def sections(session: Session) -> list[Topic]:
+def list_sections(session: Session) -> list[Topic]:
     """Return the topics of the site's navigation."""
-    return topics.list_sections(session, MOST_SECTIONS)
+    return topics.list_sections(session, MAX_SECTIONS)
 
 
 def next_story(session: Session, story: Story) -> Story | None:
-    """Return what to read next: the next older of the same topic, of all, else the newest of all.
+    """Return what to read next: the next older story of its first topic, else of all topics.
 
-    None only where there is no other story.
+    After the oldest story comes the newest. None if there is no other story.
     """
     for path in story.text.topics[:1]:
-        following = stories.next_older(session, story, path)
-        if following is not None:
-            return following
-    following = stories.next_older(session, story)
-    if following is not None:
-        return following
-    first = stories.newest(session, limit=1).items
-    return first[0] if first and first[0].id != story.id else None
+        next_in_topic = stories.next_older(session, story, path)
+        if next_in_topic is not None:
+            return next_in_topic
+    next_of_all = stories.next_older(session, story)
+    if next_of_all is not None:
+        return next_of_all
+    newest = stories.newest(session, limit=1).items
+    return newest[0] if newest and newest[0].id != story.id else None

@@ -1,8 +1,9 @@
-"""Public pages in a rush: a breaking alert sends everyone to one page at once.
+"""Public pages during a rush: a breaking alert sends everyone to one page at once.
 
-A page without a cookie is the same for everyone. While it is asked for more often than `RUSH`
-times a second it is answered from memory, at most `FRESH_S` old; at rest every answer is made
-anew, so that nobody ever sees what was true before. Shared caches in front are told the same.
+A page requested without a cookie is the same for everyone. While it is requested more than
+`RUSH_PER_S` times a second, it is answered from memory and is at most `MAX_AGE_S` old. Otherwise
+every request renders it again, so that nobody sees what is no longer true. Shared caches in front
+of the site get the same rule in `Cache-Control`.
 """
 
 import gzip
@@ -15,99 +16,98 @@ from fastapi import Request, Response
 
 from service.web.rendering import SECURITY_HEADERS
 
-RUSH = 15
-FRESH_S = 1.0
-MOST_PAGES = 256
-WORTH_PACKING = 1024
+RUSH_PER_S = 15
+MAX_AGE_S = 1.0
+MAX_PAGES = 256
+MIN_GZIP_BYTES = 1024
 PUBLIC = "public, max-age=0, s-maxage=5, stale-while-revalidate=30, stale-if-error=600"
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A public answer's body, packed once, and the name of this version of it."""
+class PublicText:
+    """The body of a public response, compressed once, and the entity tag of this version."""
 
     body: bytes
-    packed: bytes
+    gzipped: bytes
     etag: str
     media_type: str
     status: int = 200
 
     @classmethod
-    def of(cls, text: str, media_type: str = "text/html", status: int = 200) -> "Text":
+    def of(cls, text: str, media_type: str = "text/html", status: int = 200) -> "PublicText":
         """Return the text ready to be sent."""
         body = text.encode()
-        packed = gzip.compress(body, 5, mtime=0) if len(body) > WORTH_PACKING else b""
+        gzipped = gzip.compress(body, 5, mtime=0) if len(body) > MIN_GZIP_BYTES else b""
         digest = hashlib.blake2b(body, digest_size=12).hexdigest()
-        return cls(body, packed, f'W/"{digest}"', media_type, status)
+        return cls(body, gzipped, f'W/"{digest}"', media_type, status)
 
-    def answer(self, request: Request, *, vary: str = "Cookie, Accept-Encoding") -> Response:
-        """Answer with it, or with 304 when the visitor has this version already."""
+    def respond(self, request: Request, *, vary: str = "Cookie, Accept-Encoding") -> Response:
+        """Return the response: 304 when the visitor already has this version."""
         headers = {"Cache-Control": PUBLIC, "ETag": self.etag, "Vary": vary}
-        known = request.headers.get("if-none-match", "")
-        if self.status == 200 and _matches(known, self.etag):  # noqa: PLR2004 - HTTP's OK
+        visitor_tags = request.headers.get("if-none-match", "")
+        if self.status == 200 and _matches(visitor_tags, self.etag):  # noqa: PLR2004 - HTTP's OK
             return Response(status_code=304, headers=headers)
         body = self.body
-        if self.packed and "gzip" in request.headers.get("accept-encoding", ""):
-            body = self.packed
+        if self.gzipped and "gzip" in request.headers.get("accept-encoding", ""):
+            body = self.gzipped
             headers["Content-Encoding"] = "gzip"
         if self.media_type == "text/html":
             headers.update(SECURITY_HEADERS)
         return Response(body, self.status, headers, media_type=self.media_type)
 
 
-def _matches(sent: str, etag: str) -> bool:
+def _matches(if_none_match: str, etag: str) -> bool:
     bare = etag.removeprefix("W/")
-    return any(
-        one.strip() == "*" or one.strip().removeprefix("W/") == bare for one in sent.split(",")
-    )
+    tags = (tag.strip() for tag in if_none_match.split(","))
+    return any(tag == "*" or tag.removeprefix("W/") == bare for tag in tags)
 
 
 @dataclass(slots=True)
-class _Asked:
-    """How often one page was asked for in one second, and what was last answered."""
+class _Entry:
+    """How often one page was requested within one second, and its last text."""
 
     second: int = 0
-    times: int = 0
-    text: Text | None = None
-    made_at: float = 0.0
+    requests: int = 0
+    text: PublicText | None = None
+    rendered_at: float = 0.0
 
 
 @dataclass(slots=True)
-class HotPages:
-    """The pages of one process that are asked for right now. Bounded."""
+class PageCache:
+    """The public pages that one process answers from memory, at most `MAX_PAGES` of them."""
 
     clock: Callable[[], float] = time.monotonic
-    _pages: dict[str, _Asked] = field(default_factory=dict)
+    _entries: dict[str, _Entry] = field(default_factory=dict)
 
-    def find(self, address: str) -> Text | None:
-        """Return the page from memory, if it is in a rush and fresh.
+    def lookup(self, address: str) -> PublicText | None:
+        """Return the page from memory if it is in a rush and fresh. Counts the request.
 
-        Of those who come when it is no longer fresh, one is told None and makes it anew; the
-        others still get the last one.
+        When it is no longer fresh, one caller gets None and renders it again; the others still
+        get the last version.
         """
-        asked = self._pages.get(address)
-        if asked is None:
-            if len(self._pages) >= MOST_PAGES:
-                self._pages.clear()
-            asked = self._pages[address] = _Asked()
+        entry = self._entries.get(address)
+        if entry is None:
+            if len(self._entries) >= MAX_PAGES:
+                self._entries.clear()
+            entry = self._entries[address] = _Entry()
         now = self.clock()
-        if int(now) != asked.second:
-            hot = asked.second == int(now) - 1 and asked.times > RUSH
-            asked.second, asked.times = int(now), RUSH if hot else 0
-        asked.times += 1
-        if asked.times <= RUSH or asked.text is None:
+        if int(now) != entry.second:
+            rush = entry.second == int(now) - 1 and entry.requests > RUSH_PER_S
+            entry.second, entry.requests = int(now), RUSH_PER_S if rush else 0
+        entry.requests += 1
+        if entry.requests <= RUSH_PER_S or entry.text is None:
             return None
-        if now - asked.made_at > FRESH_S:
-            asked.made_at = now
+        if now - entry.rendered_at > MAX_AGE_S:
+            entry.rendered_at = now
             return None
-        return asked.text
+        return entry.text
 
-    def keep(self, address: str, text: Text) -> None:
-        """Remember what was just made."""
-        asked = self._pages.get(address)
-        if asked is not None:
-            asked.text, asked.made_at = text, self.clock()
+    def store(self, address: str, text: PublicText) -> None:
+        """Remember what was just rendered."""
+        entry = self._entries.get(address)
+        if entry is not None:
+            entry.text, entry.rendered_at = text, self.clock()
 
-    def drop(self, address: str) -> None:
-        """Forget a page that is no more."""
-        self._pages.pop(address, None)
+    def forget(self, address: str) -> None:
+        """Forget a page that no longer exists."""
+        self._entries.pop(address, None)

@@ -1,8 +1,8 @@
-"""From a template to an answer: the environment, its filters, and the headers every page carries.
+"""From a template to a response: Jinja's environment and filters, and the headers of every page.
 
-Pages hold no inline script and no inline style, so the policy below can forbid both. Only two
-values are ever marked safe: a story's body, which was cleaned when it entered, and JSON-LD, which
-is escaped here.
+Pages hold no inline script and no inline style, so the policy below forbids both. Only two values
+are ever marked safe: a story's body, which was sanitized when it entered, and JSON-LD, which is
+escaped here.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -44,7 +44,7 @@ PRIVATE = "private, no-store"
 
 @cache
 def static_build() -> str:
-    """Return a name that changes with any file under static/, so that each may be kept for ever."""
+    """Return a name that changes with any file in static/, so that each may be cached for ever."""
     digest = hashlib.blake2b(digest_size=6)
     for file in sorted(STATIC.rglob("*")):
         if file.is_file():
@@ -59,20 +59,20 @@ def static_url(path: str) -> str:
 
 
 def query_string(**parts: str | None) -> str:
-    """Return a query of those parts that are given, without its question mark."""
+    """Return a query of the parts that are not empty, without its question mark."""
     return urlencode({name: value for name, value in parts.items() if value})
 
 
 def json_ld(value: Mapping[str, Any]) -> Markup:
-    """Return JSON that no text inside a story can break out of."""
+    """Return JSON for a script element, which no text in a story can close."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
-    return Markup(text)  # noqa: S704 - every character that HTML reads was just escaped
+    return Markup(text)  # noqa: S704 - every character with a meaning in HTML was just escaped
 
 
 class Renderer:
-    """Turns a template and its context into an answer."""
+    """Renders templates."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -94,40 +94,50 @@ class Renderer:
         )
 
     def text(self, template: str, **context: Any) -> str:
-        """Return a template's text: feeds, fragments."""
+        """Return the text of a feed or a fragment."""
         return self.env.get_template(template).render(now=datetime.now(UTC), **context)
 
     def page(self, request: Request, template: str, **context: Any) -> str:
-        """Return a whole page as the visitor of `request` may see it."""
+        """Return a whole page as this visitor may see it."""
         staff: Staff | None = getattr(request.state, "staff", None)
         context.setdefault("staff", staff)
-        context.setdefault("csrf", form_guards.csrf_of(request) if staff else "")
+        context.setdefault("csrf", form_guards.csrf_token(request) if staff else "")
         context.setdefault("path", request.url.path)
         context.setdefault("sections", ())
-        context.setdefault("said", form_guards.said(request))
+        context.setdefault("flash", form_guards.read_flash(request))
         return self.text(template, **context)
 
 
 def renderer(request: Request) -> Renderer:
     """Return the application's renderer."""
-    found: Renderer = request.app.state.renderer
-    return found
+    app_renderer: Renderer = request.app.state.renderer
+    return app_renderer
 
 
 def render(
     request: Request, template: str, *, status: int = 200, cache: str = PRIVATE, **context: Any
 ) -> HTMLResponse:
-    """Answer with a page; it is nobody else's unless `cache` says so."""
+    """Return a page, which no cache may store unless `cache` says so."""
     html = renderer(request).page(request, template, **context)
-    answer = HTMLResponse(html, status, {"Cache-Control": cache, **SECURITY_HEADERS})
-    if cache == PRIVATE and form_guards.SAID_COOKIE in request.cookies:
+    response = HTMLResponse(html, status, {"Cache-Control": cache, **SECURITY_HEADERS})
+    if cache == PRIVATE and form_guards.FLASH_COOKIE in request.cookies:
         for path in ("/", "/me"):
-            answer.delete_cookie(form_guards.SAID_COOKIE, path=path)
-    return answer
+            response.delete_cookie(form_guards.FLASH_COOKIE, path=path)
+    return response
+
+
+def redirect(
+    request: Request, url: str, flash: str = "", *, flash_path: str = "/"
+) -> RedirectResponse:
+    """Redirect after a form was sent (303); the next page below `flash_path` shows the sentence."""
+    response = RedirectResponse(url, 303, headers={"Cache-Control": PRIVATE})
+    if flash:
+        form_guards.set_flash(request, response, flash, path=flash_path)
+    return response
 
 
 def error_page(request: Request, status: int, title: str, detail: str) -> Response:
-    """Answer a person's request that was refused or failed, in words."""
+    """Return the page that tells a person why a request was refused or failed."""
     return render(
         request, "error.html", status=status, page_title=title, detail=detail, code=status
     )

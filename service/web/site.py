@@ -1,21 +1,22 @@
-"""Puts the site together: routers, files, an error page, and memory for pages in a rush."""
+"""Puts the site together: routers, files, the error page, and the cache of public pages."""
 
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Mount
 
-from service.web import feeds, files, page_cache, visitors
-from service.web.admin import control, phones, staff_pages, topic_pages
+from service.web import files, page_cache, visitors
+from service.web.admin import control, staff_pages, topic_pages
 from service.web.newsroom import (
     account,
     alert_pages,
     desk,
     login,
     own_devices,
+    push_preview,
     send_push,
     story_editor,
 )
-from service.web.readers import browser_devices, public_pages, reader_pages
+from service.web.readers import browser_devices, feeds, phones, public_pages, reader_pages
 from service.web.rendering import STATIC, Renderer, error_page
 
 _ROUTERS = (
@@ -28,6 +29,7 @@ _ROUTERS = (
     desk.router,
     story_editor.router,
     send_push.router,
+    push_preview.router,
     own_devices.router,
     alert_pages.router,
     control.router,
@@ -38,22 +40,22 @@ _ROUTERS = (
 
 
 def mount(app: FastAPI) -> None:
-    """Give the application its pages, their files, and a page for every refusal."""
+    """Add the pages and their files to the application, and a page for every refusal."""
     app.state.renderer = Renderer(app.state.settings)
     app.state.error_page = error_page
-    app.state.hot_pages = page_cache.HotPages()
+    app.state.page_cache = page_cache.PageCache()
     for router in _ROUTERS:
         app.include_router(router, include_in_schema=False)
     if app.state.settings.demo:
         app.include_router(phones.router, include_in_schema=False)
-    app.router.routes.append(Mount("/static/{build}", app=files.Kept(directory=STATIC)))
-    app.add_exception_handler(visitors.SignInFirst, _to_login)
+    app.router.routes.append(Mount("/static/{build}", app=files.BuildFiles(directory=STATIC)))
+    app.add_exception_handler(visitors.SignInFirst, _redirect_to_login)
 
 
-async def _to_login(request: Request, error: Exception) -> Response:
-    """Send whoever is not signed in to the login, and back here afterwards."""
+async def _redirect_to_login(request: Request, error: Exception) -> Response:
+    """Redirect to the login, which leads back here."""
     if not isinstance(error, visitors.SignInFirst):  # pragma: no cover - Starlette's wide type
         raise error
-    answer = RedirectResponse(error.login_url(request), 303)
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    response = RedirectResponse(error.login_url(request), 303)
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,7 +1,7 @@
-"""Who is looking: staff by the cookie of their session, a reader by a cookie of its own.
+"""Who visits: staff by the cookie of their session, a reader by a cookie of its own.
 
-The reader's cookie is sent to addresses under /me alone. So the pages that a breaking alert sends
-everyone to carry no cookie, are the same for everyone, and any cache may hold them.
+Browsers send the reader's cookie only to addresses below /me. The pages that a breaking alert leads
+to are therefore requested without a cookie, are the same for everyone, and any cache may hold them.
 """
 
 from datetime import timedelta
@@ -22,24 +22,24 @@ from service.web import form_guards
 
 READER_COOKIE = "newszop_reader"
 READER_PATH = "/me"
-READER_LASTS = timedelta(days=400)
+READER_LIFETIME = timedelta(days=400)
 
 
 class SignInFirst(Exception):
     """Nobody is signed in, and this page is for staff."""
 
     def login_url(self, request: Request) -> str:
-        """Return the login's address, which leads back to the page that was asked for."""
-        here = request.url.path
+        """Return the login's address, which leads back to the requested page."""
+        page = request.url.path
         if request.method not in ("GET", "HEAD"):
             return "/login"
         if request.url.query:
-            here += f"?{request.url.query}"
-        return "/login?" + urlencode({"next": here})
+            page += f"?{request.url.query}"
+        return "/login?" + urlencode({"next": page})
 
 
 def staff_or_none(request: Request, work: WorkDep) -> Staff | None:
-    """Return who is signed in, and tell the page's layout."""
+    """Return who is signed in, and keep it for the page's layout."""
     token = request.cookies.get(STAFF_COOKIE)
     staff = staff_from_cookie(work.session, token, work.now) if token else None
     request.state.staff = staff
@@ -68,8 +68,8 @@ Admin = Annotated[Staff, Depends(_admin)]
 
 
 async def _form_token(request: Request) -> str:
-    sent = (await request.form()).get(form_guards.CSRF_FIELD, "")
-    return sent if isinstance(sent, str) else ""
+    token = (await request.form()).get(form_guards.CSRF_FIELD, "")
+    return token if isinstance(token, str) else ""
 
 
 _FormToken = Annotated[str, Depends(_form_token)]
@@ -86,12 +86,12 @@ def _admin_acting(request: Request, staff: Admin, token: _FormToken) -> Caller:
 
 
 EditorActing = Annotated[Caller, Depends(_editor_acting)]
-"""An editor who sends one of our forms; nobody else gets past it."""
+"""An editor who sends one of our forms. Anybody else is refused."""
 AdminActing = Annotated[Caller, Depends(_admin_acting)]
 """An admin who sends one of our forms."""
 
 FromOurPages = Depends(form_guards.check_origin)
-"""Refuses requests of other sites: what guards readers' forms."""
+"""Refuses requests from other sites. It protects readers' forms."""
 
 
 def reader_or_none(request: Request, work: WorkDep) -> Reader | None:
@@ -106,33 +106,33 @@ ReaderOrNone = Annotated[Reader | None, Depends(reader_or_none)]
 def ensure_reader(
     request: Request,
     work: UnitOfWork,
-    known: Reader | None,
+    reader: Reader | None,
     language: str = "en",
     timezone: str = "UTC",
 ) -> tuple[Reader, str | None]:
-    """Return the browser's reader, made now if there was none; then with its token."""
-    if known is not None:
-        return known, None
+    """Return the browser's reader. A reader created now comes with its token, otherwise None."""
+    if reader is not None:
+        return reader, None
     limit_registrations(request, request.app.state.settings)
     return reader_actions.register_reader(work, language, timezone)
 
 
-def remember(request: Request, response: Response, token: str | None) -> None:
+def set_reader_cookie(request: Request, response: Response, token: str | None) -> None:
     """Put a new reader's token into the cookie."""
     if token is None:
         return
     response.set_cookie(
         READER_COOKIE,
         token,
-        max_age=int(READER_LASTS.total_seconds()),
+        max_age=int(READER_LIFETIME.total_seconds()),
         path=READER_PATH,
         httponly=True,
         samesite="lax",
-        secure=secure(request),
+        secure=needs_tls(request),
     )
 
 
-def secure(request: Request) -> bool:
-    """Whether cookies travel over TLS alone."""
+def needs_tls(request: Request) -> bool:
+    """Whether cookies may travel over TLS only."""
     settings: Settings = request.app.state.settings
     return settings.public_url.startswith("https://")

@@ -45,7 +45,7 @@ def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
     page.goto(str(story["url"]))
     page.get_by_role("button", name="Get alerts").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Your browser asks you next")
+    expect(dialog).to_contain_text("Your browser will ask for permission next")
     dialog.get_by_role("button", name="Allow alerts").click()
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("button", name="Alerts are on")).to_be_visible()
@@ -113,7 +113,7 @@ def test_a_denied_permission_is_explained_and_nothing_is_registered(
     page.goto(story_path(system))
     page.get_by_role("button", name="Get alerts").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Allow notifications in the site's settings")
+    expect(dialog).to_contain_text("Allow notifications in the site settings")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     assert not context.cookies(f"{system.url}/me")
@@ -163,7 +163,9 @@ def test_the_next_story_opens_by_link_and_by_key_in_both_directions(
     expect(page.locator("h1")).to_be_visible()
 
 
-def test_what_was_read_can_be_read_offline(system: System, open_context: OpenContext) -> None:
+def test_a_story_that_was_read_can_be_read_offline(
+    system: System, open_context: OpenContext
+) -> None:
     context = open_context(PHONE)
     page = context.new_page()
     path = story_path(system)

@@ -98,7 +98,7 @@ def test_send_push_needs_no_mouse(system: System, open_context: OpenContext, urg
     assert system.answer("GET", "/api/alerts")["items"][0]["urgency"] == urgency
 
 
-def test_what_is_typed_first_is_a_paragraph_like_the_others(
+def test_the_first_typed_text_is_a_paragraph_like_the_others(
     system: System, open_context: OpenContext
 ) -> None:
     page = open_context().new_page()
@@ -108,12 +108,14 @@ def test_what_is_typed_first_is_a_paragraph_like_the_others(
     page.get_by_role("textbox", name="Text").click()
     page.keyboard.type("The first.\nThe second.")
     page.get_by_role("button", name="Publish").click()
-    expect(page.get_by_text("The story is out.")).to_be_visible()
+    expect(page.get_by_text("The story is published.")).to_be_visible()
     story = system.answer("GET", f"/api/stories/{page.url.rpartition('/')[2]}")
     assert story["body"] == "<p>The first.</p><p>The second.</p>"
 
 
-def test_times_are_typed_on_the_writers_clock_and_kept_in_utc(open_context: OpenContext) -> None:
+def test_times_are_typed_in_the_writers_time_zone_and_stored_in_utc(
+    open_context: OpenContext,
+) -> None:
     page = open_context(timezone_id="Europe/Berlin").new_page()
     sign_in(page, "editor")
     page.goto("/desk/stories/new")
@@ -127,17 +129,17 @@ def test_times_are_typed_on_the_writers_clock_and_kept_in_utc(open_context: Open
     expect(page.get_by_label("Embargo until (Europe/Berlin)")).to_have_value("2035-06-01T12:00")
 
 
-def test_a_topic_that_nobody_has_used_yet_is_said_to_be_new(open_context: OpenContext) -> None:
+def test_the_form_points_out_topics_that_do_not_exist_yet(open_context: OpenContext) -> None:
     page = open_context().new_page()
     sign_in(page, "editor")
     page.goto("/desk/stories/new")
     topics = page.get_by_label("Topics")
     topics.fill("world/asia, wrold/asia")
     topics.blur()
-    expect(page.get_by_text("New, and followed by nobody yet: wrold/asia.")).to_be_visible()
+    expect(page.get_by_text("New topics without followers: wrold/asia.")).to_be_visible()
     topics.fill("world/asia")
     topics.blur()
-    expect(page.get_by_text("followed by nobody yet")).to_be_hidden()
+    expect(page.get_by_text("New topics without followers")).to_be_hidden()
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
@@ -163,7 +165,7 @@ def test_an_admin_holds_and_releases_a_provider_and_sees_the_room_live(
     expect(page.locator("[data-as-of]")).to_contain_text("Connection lost")
 
 
-def test_an_admin_replays_what_was_given_up(system: System, open_context: OpenContext) -> None:
+def test_an_admin_replays_dead_letters(system: System, open_context: OpenContext) -> None:
     readers = People(system)
     readers.follower_on_all()
     story = system.ingest(headline="Refused", topics=[readers.topic])
@@ -177,6 +179,6 @@ def test_an_admin_replays_what_was_given_up(system: System, open_context: OpenCo
     page = open_context().new_page()
     sign_in(page, "admin")
     page.goto(f"/control?alert={alert['id']}")
-    page.get_by_role("button", name="Replay all that fit").click()
-    expect(page.get_by_text(f"{buried} devices are tried again.")).to_be_visible()
+    page.get_by_role("button", name="Replay all that match").click()
+    expect(page.get_by_text(f"{buried} devices are being tried again.")).to_be_visible()
     assert system.finished(alert)["totals"]["buried"] == 0

@@ -15,7 +15,7 @@ SEEN = [(PHONE, "with scripts"), (DESK, "with scripts"), (DESK, "without scripts
 
 
 @pytest.mark.parametrize(("width", "scripts"), SEEN)
-def test_an_editor_ties_devices_and_sees_a_test_arrive_while_still_writing(
+def test_an_editor_pairs_devices_and_sees_a_test_arrive_while_still_writing(
     system: System, open_context: OpenContext, width: int, scripts: str
 ) -> None:
     readers = People(system)
@@ -45,8 +45,8 @@ def test_an_editor_ties_devices_and_sees_a_test_arrive_while_still_writing(
         expect(result.get_by_text("Accepted", exact=True)).to_have_count(3, timeout=30_000)
         found = Axe().run(page)
         assert not found.violations_count, found.generate_report()
-    result.get_by_role("link", name="The test's report").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("To its sender only")
+    result.get_by_role("link", name="Report of the test").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Only to its sender")
     expect(page.locator("[data-state]")).to_have_text("Finished", timeout=30_000)
     expect(page.locator('[data-total="accepted"]')).to_have_text("3")
     arrived = system.pushes(alert_id=page.url.rpartition("/")[2])["items"]

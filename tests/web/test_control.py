@@ -16,7 +16,7 @@ from service.store.deliveries import dead_letters
 from service.store.operations import holds
 from service.store.session import transaction
 from service.store.staff import accounts
-from service.web.charts import chart
+from service.web.admin.charts import draw_chart
 from tests.builders import a_batch, a_story, an_alert
 from tests.web.browsing import PASSWORD
 from tests.web.conftest import Visitor
@@ -61,7 +61,7 @@ def test_a_hold_without_a_reason_is_refused_in_words(admin: Visitor, engine: Eng
         assert not holds.held(session)
 
 
-def test_an_unknown_provider_is_not_there(admin: Visitor) -> None:
+def test_an_unknown_provider_is_not_found(admin: Visitor) -> None:
     assert admin.submit("/control/providers/pigeon/hold", reason="x").status_code == 404
 
 
@@ -77,7 +77,7 @@ def buried(engine: Engine) -> int:
         return int(alert.id)
 
 
-def test_what_was_given_up_is_listed_filtered_and_replayed(
+def test_dead_letters_are_listed_filtered_and_replayed(
     admin: Visitor, buried: int, engine: Engine
 ) -> None:
     page = admin.get("/control").text
@@ -88,24 +88,26 @@ def test_what_was_given_up_is_listed_filtered_and_replayed(
     assert chosen
     admin.submit("/control/dead-letters/replay", letter=chosen[1])
     page = admin.get("/control").text
-    assert "2 devices are tried again" in page
-    assert "Nothing was given up" in page
+    assert "2 devices are being tried again" in page
+    assert "No dead letters" in page
     with engine.connect() as connection:
         states = connection.execute(text("SELECT states FROM batch")).scalar_one()
     assert bytes(states)[:2] == bytes([0, 0])
 
 
-def test_all_that_fit_a_filter_are_replayed_at_once(admin: Visitor, buried: int) -> None:
+def test_all_dead_letters_that_match_a_filter_are_replayed_at_once(
+    admin: Visitor, buried: int
+) -> None:
     nothing = {"every": "yes", "provider": "fcm"}
     admin.submit("/control/dead-letters/replay", **nothing)
     assert "There was nothing to replay" in admin.get("/control").text
     admin.submit("/control/dead-letters/replay")
-    assert "tick what to replay" in admin.get("/control").text
+    assert "Select dead letters" in admin.get("/control").text
     admin.submit("/control/dead-letters/replay", every="yes", provider="apns")
-    assert "2 devices are tried again" in admin.get("/control").text
+    assert "2 devices are being tried again" in admin.get("/control").text
 
 
-def test_an_admin_may_try_an_alerts_buried_ones_again_and_an_editor_may_not(
+def test_an_admin_may_replay_an_alerts_buried_deliveries_and_an_editor_may_not(
     admin: Visitor, editor: Visitor, buried: int
 ) -> None:
     assert "PayloadTooLarge" in editor.get(f"/desk/alerts/{buried}").text
@@ -143,7 +145,7 @@ def test_people_are_added_reset_disabled_and_enabled(
     assert new.get("/desk").status_code == 303
 
 
-def test_an_address_can_be_had_once_and_nobody_disables_themselves(
+def test_an_address_belongs_to_one_account_and_nobody_disables_their_own(
     admin: Visitor, engine: Engine
 ) -> None:
     fields = {"email": "admin@news.example", "password": PASSWORD, "role": "editor"}
@@ -226,7 +228,7 @@ def test_an_impossible_move_is_refused_in_words(
     assert 'role="alert"' in answer.text
 
 
-def test_topics_of_a_running_alert_stay_where_they_are(
+def test_the_topics_of_a_running_alert_cannot_move(
     admin: Visitor, ingest: Ingest, engine: Engine
 ) -> None:
     ingest("Rain", topics=["world"])
@@ -286,7 +288,7 @@ def test_with_codes_on_the_password_alone_opens_nothing(ann: Visitor, app: Any) 
     assert forged.status_code == 401
 
 
-def test_codes_can_be_turned_off_by_oneself_or_by_an_admin(
+def test_codes_can_be_turned_off_by_their_owner_or_by_an_admin(
     ann: Visitor, admin: Visitor, app: Any, engine: Engine
 ) -> None:
     turn_codes_on(ann)
@@ -320,13 +322,13 @@ def test_codes_are_those_of_the_standard(moment: int, code: str) -> None:
 
 
 def test_a_chart_of_nothing_is_a_flat_line() -> None:
-    flat = chart({}, 60)
+    flat = draw_chart({}, 60)
     assert (flat.top, flat.total) == (0, 0)
     assert flat.line.startswith("M0.0,100.0L")
 
 
 def test_a_chart_adds_its_series_and_its_highest_point_is_near_the_top() -> None:
-    drawn = chart({"apns": [0, 5, 0], "fcm": [1, 5, 0]}, 3)
-    assert (drawn.top, drawn.total) == (10, 11)
-    assert "500.0,4.0" in drawn.line
-    assert drawn.by_name == {"apns": 5, "fcm": 6}
+    chart = draw_chart({"apns": [0, 5, 0], "fcm": [1, 5, 0]}, 3)
+    assert (chart.top, chart.total) == (10, 11)
+    assert "500.0,4.0" in chart.line
+    assert chart.by_name == {"apns": 5, "fcm": 6}

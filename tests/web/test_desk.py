@@ -73,10 +73,10 @@ def test_saving_says_what_it_has_done(editor: Visitor) -> None:
     page = editor.get(f"/desk/stories/{story}").text
     assert "Saved as a draft." in page
     for fields, words in (
-        ({"do": "publish"}, "The story is out."),
+        ({"do": "publish"}, "The story is published."),
         ({"do": "publish"}, "Nothing had changed."),
         ({"do": "publish", "summary": "It pours."}, "Saved, as version"),
-        ({"do": "correct", "summary": "It drips."}, "The correction is out, as version"),
+        ({"do": "correct", "summary": "It drips."}, "The correction is published, as version"),
     ):
         version = re.search(r'name="version" value="(\d+)"', page)
         assert version
@@ -85,7 +85,7 @@ def test_saving_says_what_it_has_done(editor: Visitor) -> None:
         assert words in page
 
 
-def test_the_desk_offers_no_push_for_what_is_not_out(editor: Visitor) -> None:
+def test_the_desk_offers_no_push_for_a_story_that_is_not_published(editor: Visitor) -> None:
     story = id_in(editor.submit("/desk/stories/new", **STORY, do="draft"))
     push_page = f'href="/desk/stories/{story}/push"'
     assert push_page not in editor.get("/desk").text
@@ -122,7 +122,7 @@ def test_two_editors_do_not_overwrite_one_another(editor: Visitor, story: str) -
     assert "Mine" in editor.get("/desk").text
 
 
-def test_revisions_stand_side_by_side(editor: Visitor, story: str) -> None:
+def test_revisions_are_shown_side_by_side(editor: Visitor, story: str) -> None:
     changed = {"headline": "Rain, finally", "body": "<p>It rains hard.</p>", "version": "1"}
     editor.submit(f"/desk/stories/{story}", **changed, do="publish")
     page = editor.get(f"/desk/stories/{story}/revisions").text
@@ -133,7 +133,7 @@ def test_revisions_stand_side_by_side(editor: Visitor, story: str) -> None:
     assert editor.get(f"/desk/stories/{story}/revisions?left=99&right=98").status_code == 200
 
 
-def test_what_is_typed_is_kept_until_it_is_saved(
+def test_typed_text_is_autosaved_until_the_story_is_saved(
     editor: Visitor, story: str, make_staff: Callable[[str, Role], Visitor]
 ) -> None:
     typed = {"headline": "Half a headli", "body": "<p>Half</p>", "topics": "world/asia"}
@@ -158,7 +158,7 @@ def test_the_push_page_shows_words_audience_and_previews(
     assert 'value="Rain"' in page
 
 
-def test_previews_are_of_the_providers_that_reach_somebody(
+def test_previews_are_shown_for_providers_with_an_audience(
     editor: Visitor, story: str, follower: None
 ) -> None:
     def previewed(**chosen: str) -> list[str]:
@@ -171,7 +171,7 @@ def test_previews_are_of_the_providers_that_reach_somebody(
     )
 
 
-def test_the_look_follows_what_is_typed(editor: Visitor, story: str, follower: None) -> None:
+def test_the_preview_follows_the_form(editor: Visitor, story: str, follower: None) -> None:
     look = editor.submit(
         f"/desk/stories/{story}/push/look", title="Short", body="x" * 5000, urgency="normal"
     )
@@ -204,11 +204,11 @@ def test_without_the_tick_nothing_is_sent(
 ) -> None:
     answer = push(editor, story, confirm="")
     assert answer.status_code == 422
-    assert "Confirm that you have read it" in answer.text
+    assert "confirm that you have read the alert" in answer.text
     assert not alerts(engine)
 
 
-def test_a_number_that_is_no_longer_true_must_be_looked_at_again(
+def test_a_number_that_has_changed_must_be_confirmed_again(
     editor: Visitor, story: str, follower: None, engine: Engine
 ) -> None:
     answer = push(editor, story, counted="500")
@@ -225,7 +225,7 @@ def test_the_same_form_sent_twice_is_one_alert(
     assert len(alerts(engine)) == 1
 
 
-def test_a_second_editor_is_led_to_the_alert_that_is_there(
+def test_a_second_editor_is_redirected_to_the_existing_alert(
     editor: Visitor,
     story: str,
     follower: None,
@@ -258,7 +258,9 @@ def test_an_alert_can_be_scheduled_in_the_editors_own_time_zone(
     assert alert.send_at == datetime(TOMORROW.year, TOMORROW.month, TOMORROW.day, 7, tzinfo=UTC)
 
 
-def test_words_in_another_language_go_along(editor: Visitor, story: str, engine: Engine) -> None:
+def test_an_alert_carries_words_in_other_languages(
+    editor: Visitor, story: str, engine: Engine
+) -> None:
     words = {"locale_tag_1": "hi", "locale_title_1": "बारिश", "locale_body_1": "आख़िरकार"}
     push(editor, story, **words)
     (alert,) = alerts(engine)
@@ -275,7 +277,7 @@ def test_words_in_another_language_go_along(editor: Visitor, story: str, engine:
         {"locale_tag_1": "??", "locale_title_1": "x"},
     ],
 )
-def test_a_wrong_wish_is_refused_in_words(
+def test_an_invalid_field_is_refused_with_a_reason(
     editor: Visitor, story: str, engine: Engine, wrong: dict[str, str]
 ) -> None:
     answer = push(editor, story, **wrong)
@@ -295,18 +297,16 @@ def test_everyone_and_chosen_topics_are_other_audiences(
     assert second.topics == ["world", "sport"]
 
 
-def test_who_was_disturbed_lately_is_said(
+def test_the_page_names_earlier_alerts_to_the_same_readers(
     editor: Visitor, ingest: Ingest, story: str, engine: Engine
 ) -> None:
     push(editor, story)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alert SET started_at = created_at"))
-    again = ingest("More rain", topics=["world/asia"])["id"]
-    elsewhere = ingest("Chess", topics=["chess"])["id"]
-    assert "You alerted these readers" in editor.get(f"/desk/stories/{again}/push").text
-    assert "had no alert in the last 24 hours" in (
-        editor.get(f"/desk/stories/{elsewhere}/push").text
-    )
+    follow_up = ingest("More rain", topics=["world/asia"])["id"]
+    chess = ingest("Chess", topics=["chess"])["id"]
+    assert "You alerted these readers" in editor.get(f"/desk/stories/{follow_up}/push").text
+    assert "got no alert in the last 24 hours" in (editor.get(f"/desk/stories/{chess}/push").text)
 
 
 def finished(engine: Engine, alert_id: str, accepted: int = 1) -> None:
@@ -341,7 +341,7 @@ def finished(engine: Engine, alert_id: str, accepted: int = 1) -> None:
         )
 
 
-def test_a_finished_alert_tells_its_totals_without_a_script(
+def test_a_finished_alert_shows_its_totals_without_a_script(
     editor: Visitor, story: str, follower: None, engine: Engine
 ) -> None:
     alert_id = id_in(push(editor, story))
@@ -417,20 +417,20 @@ def test_a_reader_sees_the_alerts_it_was_sent(
 
 
 @pytest.mark.parametrize("settings", [{"breaking_needs_two": True}], indirect=True)
-def test_a_breaking_alert_needs_a_second_editor_where_the_house_wants_it(
+def test_a_breaking_alert_needs_a_second_editor_where_the_settings_say_so(
     editor: Visitor,
     story: str,
     follower: None,
     engine: Engine,
     make_staff: Callable[[str, Role], Visitor],
 ) -> None:
-    asked = push(editor, story, urgency="breaking")
-    assert asked.headers["location"].endswith("/push")
+    request = push(editor, story, urgency="breaking")
+    assert request.headers["location"].endswith("/push")
     assert not alerts(engine)
     push(editor, story, urgency="breaking")
     assert not alerts(engine)
     other = make_staff("other", Role.EDITOR)
-    assert "second pair of eyes" in other.get("/desk").text
+    assert "second editor is needed" in other.get("/desk").text
     page = other.get(f"/desk/stories/{story}/push").text
     assert 'value="It rains"' in page
     changed = push(other, story, urgency="breaking", title="Other words")
@@ -439,16 +439,16 @@ def test_a_breaking_alert_needs_a_second_editor_where_the_house_wants_it(
     push(editor, story, urgency="breaking", title="Other words")
     (alert,) = alerts(engine)
     assert alert.title == "Other words"
-    assert "second pair of eyes" not in other.get("/desk").text
+    assert "second editor is needed" not in other.get("/desk").text
 
 
 @pytest.mark.parametrize("settings", [{"breaking_needs_two": True}], indirect=True)
-def test_what_is_not_breaking_needs_no_second_editor_and_a_request_can_be_taken_back(
+def test_a_normal_alert_needs_no_second_editor_and_a_request_can_be_cancelled(
     editor: Visitor, ingest: Ingest, story: str, engine: Engine
 ) -> None:
     push(editor, story, urgency="breaking")
     editor.submit(f"/desk/stories/{story}/push/take-back")
-    assert "second pair of eyes" not in editor.get("/desk").text
+    assert "second editor is needed" not in editor.get("/desk").text
     push(editor, story, urgency="normal")
     assert len(alerts(engine)) == 1
 
@@ -459,17 +459,17 @@ def test_the_desk_finds_headlines(editor: Visitor, ingest: Ingest) -> None:
     page = editor.get("/desk?q=ferr").text
     assert "Ferries stop" in page
     assert "Rain at last" not in page
-    assert "Nothing fits" in editor.get("/desk?q=%25").text
+    assert "No stories match" in editor.get("/desk?q=%25").text
 
 
 @pytest.mark.parametrize("path", ["/desk/stories/1", "/desk/stories/x", "/desk/alerts/1"])
-def test_what_is_not_there_is_a_page_that_says_so(editor: Visitor, path: str) -> None:
+def test_a_missing_page_says_so(editor: Visitor, path: str) -> None:
     answer = editor.get(path)
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_an_embargo_is_kept_and_shown(editor: Visitor, visitor: Visitor) -> None:
+def test_an_embargo_is_stored_and_shown(editor: Visitor, visitor: Visitor) -> None:
     until = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     story = id_in(editor.submit("/desk/stories/new", **STORY, embargo_until=until, do="publish"))
     assert "Rain at last" not in visitor.get("/").text

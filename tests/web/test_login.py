@@ -90,12 +90,14 @@ def test_guessing_is_slowed_down(visitor: Visitor, known: str) -> None:
     "target",
     ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "desk"],
 )
-def test_the_login_leads_nowhere_else(visitor: Visitor, known: str, target: str) -> None:
+def test_the_login_never_redirects_to_another_site(
+    visitor: Visitor, known: str, target: str
+) -> None:
     answer = visitor.post("/login", data={"email": known, "password": PASSWORD, "next": target})
     assert answer.headers["location"] == "/desk"
 
 
-def test_the_login_leads_back_to_the_page_that_was_asked_for(visitor: Visitor, known: str) -> None:
+def test_the_login_leads_back_to_the_requested_page(visitor: Visitor, known: str) -> None:
     asked = visitor.get("/desk/alerts?cursor=x")
     assert asked.status_code == 303
     assert asked.headers["location"] == "/login?next=%2Fdesk%2Falerts%3Fcursor%3Dx"
@@ -114,7 +116,7 @@ def test_a_reader_is_sent_to_the_login(visitor: Visitor, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/control", "/control/people", "/control/audit", "/control/live"])
-def test_an_editor_is_not_let_into_the_control_room(editor: Visitor, path: str) -> None:
+def test_an_editor_cannot_open_the_control_room(editor: Visitor, path: str) -> None:
     answer = editor.get(path)
     assert answer.status_code == 403
     assert "for admins" in answer.text
@@ -158,9 +160,7 @@ def test_another_site_cannot_sign_anybody_in(visitor: Visitor, known: str) -> No
 
 
 @pytest.mark.parametrize("settings", [{"demo": True}, {"demo": False}], indirect=True)
-def test_the_demo_shows_its_logins_and_nothing_else_does(
-    visitor: Visitor, app: Any, tmp_path: Path
-) -> None:
+def test_only_the_demo_shows_its_logins(visitor: Visitor, app: Any, tmp_path: Path) -> None:
     file = tmp_path / "demo.json"
     file.write_text('{"editor": {"email": "e@demo", "password": "shown-pass", "key": "nzp_x"}}')
     settings = app.state.settings

@@ -39,7 +39,7 @@ def app_reader(ingest: Ingest) -> Callable[[], str]:
 
 
 @pytest.fixture
-def tied(editor: Visitor, app_reader: Callable[[], str]) -> Visitor:
+def paired(editor: Visitor, app_reader: Callable[[], str]) -> Visitor:
     """An editor whose app gets tests."""
     assert editor.submit("/desk/account/devices", token=app_reader()).status_code == 303
     return editor
@@ -60,7 +60,7 @@ def id_of_test(answer: httpx.Response) -> str:
     return found[1]
 
 
-def test_whoever_is_signed_in_ties_a_browser_on_its_own_page(
+def test_a_signed_in_editor_pairs_a_browser_on_its_own_page(
     editor: Visitor, app_reader: Callable[[], str], engine: Engine
 ) -> None:
     assert "Test pushes" not in editor.get("/me").text
@@ -82,35 +82,35 @@ def test_readers_pages_know_nothing_of_tests(
     assert visitor.post("/me/test-pushes").headers["location"].startswith("/login")
 
 
-def test_an_app_is_tied_by_its_readers_token_which_no_page_repeats(
-    tied: Visitor, app_reader: Callable[[], str]
+def test_an_app_is_paired_by_its_readers_token_which_no_page_repeats(
+    paired: Visitor, app_reader: Callable[[], str]
 ) -> None:
-    page = tied.get("/desk/account").text
+    page = paired.get("/desk/account").text
     assert "iPhone and iPad" in page
     assert "hi-IN" in page
-    wrong = tied.submit("/desk/account/devices", token="nobody's")
+    wrong = paired.submit("/desk/account/devices", token="nobody's")
     assert wrong.status_code == 422
     assert "No reader has this token." in wrong.text
     token = app_reader()
-    answer = tied.submit("/desk/account/devices", token=token)
-    assert token not in answer.text + answer.headers["location"] + tied.get("/desk/account").text
-    tied.submit("/desk/account/devices/untie")
-    assert "iPhone and iPad" not in tied.get("/desk/account").text
+    answer = paired.submit("/desk/account/devices", token=token)
+    assert token not in answer.text + answer.headers["location"] + paired.get("/desk/account").text
+    paired.submit("/desk/account/devices/untie")
+    assert "iPhone and iPad" not in paired.get("/desk/account").text
 
 
-def test_tokens_are_not_guessed_at_will(editor: Visitor) -> None:
+def test_guessing_tokens_is_slowed_down(editor: Visitor) -> None:
     answers = [editor.submit("/desk/account/devices", token="x").status_code for _ in range(11)]
     assert answers == [422] * 10 + [429]
 
 
-def test_a_test_of_a_draft_says_what_stands_in_the_form(
-    tied: Visitor, draft: str, engine: Engine
+def test_a_test_of_a_draft_has_the_words_of_the_form(
+    paired: Visitor, draft: str, engine: Engine
 ) -> None:
-    page = tied.get(f"/desk/stories/{draft}/push").text
+    page = paired.get(f"/desk/stories/{draft}/push").text
     assert "Send a test to my devices (1)" in page
     assert re.search(r"data-test\s*>", page), "the button works though no alert can leave"
     hindi = {"locale_tag_1": "hi", "locale_title_1": "बारिश", "locale_body_1": "हर जगह"}
-    answer = try_out(tied, draft, **hindi, urgency="breaking", send_at="never", dry_run="yes")
+    answer = try_out(paired, draft, **hindi, urgency="breaking", send_at="never", dry_run="yes")
     assert answer.status_code == 200
     assert 'value="It rains"' in answer.text
     assert 'value="बारिश"' in answer.text
@@ -129,33 +129,33 @@ def test_a_test_of_a_draft_says_what_stands_in_the_form(
     assert deed.what == f"alert:{alert.id}"
 
 
-def test_without_words_a_test_says_what_the_story_says(
-    tied: Visitor, draft: str, engine: Engine
+def test_a_test_without_words_has_those_of_the_story(
+    paired: Visitor, draft: str, engine: Engine
 ) -> None:
-    try_out(tied, draft, title="", body="")
+    try_out(paired, draft, title="", body="")
     assert rows(engine, "SELECT title, body FROM alert") == [("Rain", "It pours.")]
 
 
 def test_a_tests_report_says_that_it_is_one_and_offers_no_correction(
-    tied: Visitor, draft: str
+    paired: Visitor, draft: str
 ) -> None:
-    alert_id = id_of_test(try_out(tied, draft))
-    page = tied.get(f"/desk/alerts/{alert_id}").text
-    assert "To its sender only" in page
+    alert_id = id_of_test(try_out(paired, draft))
+    page = paired.get(f"/desk/alerts/{alert_id}").text
+    assert "Only to its sender" in page
     assert "The sender&#39;s own devices" in page
     assert "Withdraw the alert" not in page
     assert "mode=correct" not in page
-    fragment = tied.get(f"/desk/stories/{draft}/push/test/{alert_id}")
+    fragment = paired.get(f"/desk/stories/{draft}/push/test/{alert_id}")
     assert "<html" not in fragment.text
     assert "iPhone and iPad" in fragment.text
     assert f'data-live="/desk/stories/{draft}/push/test/{alert_id}"' in fragment.text
 
 
-def test_programs_are_told_of_a_test_only_when_they_ask_for_it_by_name(
-    tied: Visitor, draft: str, ingest: Ingest
+def test_programs_see_a_test_only_when_they_request_it_by_its_id(
+    paired: Visitor, draft: str, ingest: Ingest
 ) -> None:
     machine = ingest.machine  # type: ignore[attr-defined]
-    alert_id = id_of_test(try_out(tied, draft))
+    alert_id = id_of_test(try_out(paired, draft))
     report = machine.get(f"/api/alerts/{alert_id}").json()
     assert (report["test"], report["kind"], report["dry_run"]) == (True, "test", False)
     assert machine.get("/api/alerts").json()["items"] == []
@@ -164,16 +164,16 @@ def test_programs_are_told_of_a_test_only_when_they_ask_for_it_by_name(
 
 
 def test_a_test_is_neither_withdrawn_nor_replayed_nor_corrected(
-    tied: Visitor, draft: str, ingest: Ingest
+    paired: Visitor, draft: str, ingest: Ingest
 ) -> None:
     machine = ingest.machine  # type: ignore[attr-defined]
-    alert_id = id_of_test(try_out(tied, draft))
+    alert_id = id_of_test(try_out(paired, draft))
     words = {"title": "Sorry", "body": "Withdrawn."}
     for verb in ("withdraw", "replay"):
         answer = machine.post(f"/api/alerts/{alert_id}/{verb}", json=words)
         assert answer.status_code == 409
         assert "This was a test" in answer.json()["detail"]
-    tied.submit(
+    paired.submit(
         f"/desk/stories/{draft}", headline="Rain", body="<p>x</p>", version="1", do="publish"
     )
     refused = machine.post(f"/api/stories/{draft}/alerts", json={"update": True})
@@ -182,20 +182,20 @@ def test_a_test_is_neither_withdrawn_nor_replayed_nor_corrected(
     assert machine.post(f"/api/stories/{draft}/alerts", json={}).status_code == 202
 
 
-def test_a_story_that_had_its_alert_can_still_be_tried_out(
-    tied: Visitor, ingest: Ingest, engine: Engine
+def test_a_story_that_has_its_alert_can_still_be_tested(
+    paired: Visitor, ingest: Ingest, engine: Engine
 ) -> None:
     machine = ingest.machine  # type: ignore[attr-defined]
     story = ingest("Rain", topics=["world"])["id"]
     first = machine.post(f"/api/stories/{story}/alerts", json={}).json()["id"]
-    assert try_out(tied, story, mode="correct").status_code == 200
+    assert try_out(paired, story, mode="correct").status_code == 200
     states = rows(engine, "SELECT id::text, kind, state FROM alert ORDER BY kind")
     assert (first, "first", "planning") in [tuple(row) for row in states]
     assert len(states) == 2
-    assert f"/desk/alerts/{first}" in tied.get("/desk").text
+    assert f"/desk/alerts/{first}" in paired.get("/desk").text
 
 
-def test_without_devices_the_button_is_off_and_says_where_to_tie_one(
+def test_without_devices_the_button_is_off_and_the_page_says_where_to_add_one(
     editor: Visitor, draft: str, engine: Engine
 ) -> None:
     page = editor.get(f"/desk/stories/{draft}/push").text
@@ -209,7 +209,7 @@ def test_without_devices_the_button_is_off_and_says_where_to_tie_one(
 
 
 def test_another_editor_has_devices_of_their_own_or_none(
-    tied: Visitor, draft: str, make_staff: Callable[[str, Role], Visitor]
+    paired: Visitor, draft: str, make_staff: Callable[[str, Role], Visitor]
 ) -> None:
     other = make_staff("other", Role.ADMIN)
     assert NOBODYS in try_out(other, draft).text
@@ -224,25 +224,27 @@ def test_an_erased_reader_gets_no_more_tests(
     assert NOBODYS in try_out(editor, draft).text
 
 
-def test_a_reader_without_a_device_gets_no_tests(tied: Visitor, draft: str, engine: Engine) -> None:
+def test_a_reader_without_a_device_gets_no_tests(
+    paired: Visitor, draft: str, engine: Engine
+) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE device SET gone_at = now()"))
-    assert re.search(r"data-test disabled", tied.get(f"/desk/stories/{draft}/push").text)
-    assert NOBODYS in try_out(tied, draft).text
-    assert "No device yet" in tied.get("/desk/account").text
+    assert re.search(r"data-test disabled", paired.get(f"/desk/stories/{draft}/push").text)
+    assert NOBODYS in try_out(paired, draft).text
+    assert "No device yet" in paired.get("/desk/account").text
 
 
 def test_a_test_with_impossible_words_is_refused_and_named(
-    tied: Visitor, draft: str, engine: Engine
+    paired: Visitor, draft: str, engine: Engine
 ) -> None:
-    refused = try_out(tied, draft, locale_tag_1="not a language", locale_title_1="x")
+    refused = try_out(paired, draft, locale_tag_1="not a language", locale_title_1="x")
     assert refused.status_code == 422
     assert "No test was sent" in refused.text
     assert rows(engine, "SELECT * FROM alert") == []
 
 
-def test_six_tests_a_minute_are_enough_for_one_editor(tied: Visitor, draft: str) -> None:
-    answers = [try_out(tied, draft) for _ in range(7)]
+def test_six_tests_a_minute_are_enough_for_one_editor(paired: Visitor, draft: str) -> None:
+    answers = [try_out(paired, draft) for _ in range(7)]
     assert [answer.status_code for answer in answers] == [200] * 6 + [429]
     assert "Too many tests" in answers[-1].text
     assert 'value="It rains"' in answers[-1].text
@@ -259,12 +261,12 @@ FORMS = (
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_forged_form_does_nothing(
-    tied: Visitor, draft: str, engine: Engine, form: str, app_reader: Callable[[], str]
+    paired: Visitor, draft: str, engine: Engine, form: str, app_reader: Callable[[], str]
 ) -> None:
-    tied.cookies.set("newszop_reader", app_reader(), path="/me")
+    paired.cookies.set("newszop_reader", app_reader(), path="/me")
     before = rows(engine, "SELECT reader_id FROM staff")
     forged = {"csrf": "0" * 64, "token": app_reader()} | WORDS
-    assert tied.post(form.format(story=draft), data=forged).status_code == 403
+    assert paired.post(form.format(story=draft), data=forged).status_code == 403
     assert rows(engine, "SELECT reader_id FROM staff") == before
     assert rows(engine, "SELECT * FROM alert") == []
 
@@ -280,7 +282,7 @@ def test_readers_are_sent_to_the_login(
 
 
 @pytest.mark.parametrize("role", Role)
-def test_editors_and_admins_both_try_out_their_words(
+def test_editors_and_admins_can_both_send_tests(
     make_staff: Callable[[str, Role], Visitor],
     draft: str,
     app_reader: Callable[[], str],
@@ -301,9 +303,9 @@ def test_a_machines_key_has_no_devices_of_its_own(
 
 
 @pytest.mark.parametrize("alert_id", ["1", "first"])
-def test_a_fragment_is_of_tests_only(tied: Visitor, ingest: Ingest, alert_id: str) -> None:
+def test_only_tests_have_a_fragment(paired: Visitor, ingest: Ingest, alert_id: str) -> None:
     machine = ingest.machine  # type: ignore[attr-defined]
     story = ingest("Rain", topics=["world"])["id"]
     first = machine.post(f"/api/stories/{story}/alerts", json={}).json()["id"]
     wanted = first if alert_id == "first" else alert_id
-    assert tied.get(f"/desk/stories/{story}/push/test/{wanted}").status_code == 404
+    assert paired.get(f"/desk/stories/{story}/push/test/{wanted}").status_code == 404

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from service.domain.people import Role
-from service.web.page_cache import FRESH_S, RUSH, HotPages, Text
+from service.web.page_cache import MAX_AGE_S, RUSH_PER_S, PageCache, PublicText
 from tests.web.conftest import SITE, Visitor
 
 Ingest = Callable[..., dict[str, Any]]
@@ -96,7 +96,9 @@ def test_pages_hold_no_inline_code_and_the_policy_forbids_it(
             assert len(answer.content) < LARGEST_PAGE
 
 
-def test_without_a_cookie_a_page_may_be_kept_by_any_cache(visitor: Visitor, ingest: Ingest) -> None:
+def test_any_cache_may_store_a_page_requested_without_a_cookie(
+    visitor: Visitor, ingest: Ingest
+) -> None:
     story = ingest("Rain", topics=["world"])
     for path in (*PUBLIC, f"/stories/{story['slug']}"):
         answer = visitor.get(path)
@@ -126,7 +128,7 @@ def test_a_reader_gets_the_same_page_as_everyone(
     assert after.headers["etag"] == before.headers["etag"]
 
 
-def test_an_editor_sees_send_push_on_a_page_that_nobody_else_may_keep(
+def test_an_editor_sees_send_push_on_a_page_that_no_cache_may_store(
     editor: Visitor, visitor: Visitor, ingest: Ingest
 ) -> None:
     story = ingest("Rain")
@@ -145,7 +147,7 @@ def test_a_stale_staff_cookie_is_nobody(visitor: Visitor, ingest: Ingest) -> Non
     assert "Send Push" not in answer.text
 
 
-def test_a_packed_answer_is_the_same_page(visitor: Visitor, ingest: Ingest) -> None:
+def test_a_compressed_response_is_the_same_page(visitor: Visitor, ingest: Ingest) -> None:
     story = ingest("Rain")
     path = f"/stories/{story['slug']}"
     packed = visitor.get(path, headers={"Accept-Encoding": "gzip"})
@@ -162,7 +164,7 @@ def test_head_answers_like_get_without_a_body(visitor: Visitor, ingest: Ingest) 
     assert not answer.content
 
 
-def test_what_readers_must_not_see_is_not_there(
+def test_readers_do_not_find_what_they_must_not_see(
     visitor: Visitor, editor: Visitor, ingest: Ingest
 ) -> None:
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -240,7 +242,7 @@ def test_a_correction_says_so_on_the_page(
     assert "Corrected" in page
 
 
-def test_the_front_goes_on_to_older_stories(visitor: Visitor, ingest: Ingest) -> None:
+def test_the_front_page_leads_to_older_stories(visitor: Visitor, ingest: Ingest) -> None:
     for n in range(30):
         ingest(f"Story {n:02}")
     front = visitor.get("/").text
@@ -295,13 +297,11 @@ def test_the_site_can_be_installed(visitor: Visitor) -> None:
         assert visitor.get(path).status_code == 200, path
 
 
-def test_the_icon_that_alerts_name_is_there(visitor: Visitor) -> None:
+def test_the_icon_that_alerts_name_exists(visitor: Visitor) -> None:
     assert visitor.get("/static/icon-192.png").headers["content-type"] == "image/png"
 
 
-def test_files_of_this_build_may_be_kept_for_ever_and_others_not(
-    visitor: Visitor, ingest: Ingest
-) -> None:
+def test_only_files_of_this_build_may_be_cached_for_ever(visitor: Visitor, ingest: Ingest) -> None:
     css = re.search(r'href="(/static/(\w+)/css/site.css)"', page_of(visitor, ingest("Rain")))
     assert css
     assert "immutable" in visitor.get(css[1]).headers["cache-control"]
@@ -311,54 +311,54 @@ def test_files_of_this_build_may_be_kept_for_ever_and_others_not(
     assert visitor.get("/static/x/../../settings.py").status_code == 404
 
 
-def test_a_page_in_a_rush_is_answered_from_memory_and_at_rest_it_is_not() -> None:
+def test_a_page_is_answered_from_memory_only_during_a_rush() -> None:
     now = [100.0]
-    pages = HotPages(clock=lambda: now[0])
-    news = Text.of("<p>news</p>")
-    for _ in range(RUSH):
-        assert pages.find("/a") is None
-        pages.keep("/a", news)
-    assert pages.find("/a") is news
+    pages = PageCache(clock=lambda: now[0])
+    news = PublicText.of("<p>news</p>")
+    for _ in range(RUSH_PER_S):
+        assert pages.lookup("/a") is None
+        pages.store("/a", news)
+    assert pages.lookup("/a") is news
     now[0] += 0.5
-    assert pages.find("/a") is news
-    assert pages.find("/b") is None
+    assert pages.lookup("/a") is news
+    assert pages.lookup("/b") is None
     now[0] += 30
-    assert pages.find("/a") is None
+    assert pages.lookup("/a") is None
 
 
-def test_of_those_who_come_when_a_hot_page_is_old_one_makes_it_anew() -> None:
+def test_of_many_requests_for_a_page_that_is_too_old_one_renders_it_again() -> None:
     now = [100.0]
-    pages = HotPages(clock=lambda: now[0])
-    old = Text.of("old")
-    for _ in range(RUSH + 1):
-        pages.find("/a")
-        pages.keep("/a", old)
+    pages = PageCache(clock=lambda: now[0])
+    old = PublicText.of("old")
+    for _ in range(RUSH_PER_S + 1):
+        pages.lookup("/a")
+        pages.store("/a", old)
     now[0] += 0.9
-    for _ in range(RUSH + 1):
-        pages.find("/a")
-    now[0] += FRESH_S
-    answers = [pages.find("/a") for _ in range(10)]
+    for _ in range(RUSH_PER_S + 1):
+        pages.lookup("/a")
+    now[0] += MAX_AGE_S
+    answers = [pages.lookup("/a") for _ in range(10)]
     assert answers.count(None) == 1
     assert answers.count(old) == 9
 
 
-def test_a_page_taken_out_of_memory_is_made_anew_even_in_a_rush() -> None:
-    pages = HotPages(clock=lambda: 100.0)
-    for _ in range(RUSH + 1):
-        pages.find("/a")
-        pages.keep("/a", Text.of("was true"))
-    pages.drop("/a")
-    assert pages.find("/a") is None
+def test_a_forgotten_page_is_rendered_again_even_in_a_rush() -> None:
+    pages = PageCache(clock=lambda: 100.0)
+    for _ in range(RUSH_PER_S + 1):
+        pages.lookup("/a")
+        pages.store("/a", PublicText.of("was true"))
+    pages.forget("/a")
+    assert pages.lookup("/a") is None
 
 
-def test_in_a_rush_the_story_page_asks_the_database_no_more(
+def test_in_a_rush_the_story_page_makes_no_query(
     app: Any, visitor: Visitor, ingest: Ingest, engine: Engine
 ) -> None:
     story = ingest("Rain")
-    app.state.hot_pages = HotPages(clock=lambda: 100.0)
+    app.state.page_cache = PageCache(clock=lambda: 100.0)
     path = f"/stories/{story['slug']}"
     first = visitor.get(path)
-    for _ in range(RUSH):
+    for _ in range(RUSH_PER_S):
         visitor.get(path)
     with engine.begin() as connection:
         connection.execute(text("UPDATE story SET headline = 'Another'"))
@@ -373,10 +373,10 @@ def test_there_are_no_phones_outside_the_demo(visitor: Visitor) -> None:
 @pytest.mark.parametrize(
     "settings", [{"demo": True, "standins_url": "http://127.0.0.1:1"}], indirect=True
 )
-def test_phones_say_so_when_the_stand_ins_are_away(visitor: Visitor) -> None:
+def test_the_phones_say_so_when_the_stand_ins_do_not_respond(visitor: Visitor) -> None:
     answer = visitor.get("/phones")
     assert answer.status_code == 200
-    assert "do not answer just now" in answer.text
+    assert "are not responding" in answer.text
 
 
 def test_the_site_is_called_what_the_settings_say(visitor: Visitor, app: Any) -> None:

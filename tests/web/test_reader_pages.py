@@ -33,7 +33,7 @@ def world(ingest: Ingest) -> dict[str, Any]:
     return ingest("Rain", topics=["world/asia"])
 
 
-def test_looking_around_makes_nobody_a_reader(
+def test_reading_pages_creates_no_reader(
     visitor: Visitor, world: dict[str, Any], engine: Engine
 ) -> None:
     for path in ("/", f"/stories/{world['slug']}", "/topics", "/me"):
@@ -42,7 +42,7 @@ def test_looking_around_makes_nobody_a_reader(
     assert visitor.get("/me/state").json() == {"reader": False, "follows": []}
 
 
-def test_the_first_follow_makes_a_reader_and_its_cookie(
+def test_the_first_follow_creates_a_reader_and_its_cookie(
     visitor: Visitor, world: dict[str, Any], engine: Engine
 ) -> None:
     answer = visitor.post("/me/follow", data={"topic": "world/asia"})
@@ -66,7 +66,7 @@ def test_a_story_can_be_followed_and_is_named_by_its_headline(
     assert "Rain" in visitor.get("/me").text
 
 
-def test_following_what_is_not_there_makes_no_reader(visitor: Visitor, engine: Engine) -> None:
+def test_following_an_unknown_topic_creates_no_reader(visitor: Visitor, engine: Engine) -> None:
     assert visitor.post("/me/follow", data={"topic": "chess"}).status_code == 404
     assert count(engine, "reader") == 0
 
@@ -130,7 +130,7 @@ def test_terms_of_a_topic_can_be_changed_and_muted(visitor: Visitor, world: dict
     assert "Muted until" in visitor.get("/me").text
 
 
-def test_settings_are_kept_and_a_wrong_one_is_named_beside_its_field(
+def test_settings_are_stored_and_an_invalid_one_is_named_beside_its_field(
     visitor: Visitor, world: dict[str, Any]
 ) -> None:
     visitor.post("/me/follow", data={"topic": "world"})
@@ -156,7 +156,7 @@ def register(visitor: Visitor, **given: Any) -> httpx.Response:
     return visitor.put("/me/browser", json=body | given)
 
 
-def test_get_alerts_makes_reader_device_and_follows_in_one_go(
+def test_get_alerts_creates_reader_device_and_follows_in_one_request(
     visitor: Visitor, world: dict[str, Any], engine: Engine
 ) -> None:
     answer = register(visitor, language="hi", least_urgency="breaking")
@@ -178,7 +178,7 @@ def test_get_alerts_is_all_or_nothing(
     assert count(engine, "reader") == count(engine, "device") == 0
 
 
-def test_a_browser_with_an_unknown_time_zone_or_language_is_served_all_the_same(
+def test_a_browser_with_an_unknown_time_zone_or_language_gets_the_defaults(
     visitor: Visitor, world: dict[str, Any]
 ) -> None:
     assert register(visitor, timezone="Mars/Base", language="??").status_code == 200
@@ -224,7 +224,9 @@ def test_muting_an_alert_that_went_to_everyone_mutes_its_story(
     assert f"story/{world['id']}" in follows(visitor)
 
 
-def test_all_that_is_kept_can_be_taken_along(visitor: Visitor, world: dict[str, Any]) -> None:
+def test_everything_stored_about_a_reader_can_be_downloaded(
+    visitor: Visitor, world: dict[str, Any]
+) -> None:
     register(visitor)
     answer = visitor.get("/me/export")
     assert "attachment" in answer.headers["content-disposition"]
@@ -233,7 +235,7 @@ def test_all_that_is_kept_can_be_taken_along(visitor: Visitor, world: dict[str, 
     assert kept["subscriptions"][0]["topic"] == "world"
 
 
-def test_being_forgotten_leaves_nothing(
+def test_forgetting_a_reader_leaves_nothing(
     visitor: Visitor, world: dict[str, Any], engine: Engine
 ) -> None:
     register(visitor)
@@ -243,11 +245,11 @@ def test_being_forgotten_leaves_nothing(
     assert "newszop_reader" not in visitor.cookies
 
 
-def test_a_device_can_be_taken_out(visitor: Visitor, world: dict[str, Any], engine: Engine) -> None:
+def test_a_device_can_be_removed(visitor: Visitor, world: dict[str, Any], engine: Engine) -> None:
     register(visitor)
     with engine.connect() as connection:
         device = connection.execute(text("SELECT id FROM device")).scalar_one()
     stranger = visitor.post(f"/me/devices/{device + 1}/remove")
     assert stranger.status_code == 404
     assert visitor.post(f"/me/devices/{device}/remove").status_code == 303
-    assert "None yet: press Get alerts." in visitor.get("/me").text
+    assert "None yet. Press Get alerts." in visitor.get("/me").text

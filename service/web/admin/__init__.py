@@ -1,1 +1,1 @@
-"""Pages for admins: queues, providers, staff, topics; and the demo's phones."""
+"""Pages for admins: the control room, staff and keys, the tree of topics."""

@@ -1,7 +1,7 @@
-"""The control room: what waits, who works, which provider is held, what was given up.
+"""The control room: queues, workers, providers, running alerts, dead letters, the audit trail.
 
-Its live part is one fragment; the page asks for it again every other second and says how old it
-is when no answer comes.
+Its live part is one fragment. The page fetches it every two seconds, and shows its age when the
+server does not respond.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import redis
 from fastapi import APIRouter, Form, Path, Query, Request, Response
-from fastapi.responses import RedirectResponse
 
 from service.actions import alerts as alert_actions
 from service.actions import providers as provider_actions
@@ -23,30 +22,30 @@ from service.store.operations import gauges
 from service.store.staff import audit
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
-from service.web import charts, form_guards
-from service.web.rendering import PRIVATE, query_string, render
+from service.web.admin import charts
+from service.web.rendering import query_string, redirect, render
 from service.web.visitors import Admin, AdminActing
 
 router = APIRouter(prefix="/control")
-SHOWN_LETTERS = 50
-SHOWN_DEEDS = 60
+LETTERS_PER_PAGE = 50
+DEEDS_PER_PAGE = 60
 MINUTES = {"hour": 60, "day": 24 * 60}
 ProviderName = Annotated[str, Path(max_length=40)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Letters:
-    """Which dead letters the admin looks at."""
+class _LetterFilter:
+    """The dead letters that the page shows, as its form has them."""
 
     alert: str = ""
     provider: str = ""
     reason: str = ""
 
-    def filter(self) -> dead_letters.Filter:
-        """Return it as the store knows it."""
-        known = self.alert.isascii() and self.alert.isdigit() and len(self.alert) < 20  # noqa: PLR2004 - digits of 2**63
+    def to_query(self) -> dead_letters.Filter:
+        """Return the filter that the store understands."""
+        is_id = self.alert.isascii() and self.alert.isdigit() and len(self.alert) < 20  # noqa: PLR2004 - digits of 2**63
         return dead_letters.Filter(
-            alert_id=int(self.alert) if known else None,
+            alert_id=int(self.alert) if is_id else None,
             provider=self.provider or None,
             reason=self.reason or None,
         )
@@ -65,9 +64,9 @@ def show(
     span: str = "hour",
     cursor: Cursor = None,
 ) -> Response:
-    """Show the whole room."""
-    chosen = _Letters(alert, provider, reason)
-    letters = dead_letters.page(work.session, chosen.filter(), cursor, SHOWN_LETTERS)
+    """Show the whole page."""
+    letter_filter = _LetterFilter(alert, provider, reason)
+    letters = dead_letters.page(work.session, letter_filter.to_query(), cursor, LETTERS_PER_PAGE)
     return render(
         request,
         "control.html",
@@ -75,7 +74,7 @@ def show(
         next=query_string(alert=alert, provider=provider, reason=reason, cursor=letters.next)
         if letters.next
         else "",
-        chosen=chosen,
+        letter_filter=letter_filter,
         span=span if span in MINUTES else "hour",
         history=_history(work, span),
         **_live(work, client, settings),
@@ -86,7 +85,7 @@ def show(
 def live(
     request: Request, work: WorkDep, client: RedisDep, settings: SettingsDep, _: Admin
 ) -> Response:
-    """Return the live part anew."""
+    """Return the live part as it is now."""
     return render(request, "control_live.html", **_live(work, client, settings))
 
 
@@ -95,7 +94,7 @@ def _live(work: UnitOfWork, client: redis.Redis, settings: Settings) -> dict[str
     overview = provider_actions.overview(work, client, settings)
     return {
         "overview": overview,
-        "waiting": {one.name: one for one in overview.providers},
+        "backlogs": {one.name: one for one in overview.providers},
         "providers": provider_actions.list_providers(work, settings),
         "running": running,
         "canary": gauges.last_canary(work.session),
@@ -107,7 +106,7 @@ def _live(work: UnitOfWork, client: redis.Redis, settings: Settings) -> dict[str
 def _history(work: UnitOfWork, span: str) -> charts.Chart:
     minutes = MINUTES.get(span, MINUTES["hour"])
     series = gauges.accepted_per_minute(work.session, work.now, minutes)
-    return charts.chart(series, minutes)
+    return charts.draw_chart(series, minutes)
 
 
 @router.post("/providers/{name}/hold")
@@ -119,7 +118,7 @@ def hold(
     name: ProviderName,
     reason: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
-    """Stop using a provider, with a reason that others read."""
+    """Hold a provider, with a reason that others can read."""
     try:
         provider_actions.hold(work, settings, name, reason, caller)
     except Invalid as refusal:
@@ -135,9 +134,9 @@ def release(
     caller: AdminActing,
     name: ProviderName,
 ) -> Response:
-    """Use a provider again."""
+    """Release a provider."""
     provider_actions.release(work, settings, name, caller)
-    return _done(request, "Released. What waited goes on.")
+    return _done(request, "Released. Its pushes go on.")
 
 
 @router.post("/alerts/{alert_id}/stop")
@@ -160,15 +159,18 @@ def replay(
     reason: Annotated[str, Form(max_length=300)] = "",
     every: Annotated[str, Form(max_length=3)] = "",
 ) -> Response:
-    """Push again the ticked dead letters, or all that fit the filter."""
+    """Push the selected dead letters again, or all that match the filter."""
     if not every and not letter:
-        return _done(request, "Nothing was replayed: tick what to replay, or replay all that fit.")
-    which = _Letters(alert, provider, reason).filter()
+        return _done(
+            request, "Nothing was replayed. Select dead letters, or replay all that match."
+        )
+    query = _LetterFilter(alert, provider, reason).to_query()
     if not every:
-        which = dead_letters.Filter(ids=tuple(letter))
-    devices = replays.replay_matching(work, which, caller)
-    said = f"{devices:,} devices are tried again." if devices else "There was nothing to replay."
-    return _done(request, said)
+        query = dead_letters.Filter(ids=tuple(letter))
+    devices = replays.replay_matching(work, query, caller)
+    if not devices:
+        return _done(request, "There was nothing to replay.")
+    return _done(request, f"{devices:,} devices are being tried again.")
 
 
 @router.get("/audit")
@@ -176,21 +178,19 @@ def audit_trail(
     request: Request,
     work: WorkDep,
     _: Admin,
-    what: Annotated[str, Query(max_length=100)] = "",
+    target: Annotated[str, Query(alias="what", max_length=100)] = "",
     cursor: Cursor = None,
 ) -> Response:
     """Show who did what to what."""
-    found = audit.page(work.session, cursor, SHOWN_DEEDS, what=what or None)
+    page = audit.page(work.session, cursor, DEEDS_PER_PAGE, what=target or None)
     return render(
         request,
         "audit.html",
-        deeds=found.items,
-        what=what,
-        next=query_string(what=what, cursor=found.next) if found.next else "",
+        deeds=page.items,
+        target=target,
+        next=query_string(what=target, cursor=page.next) if page.next else "",
     )
 
 
 def _done(request: Request, sentence: str) -> Response:
-    answer = RedirectResponse("/control", 303, headers={"Cache-Control": PRIVATE})
-    form_guards.say(request, answer, sentence)
-    return answer
+    return redirect(request, "/control", sentence)

@@ -1,1 +1,1 @@
-"""Pages for editors: write, send, watch, sign in."""
+"""Pages for editors: sign in, write stories, send pushes, watch alerts."""

@@ -1,10 +1,9 @@
-"""My own account: the password, the second factor, the devices that get my tests."""
+"""The account page: password, one-time codes, and the devices that get one's tests."""
 
 import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import RedirectResponse
 from itsdangerous import BadSignature, Signer
 
 from service.actions import test_pushes
@@ -16,8 +15,7 @@ from service.settings import Settings
 from service.store.readers import readers
 from service.store.staff import accounts, audit, second_factor
 from service.unit_of_work import UnitOfWork
-from service.web import form_guards
-from service.web.rendering import PRIVATE, render
+from service.web.rendering import redirect, render
 from service.web.visitors import Editor, EditorActing
 
 router = APIRouter(prefix="/desk/account")
@@ -27,7 +25,7 @@ _Password = Annotated[str, Form(max_length=accounts.LONGEST_PASSWORD)]
 
 @router.get("")
 def show(request: Request, work: WorkDep, settings: SettingsDep, staff: Editor) -> Response:
-    """Show what can be changed."""
+    """Show the account."""
     return _show(request, work, settings, staff)
 
 
@@ -40,18 +38,20 @@ def _show(
     fault: str = "",
     secret: str = "",
 ) -> Response:
-    offered = secret or one_time_code.encode_secret(secrets.token_bytes(one_time_code.SECRET_BYTES))
+    new_secret = secret or one_time_code.encode_secret(
+        secrets.token_bytes(one_time_code.SECRET_BYTES)
+    )
     return render(
         request,
         "account.html",
         status=422 if fault else 200,
         fault=fault,
-        tied=staff.reader_id is not None,
-        own=test_pushes.devices_of(work, staff, settings.providers),
+        paired=staff.reader_id is not None,
+        devices=test_pushes.devices_of(work, staff, settings.providers),
         has_code=second_factor.secret_of(work.session, staff.id) is not None,
-        secret=offered,
-        signed=_signer(settings, staff).sign(offered).decode(),
-        address=one_time_code.address(offered, staff.email, settings.site_name),
+        secret=new_secret,
+        signed=_signer(settings, staff).sign(new_secret).decode(),
+        address=one_time_code.address(new_secret, staff.email, settings.site_name),
     )
 
 
@@ -65,19 +65,19 @@ def change_password(
     present: _Password,
     password: _Password,
 ) -> Response:
-    """Change my password; every session ends, this one too."""
+    """Change the password. Every session ends, this one too."""
     if accounts.authenticate(work.session, staff.email, present, work.now) is None:
-        return _show(request, work, settings, staff, fault="The present password is wrong.")
+        return _show(request, work, settings, staff, fault="The current password is wrong.")
     try:
         accounts.set_password(work.session, staff.id, password)
     except Invalid as fault:
         return _show(request, work, settings, staff, fault=fault.detail)
-    _note(work, caller, "change password")
-    return RedirectResponse("/login", 303, headers={"Cache-Control": PRIVATE})
+    _audit(work, caller, "change password")
+    return redirect(request, "/login")
 
 
 @router.post("/code")
-def keep_code(
+def turn_codes_on(
     request: Request,
     work: WorkDep,
     settings: SettingsDep,
@@ -86,21 +86,21 @@ def keep_code(
     signed: Annotated[str, Form(max_length=200)],
     code: Annotated[str, Form(max_length=20)],
 ) -> Response:
-    """Ask for one-time codes from now on, once a first one shows that the app has the secret."""
+    """Turn one-time codes on, once a first code shows that the app has the secret."""
     try:
         secret = _signer(settings, staff).unsign(signed).decode()
     except BadSignature:
-        return _show(request, work, settings, staff, fault="Begin again: the form is out of date.")
+        return _show(request, work, settings, staff, fault="The form is out of date. Start again.")
     if one_time_code.step_of(secret, code, work.now) is None:
-        fault = "This code is not right: look at the app and the clock."
+        fault = "This code is wrong. Check the app, and the clock of your device."
         return _show(request, work, settings, staff, fault=fault, secret=secret)
     second_factor.keep(work.session, staff.id, secret)
-    _note(work, caller, "ask for codes")
-    return _done(request, "From now on signing in asks for a code, too.")
+    _audit(work, caller, "ask for codes")
+    return _done(request, "Signing in asks for a code from now on.")
 
 
 @router.post("/no-code")
-def drop_code(
+def turn_codes_off(
     request: Request,
     work: WorkDep,
     settings: SettingsDep,
@@ -108,16 +108,16 @@ def drop_code(
     caller: EditorActing,
     present: _Password,
 ) -> Response:
-    """Ask for no codes any more; the password says that it is me."""
+    """Turn one-time codes off; the password confirms it."""
     if accounts.authenticate(work.session, staff.email, present, work.now) is None:
-        return _show(request, work, settings, staff, fault="The present password is wrong.")
+        return _show(request, work, settings, staff, fault="The current password is wrong.")
     second_factor.keep(work.session, staff.id, None)
-    _note(work, caller, "ask for no codes")
-    return _done(request, "Signing in asks for the password alone.")
+    _audit(work, caller, "ask for no codes")
+    return _done(request, "Signing in asks for the password only.")
 
 
 @router.post("/devices")
-def tie(
+def pair_devices(
     request: Request,
     work: WorkDep,
     settings: SettingsDep,
@@ -125,7 +125,7 @@ def tie(
     caller: EditorActing,
     token: Annotated[str, Form(max_length=200)],
 ) -> Response:
-    """Send my tests to the devices of the reader with this token: an app has no page to say so."""
+    """Send one's tests to the devices of the reader with this token. Apps pair in this way."""
     limit(request, "tokens", caller.name, TOKENS_PER_MINUTE)
     reader = readers.by_token(work.session, hash_token(token.strip()))
     if reader is None:
@@ -135,8 +135,10 @@ def tie(
 
 
 @router.post("/devices/untie")
-def untie(request: Request, work: WorkDep, staff: Editor, caller: EditorActing) -> Response:
-    """Send my tests to no device."""
+def unpair_devices(
+    request: Request, work: WorkDep, staff: Editor, caller: EditorActing
+) -> Response:
+    """Send one's tests to no device."""
     test_pushes.untie(work, staff, caller)
     return _done(request, "Your devices get no more tests.")
 
@@ -145,11 +147,9 @@ def _signer(settings: Settings, staff: Staff) -> Signer:
     return Signer(settings.secret_key, salt=f"one-time code {staff.id}")
 
 
-def _note(work: UnitOfWork, caller: Caller, verb: str) -> None:
+def _audit(work: UnitOfWork, caller: Caller, verb: str) -> None:
     audit.write(work.session, caller.name, verb, caller.name, by=caller.label)
 
 
 def _done(request: Request, sentence: str) -> Response:
-    answer = RedirectResponse("/desk/account", 303, headers={"Cache-Control": PRIVATE})
-    form_guards.say(request, answer, sentence)
-    return answer
+    return redirect(request, "/desk/account", sentence)

@@ -1,10 +1,9 @@
-"""Alerts: their list, and one alert's live page with what can still be done about it."""
+"""The list of alerts, and the live page of one alert with what can still be done about it."""
 
 import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request, Response
-from fastapi.responses import RedirectResponse
 
 from service.actions import alerts as alert_actions
 from service.actions import replays
@@ -17,67 +16,68 @@ from service.store.alerts import alerts
 from service.store.deliveries import dead_letters
 from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
-from service.web import form_guards
-from service.web.rendering import PRIVATE, query_string, render
+from service.web.rendering import query_string, redirect, render
 from service.web.visitors import Editor, EditorActing
 
 router = APIRouter(prefix="/desk/alerts")
 AlertId = Annotated[Id, Path()]
 PER_PAGE = 25
-SHOWN_LETTERS = 20
+MAX_LETTERS = 20
 
 
 @router.get("")
-def listed(request: Request, work: WorkDep, _: Editor, cursor: Cursor = None) -> Response:
+def list_alerts(request: Request, work: WorkDep, _: Editor, cursor: Cursor = None) -> Response:
     """List all alerts, the newest first."""
-    found = alerts.page(work.session, cursor, PER_PAGE)
+    page = alerts.page(work.session, cursor, PER_PAGE)
     return render(
         request,
         "alerts.html",
-        reports=found.items,
-        stories=stories.many(work.session, {one.alert.story_id for one in found.items}),
-        next=query_string(cursor=found.next),
+        reports=page.items,
+        stories=stories.many(work.session, {one.alert.story_id for one in page.items}),
+        next=query_string(cursor=page.next),
     )
 
 
 @router.get("/{alert_id}")
 def show(request: Request, work: WorkDep, _: Editor, alert_id: AlertId) -> Response:
-    """Show what became of an alert; the page goes on telling while pushes leave."""
+    """Show an alert's progress and results. The page updates itself while pushes leave."""
     report = require(alerts.report(work.session, alert_id), "alert")
     alert = report.alert
     story = require(stories.get(work.session, alert.story_id), "story")
-    which = dead_letters.Filter(alert_id=alert_id)
+    query = dead_letters.Filter(alert_id=alert_id)
     return render(
         request,
         "alert.html",
         report=report,
         totals=report.totals.as_dict(),
         story=story,
-        audience=_audience(work, story, alert),
-        letters=dead_letters.page(work.session, which, None, SHOWN_LETTERS).items,
+        audience=_describe_audience(work, story, alert),
+        letters=dead_letters.page(work.session, query, None, MAX_LETTERS).items,
         chain=alerts.chain(work.session, alert.root_id),
-        rate=_rate(report),
+        rate=_average_rate(report),
         intent=secrets.token_urlsafe(16),
     )
 
 
-def _audience(work: UnitOfWork, story: Story, alert: Alert) -> str:
+def _describe_audience(work: UnitOfWork, story: Story, alert: Alert) -> str:
     if alert.kind is Kind.TEST:
         return "The sender's own devices"
     if alert.source_alert_id is not None:
-        return "Who got the first alert"
+        return "Everyone who got the first alert"
     if alert.everyone:
         return "Everyone"
     paths = story.text.topics if alert.topics is None else alert.topics
-    known = topics.by_paths(work.session, paths)
-    names = ", ".join(known[path].label if path in known else path for path in paths)
+    topics_by_path = topics.by_paths(work.session, paths)
+    names = ", ".join(
+        topics_by_path[path].label if path in topics_by_path else path for path in paths
+    )
     if alert.topics is not None:
         return f"Followers of {names}"
     return f"Followers of {names} and of the story" if names else "Followers of the story"
 
 
-def _rate(report: Report) -> int | None:
-    """Return the average of accepted pushes a second, from the first to the last."""
+def _average_rate(report: Report) -> int | None:
+    """Return the accepted pushes per second, on average from the first to the last."""
     first, last = report.timing.first_ms, report.timing.last_ms
     if first is None or last is None:
         return None
@@ -100,29 +100,28 @@ def withdraw(
     title: Annotated[str, Form(max_length=MAX_TITLE)],
     body: Annotated[str, Form(max_length=MAX_TEXT)],
 ) -> Response:
-    """Stop an alert and replace it where it arrived."""
+    """Withdraw an alert: stop it, and replace it on the devices that have it."""
     try:
-        replacing = alert_actions.withdraw(
+        replacement = alert_actions.withdraw(
             work, alert_id, Words(title.strip(), body.strip()), caller
         )
     except Refusal as refusal:
         return _done(request, alert_id, f"Not withdrawn: {refusal.detail}")
-    return _done(request, replacing.id, "The alert is being replaced where it arrived.")
+    return _done(
+        request, replacement.id, "The alert is being replaced on the devices that have it."
+    )
 
 
 @router.post("/{alert_id}/replay")
 def replay(
     request: Request, work: WorkDep, staff: Editor, caller: EditorActing, alert_id: AlertId
 ) -> Response:
-    """Push again what was given up."""
+    """Push the buried deliveries again."""
     if staff.role is not Role.ADMIN:
-        raise Forbidden("Ask an admin to try the given-up ones again.")
+        raise Forbidden("Only an admin can try these again.")
     devices = replays.replay_alert(work, alert_id, caller)
-    return _done(request, alert_id, f"{devices:,} devices are tried again.")
+    return _done(request, alert_id, f"{devices:,} devices are being tried again.")
 
 
 def _done(request: Request, alert_id: int, sentence: str) -> Response:
-    url = f"/desk/alerts/{alert_id}"
-    answer = RedirectResponse(url, 303, headers={"Cache-Control": PRIVATE})
-    form_guards.say(request, answer, sentence)
-    return answer
+    return redirect(request, f"/desk/alerts/{alert_id}", sentence)

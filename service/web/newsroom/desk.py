@@ -1,4 +1,4 @@
-"""The desk's list: every story with its state and its last alert."""
+"""The desk: every story with its state and its last alert."""
 
 from typing import Annotated
 
@@ -31,24 +31,24 @@ _STATES = {
 def show(
     request: Request,
     work: WorkDep,
-    staff: Editor,  # noqa: ARG001 - nobody else gets here
+    staff: Editor,  # noqa: ARG001 - only staff may see the page
     state: str = "",
     q: Annotated[str, Query(max_length=200)] = "",
     cursor: Cursor = None,
 ) -> Response:
-    """List the stories, last touched first."""
+    """List the stories, the last changed first."""
     states = _STATES.get(state, tuple(StoryState))
-    found = stories.page(work.session, cursor, PER_PAGE, states=states, words=q)
-    chosen = state if state in _STATES else ""
+    page = stories.page(work.session, cursor, PER_PAGE, states=states, words=q)
+    state_filter = state if state in _STATES else ""
     return render(
         request,
         "desk.html",
-        stories=found.items,
-        alerts=story_alerts.last_alerts(work.session, [story.id for story in found.items]),
-        labels=lookups.labels(work.session, found.items),
-        waiting=confirmations.waiting(work.session),
+        stories=page.items,
+        alerts=story_alerts.last_alerts(work.session, [story.id for story in page.items]),
+        labels=lookups.story_labels(work.session, page.items),
+        requests=confirmations.waiting(work.session),
         filters=FILTERS,
-        chosen=chosen,
+        state_filter=state_filter,
         q=q,
-        next=query_string(state=chosen, q=q, cursor=found.next) if found.next else "",
+        next=query_string(state=state_filter, q=q, cursor=page.next) if page.next else "",
     )

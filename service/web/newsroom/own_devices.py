@@ -1,4 +1,4 @@
-"""The editor's own devices on Send Push, and what became of a test on each of them."""
+"""The editor's own devices on Send Push, and the state of a test on each of them."""
 
 from typing import Annotated, Any
 
@@ -19,21 +19,21 @@ from service.web.visitors import Editor
 router = APIRouter(prefix="/desk/stories/{story_id}/push/test")
 
 
-def tested(
+def describe_test(
     work: UnitOfWork, settings: Settings, staff: Staff, test: Alert | None
 ) -> dict[str, Any]:
-    """Return what the page tells: the devices, and how the test fared on each; None for no test."""
-    own = test_pushes.devices_of(work, staff, settings.providers)
+    """Return what the page shows: the devices, and the state of the test, if any, on each."""
+    devices = test_pushes.devices_of(work, staff, settings.providers)
     if test is None:
-        return {"own": own, "test": None, "fates": [], "test_runs": False}
-    fates = [(device, device_reports.report(work.session, test, device.id)) for device in own]
-    settled = all(fate is None or fate.state.final for _, fate in fates)
-    runs = not (test.state.final and settled)
-    return {"own": own, "test": test, "fates": fates, "test_runs": runs}
+        return {"devices": devices, "test": None, "results": [], "test_runs": False}
+    results = [(one, device_reports.report(work.session, test, one.id)) for one in devices]
+    all_final = all(result is None or result.state.final for _, result in results)
+    is_running = not (test.state.final and all_final)
+    return {"devices": devices, "test": test, "results": results, "test_runs": is_running}
 
 
 @router.get("/{alert_id}")
-def fates(
+def show_test(
     request: Request,
     work: WorkDep,
     settings: SettingsDep,
@@ -41,9 +41,9 @@ def fates(
     story_id: Annotated[Id, Path()],
     alert_id: Annotated[Id, Path()],
 ) -> Response:
-    """Return how a test fares now: a fragment, in place of the one shown."""
+    """Return the state of a test: a fragment that replaces the one shown."""
     test = alerts.get(work.session, alert_id)
     if test is None or test.kind is not Kind.TEST or test.story_id != story_id:
         raise no_such("test")
-    told = tested(work, settings, staff, test)
-    return render(request, "push_test.html", test_fault="", **told)
+    context = describe_test(work, settings, staff, test)
+    return render(request, "push_test.html", test_fault="", **context)

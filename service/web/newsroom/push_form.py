@@ -1,4 +1,4 @@
-"""The fields of Send Push: read into a draft, and shown again as they were typed."""
+"""The fields of Send Push: parsed into a draft, and shown again as they were typed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,13 +22,13 @@ LIFETIMES = (
     (24 * 3600, "a day"),
     (72 * 3600, "3 days"),
 )
-_NO_WISHES = frozenset({"confirm", "counted", "intent", "csrf"})
+_GUARD_FIELDS = frozenset({"confirm", "counted", "intent", "csrf"})
 _Title = Annotated[str, Form(max_length=MAX_TITLE)]
 _Text = Annotated[str, Form(max_length=MAX_TEXT)]
 
 
 class PushFields(BaseModel):
-    """The form as it comes in."""
+    """The form as the browser sends it."""
 
     mode: Annotated[str, Form(pattern="^(first|correct|again)$")] = "first"
     title: _Title = ""
@@ -54,7 +54,7 @@ class PushFields(BaseModel):
     locale_body_3: _Text = ""
 
     def locales(self) -> list[tuple[str, str, str]]:
-        """Return the rows of words in other languages."""
+        """Return tag, title and text of each row of words in other languages."""
         return [
             (
                 getattr(self, f"locale_tag_{n}").strip(),
@@ -64,8 +64,8 @@ class PushFields(BaseModel):
             for n in range(1, LOCALE_ROWS + 1)
         ]
 
-    def words(self) -> Draft:
-        """Return the words and how urgently they are said: all that a test needs."""
+    def draft_words(self) -> Draft:
+        """Return the words and the urgency, which is all that a test needs."""
         return Draft(
             title=self.title.strip() or None,
             body=self.body.strip() or None,
@@ -73,23 +73,23 @@ class PushFields(BaseModel):
             locales={tag: Words(t, b) for tag, t, b in self.locales() if tag},
         )
 
-    def read(self) -> Draft:
-        """Return what the editor asks for, or raise `Invalid`."""
+    def parse(self) -> Draft:
+        """Return the whole draft. Raises `Invalid`."""
         topics = tuple(self.topic) if self.audience == "topics" else None
         if self.mode != "correct" and topics == ():
             raise Invalid("topics", "Choose at least one topic, or another audience.")
-        correct = self.mode == "correct"
+        is_correction = self.mode == "correct"
         return replace(
-            self.words(),
-            topics=None if correct else topics,
-            everyone=not correct and self.audience == "everyone",
+            self.draft_words(),
+            topics=None if is_correction else topics,
+            everyone=not is_correction and self.audience == "everyone",
             ttl=timedelta(seconds=self.ttl),
-            send_at=self._send_at(),
+            send_at=self._parse_send_at(),
             dry_run=bool(self.dry_run),
             update=self.mode != "first",
         )
 
-    def _send_at(self) -> datetime | None:
+    def _parse_send_at(self) -> datetime | None:
         if not self.send_at.strip():
             return None
         try:
@@ -99,13 +99,13 @@ class PushFields(BaseModel):
             raise Invalid("send_at", "Give a date and a time, or leave it empty.") from None
         return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)
 
-    def wishes(self) -> dict[str, Any]:
-        """Return what is asked for, without what only guards the sending."""
-        return self.model_dump(mode="json", exclude=set(_NO_WISHES))
+    def content(self) -> dict[str, Any]:
+        """Return the fields that say what to send, without those that only guard the sending."""
+        return self.model_dump(mode="json", exclude=set(_GUARD_FIELDS))
 
 
-def initial(story: Story, mode: str) -> PushFields:
-    """Return the form as it is first shown: the words of the story."""
+def initial_fields(story: Story, mode: str) -> PushFields:
+    """Return the form as it is first shown, with the words of the story."""
     return PushFields(
         mode=mode,
         title=story.text.headline[:MAX_TITLE],
@@ -114,8 +114,8 @@ def initial(story: Story, mode: str) -> PushFields:
     )
 
 
-def shown_of(fields: PushFields) -> dict[str, Any]:
-    """Return the fields as the page shows them."""
+def template_values(fields: PushFields) -> dict[str, Any]:
+    """Return the fields as the template shows them."""
     return {
         "mode": fields.mode,
         "title": fields.title,

@@ -1,4 +1,4 @@
-"""Writing: a new story, the next revision, what changed between two, autosave, retract."""
+"""The story editor: a new story, its revisions and their differences, autosave, retraction."""
 
 import json
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi import APIRouter, Form, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from service.actions import stories as story_actions
@@ -18,17 +18,17 @@ from service.http.dependencies import Id, WorkDep
 from service.store.staff import audit
 from service.store.stories import autosaves, stories, topics
 from service.unit_of_work import UnitOfWork
-from service.web import form_guards, text_diff
-from service.web.rendering import PRIVATE, render
+from service.web.newsroom import text_diff
+from service.web.rendering import PRIVATE, redirect, render
 from service.web.visitors import Editor, EditorActing
 
 router = APIRouter(prefix="/desk/stories")
-KNOWN_TOPICS = 200
+SUGGESTED_TOPICS = 200
 StoryId = Annotated[Id, Path()]
 
 
 class StoryFields(BaseModel):
-    """The form as it comes in: text, every field of it."""
+    """The form as the browser sends it: every field is text."""
 
     headline: Annotated[str, Form(max_length=2000)] = ""
     summary: Annotated[str, Form(max_length=20_000)] = ""
@@ -42,8 +42,8 @@ class StoryFields(BaseModel):
     version: int = 0
     do: str = "draft"
 
-    def read(self, kept: StoryText | None) -> StoryText:
-        """Return the text; what the form does not show stays as it was `kept`."""
+    def parse(self, current: StoryText | None) -> StoryText:
+        """Return the text. What the form does not show stays as it is in the current text."""
         return StoryText(
             headline=self.headline,
             summary=self.summary,
@@ -52,20 +52,20 @@ class StoryFields(BaseModel):
             language=self.language.strip() or "en",
             author=self.author,
             image_url=self.image_url.strip() or None,
-            urgency=kept.urgency if kept else None,
-            embargo_until=_moment(self.embargo_until, "embargo_until"),
-            expires_at=_moment(self.expires_at, "expires_at"),
+            urgency=current.urgency if current else None,
+            embargo_until=_parse_time(self.embargo_until, "embargo_until"),
+            expires_at=_parse_time(self.expires_at, "expires_at"),
         )
 
-    def shown(self) -> dict[str, Any]:
-        """Return the fields as the page shows them."""
+    def template_values(self) -> dict[str, Any]:
+        """Return the fields as the template shows them."""
         return self.model_dump(exclude={"version", "do"})
 
 
 Fields = Annotated[StoryFields, Form()]
 
 
-def _moment(text: str, name: str) -> datetime | None:
+def _parse_time(text: str, name: str) -> datetime | None:
     if not text.strip():
         return None
     try:
@@ -74,8 +74,8 @@ def _moment(text: str, name: str) -> datetime | None:
         raise Invalid(name, "Give a date and a time.") from None
 
 
-def _shown(text: StoryText) -> dict[str, Any]:
-    minutes = "%Y-%m-%dT%H:%M"
+def _form_values(text: StoryText) -> dict[str, Any]:
+    pattern = "%Y-%m-%dT%H:%M"
     return {
         "headline": text.headline,
         "summary": text.summary,
@@ -84,32 +84,32 @@ def _shown(text: StoryText) -> dict[str, Any]:
         "language": text.language,
         "author": text.author,
         "image_url": text.image_url or "",
-        "embargo_until": text.embargo_until.strftime(minutes) if text.embargo_until else "",
-        "expires_at": text.expires_at.strftime(minutes) if text.expires_at else "",
+        "embargo_until": text.embargo_until.strftime(pattern) if text.embargo_until else "",
+        "expires_at": text.expires_at.strftime(pattern) if text.expires_at else "",
     }
 
 
 @dataclass(slots=True)
-class _Page:
-    """What the form shows besides its fields."""
+class _EditorPage:
+    """What the page shows: the story, the form as typed, and what is wrong with it."""
 
     story: Story | None = None
     form: dict[str, Any] | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
 
 
-def _show(request: Request, work: UnitOfWork, staff: Staff, page: _Page) -> Response:
+def _show(request: Request, work: UnitOfWork, staff: Staff, page: _EditorPage) -> Response:
     story = page.story
     story_id = story.id if story else autosaves.NEW_STORY
-    typed = autosaves.of_story(work.session, story_id)
-    mine = next((one for one in typed if one.staff_id == staff.id), None)
-    form = page.form or _shown(story.text if story else StoryText(headline="", body=""))
-    restored = None
-    if mine is not None and page.form is None:
-        form |= {name: value for name, value in mine.content.items() if name in form}
-        restored = mine.saved_at
+    drafts = autosaves.of_story(work.session, story_id)
+    draft = next((one for one in drafts if one.staff_id == staff.id), None)
+    form = page.form or _form_values(story.text if story else StoryText(headline="", body=""))
+    autosaved_at = None
+    if draft is not None and page.form is None:
+        form |= {name: value for name, value in draft.content.items() if name in form}
+        autosaved_at = draft.saved_at
     revisions = stories.revisions(work.session, story_id) if story else []
-    known = topics.page(work.session, None, KNOWN_TOPICS)
+    suggestions = topics.page(work.session, None, SUGGESTED_TOPICS)
     return render(
         request,
         "story_form.html",
@@ -117,40 +117,42 @@ def _show(request: Request, work: UnitOfWork, staff: Staff, page: _Page) -> Resp
         story=story,
         form=form,
         faults=dict(page.faults),
-        restored=restored,
-        others=[one for one in typed if one.staff_id != staff.id] if story else [],
+        autosaved_at=autosaved_at,
+        other_drafts=[one for one in drafts if one.staff_id != staff.id] if story else [],
         revisions=revisions,
         names=audit.caller_names(work.session, {one.saved_by for one in revisions}),
-        topics=known.items,
-        every_topic=known.next is None,
+        topics=suggestions.items,
+        all_topics_listed=suggestions.next is None,
         action=f"/desk/stories/{story.id}" if story else "/desk/stories/new",
     )
 
 
 @router.get("/new")
 def new(request: Request, work: WorkDep, staff: Editor) -> Response:
-    """Show an empty form, or what was typed and not saved."""
-    return _show(request, work, staff, _Page())
+    """Show an empty form, or the text that was autosaved."""
+    return _show(request, work, staff, _EditorPage())
 
 
 @router.get("/{story_id}")
 def edit(request: Request, work: WorkDep, staff: Editor, story_id: StoryId) -> Response:
-    """Show a story to be revised."""
-    return _show(request, work, staff, _Page(_story(work, story_id)))
+    """Show a story in the form."""
+    return _show(request, work, staff, _EditorPage(_require_story(work, story_id)))
 
 
 @router.post("/new")
 def create(
     request: Request, work: WorkDep, staff: Editor, caller: EditorActing, fields: Fields
 ) -> Response:
-    """Save a new story, as a draft or out at once."""
+    """Save a new story as a draft, or publish it at once."""
     state = StoryState.PUBLISHED if fields.do == "publish" else StoryState.DRAFT
     try:
-        story = story_actions.save_story(work, None, fields.read(None), state, caller)
+        story = story_actions.save_story(work, None, fields.parse(None), state, caller)
     except Invalid as fault:
-        return _show(request, work, staff, _Page(None, fields.shown(), _faults(fault)))
+        return _show(
+            request, work, staff, _EditorPage(None, fields.template_values(), _faults(fault))
+        )
     autosaves.drop(work.session, staff.id, autosaves.NEW_STORY)
-    return _saved(request, None, story)
+    return _redirect_to_editor(request, None, story)
 
 
 @router.post("/{story_id}")
@@ -163,23 +165,25 @@ def save(
     fields: Fields,
 ) -> Response:
     """Save the next revision: silently, or as a correction that says so."""
-    current = _story(work, story_id)
+    current = _require_story(work, story_id)
     try:
         story = _save(work, current, fields, caller)
     except (Invalid, Conflict) as fault:
-        return _show(request, work, staff, _Page(current, fields.shown(), _faults(fault)))
+        return _show(
+            request, work, staff, _EditorPage(current, fields.template_values(), _faults(fault))
+        )
     autosaves.drop(work.session, staff.id, story_id)
-    return _saved(request, current, story)
+    return _redirect_to_editor(request, current, story)
 
 
 def _save(work: UnitOfWork, current: Story, fields: StoryFields, caller: Caller) -> Story:
-    text = fields.read(current.text)
-    began = fields.version or None
+    text = fields.parse(current.text)
+    base_version = fields.version or None
     if fields.do == "correct":
-        return story_actions.correct(work, current.id, text, caller, began)
-    draft = fields.do == "draft" and current.state is StoryState.DRAFT
-    state = StoryState.DRAFT if draft else StoryState.PUBLISHED
-    return story_actions.save_story(work, current.id, text, state, caller, began)
+        return story_actions.correct(work, current.id, text, caller, base_version)
+    stays_draft = fields.do == "draft" and current.state is StoryState.DRAFT
+    state = StoryState.DRAFT if stays_draft else StoryState.PUBLISHED
+    return story_actions.save_story(work, current.id, text, state, caller, base_version)
 
 
 def _faults(fault: Invalid | Conflict) -> dict[str, str]:
@@ -187,38 +191,38 @@ def _faults(fault: Invalid | Conflict) -> dict[str, str]:
     return {name: fault.detail}
 
 
-def _saved(request: Request, before: Story | None, story: Story) -> Response:
-    """Go on where an editor goes on, and say what saving has done."""
-    answer = RedirectResponse(f"/desk/stories/{story.id}", 303, headers={"Cache-Control": PRIVATE})
-    form_guards.say(request, answer, _outcome(before, story))
-    return answer
+def _redirect_to_editor(request: Request, before: Story | None, story: Story) -> Response:
+    """Return to the editor, which says what saving has done."""
+    return redirect(request, f"/desk/stories/{story.id}", _describe_outcome(before, story))
 
 
-def _outcome(before: Story | None, story: Story) -> str:
-    was_out = before is not None and before.state.public
+def _describe_outcome(before: Story | None, story: Story) -> str:
+    was_public = before is not None and before.state.public
     if before is not None and (before.version, before.state) == (story.version, story.state):
         return "Nothing had changed."
     if story.state is StoryState.DRAFT:
-        return "Saved as a draft. Nobody sees it yet."
-    if not was_out:
-        return "The story is out. Send Push tells its followers."
-    words = "The correction is out" if story.state is StoryState.CORRECTED else "Saved"
+        return "Saved as a draft. Readers do not see it yet."
+    if not was_public:
+        return "The story is published. Send Push alerts its followers."
+    words = "The correction is published" if story.state is StoryState.CORRECTED else "Saved"
     return f"{words}, as version {story.version}. No alert was sent."
 
 
 @router.post("/{story}/autosave")
 def autosave(work: WorkDep, staff: Editor, _: EditorActing, story: str, fields: Fields) -> Response:
-    """Keep what is being typed; nobody sees it but its writer."""
-    content = json.dumps(fields.shown())
+    """Keep the text that is being typed. Only its writer sees it."""
+    content = json.dumps(fields.template_values())
     autosaves.keep(work.session, staff.id, _autosave_id(story), content, work.now)
     return JSONResponse({"saved_at": work.now.isoformat()}, headers={"Cache-Control": PRIVATE})
 
 
 @router.post("/{story}/throw-away")
-def throw_away(work: WorkDep, staff: Editor, _: EditorActing, story: str) -> Response:
-    """Forget what was typed and not saved."""
+def discard_autosave(
+    request: Request, work: WorkDep, staff: Editor, _: EditorActing, story: str
+) -> Response:
+    """Discard the autosaved text."""
     autosaves.drop(work.session, staff.id, _autosave_id(story))
-    return RedirectResponse(f"/desk/stories/{story}", 303, headers={"Cache-Control": PRIVATE})
+    return redirect(request, f"/desk/stories/{story}")
 
 
 def _autosave_id(story: str) -> int:
@@ -231,11 +235,10 @@ def _autosave_id(story: str) -> int:
 
 @router.post("/{story_id}/retract")
 def retract(request: Request, work: WorkDep, caller: EditorActing, story_id: StoryId) -> Response:
-    """Take the story back."""
+    """Retract the story."""
     story = story_actions.retract(work, story_id, caller)
-    answer = RedirectResponse(f"/desk/stories/{story.id}", 303, headers={"Cache-Control": PRIVATE})
-    form_guards.say(request, answer, "The story is taken back, and its alerts are stopped.")
-    return answer
+    flash = "The story is retracted, and its alerts are stopped."
+    return redirect(request, f"/desk/stories/{story.id}", flash)
 
 
 @router.get("/{story_id}/revisions")
@@ -244,28 +247,28 @@ def revisions(
     work: WorkDep,
     _: Editor,
     story_id: StoryId,
-    left: int | None = None,
-    right: int | None = None,
+    left_version: Annotated[int | None, Query(alias="left")] = None,
+    right_version: Annotated[int | None, Query(alias="right")] = None,
 ) -> Response:
-    """Show two revisions side by side, with what was taken out and put in."""
-    story = _story(work, story_id)
-    held = stories.revisions(work.session, story_id)
-    newest = held[0]
-    before = held[1] if len(held) > 1 else newest
-    by_version = {one.version: one for one in held}
-    first = by_version.get(left if left is not None else before.version, before)
-    second = by_version.get(right if right is not None else newest.version, newest)
+    """Show two revisions side by side, with what was removed and added."""
+    story = _require_story(work, story_id)
+    all_revisions = stories.revisions(work.session, story_id)
+    newest = all_revisions[0]
+    previous = all_revisions[1] if len(all_revisions) > 1 else newest
+    by_version = {one.version: one for one in all_revisions}
+    before = by_version.get(previous.version if left_version is None else left_version, previous)
+    after = by_version.get(newest.version if right_version is None else right_version, newest)
     return render(
         request,
         "revisions.html",
         story=story,
-        revisions=held,
-        left=first,
-        right=second,
-        changes=text_diff.changes(first.text, second.text),
-        names=audit.caller_names(work.session, {first.saved_by, second.saved_by}),
+        revisions=all_revisions,
+        before=before,
+        after=after,
+        changes=text_diff.changed_fields(before.text, after.text),
+        names=audit.caller_names(work.session, {before.saved_by, after.saved_by}),
     )
 
 
-def _story(work: UnitOfWork, story_id: int) -> Story:
+def _require_story(work: UnitOfWork, story_id: int) -> Story:
     return require(stories.get(work.session, story_id), "story")

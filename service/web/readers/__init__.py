@@ -1,1 +1,1 @@
-"""Pages for readers: stories, topics, devices, quiet hours."""
+"""Pages for readers: the front, topics, stories, feeds, My alerts; in the demo, the phones."""

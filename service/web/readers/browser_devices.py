@@ -1,4 +1,4 @@
-"""The browser as a device: Get alerts, and a subscription that the browser renewed by itself."""
+"""The browser as a device: Get alerts, and subscriptions that the browser has renewed."""
 
 from typing import Annotated
 
@@ -15,25 +15,31 @@ from service.domain.subscription import Urgency
 from service.http.dependencies import Line, WorkDep
 from service.store.readers import readers, subscriptions
 from service.web.rendering import PRIVATE
-from service.web.visitors import READER_PATH, FromOurPages, ReaderOrNone, ensure_reader, remember
+from service.web.visitors import (
+    READER_PATH,
+    FromOurPages,
+    ReaderOrNone,
+    ensure_reader,
+    set_reader_cookie,
+)
 
 router = APIRouter(prefix=READER_PATH)
 PROVIDER = "webpush"
 _Endpoint = Annotated[str, Field(max_length=MAX_ADDRESS)]
 
 
-class Keys(BaseModel):
-    """What the payload is encrypted with."""
+class SubscriptionKeys(BaseModel):
+    """The keys that payloads are encrypted with (RFC 8291)."""
 
     p256dh: Annotated[str, Field(max_length=200)]
     auth: Annotated[str, Field(max_length=100)]
 
 
-class Browser(BaseModel):
-    """A browser's push subscription, and what its reader asked for in the same breath."""
+class BrowserRegistration(BaseModel):
+    """A browser's push subscription, with the topics that its reader chose in the same dialog."""
 
     endpoint: _Endpoint
-    keys: Keys
+    keys: SubscriptionKeys
     replaces: _Endpoint | None = None
     topics: Annotated[list[Line], Field(max_length=24)] = []
     least_urgency: Urgency = Urgency.QUIET
@@ -42,19 +48,21 @@ class Browser(BaseModel):
 
 
 @router.get("/browser")
-def key() -> Response:
-    """Return the key that a browser subscribes with; null where Web Push is not set up."""
+def vapid_key() -> Response:
+    """Return the key that browsers subscribe with; null if Web Push is not set up."""
     return JSONResponse(
         {"key": provider_door.vapid_public_key()}, headers={"Cache-Control": "public, max-age=300"}
     )
 
 
 @router.put("/browser", dependencies=[FromOurPages])
-def register(request: Request, work: WorkDep, known: ReaderOrNone, body: Browser) -> Response:
+def register(
+    request: Request, work: WorkDep, current: ReaderOrNone, body: BrowserRegistration
+) -> Response:
     """Register this browser and follow the topics, all or nothing."""
-    if known is None:
-        body = _as_far_as_known(work, body)
-    reader, token = ensure_reader(request, work, known, body.language, body.timezone)
+    if current is None:
+        body = _replace_unknown(work, body)
+    reader, token = ensure_reader(request, work, current, body.language, body.timezone)
     registration = Registration(
         provider=PROVIDER,
         address=body.endpoint,
@@ -67,20 +75,22 @@ def register(request: Request, work: WorkDep, known: ReaderOrNone, body: Browser
     for path in body.topics:
         if subscriptions.get(work.session, reader.id, path) is None:
             reader_actions.follow(work, reader, path, body.least_urgency)
-    held = subscriptions.page(work.session, reader.id, None, reader_actions.MAX_SUBSCRIPTIONS)
-    follows = [one.topic for one in held.items]
-    answer = JSONResponse({"reader": True, "follows": follows}, headers={"Cache-Control": PRIVATE})
-    remember(request, answer, token)
-    return answer
+    page = subscriptions.page(work.session, reader.id, None, reader_actions.MAX_SUBSCRIPTIONS)
+    follows = [one.topic for one in page.items]
+    response = JSONResponse(
+        {"reader": True, "follows": follows}, headers={"Cache-Control": PRIVATE}
+    )
+    set_reader_cookie(request, response, token)
+    return response
 
 
-def _as_far_as_known(work: WorkDep, body: Browser) -> Browser:
-    """Put defaults where the browser's own idea of language or time zone is not one of ours."""
-    changed = {}
+def _replace_unknown(work: WorkDep, body: BrowserRegistration) -> BrowserRegistration:
+    """Replace a language or a time zone that we do not know by the default."""
+    defaults = {}
     if not readers.has_time_zone(work.session, body.timezone):
-        changed["timezone"] = "UTC"
+        defaults["timezone"] = "UTC"
     try:
         parse_language(body.language)
     except Invalid:
-        changed["language"] = "en"
-    return body.model_copy(update=changed)
+        defaults["language"] = "en"
+    return body.model_copy(update=defaults)

@@ -1,4 +1,4 @@
-"""The pages that everyone may see: the front, a topic, a story."""
+"""The pages that everyone may see: the front page, topics, stories."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,14 +19,14 @@ from service.store.session import transaction
 from service.store.stories import stories, topics
 from service.web import lookups
 from service.web.formatting import cut, iso, plain
-from service.web.page_cache import HotPages, Text
+from service.web.page_cache import PageCache, PublicText
 from service.web.rendering import query_string, render, renderer
 
 router = APIRouter()
 PER_PAGE = 24
 TOPICS_PER_PAGE = 200
 Before = Annotated[str | None, Query(max_length=200)]
-Make = Callable[[Session], dict[str, Any]]
+ContextQuery = Callable[[Session], dict[str, Any]]
 _GET = ["GET", "HEAD"]
 
 
@@ -34,104 +34,106 @@ _GET = ["GET", "HEAD"]
 async def front(request: Request, before: Before = None) -> Response:
     """Show the newest stories and the topics."""
 
-    def make(session: Session) -> dict[str, Any]:
-        found = stories.newest(session, None, before, PER_PAGE)
+    def query(session: Session) -> dict[str, Any]:
+        page = stories.newest(session, None, before, PER_PAGE)
         return {
-            "stories": found.items,
-            "labels": lookups.labels(session, found.items),
-            "next": query_string(before=found.next),
+            "stories": page.items,
+            "labels": lookups.story_labels(session, page.items),
+            "next": query_string(before=page.next),
             "older": before is not None,
         }
 
-    return await _public(request, "front.html", make)
+    return await _respond(request, "front.html", query)
 
 
 @router.api_route("/topics", methods=_GET)
 async def all_topics(request: Request, before: Before = None) -> Response:
-    """Show every topic that can be followed, with its followers."""
+    """Show every topic, with the number of its followers."""
 
-    def make(session: Session) -> dict[str, Any]:
-        found = topics.page(session, before, TOPICS_PER_PAGE)
-        return {"topics": found.items, "next": query_string(before=found.next)}
+    def query(session: Session) -> dict[str, Any]:
+        page = topics.page(session, before, TOPICS_PER_PAGE)
+        return {"topics": page.items, "next": query_string(before=page.next)}
 
-    return await _public(request, "topics.html", make)
+    return await _respond(request, "topics.html", query)
 
 
 @router.api_route("/topics/{path:path}", methods=_GET)
 async def topic(request: Request, path: str, before: Before = None) -> Response:
-    """Show a topic's newest stories, its neighbours, and how to follow it."""
+    """Show a topic: its newest stories, the topics above and below, and how to follow it."""
 
-    def make(session: Session) -> dict[str, Any]:
-        wanted = topic_paths.parse_path(path)
-        known = topics.by_paths(session, topic_paths.lineage(wanted))
-        if wanted not in known:
+    def query(session: Session) -> dict[str, Any]:
+        topic_path = topic_paths.parse_path(path)
+        lineage = topic_paths.lineage(topic_path)
+        topics_by_path = topics.by_paths(session, lineage)
+        if topic_path not in topics_by_path:
             raise no_such("topic")
-        found = stories.newest(session, wanted, before, PER_PAGE)
+        page = stories.newest(session, topic_path, before, PER_PAGE)
         return {
-            "topic": known[wanted],
-            "above": [
-                known[one] for one in reversed(topic_paths.lineage(wanted)[1:]) if one in known
-            ],
-            "below": topics.list_children(session, wanted, 50),
-            "stories": found.items,
-            "labels": lookups.labels(session, found.items),
-            "next": query_string(before=found.next),
+            "topic": topics_by_path[topic_path],
+            "above": [topics_by_path[p] for p in reversed(lineage[1:]) if p in topics_by_path],
+            "below": topics.list_children(session, topic_path, 50),
+            "stories": page.items,
+            "labels": lookups.story_labels(session, page.items),
+            "next": query_string(before=page.next),
         }
 
-    return await _public(request, "topic.html", make)
+    return await _respond(request, "topic.html", query)
 
 
 @router.api_route("/stories/{slug}", methods=_GET)
 async def story(request: Request, slug: str) -> Response:
-    """Show a story: the page that alerts lead to."""
+    """Show a story. Alerts lead to this page."""
 
-    def make(session: Session) -> dict[str, Any]:
-        found = stories.by_slug(session, slug)
+    def query(session: Session) -> dict[str, Any]:
+        article = stories.by_slug(session, slug)
         staff = getattr(request.state, "staff", None)
-        if found is None:
+        if article is None:
             raise NotFound("There is no story at this address.")
         if not staff:
-            _refuse_hidden(found, datetime.now(UTC))
-        return _story_context(session, request, found)
+            _refuse_hidden(article, datetime.now(UTC))
+        return _story_context(session, request, article)
 
-    return await _public(request, "story.html", make)
+    return await _respond(request, "story.html", query)
 
 
-def _refuse_hidden(found: Story, now: datetime) -> None:
-    if found.state is StoryState.RETRACTED:
+def _refuse_hidden(article: Story, now: datetime) -> None:
+    if article.state is StoryState.RETRACTED:
         raise NotFound("This story was taken back by its editors.")
-    embargo = found.text.embargo_until
-    if not found.state.public or (embargo is not None and now < embargo):
+    embargo = article.text.embargo_until
+    if not article.state.public or (embargo is not None and now < embargo):
         raise NotFound("There is no story at this address.")
 
 
-def _story_context(session: Session, request: Request, found: Story) -> dict[str, Any]:
+def _story_context(session: Session, request: Request, article: Story) -> dict[str, Any]:
     settings: Settings = request.app.state.settings
-    labels = lookups.labels(session, [found])
-    following = lookups.next_story(session, found)
-    url = f"{settings.public_url}/stories/{found.slug}"
-    description = found.text.summary or cut(plain(found.text.body), 200)
-    own = topic_paths.story_topic(found.id)
+    labels = lookups.story_labels(session, [article])
+    next_story = lookups.next_story(session, article)
+    url = f"{settings.public_url}/stories/{article.slug}"
+    description = article.text.summary or cut(plain(article.text.body), 200)
+    story_topic = topic_paths.story_topic(article.id)
     return {
-        "story": found,
-        "body": Markup(found.text.body),  # noqa: S704 - cleaned by nh3 when the story entered
+        "story": article,
+        "body": Markup(article.text.body),  # noqa: S704 - sanitized by nh3 when the story entered
         "url": url,
         "description": description,
-        "published": found.published_at or found.created_at,
+        "published": article.published_at or article.created_at,
         "labels": labels,
-        "alert_topics": [*((p, labels.get(p, p)) for p in found.text.topics), (own, "This story")],
-        "linked": _linked(settings, found, url, description, labels),
-        "next_url": f"/stories/{following.slug}" if following else "/",
-        "next_headline": following.text.headline if following else "All stories",
-        "next_language": following.text.language if following else "en",
+        "alert_topics": [
+            *((p, labels.get(p, p)) for p in article.text.topics),
+            (story_topic, "This story"),
+        ],
+        "json_ld_article": _json_ld(settings, article, url, description, labels),
+        "next_url": f"/stories/{next_story.slug}" if next_story else "/",
+        "next_headline": next_story.text.headline if next_story else "All stories",
+        "next_language": next_story.text.language if next_story else "en",
     }
 
 
-def _linked(
-    settings: Settings, found: Story, url: str, description: str, labels: dict[str, str]
+def _json_ld(
+    settings: Settings, article: Story, url: str, description: str, labels: dict[str, str]
 ) -> dict[str, Any]:
-    """Return the story as schema.org's NewsArticle."""
-    text = found.text
+    """Return the story as a NewsArticle of schema.org."""
+    text = article.text
     site = {"@type": "Organization", "name": settings.site_name, "url": settings.public_url}
     author = {"@type": "Person", "name": text.author} if text.author else site
     icon = f"{settings.public_url}/icon-512.png"
@@ -142,8 +144,8 @@ def _linked(
         "description": description,
         "url": url,
         "mainEntityOfPage": {"@type": "WebPage", "@id": url},
-        "datePublished": iso(found.published_at or found.created_at),
-        "dateModified": iso(found.updated_at),
+        "datePublished": iso(article.published_at or article.created_at),
+        "dateModified": iso(article.updated_at),
         "inLanguage": text.language,
         "articleSection": [labels.get(path, path) for path in text.topics],
         "keywords": [labels.get(path, path) for path in text.topics],
@@ -154,43 +156,46 @@ def _linked(
     }
 
 
-async def _public(request: Request, template: str, make: Make) -> Response:
-    """Answer anybody with the same page, from memory in a rush; staff get a page of their own."""
+async def _respond(request: Request, template: str, query: ContextQuery) -> Response:
+    """Return the page that is the same for everyone, from memory during a rush.
+
+    Staff get a page of their own.
+    """
     if STAFF_COOKIE in request.cookies:
-        return await run_admitted(request, _for_staff, request, template, make)
+        return await run_admitted(request, _render_for_staff, request, template, query)
     address = f"{request.url.path}?{request.url.query}"
-    hot: HotPages = request.app.state.hot_pages
-    text = hot.find(address)
+    pages: PageCache = request.app.state.page_cache
+    text = pages.lookup(address)
     if text is None:
         try:
-            text = await run_admitted(request, _for_everyone, request, template, make)
-        except Unavailable:  # says nothing of the page
+            text = await run_admitted(request, _render_for_everyone, request, template, query)
+        except Unavailable:  # the page itself may still exist
             raise
         except Refusal:
-            hot.drop(address)
+            pages.forget(address)
             raise
-        hot.keep(address, text)
-    return text.answer(request)
+        pages.store(address, text)
+    return text.respond(request)
 
 
-def _for_everyone(request: Request, template: str, make: Make) -> Text:
+def _render_for_everyone(request: Request, template: str, query: ContextQuery) -> PublicText:
     with transaction(request.app.state.engine) as session:
-        context = _around(session) | make(session)
-    return Text.of(renderer(request).page(request, template, staff=None, said="", **context))
+        context = _site_context(session) | query(session)
+    return PublicText.of(renderer(request).page(request, template, staff=None, flash="", **context))
 
 
-def _for_staff(request: Request, template: str, make: Make) -> Response:
+def _render_for_staff(request: Request, template: str, query: ContextQuery) -> Response:
     with transaction(request.app.state.engine) as session:
         token = request.cookies[STAFF_COOKIE]
         request.state.staff = staff_from_cookie(session, token, datetime.now(UTC))
-        context = _around(session) | make(session)
-    answer = render(request, template, **context)
-    answer.headers["Vary"] = "Cookie"
-    return answer
+        context = _site_context(session) | query(session)
+    response = render(request, template, **context)
+    response.headers["Vary"] = "Cookie"
+    return response
 
 
-def _around(session: Session) -> dict[str, Any]:
+def _site_context(session: Session) -> dict[str, Any]:
     return {
-        "sections": lookups.sections(session),
+        "sections": lookups.list_sections(session),
         "vapid_key": provider_door.vapid_public_key() or "",
     }

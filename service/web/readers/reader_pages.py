@@ -1,14 +1,14 @@
-"""What is the reader's own: topics to follow, the devices, quiet hours, being forgotten.
+"""My alerts: the reader's topics, devices and quiet hours, the export and the erasure.
 
-These addresses alone receive the reader's cookie. Every form works without a script; scripts send
-the same forms and ask for JSON.
+Browsers send the reader's cookie to these addresses only. Every form works without a script;
+scripts send the same forms and ask for JSON.
 """
 
 from datetime import time, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Query, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import JSONResponse
 
 from service import provider_door
 from service.actions import readers as reader_actions
@@ -23,7 +23,7 @@ from service.store.readers import devices, past_alerts, subscriptions
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
 from service.web import form_guards, lookups
-from service.web.rendering import PRIVATE, render
+from service.web.rendering import PRIVATE, redirect, render
 from service.web.visitors import (
     READER_COOKIE,
     READER_PATH,
@@ -33,70 +33,74 @@ from service.web.visitors import (
     ReaderOrNone,
     StaffOrNone,
     ensure_reader,
-    remember,
+    set_reader_cookie,
 )
 
 router = APIRouter(prefix=READER_PATH)
-SHOWN_TOPICS = 200
-SHOWN_ALERTS = 20
-MOST_AT_ONCE = 24
-LONGEST_MUTE_H = 24 * 31
+MAX_TOPICS_SHOWN = 200
+MAX_ALERTS_SHOWN = 20
+MAX_TOPICS_AT_ONCE = 24
+MAX_MUTE_H = 24 * 31
 
 TopicField = Annotated[str, Form(max_length=220)]
-_Back = Annotated[str | None, Form(max_length=500)]
+_ReturnPath = Annotated[str | None, Form(alias="back", max_length=500)]
 
 
 @router.get("")
-def me(
+def show(
     request: Request,
     work: WorkDep,
     reader: ReaderOrNone,
     staff: StaffOrNone,  # noqa: ARG001 - the page shows who is signed in
-    back: Annotated[str | None, Query(max_length=500)] = None,
+    return_path: Annotated[str | None, Query(alias="back", max_length=500)] = None,
 ) -> Response:
-    """Show what this browser follows, has, and was sent."""
-    return _me(request, work, reader, back=back)
+    """Show what this reader follows, the devices, and the alerts that were sent to them."""
+    return _show(request, work, reader, return_path=return_path)
 
 
-def _me(
+def _show(
     request: Request,
     work: UnitOfWork,
     reader: Reader | None,
     *,
-    back: str | None = None,
+    return_path: str | None = None,
     faults: dict[str, str] | None = None,
-    wished: dict[str, str] | None = None,
+    form: dict[str, str] | None = None,
 ) -> Response:
     context: dict[str, Any] = {
         "reader": reader,
         "vapid_key": provider_door.vapid_public_key() or "",
     }
-    context["back"] = form_guards.local_path(back, "") if back else ""
+    context["return_path"] = form_guards.local_path(return_path, "")
     if reader is not None:
-        held = subscriptions.page(work.session, reader.id, None, SHOWN_TOPICS)
-        own = devices.live(work.session, reader.id)
+        follows = subscriptions.page(work.session, reader.id, None, MAX_TOPICS_SHOWN)
+        live_devices = devices.live(work.session, reader.id)
         context |= {
-            "follows": held.items,
-            "more_follows": held.next is not None,
-            "labels": lookups.labels_of(work.session, [one.topic for one in held.items]),
-            "devices": own,
+            "follows": follows.items,
+            "more_follows": follows.next is not None,
+            "labels": lookups.topic_labels(work.session, [one.topic for one in follows.items]),
+            "devices": live_devices,
             "alerts": past_alerts.past_alerts(
-                work.session, reader.id, [d.id for d in own], work.now, SHOWN_ALERTS
+                work.session,
+                reader.id,
+                [one.id for one in live_devices],
+                work.now,
+                MAX_ALERTS_SHOWN,
             ),
             "quiet": reader.quiet_hours,
-            "wished": wished or {"timezone": reader.timezone, "language": reader.language},
+            "form": form or {"timezone": reader.timezone, "language": reader.language},
             "faults": faults or {},
         }
     return render(request, "me.html", status=422 if faults else 200, **context)
 
 
 @router.get("/state")
-def state(work: WorkDep, reader: ReaderOrNone) -> Response:
-    """Return what the follow buttons of a page need to know."""
+def follow_state(work: WorkDep, reader: ReaderOrNone) -> Response:
+    """Return what the follow buttons of a page show."""
     follows: list[str] = []
     if reader is not None:
-        held = subscriptions.page(work.session, reader.id, None, reader_actions.MAX_SUBSCRIPTIONS)
-        follows = [one.topic for one in held.items]
+        page = subscriptions.page(work.session, reader.id, None, reader_actions.MAX_SUBSCRIPTIONS)
+        follows = [one.topic for one in page.items]
     return _json({"reader": reader is not None, "follows": follows})
 
 
@@ -104,32 +108,36 @@ def state(work: WorkDep, reader: ReaderOrNone) -> Response:
 def follow(
     request: Request,
     work: WorkDep,
-    known: ReaderOrNone,
-    topic: Annotated[list[str], Form(max_length=MOST_AT_ONCE)],
-    back: _Back = None,
+    current: ReaderOrNone,
+    topic: Annotated[list[str], Form(max_length=MAX_TOPICS_AT_ONCE)],
+    return_path: _ReturnPath = None,
 ) -> Response:
-    """Follow topics, as nobody yet or as the reader this browser is."""
-    reader, token = ensure_reader(request, work, known)
+    """Follow topics. A browser without a reader gets one."""
+    reader, token = ensure_reader(request, work, current)
     for path in topic:
-        _follow_again(work, reader, path)
-    answer = _done(request, "You follow it now.", back)
-    remember(request, answer, token)
-    return answer
+        _keep_following(work, reader, path)
+    response = _done(request, "You follow it now.", return_path)
+    set_reader_cookie(request, response, token)
+    return response
 
 
-def _follow_again(work: UnitOfWork, reader: Reader, path: str) -> None:
-    """Follow, keeping the terms of whoever follows already."""
+def _keep_following(work: UnitOfWork, reader: Reader, path: str) -> None:
+    """Follow the topic, unless the reader follows it already: its terms then stay as they are."""
     if subscriptions.get(work.session, reader.id, path) is None:
         reader_actions.follow(work, reader, path)
 
 
 @router.post("/unfollow", dependencies=[FromOurPages])
 def unfollow(
-    request: Request, work: WorkDep, reader: ReaderOrNone, topic: TopicField, back: _Back = None
+    request: Request,
+    work: WorkDep,
+    reader: ReaderOrNone,
+    topic: TopicField,
+    return_path: _ReturnPath = None,
 ) -> Response:
     """Stop following a topic."""
-    reader_actions.unfollow(work, _known(reader), topic)
-    return _done(request, "You no longer follow it.", back)
+    reader_actions.unfollow(work, _require_reader(reader), topic)
+    return _done(request, "You no longer follow it.", return_path)
 
 
 @router.post("/mute", dependencies=[FromOurPages])
@@ -137,28 +145,28 @@ def mute(
     request: Request,
     work: WorkDep,
     reader: ReaderOrNone,
-    story: Annotated[Id, Form()],
-    hours: Annotated[int, Form(ge=1, le=LONGEST_MUTE_H)] = 24,
+    story_id: Annotated[Id, Form(alias="story")],
+    hours: Annotated[int, Form(ge=1, le=MAX_MUTE_H)] = 24,
 ) -> Response:
-    """Mute for a while what brought an alert of this story: the action on the alert itself.
+    """Mute for a while the topics that brought an alert of this story: an action on the alert.
 
-    That is every topic by which the reader is in the story's audience; the story's own where
-    there is none, because the alert went to everyone.
+    Those are the topics by which the reader is in the story's audience. Without one, the alert
+    went to everyone, and the story itself is muted.
     """
-    current = _known(reader)
-    found = require(stories.get(work.session, story), "story")
-    own = topic_paths.story_topic(found.id)
-    brought_by = [*topic_paths.with_ancestors(found.text.topics), own]
-    followed = [subscriptions.get(work.session, current.id, path) for path in brought_by]
-    held = [one for one in followed if one is not None] or [Subscription(topic=own)]
+    current = _require_reader(reader)
+    story = require(stories.get(work.session, story_id), "story")
+    story_topic = topic_paths.story_topic(story.id)
+    paths = [*topic_paths.with_ancestors(story.text.topics), story_topic]
+    rows = [subscriptions.get(work.session, current.id, path) for path in paths]
+    follows = [row for row in rows if row is not None] or [Subscription(topic=story_topic)]
     until = work.now + timedelta(hours=hours)
-    for one in held:
+    for one in follows:
         reader_actions.follow(work, current, one.topic, one.least_urgency, until)
     return _done(request, "Muted.", None)
 
 
 @router.post("/change", dependencies=[FromOurPages])
-def change(
+def change_terms(
     request: Request,
     work: WorkDep,
     reader: ReaderOrNone,
@@ -166,19 +174,19 @@ def change(
     least_urgency: Annotated[Urgency, Form()],
     mute_hours: Annotated[str, Form(pattern=r"^\d{0,3}$")] = "",
 ) -> Response:
-    """Change from which urgency on a followed topic counts, and whether it is muted."""
-    current = _known(reader)
-    held = subscriptions.get(work.session, current.id, topic) or Subscription(topic=topic)
-    until = held.muted_until
+    """Change the least urgency of a followed topic, and whether it is muted."""
+    current = _require_reader(reader)
+    current_terms = subscriptions.get(work.session, current.id, topic)
+    until = current_terms.muted_until if current_terms else None
     if mute_hours:
-        hours = min(int(mute_hours), LONGEST_MUTE_H)
+        hours = min(int(mute_hours), MAX_MUTE_H)
         until = work.now + timedelta(hours=hours) if hours else None
     reader_actions.follow(work, current, topic, least_urgency, until)
     return _done(request, "Saved.", None)
 
 
 @router.post("/settings", dependencies=[FromOurPages])
-def settings(
+def change_settings(
     request: Request,
     work: WorkDep,
     reader: ReaderOrNone,
@@ -188,14 +196,14 @@ def settings(
     quiet_to: Annotated[str, Form(max_length=8)] = "",
 ) -> Response:
     """Change language, time zone and quiet hours."""
-    current = _known(reader)
-    wished = {"timezone": timezone.strip(), "language": language.strip()}
+    current = _require_reader(reader)
+    form = {"timezone": timezone.strip(), "language": language.strip()}
     try:
-        hours = _quiet_hours(quiet_from, quiet_to)
-        changes = reader_actions.ReaderChanges(**wished, quiet_hours=hours)  # type: ignore[typeddict-item]
+        hours = _parse_quiet_hours(quiet_from, quiet_to)
+        changes = reader_actions.ReaderChanges(**form, quiet_hours=hours)  # type: ignore[typeddict-item]
         reader_actions.change_reader(work, current, changes)
     except Invalid as fault:
-        return _me(request, work, current, faults={fault.field: fault.detail}, wished=wished)
+        return _show(request, work, current, faults={fault.field: fault.detail}, form=form)
     return _done(request, "Saved.", None)
 
 
@@ -203,22 +211,24 @@ def settings(
 def remove_device(
     request: Request, work: WorkDep, reader: ReaderOrNone, device_id: Annotated[Id, Path()]
 ) -> Response:
-    """Take out one of my devices."""
-    reader_actions.remove_device(work, _known(reader), device_id)
+    """Remove one of the reader's devices."""
+    reader_actions.remove_device(work, _require_reader(reader), device_id)
     return _done(request, "The device is removed.", None)
 
 
 @router.post("/test-pushes")
-def tie(
+def pair_devices(
     request: Request, work: WorkDep, reader: ReaderOrNone, staff: Editor, caller: EditorActing
 ) -> Response:
-    """Send the tests of whoever is signed in to my devices."""
-    test_pushes.tie(work, staff, _known(reader).id, caller)
+    """Send the tests of the signed-in editor to this reader's devices."""
+    test_pushes.tie(work, staff, _require_reader(reader).id, caller)
     return _done(request, "Tests that you send from the desk come to these devices now.", None)
 
 
 @router.post("/test-pushes/stop")
-def untie(request: Request, work: WorkDep, staff: Editor, caller: EditorActing) -> Response:
+def unpair_devices(
+    request: Request, work: WorkDep, staff: Editor, caller: EditorActing
+) -> Response:
     """Send those tests to no device."""
     test_pushes.untie(work, staff, caller)
     return _done(request, "These devices get no more tests.", None)
@@ -226,47 +236,44 @@ def untie(request: Request, work: WorkDep, staff: Editor, caller: EditorActing) 
 
 @router.get("/export")
 def export(work: WorkDep, reader: ReaderOrNone) -> Response:
-    """Return all that is kept of me, as a file."""
-    answer = Response(media_type="application/json", headers={"Cache-Control": PRIVATE})
-    answer.headers["Content-Disposition"] = 'attachment; filename="newszop-me.json"'
-    answer.body = (
-        readers.export_reader(work, _known(reader), answer).model_dump_json(indent=2).encode()
-    )
-    answer.headers["Content-Length"] = str(len(answer.body))
-    return answer
+    """Return everything that is stored about the reader, as a file."""
+    response = Response(media_type="application/json", headers={"Cache-Control": PRIVATE})
+    response.headers["Content-Disposition"] = 'attachment; filename="newszop-me.json"'
+    content = readers.export_reader(work, _require_reader(reader), response)
+    response.body = content.model_dump_json(indent=2).encode()
+    response.headers["Content-Length"] = str(len(response.body))
+    return response
 
 
 @router.post("/forget", dependencies=[FromOurPages])
 def forget(request: Request, work: WorkDep, reader: ReaderOrNone) -> Response:
-    """Forget the reader, the devices and what they follow, for good."""
-    reader_actions.erase_reader(work, _known(reader))
-    answer = _done(request, "You are forgotten.", None)
-    answer.delete_cookie(READER_COOKIE, path=READER_PATH)
-    return answer
+    """Erase the reader, the devices and the subscriptions for good."""
+    reader_actions.erase_reader(work, _require_reader(reader))
+    response = _done(request, "You are forgotten.", None)
+    response.delete_cookie(READER_COOKIE, path=READER_PATH)
+    return response
 
 
-def _known(reader: Reader | None) -> Reader:
+def _require_reader(reader: Reader | None) -> Reader:
     if reader is None:
         raise Unauthenticated("This browser follows nothing yet.")
     return reader
 
 
-def _done(request: Request, sentence: str, back: str | None) -> Response:
-    """Answer a script with JSON and a form with the reader's page, which says the sentence."""
+def _done(request: Request, sentence: str, return_path: str | None) -> Response:
+    """Return JSON to a script, and redirect a form to the reader's page with the sentence."""
     if "application/json" in request.headers.get("accept", ""):
         return _json({"done": sentence})
-    where = form_guards.local_path(back, READER_PATH) if back else READER_PATH
-    target = READER_PATH if where == READER_PATH else f"{READER_PATH}?back={where}"
-    answer = RedirectResponse(target, 303, headers={"Cache-Control": PRIVATE})
-    form_guards.say(request, answer, sentence, path=READER_PATH)
-    return answer
+    page = form_guards.local_path(return_path, READER_PATH)
+    target = READER_PATH if page == READER_PATH else f"{READER_PATH}?back={page}"
+    return redirect(request, target, sentence, flash_path=READER_PATH)
 
 
 def _json(body: Any) -> Response:
     return JSONResponse(body, headers={"Cache-Control": PRIVATE})
 
 
-def _quiet_hours(begin: str, end: str) -> QuietHours | None:
+def _parse_quiet_hours(begin: str, end: str) -> QuietHours | None:
     if not begin and not end:
         return None
     try:

@@ -1,12 +1,12 @@
-// The service worker: shows alerts, opens stories, says what was shown and opened, reads offline.
+// The service worker: shows alerts, opens stories, sends receipts, and serves pages offline.
 const BUILD = "{{ build }}";
 const SITE = {{ settings.site_name|tojson }};
 const SHELL = `shell-${BUILD}`;
-const READ = "read-1";
-const MOST_READ = 60;
+const PAGES = "read-1";
+const MAX_PAGES = 60;
 const STATIC = `/static/${BUILD}/`;
 const FILES = ["/offline", `${STATIC}css/site.css`, `${STATIC}js/page.js`, `${STATIC}js/browser.js`, `${STATIC}js/follow.js`, `${STATIC}js/get-alerts.js`, `${STATIC}js/forms.js`, `${STATIC}js/times.js`, "/icon-192.png"];
-const SENT_EARLIER = "sent-earlier";
+const UNSENT_RECEIPTS = "sent-earlier";
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(FILES)).then(() => self.skipWaiting()));
@@ -14,13 +14,13 @@ self.addEventListener("install", (event) => {
 
 self.addEventListener("activate", (event) => {
   event.waitUntil((async () => {
-    const kept = new Set([SHELL, READ, SENT_EARLIER]);
-    for (const name of await caches.keys()) if (!kept.has(name)) await caches.delete(name);
+    const current = new Set([SHELL, PAGES, UNSENT_RECEIPTS]);
+    for (const name of await caches.keys()) if (!current.has(name)) await caches.delete(name);
     await self.clients.claim();
   })());
 });
 
-// -- reading offline: stories and fronts that were opened before
+// -- reading offline: stories, topics and the front page as they were last opened
 
 self.addEventListener("fetch", (event) => {
   const request = event.request;
@@ -30,10 +30,10 @@ self.addEventListener("fetch", (event) => {
   else if (request.mode === "navigate") event.respondWith(fromNetworkFirst(request, url));
 });
 
-// A page that was read under an earlier build finds this build's files when it is offline.
+// A page of an earlier build gets the files of this build when it is read offline.
 async function fromCacheFirst(request) {
-  const held = await caches.match(request);
-  if (held) return held;
+  const cached = await caches.match(request);
+  if (cached) return cached;
   try {
     return await fetch(request);
   } catch (error) {
@@ -44,30 +44,30 @@ async function fromCacheFirst(request) {
 
 async function fromNetworkFirst(request, url) {
   try {
-    const answer = await fetch(request);
-    const open = url.pathname === "/" || /^\/(stories|topics)(\/|$)/.test(url.pathname);
-    if (open && answer.ok && (answer.headers.get("Cache-Control") ?? "").includes("public")) await keep(request, answer.clone());
-    return answer;
+    const response = await fetch(request);
+    const isPublic = url.pathname === "/" || /^\/(stories|topics)(\/|$)/.test(url.pathname);
+    if (isPublic && response.ok && (response.headers.get("Cache-Control") ?? "").includes("public")) await storePage(request, response.clone());
+    return response;
   } catch (error) {
     return (await caches.match(request, { ignoreVary: true })) ?? (await caches.match("/offline")) ?? Response.error();
   }
 }
 
-async function keep(request, answer) {
-  const cache = await caches.open(READ);
-  await cache.put(request, answer);
+async function storePage(request, response) {
+  const cache = await caches.open(PAGES);
+  await cache.put(request, response);
   const keys = await cache.keys();
-  for (const old of keys.slice(0, Math.max(0, keys.length - MOST_READ))) await cache.delete(old);
+  for (const key of keys.slice(0, Math.max(0, keys.length - MAX_PAGES))) await cache.delete(key);
 }
 
 // -- alerts
 
 self.addEventListener("push", (event) => {
-  const alert = read(event.data);
-  event.waitUntil(show(alert).then(() => tell(alert.receipt, "shown")));
+  const alert = parseAlert(event.data);
+  event.waitUntil(showAlert(alert).then(() => sendReceipt(alert.receipt, "shown")));
 });
 
-function read(data) {
+function parseAlert(data) {
   try {
     return data.json();
   } catch (error) {
@@ -75,7 +75,7 @@ function read(data) {
   }
 }
 
-function show(alert) {
+function showAlert(alert) {
   const options = {
     body: alert.body ?? "",
     icon: alert.icon ?? "/icon-192.png",
@@ -97,20 +97,20 @@ function show(alert) {
 self.addEventListener("notificationclick", (event) => {
   const { url, receipt, story } = event.notification.data ?? {};
   event.notification.close();
-  if (event.action === "mute") event.waitUntil(mute(story));
-  else event.waitUntil(Promise.all([open(url), tell(receipt, "opened")]));
+  if (event.action === "mute") event.waitUntil(muteTopics(story));
+  else event.waitUntil(Promise.all([openPage(url), sendReceipt(receipt, "opened")]));
 });
 
-async function open(url) {
+async function openPage(url) {
   const target = new URL(url ?? "/", self.location.origin);
-  const here = target.origin === self.location.origin ? target.href : self.location.origin + "/";
+  const address = target.origin === self.location.origin ? target.href : self.location.origin + "/";
   const pages = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
-  const same = pages.find((page) => page.url.split("#")[0] === here);
-  if (same) return same.focus();
-  return self.clients.openWindow(here);
+  const openedPage = pages.find((page) => page.url.split("#")[0] === address);
+  if (openedPage) return openedPage.focus();
+  return self.clients.openWindow(address);
 }
 
-async function mute(story) {
+async function muteTopics(story) {
   await fetch("/me/mute", {
     method: "POST",
     headers: { Accept: "application/json" },
@@ -118,41 +118,41 @@ async function mute(story) {
   });
 }
 
-// A receipt that could not be told is kept, and told with the next one.
-async function tell(receipt, kind) {
+// A receipt that could not be sent is stored, and sent with the next one.
+async function sendReceipt(receipt, kind) {
   if (!receipt) return;
-  const cache = await caches.open(SENT_EARLIER);
-  if (!(await post({ receipt, kind }))) return cache.put(`/receipts/${kind}/${receipt}`, new Response(JSON.stringify({ receipt, kind })));
+  const cache = await caches.open(UNSENT_RECEIPTS);
+  if (!(await postReceipt({ receipt, kind }))) return cache.put(`/receipts/${kind}/${receipt}`, new Response(JSON.stringify({ receipt, kind })));
   for (const key of await cache.keys()) {
-    const waiting = await (await cache.match(key)).json();
-    if (!(await post(waiting))) return;
+    const unsent = await (await cache.match(key)).json();
+    if (!(await postReceipt(unsent))) return;
     await cache.delete(key);
   }
 }
 
-async function post(body) {
+async function postReceipt(body) {
   try {
-    const answer = await fetch("/api/receipts", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-    return answer.status < 500;
+    const response = await fetch("/api/receipts", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    return response.status < 500;
   } catch (error) {
     return false;
   }
 }
 
-// -- a subscription that the browser renewed by itself
+// -- subscriptions that the browser has renewed
 
 self.addEventListener("pushsubscriptionchange", (event) => {
-  event.waitUntil(renew(event.oldSubscription, event.newSubscription));
+  event.waitUntil(registerRenewed(event.oldSubscription, event.newSubscription));
 });
 
-async function renew(old, fresh) {
+async function registerRenewed(oldSubscription, newSubscription) {
   const { key } = await (await fetch("/me/browser")).json();
   if (!key) return;
-  const subscription = fresh ?? (await self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key }));
+  const subscription = newSubscription ?? (await self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key }));
   const { endpoint, keys } = subscription.toJSON();
   await fetch("/me/browser", {
     method: "PUT",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ endpoint, keys, replaces: old?.endpoint ?? null }),
+    body: JSON.stringify({ endpoint, keys, replaces: oldSubscription?.endpoint ?? null }),
   });
 }

@@ -1,4 +1,4 @@
-// An alert's page while pushes leave: totals from the event stream, drawn into what the server sent.
+// The page of a running alert: draws the totals from the event stream into the page.
 import { enhanceForms } from "./forms.js";
 import { localTimes, milliseconds, span } from "./times.js";
 
@@ -12,111 +12,111 @@ const number = new Intl.NumberFormat("en");
 
 localTimes(document);
 enhanceForms(document);
-const holder = document.querySelector("[data-live]");
-if (holder) watch(holder.dataset.live);
+const container = document.querySelector("[data-live]");
+if (container) watch(container.dataset.live);
 
 function watch(url) {
   const asOf = document.querySelector("[data-as-of]");
-  let at = Date.now();
-  let past = [];
+  let updatedAt = Date.now();
+  let samples = [];
   const source = new EventSource(url);
   source.addEventListener("totals", (event) => {
-    at = Date.now();
+    updatedAt = Date.now();
     const report = JSON.parse(event.data);
-    past = [...past, [at, report.totals.accepted]].filter(([when]) => at - when <= 5000);
-    draw(report, past);
+    samples = [...samples, [updatedAt, report.totals.accepted]].filter(([time]) => updatedAt - time <= 5000);
+    draw(report, samples);
     if (!FINAL.has(report.state) || report.totals.pending || report.totals.retrying) return;
     source.close();
-    clearInterval(clock);
+    clearInterval(timer);
     asOf.textContent = "";
-    settle(report);
+    reloadIfNeeded(report);
   });
-  const clock = setInterval(() => {
-    const seconds = (Date.now() - at) / 1000;
-    const lost = seconds > 4;
-    asOf.textContent = lost ? `Connection lost. As of ${span(seconds)} ago` : "Live";
-    asOf.classList.toggle("lost", lost);
+  const timer = setInterval(() => {
+    const seconds = (Date.now() - updatedAt) / 1000;
+    const disconnected = seconds > 4;
+    asOf.textContent = disconnected ? `Connection lost. As of ${span(seconds)} ago` : "Live";
+    asOf.classList.toggle("lost", disconnected);
   }, 1000);
 }
 
-function draw(report, past) {
+function draw(report, samples) {
   const { totals } = report;
-  for (const shown of document.querySelectorAll("[data-total]")) shown.textContent = number.format(totals[shown.dataset.total]);
-  for (const shown of document.querySelectorAll("[data-timing]")) shown.textContent = milliseconds(report.timing[shown.dataset.timing]);
-  for (const shown of document.querySelectorAll("[data-receipt]")) shown.textContent = number.format(report.receipts[shown.dataset.receipt]);
-  bar(totals);
-  const [words, kind] = STATES[report.state] ?? [report.state, ""];
+  for (const figure of document.querySelectorAll("[data-total]")) figure.textContent = number.format(totals[figure.dataset.total]);
+  for (const figure of document.querySelectorAll("[data-timing]")) figure.textContent = milliseconds(report.timing[figure.dataset.timing]);
+  for (const figure of document.querySelectorAll("[data-receipt]")) figure.textContent = number.format(report.receipts[figure.dataset.receipt]);
+  drawBar(totals);
+  const [label, tone] = STATES[report.state] ?? [report.state, ""];
   const state = document.querySelector("[data-state]");
-  if (state.textContent !== words) state.textContent = words;
-  state.className = `tag ${kind}`;
-  rate(past, report);
-  providers(report.by_provider);
+  if (state.textContent !== label) state.textContent = label;
+  state.className = `tag ${tone}`;
+  drawRate(samples, report);
+  drawProviders(report.by_provider);
   for (const form of document.querySelectorAll('[data-when="running"]')) form.hidden = FINAL.has(report.state);
 }
 
-function bar(totals) {
-  const whole = totals.planned || 1;
+function drawBar(totals) {
+  const planned = totals.planned || 1;
   let x = 0;
   for (const name of PARTS) {
     const rect = document.querySelector(`[data-bar] [data-part="${name}"]`);
-    const width = (1000 * totals[name]) / whole;
+    const width = (1000 * totals[name]) / planned;
     rect.setAttribute("x", x.toFixed(2));
     rect.setAttribute("width", width.toFixed(2));
     x += width;
   }
   document.querySelector("[data-bar]").setAttribute("aria-label", `${number.format(totals.accepted)} of ${number.format(totals.planned)} accepted`);
-  document.querySelector("[data-share]").textContent = share(totals.accepted, totals.planned);
+  document.querySelector("[data-share]").textContent = formatShare(totals.accepted, totals.planned);
   const progress = document.querySelector("[data-progress]");
-  progress.max = whole;
+  progress.max = planned;
   progress.value = totals.planned - totals.pending - totals.retrying;
 }
 
-function share(part, whole) {
-  if (!whole) return "0 %";
-  const percent = (100 * part) / whole;
+function formatShare(part, total) {
+  if (!total) return "0 %";
+  const percent = (100 * part) / total;
   if (percent > 0 && percent < 1) return "< 1 %";
-  return `${Math.round(part < whole ? Math.min(percent, 99) : percent)} %`;
+  return `${Math.round(part < total ? Math.min(percent, 99) : percent)} %`;
 }
 
-// While it runs, the rate of the last seconds; at its end, the average from the first to the last.
-function rate(past, report) {
-  const shown = document.querySelector("[data-rate]");
+// While the alert runs, the rate of the last seconds; at its end, the average from the first push to the last.
+function drawRate(samples, report) {
+  const figure = document.querySelector("[data-rate]");
   const { first_ms: first, last_ms: last } = report.timing;
   if (FINAL.has(report.state)) {
-    shown.textContent = first === null ? "-" : number.format(Math.round(report.totals.accepted / Math.max((last - first) / 1000, 1)));
-  } else if (past.length > 1) {
-    const [[t0, n0], [t1, n1]] = [past[0], past[past.length - 1]];
-    if (t1 - t0 > 400) shown.textContent = number.format(Math.max(0, Math.round(((n1 - n0) * 1000) / (t1 - t0))));
+    figure.textContent = first === null ? "-" : number.format(Math.round(report.totals.accepted / Math.max((last - first) / 1000, 1)));
+  } else if (samples.length > 1) {
+    const [[t0, n0], [t1, n1]] = [samples[0], samples[samples.length - 1]];
+    if (t1 - t0 > 400) figure.textContent = number.format(Math.max(0, Math.round(((n1 - n0) * 1000) / (t1 - t0))));
   }
 }
 
-function providers(byProvider) {
+function drawProviders(byProvider) {
   const body = document.querySelector("[data-by-provider] tbody");
-  for (const [name, t] of Object.entries(byProvider)) {
+  for (const [name, totals] of Object.entries(byProvider)) {
     const row = body.querySelector(`tr[data-provider="${CSS.escape(name)}"]`);
     if (!row) return refreshTable();
-    const cells = [t.planned, t.accepted, t.pending + t.retrying, t.gone, t.buried, t.expired + t.cancelled];
+    const cells = [totals.planned, totals.accepted, totals.pending + totals.retrying, totals.gone, totals.buried, totals.expired + totals.cancelled];
     row.querySelectorAll("td").forEach((cell, n) => { cell.textContent = number.format(cells[n]); });
   }
 }
 
-// A provider that was not there when the page was made: its row comes from the server, too.
-let asking = false;
+// A provider that the page has no row for yet: the table comes from the server.
+let refreshing = false;
 
 async function refreshTable() {
-  if (asking) return;
-  asking = true;
-  const answer = await fetch(window.location.href);
-  if (answer.ok) {
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const body = fresh.querySelector("[data-by-provider] tbody");
+  if (refreshing) return;
+  refreshing = true;
+  const response = await fetch(window.location.href);
+  if (response.ok) {
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const body = page.querySelector("[data-by-provider] tbody");
     if (body) document.querySelector("[data-by-provider] tbody").replaceWith(body);
   }
-  asking = false;
+  refreshing = false;
 }
 
-// Reasons and what can be done now are the server's to say: shown anew once it has ended.
-function settle(report) {
+// The server renders the reasons and the actions that are left: the page is loaded again at the end.
+function reloadIfNeeded(report) {
   const { totals } = report;
   if (totals.buried || report.stop_reason) setTimeout(() => window.location.reload(), 800);
 }

@@ -1,51 +1,51 @@
-// This browser as a reader: what it follows, and whether it is a device that can be pushed to.
-// A browser that never followed anything asks nothing: the page stays one request in a rush.
-const KNOWN = "newszop.reader";
+// This browser as a reader: what it follows, and whether it is a device that gets pushes.
+// A browser that has never followed anything sends no request: during a rush the page is all it loads.
+const READER_KEY = "newszop.reader";
 
 export class Refused extends Error {}
 
-export const isReader = () => remembered() === "yes";
+export const isReader = () => readMark() === "yes";
 
-function remembered() {
-  try { return localStorage.getItem(KNOWN); } catch (error) { return null; }
+function readMark() {
+  try { return localStorage.getItem(READER_KEY); } catch (error) { return null; }
 }
 
-function remember() {
-  try { localStorage.setItem(KNOWN, "yes"); } catch (error) { /* private windows may refuse */ }
+function markReader() {
+  try { localStorage.setItem(READER_KEY, "yes"); } catch (error) { /* private windows may have no storage */ }
 }
 
-export async function state() {
-  const answer = await fetch("/me/state", { headers: { Accept: "application/json" } });
-  return answer.ok ? answer.json() : { reader: false, follows: [] };
+export async function fetchState() {
+  const response = await fetch("/me/state", { headers: { Accept: "application/json" } });
+  return response.ok ? response.json() : { reader: false, follows: [] };
 }
 
-export async function send(path, fields) {
-  const answer = await fetch(path, { method: "POST", keepalive: true, headers: { Accept: "application/json" }, body: new URLSearchParams(fields) });
-  if (!answer.ok) throw new Refused(await reason(answer));
-  remember();
-  return answer.json();
+export async function sendForm(path, fields) {
+  const response = await fetch(path, { method: "POST", keepalive: true, headers: { Accept: "application/json" }, body: new URLSearchParams(fields) });
+  if (!response.ok) throw new Refused(await readReason(response));
+  markReader();
+  return response.json();
 }
 
-async function reason(answer) {
+async function readReason(response) {
   try {
-    return (await answer.json()).detail;
+    return (await response.json()).detail;
   } catch (error) {
     return "That did not work. Try again.";
   }
 }
 
-// What stands in the way of alerts here: null when nothing does.
-export function obstacle() {
+// Why this browser cannot get alerts; null if it can.
+export function findObstacle() {
   if (!window.isSecureContext) return "Alerts need a secure connection (https).";
   const apple = /iPhone|iPad|iPod/.test(navigator.userAgent);
   const installed = window.matchMedia("(display-mode: standalone)").matches;
-  if (apple && !installed && !("PushManager" in window)) return "On iPhone and iPad: add this site to your Home Screen first (Share, then Add to Home Screen), and open it from there.";
-  if (!("serviceWorker" in navigator) || !("PushManager" in window) || !("Notification" in window)) return "This browser cannot show alerts. The topics you follow are kept; other browsers can.";
-  if (Notification.permission === "denied") return "You told this browser not to show our alerts. Allow notifications in the site's settings, beside the address, and press again.";
+  if (apple && !installed && !("PushManager" in window)) return "On iPhone and iPad, first add this site to your Home Screen (Share, then Add to Home Screen) and open it from there.";
+  if (!("serviceWorker" in navigator) || !("PushManager" in window) || !("Notification" in window)) return "This browser cannot show alerts, but you can still follow topics. Try another browser.";
+  if (Notification.permission === "denied") return "This browser blocks our alerts. Allow notifications in the site settings, beside the address, and try again.";
   return null;
 }
 
-export async function subscribed() {
+export async function isSubscribed() {
   if (!("serviceWorker" in navigator) || !("PushManager" in window)) return false;
   const worker = await navigator.serviceWorker.getRegistration("/");
   return Boolean(await worker?.pushManager.getSubscription()) && Notification.permission === "granted";
@@ -53,12 +53,12 @@ export async function subscribed() {
 
 // Ask for permission, subscribe, and register device and topics in one request.
 export async function getAlerts(key, topics, leastUrgency) {
-  if ((await Notification.requestPermission()) !== "granted") throw new Refused(obstacle() ?? "Without the permission no alert can be shown. Press Get alerts again when you want them.");
+  if ((await Notification.requestPermission()) !== "granted") throw new Refused(findObstacle() ?? "Alerts need your permission. Press Get alerts again when you want them.");
   await navigator.serviceWorker.register("/service-worker.js");
   const worker = await navigator.serviceWorker.ready;
   const { subscription, replaces } = await subscribe(worker.pushManager, key);
   const { endpoint, keys } = subscription.toJSON();
-  const answer = await fetch("/me/browser", {
+  const response = await fetch("/me/browser", {
     method: "PUT",
     headers: { "Content-Type": "application/json", Accept: "application/json" },
     body: JSON.stringify({
@@ -67,20 +67,20 @@ export async function getAlerts(key, topics, leastUrgency) {
       timezone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC",
     }),
   });
-  if (!answer.ok) throw new Refused(await reason(answer));
-  remember();
-  return answer.json();
+  if (!response.ok) throw new Refused(await readReason(response));
+  markReader();
+  return response.json();
 }
 
-// A subscription made with another key of ours is of no use any more: it is replaced.
+// A subscription made with an earlier key of ours no longer works: it is replaced.
 async function subscribe(manager, key) {
-  const wanted = { userVisibleOnly: true, applicationServerKey: bytes(key) };
-  const held = await manager.getSubscription();
-  const same = held?.options?.applicationServerKey;
-  if (held && same && equal(new Uint8Array(same), wanted.applicationServerKey)) return { subscription: held, replaces: null };
-  const replaces = held?.endpoint ?? null;
-  if (held) await held.unsubscribe();
-  return { subscription: await manager.subscribe(wanted), replaces };
+  const options = { userVisibleOnly: true, applicationServerKey: bytes(key) };
+  const current = await manager.getSubscription();
+  const currentKey = current?.options?.applicationServerKey;
+  if (currentKey && equal(new Uint8Array(currentKey), options.applicationServerKey)) return { subscription: current, replaces: null };
+  const replaces = current?.endpoint ?? null;
+  if (current) await current.unsubscribe();
+  return { subscription: await manager.subscribe(options), replaces };
 }
 
 function bytes(base64url) {

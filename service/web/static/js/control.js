@@ -1,4 +1,4 @@
-// The control room: live, and honest when the connection is lost.
+// The control room: its live part is fetched every two seconds, and its age shown when that fails.
 import { keepFresh } from "./live.js";
 import { enhanceForms } from "./forms.js";
 import { localTimes } from "./times.js";

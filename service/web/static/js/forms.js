@@ -1,4 +1,4 @@
-// What forms do besides being sent: ask before what cannot be undone, save on change, speak up.
+// What forms do with a script: ask before an action, submit on change, show a sentence afterwards.
 export function enhanceForms(root) {
   for (const form of root.querySelectorAll("form[data-confirm]")) {
     form.addEventListener("submit", (event) => {
@@ -11,13 +11,13 @@ export function enhanceForms(root) {
   }
 }
 
-export function csrf() {
+export function csrfToken() {
   return document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 }
 
 let toast;
 
-export function say(sentence) {
+export function showToast(sentence) {
   if (!toast) {
     toast = document.createElement("p");
     toast.className = "toast";

@@ -1,63 +1,63 @@
-// Parts of a page that stay true: fetched again and again, honest about their age when they cannot be.
+// Live parts of a page: fetched regularly, with their age shown when that fails.
 import { localTimes, span } from "./times.js";
 import { enhanceForms } from "./forms.js";
 
-// Ask for `holder`'s address every `everyMs` and put each [data-part] in place of the one shown.
-export function keepFresh(holder, everyMs, asOf) {
-  let at = Date.now();
-  let lost = false;
-  const tell = () => {
-    const seconds = (Date.now() - at) / 1000;
-    const old = seconds * 1000 > everyMs * 3;
+// Fetch the address of `container` every `intervalMs` and replace each [data-part] by the new one.
+export function keepFresh(container, intervalMs, asOf) {
+  let updatedAt = Date.now();
+  let failed = false;
+  const showAge = () => {
+    const seconds = (Date.now() - updatedAt) / 1000;
+    const stale = seconds * 1000 > intervalMs * 3;
     if (!asOf) return;
-    asOf.textContent = lost || old ? `Connection lost. As of ${span(seconds)} ago` : "Live";
-    asOf.classList.toggle("lost", lost || old);
-    holder.classList.toggle("stale", lost && old);
+    asOf.textContent = failed || stale ? `Connection lost. As of ${span(seconds)} ago` : "Live";
+    asOf.classList.toggle("lost", failed || stale);
+    container.classList.toggle("stale", failed && stale);
   };
-  const look = async () => {
+  const refresh = async () => {
     if (document.hidden) return;
     try {
-      const answer = await fetch(holder.dataset.live, { signal: AbortSignal.timeout(8000) });
-      if (answer.redirected) return window.location.reload();
-      if (!answer.ok) throw new Error(String(answer.status));
-      replaceParts(holder, await answer.text());
-      [at, lost] = [Date.now(), false];
+      const response = await fetch(container.dataset.live, { signal: AbortSignal.timeout(8000) });
+      if (response.redirected) return window.location.reload();
+      if (!response.ok) throw new Error(String(response.status));
+      replaceParts(container, await response.text());
+      [updatedAt, failed] = [Date.now(), false];
     } catch (error) {
-      lost = true;
+      failed = true;
     }
-    tell();
+    showAge();
   };
-  setInterval(look, everyMs);
-  setInterval(tell, 1000);
-  document.addEventListener("visibilitychange", look);
-  tell();
+  setInterval(refresh, intervalMs);
+  setInterval(showAge, 1000);
+  document.addEventListener("visibilitychange", refresh);
+  showAge();
 }
 
-// A part in which somebody is typing, or has opened something, is left alone.
-function replaceParts(holder, html) {
-  const fresh = new DOMParser().parseFromString(html, "text/html").body;
-  const parts = new Map([...fresh.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
-  const shown = new Map([...holder.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
-  if ([...parts.keys()].join() !== [...shown.keys()].join()) {
-    if (!busy(holder)) holder.replaceChildren(...fresh.childNodes);
+// A part in which the visitor is typing or has opened something is not replaced.
+function replaceParts(container, html) {
+  const page = new DOMParser().parseFromString(html, "text/html").body;
+  const newParts = new Map([...page.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
+  const oldParts = new Map([...container.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
+  if ([...newParts.keys()].join() !== [...oldParts.keys()].join()) {
+    if (!isBusy(container)) container.replaceChildren(...page.childNodes);
   } else {
-    for (const [name, part] of shown) if (!busy(part)) replaceKeepingFocus(part, parts.get(name));
+    for (const [name, part] of oldParts) if (!isBusy(part)) replaceKeepingFocus(part, newParts.get(name));
   }
-  localTimes(holder);
-  enhanceForms(holder);
+  localTimes(container);
+  enhanceForms(container);
 }
 
-function busy(part) {
+function isBusy(part) {
   const field = document.activeElement;
   const typing = part.contains(field) && field.matches("input, textarea, select");
   return typing || Boolean(part.querySelector("details[open]"));
 }
 
-// The button or link that had the focus keeps it: it is found again by where it stands.
-function replaceKeepingFocus(part, fresh) {
-  if (part.innerHTML === fresh.innerHTML) return;
+// The button or link that had the focus keeps it: its position in the part identifies it.
+function replaceKeepingFocus(part, newPart) {
+  if (part.innerHTML === newPart.innerHTML) return;
   const focusable = "a[href], button, summary";
-  const place = [...part.querySelectorAll(focusable)].indexOf(document.activeElement);
-  part.replaceWith(fresh);
-  if (place >= 0) fresh.querySelectorAll(focusable)[place]?.focus();
+  const index = [...part.querySelectorAll(focusable)].indexOf(document.activeElement);
+  part.replaceWith(newPart);
+  if (index >= 0) newPart.querySelectorAll(focusable)[index]?.focus();
 }

@@ -1,4 +1,4 @@
-// Every page for readers: the visitor's own time, the follow buttons, Get alerts, small comforts.
+// Every page for readers: local times, follow buttons, Get alerts, the app link, the key for Next Story.
 import { localTimes } from "./times.js";
 import { enhanceFollow } from "./follow.js";
 import { enhanceGetAlerts } from "./get-alerts.js";
@@ -8,12 +8,12 @@ localTimes(document);
 enhanceForms(document);
 enhanceFollow(document);
 enhanceGetAlerts(document);
-leadToTheRightStore(document.querySelector("[data-app-link]"));
-nextStoryByKey(document.querySelector("[data-next-story]"));
+linkToAppStore(document.querySelector("[data-app-link]"));
+openNextStoryByKey(document.querySelector("[data-next-story]"));
 fillTimeZone(document.querySelector("[data-timezone]"));
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("/service-worker.js");
 
-function leadToTheRightStore(link) {
+function linkToAppStore(link) {
   if (!link) return;
   const agent = navigator.userAgent;
   const apple = /iPhone|iPad|iPod/.test(agent) || (/Macintosh/.test(agent) && navigator.maxTouchPoints > 1);
@@ -21,15 +21,15 @@ function leadToTheRightStore(link) {
   if (store) link.href = store;
 }
 
-// The arrow that points onwards opens the next story, unless it is needed for something else.
-function nextStoryByKey(link) {
+// The arrow key in the reading direction opens the next story, unless something else needs it.
+function openNextStoryByKey(link) {
   if (!link) return;
   const rightToLeft = document.querySelector(".story")?.dir === "rtl";
-  const onwards = rightToLeft ? "ArrowLeft" : "ArrowRight";
+  const forwardKey = rightToLeft ? "ArrowLeft" : "ArrowRight";
   document.addEventListener("keydown", (event) => {
     const plain = !(event.altKey || event.ctrlKey || event.metaKey || event.shiftKey);
     const busy = event.target.closest("input, textarea, select, dialog, [contenteditable], .scroll");
-    if (event.key === onwards && plain && !busy && !event.defaultPrevented) link.click();
+    if (event.key === forwardKey && plain && !busy && !event.defaultPrevented) link.click();
   });
 }
 

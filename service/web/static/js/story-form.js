@@ -1,22 +1,22 @@
-// Writing: a surface with the usual marks in place of the HTML, topics, times, and autosave.
-import { csrf, enhanceForms } from "./forms.js";
+// The story editor: rich text instead of HTML, topic suggestions, local times, and autosave.
+import { csrfToken, enhanceForms } from "./forms.js";
 import { localTimes } from "./times.js";
 
 const AUTOSAVE_MS = 3000;
-const MARKS = [
+const COMMANDS = [
   ["bold", "B", "Bold"], ["italic", "I", "Italic"], ["formatBlock:h2", "H", "Heading"], ["formatBlock:p", "¶", "Paragraph"],
-  ["formatBlock:blockquote", "”", "Quote"], ["insertUnorderedList", "•", "List"], ["createLink", "Link", "Link"], ["removeFormat", "Clear", "Clear marks"],
+  ["formatBlock:blockquote", "”", "Quote"], ["insertUnorderedList", "•", "List"], ["createLink", "Link", "Link"], ["removeFormat", "Clear", "Clear formatting"],
 ];
 
 localTimes(document);
 enhanceForms(document);
 const form = document.querySelector("[data-story-form]");
-const surface = rich(form.querySelector("[data-rich]"));
-nameTopics(form.querySelector("[data-topics]"));
-for (const field of form.querySelectorAll("[data-utc]")) showOnTheWritersClock(field);
-autosave(form);
+makeRichText(form.querySelector("[data-rich]"));
+suggestTopics(form.querySelector("[data-topics]"));
+for (const field of form.querySelectorAll("[data-utc]")) showLocalTime(field);
+enableAutosave(form);
 
-function rich(textarea) {
+function makeRichText(textarea) {
   const area = document.createElement("div");
   area.className = "surface-input story-body rich";
   area.contentEditable = "true";
@@ -27,117 +27,117 @@ function rich(textarea) {
   const language = form.language.value;
   area.lang = language;
   area.dir = "auto";
-  area.innerHTML = asHtml(textarea.value);
+  area.innerHTML = toHtml(textarea.value);
   document.execCommand("defaultParagraphSeparator", false, "p");
   textarea.required = false;
   textarea.hidden = true;
-  textarea.after(toolbar(area), area);
-  form.querySelector("#body-hint .hint").textContent = "Enter begins a new paragraph. What you paste comes in as plain text.";
+  textarea.after(buildToolbar(area), area);
+  form.querySelector("#body-hint .hint").textContent = "Enter starts a new paragraph. Text is pasted without formatting.";
   area.addEventListener("input", () => {
-    paragraph(area);
-    textarea.value = empty(area) ? "" : area.innerHTML;
+    wrapInParagraph(area);
+    textarea.value = isEmpty(area) ? "" : area.innerHTML;
   });
   area.addEventListener("paste", (event) => {
     event.preventDefault();
     const plain = event.clipboardData.getData("text/plain");
-    document.execCommand("insertHTML", false, asHtml(plain));
+    document.execCommand("insertHTML", false, toHtml(plain));
   });
   form.querySelector("#body-label").addEventListener("click", () => area.focus());
   return area;
 }
 
-// What is typed on an empty surface stands in no paragraph: it gets one.
-function paragraph(area) {
+// Text typed into an empty editor has no paragraph yet: it gets one.
+function wrapInParagraph(area) {
   const bare = area.firstChild?.nodeType === Node.TEXT_NODE && area.firstChild.data.trim();
   if (bare) document.execCommand("formatBlock", false, "p");
 }
 
-const empty = (area) => !area.textContent.trim() && !area.querySelector("img");
+const isEmpty = (area) => !area.textContent.trim() && !area.querySelector("img");
 
-function asHtml(text) {
-  if (/<\/?[a-z][^>]*>/i.test(text)) return inert(text);
-  const holder = document.createElement("div");
+function toHtml(text) {
+  if (/<\/?[a-z][^>]*>/i.test(text)) return sanitize(text);
+  const container = document.createElement("div");
   for (const part of text.split(/\n\s*\n/)) {
     if (!part.trim()) continue;
     const paragraph = document.createElement("p");
     paragraph.textContent = part.trim();
-    holder.append(paragraph);
+    container.append(paragraph);
   }
-  return holder.innerHTML;
+  return container.innerHTML;
 }
 
-// What was typed elsewhere is parsed where nothing runs, and loses what could act.
-function inert(html) {
-  const parsed = new DOMParser().parseFromString(html, "text/html");
-  for (const element of parsed.body.querySelectorAll("*")) {
+// Foreign HTML is parsed where no script runs, and loses everything that could run.
+function sanitize(html) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  for (const element of page.body.querySelectorAll("*")) {
     if (element.matches("script, style, iframe, object, embed, link, meta, form")) element.remove();
     for (const { name } of [...element.attributes]) if (name.startsWith("on") || name === "style") element.removeAttribute(name);
   }
-  return parsed.body.innerHTML;
+  return page.body.innerHTML;
 }
 
-function toolbar(area) {
+function buildToolbar(area) {
   const bar = document.createElement("div");
   bar.className = "toolbar";
   bar.setAttribute("role", "toolbar");
-  bar.setAttribute("aria-label", "Marks");
-  for (const [command, words, label] of MARKS) {
+  bar.setAttribute("aria-label", "Formatting");
+  for (const [command, text, label] of COMMANDS) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = command;
-    button.textContent = words;
+    button.textContent = text;
     button.title = label;
     button.setAttribute("aria-label", label);
     button.addEventListener("mousedown", (event) => event.preventDefault());
-    button.addEventListener("click", () => mark(area, command));
+    button.addEventListener("click", () => applyCommand(area, command));
     bar.append(button);
   }
   return bar;
 }
 
-function mark(area, command) {
+function applyCommand(area, command) {
   area.focus();
   const [name, value] = command.split(":");
   if (name !== "createLink") return document.execCommand(name, false, value);
-  const address = window.prompt("Where does the link lead?", "https://");
+  const address = window.prompt("Address of the link", "https://");
   if (address && /^(https?:|mailto:)/.test(address)) document.execCommand(name, false, address);
   return null;
 }
 
-// Topics are completed one after another, and a name that nobody has used yet is said to be new.
-function nameTopics(field) {
+// Suggests topics one after another, and points out those that do not exist yet.
+function suggestTopics(field) {
   const options = [...field.list.options];
-  const known = options.map((option) => option.value);
+  const paths = options.map((option) => option.value);
   const hint = form.querySelector("#topics-hint .hint");
-  const usual = hint.textContent;
+  const defaultHint = hint.textContent;
   hint.setAttribute("aria-live", "polite");
   field.addEventListener("input", () => {
-    const [before] = field.value.match(/^(.*,\s*)?/);
-    options.forEach((option, n) => { option.value = before + known[n]; });
+    const [prefix] = field.value.match(/^(.*,\s*)?/);
+    options.forEach((option, n) => { option.value = prefix + paths[n]; });
   });
   field.addEventListener("change", () => {
-    const typed = field.value.toLowerCase().split(",").map((path) => path.trim());
-    const fresh = field.dataset.topics === "all" ? typed.filter((path) => path && !known.includes(path)) : [];
-    hint.textContent = fresh.length ? `New, and followed by nobody yet: ${fresh.join(", ")}.` : usual;
+    const entries = field.value.toLowerCase().split(",").map((path) => path.trim());
+    const newTopics = field.dataset.topics === "all" ? entries.filter((path) => path && !paths.includes(path)) : [];
+    hint.textContent = newTopics.length ? `New topics without followers: ${newTopics.join(", ")}.` : defaultHint;
   });
 }
 
-// What is sent stays in UTC; what is shown and typed is the writer's own time.
-function showOnTheWritersClock(field) {
-  const shown = field.cloneNode();
+// The form sends UTC; the field shows and takes the writer's local time.
+function showLocalTime(field) {
+  const localField = field.cloneNode();
   const label = form.querySelector(`label[for="${field.id}"]`);
-  const at = new Date(`${field.value}Z`);
+  const date = new Date(`${field.value}Z`);
   label.textContent = label.textContent.replace("UTC", Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");
-  if (field.value) shown.value = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
-  shown.removeAttribute("name");
-  shown.addEventListener("input", () => { field.value = shown.value && new Date(shown.value).toISOString().slice(0, 16); });
+  if (field.value) localField.value = new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  localField.removeAttribute("name");
+  localField.addEventListener("input", () => { field.value = localField.value && new Date(localField.value).toISOString().slice(0, 16); });
   field.type = "hidden";
   field.removeAttribute("id");
-  field.before(shown);
+  field.before(localField);
 }
 
-function autosave(form) {
-  const state = form.querySelector("[data-autosave-state]");
+function enableAutosave(form) {
+  const status = form.querySelector("[data-autosave-state]");
   let timer = 0;
   let dirty = false;
   const save = async () => {
@@ -146,9 +146,9 @@ function autosave(form) {
     if (!dirty) return;
     dirty = false;
     const fields = new URLSearchParams(new FormData(form));
-    const answer = await fetch(form.dataset.autosave, { method: "POST", headers: { "X-CSRF-Token": csrf() }, body: fields, keepalive: fields.toString().length < 60000 }).catch(() => null);
-    dirty = dirty || !answer?.ok;
-    state.textContent = answer?.ok ? `Kept at ${new Date().toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" })}, not saved yet.` : "Not kept: no connection. Do not close this page.";
+    const response = await fetch(form.dataset.autosave, { method: "POST", headers: { "X-CSRF-Token": csrfToken() }, body: fields, keepalive: fields.toString().length < 60000 }).catch(() => null);
+    dirty = dirty || !response?.ok;
+    status.textContent = response?.ok ? `Autosaved at ${new Date().toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" })}, not saved yet.` : "Not autosaved: no connection. Do not close this page.";
     if (dirty) timer ||= setTimeout(save, AUTOSAVE_MS);
   };
   form.addEventListener("input", () => {

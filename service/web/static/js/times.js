@@ -1,21 +1,21 @@
-// Times are sent in UTC and shown as the visitor's clock has them.
-const words = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+// Times are sent in UTC and shown in the visitor's time zone.
+const formatter = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 
 export function localTimes(root) {
   for (const time of root.querySelectorAll("time[data-local]")) {
-    const at = new Date(time.dateTime);
-    if (Number.isNaN(at.valueOf())) continue;
+    const date = new Date(time.dateTime);
+    if (Number.isNaN(date.valueOf())) continue;
     time.title = time.textContent;
-    time.textContent = words.format(at);
+    time.textContent = formatter.format(date);
     time.removeAttribute("data-local");
   }
 }
 
 export function span(seconds) {
-  const s = Math.max(0, Math.floor(seconds));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min`;
-  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  const total = Math.max(0, Math.floor(seconds));
+  if (total < 60) return `${total} s`;
+  if (total < 3600) return `${Math.floor(total / 60)} min`;
+  return `${Math.floor(total / 3600)} h ${Math.floor((total % 3600) / 60)} min`;
 }
 
 export function milliseconds(ms) {

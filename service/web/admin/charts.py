@@ -1,16 +1,16 @@
-"""Charts drawn here as SVG: people would rather look than read, and no script is needed for it."""
+"""Charts drawn on the server as SVG, so that they need no script."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH = 1000.0
 HEIGHT = 100.0
-MOST_POINTS = 120
+MAX_POINTS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A line over time: SVG path data on a field of 1000 by 100, and its numbers in words."""
+    """A line over time: SVG path data in a box of 1000 by 100, and the numbers of its caption."""
 
     line: str
     area: str
@@ -20,10 +20,10 @@ class Chart:
     by_name: Mapping[str, int]
 
 
-def chart(series: Mapping[str, Sequence[int]], minutes: int) -> Chart:
-    """Return the sum of the series over time."""
+def draw_chart(series: Mapping[str, Sequence[int]], minutes: int) -> Chart:
+    """Return a chart of the sum of the series, which have one value for each minute."""
     sums = [sum(values) for values in zip(*series.values(), strict=True)] or [0] * minutes
-    step = -(-len(sums) // MOST_POINTS)
+    step = -(-len(sums) // MAX_POINTS)
     points = [max(sums[n : n + step]) for n in range(0, len(sums), step)]
     top = max(points)
     line = _path(points, top or 1)
@@ -38,9 +38,9 @@ def chart(series: Mapping[str, Sequence[int]], minutes: int) -> Chart:
 
 
 def _path(points: Sequence[int], top: int) -> str:
-    across = WIDTH / max(len(points) - 1, 1)
-    steps = (
-        f"{n * across:.1f},{HEIGHT - (HEIGHT - 4) * value / top:.1f}"
+    spacing = WIDTH / max(len(points) - 1, 1)
+    vertices = (
+        f"{n * spacing:.1f},{HEIGHT - (HEIGHT - 4) * value / top:.1f}"
         for n, value in enumerate(points)
     )
-    return "M" + "L".join(steps)
+    return "M" + "L".join(vertices)

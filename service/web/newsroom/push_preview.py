@@ -1,0 +1,84 @@
+"""The aside of Send Push: whom the alert would reach, and how it would look on each platform."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Path, Request, Response
+
+from service import provider_door
+from service.actions import estimates
+from service.domain.alert import Draft, Words, collapse_key
+from service.domain.errors import Refusal, require
+from service.domain.story import Story
+from service.http.dependencies import Id, SettingsDep, WorkDep
+from service.settings import Settings
+from service.store.alerts import story_alerts
+from service.store.readers.audience import Estimate
+from service.store.stories import stories
+from service.unit_of_work import UnitOfWork
+from service.web.newsroom.push_form import PushFields
+from service.web.rendering import render
+from service.web.visitors import EditorActing
+
+router = APIRouter(prefix="/desk/stories/{story_id}/push")
+RECENT = timedelta(hours=24)
+MAX_RECENT_ALERTS = 4
+
+
+@router.post("/look")
+def refresh_preview(
+    request: Request,
+    work: WorkDep,
+    settings: SettingsDep,
+    _: EditorActing,
+    story_id: Annotated[Id, Path()],
+    fields: Annotated[PushFields, Form()],
+) -> Response:
+    """Return the aside for the form as it is now: a fragment that replaces the one shown."""
+    story = require(stories.get(work.session, story_id), "story")
+    return render(request, "push_look.html", **preview_push(work, settings, story, fields))
+
+
+def preview_push(
+    work: UnitOfWork, settings: Settings, story: Story, fields: PushFields
+) -> dict[str, Any]:
+    """Return whom the alert would reach, who got an alert lately, and how it would look."""
+    try:
+        draft = fields.parse()
+        estimate = estimates.estimate_audience(work, story.id, draft, settings.providers)
+    except Refusal:
+        draft, estimate = Draft(), Estimate(0, {}, exact=True)
+    paths = story.text.topics if draft.topics is None else draft.topics
+    recent_alerts = story_alerts.recent_alerts(
+        work.session, paths, everyone=draft.everyone, since=work.now - RECENT
+    )
+    previews = provider_door.previews(_render_content(settings, story, draft, work.now))
+    relevant = {name: one for name, one in previews.items() if estimate.by_provider.get(name)}
+    return {
+        "estimate": estimate,
+        "recent_alerts": recent_alerts[:MAX_RECENT_ALERTS],
+        "previews": relevant or previews,
+        "language": story.text.language,
+    }
+
+
+def _render_content(
+    settings: Settings, story: Story, draft: Draft, now: datetime
+) -> provider_door.AlertContent:
+    """Return the alert as the providers would get it, with the longest possible id."""
+    words = Words(
+        story.text.headline if draft.title is None else draft.title,
+        story.text.summary if draft.body is None else draft.body,
+    )
+    return provider_door.AlertContent(
+        alert_id=str(2**63 - 1),
+        story_id=str(story.id),
+        words={"": words},
+        language=story.text.language,
+        url=stories.url(settings.public_url, story.slug),
+        image_url=story.text.image_url,
+        icon_url=f"{settings.public_url}/static/icon-192.png",
+        urgency=draft.urgency,
+        collapse_key=collapse_key(story.id),
+        expires_at=now + draft.ttl,
+    )

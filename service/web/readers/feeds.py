@@ -1,0 +1,141 @@
+"""Feeds for programs: RSS 2.0, JSON Feed 1.1 and the news sitemap."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlmodel import Session
+
+from service.domain import topic as topic_paths
+from service.domain.errors import no_such
+from service.domain.story import Story
+from service.domain.topic import Topic
+from service.http.admission import run_admitted
+from service.settings import Settings
+from service.store.session import transaction
+from service.store.stories import stories, topics
+from service.web import lookups
+from service.web.formatting import iso
+from service.web.page_cache import PageCache, PublicText
+from service.web.rendering import renderer
+
+router = APIRouter()
+ITEMS = 50
+SITEMAP_ITEMS = 1000
+SITEMAP_PAGE = 200
+SITEMAP_AGE = timedelta(days=2)
+"""Google News reads stories of the last two days."""
+_Topic = Annotated[str | None, Query(max_length=topic_paths.MAX_PATH)]
+_METHODS = ["GET", "HEAD"]
+
+
+@router.api_route("/feed.xml", methods=_METHODS)
+async def rss(request: Request, topic: _Topic = None) -> Response:
+    """Return the newest stories as RSS: all of them, or those of one topic."""
+
+    def write_feed(session: Session) -> PublicText:
+        items, subject = _newest(session, topic)
+        text = renderer(request).text(
+            "feed.xml", stories=items, topic=subject, labels=lookups.story_labels(session, items)
+        )
+        return PublicText.of(text, "application/rss+xml")
+
+    return await _respond(request, write_feed)
+
+
+@router.api_route("/feed.json", methods=_METHODS)
+async def json_feed(request: Request, topic: _Topic = None) -> Response:
+    """Return the newest stories as JSON Feed."""
+
+    def write_feed(session: Session) -> PublicText:
+        items, subject = _newest(session, topic)
+        labels = lookups.story_labels(session, items)
+        feed = _json_feed(request.app.state.settings, items, subject, labels)
+        return PublicText.of(json.dumps(feed, ensure_ascii=False), "application/feed+json")
+
+    return await _respond(request, write_feed)
+
+
+@router.api_route("/sitemap-news.xml", methods=_METHODS)
+async def sitemap(request: Request) -> Response:
+    """Return the stories of the last two days for search engines."""
+
+    def write_sitemap(session: Session) -> PublicText:
+        since = datetime.now(UTC) - SITEMAP_AGE
+        items: list[Story] = []
+        cursor = None
+        while len(items) < SITEMAP_ITEMS:
+            page = stories.newest(session, None, cursor, SITEMAP_PAGE)
+            recent = [story for story in page.items if (story.published_at or since) > since]
+            items += recent
+            cursor = page.next
+            if cursor is None or len(recent) < len(page.items):
+                break
+        text = renderer(request).text("sitemap-news.xml", stories=items[:SITEMAP_ITEMS])
+        return PublicText.of(text, "application/xml")
+
+    return await _respond(request, write_sitemap)
+
+
+def _newest(session: Session, topic: str | None) -> tuple[list[Story], Topic | None]:
+    if topic is None:
+        return stories.newest(session, limit=ITEMS, body=True).items, None
+    path = topic_paths.parse_path(topic, "topic")
+    topics_by_path = topics.by_paths(session, [path])
+    if path not in topics_by_path:
+        raise no_such("topic")
+    return stories.newest(session, path, limit=ITEMS, body=True).items, topics_by_path[path]
+
+
+def _json_feed(
+    settings: Settings, items: list[Story], subject: Topic | None, labels: dict[str, str]
+) -> dict[str, Any]:
+    site = settings.public_url
+    query = f"?topic={subject.path}" if subject else ""
+    return {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": f"{settings.site_name}: {subject.label}" if subject else settings.site_name,
+        "home_page_url": f"{site}/topics/{subject.path}" if subject else f"{site}/",
+        "feed_url": f"{site}/feed.json{query}",
+        "icon": f"{site}/icon-512.png",
+        "items": [_json_item(site, story, labels) for story in items],
+    }
+
+
+def _json_item(site: str, story: Story, labels: dict[str, str]) -> dict[str, Any]:
+    url = f"{site}/stories/{story.slug}"
+    item: dict[str, Any] = {
+        "id": url,
+        "url": url,
+        "title": story.text.headline,
+        "content_html": story.text.body,
+        "language": story.text.language,
+        "date_published": iso(story.published_at or story.created_at),
+        "date_modified": iso(story.updated_at),
+        "tags": [labels.get(path, path) for path in story.text.topics],
+    }
+    if story.text.summary:
+        item["summary"] = story.text.summary
+    if story.text.author:
+        item["authors"] = [{"name": story.text.author}]
+    if story.text.image_url:
+        item["image"] = story.text.image_url
+    return item
+
+
+async def _respond(request: Request, write: Callable[[Session], PublicText]) -> Response:
+    """Return a feed: the same for everyone, cookie or not, and from memory during a rush."""
+    address = f"{request.url.path}?{request.url.query}"
+    pages: PageCache = request.app.state.page_cache
+    text = pages.lookup(address)
+    if text is None:
+        text = await run_admitted(request, _read_and_write, request, write)
+        pages.store(address, text)
+    return text.respond(request, vary="Accept-Encoding")
+
+
+def _read_and_write(request: Request, write: Callable[[Session], PublicText]) -> PublicText:
+    with transaction(request.app.state.engine) as session:
+        return write(session)
