@@ -141,7 +141,7 @@ def test_typed_text_is_autosaved_until_the_story_is_saved(
     assert "Half a headli" in editor.get(f"/desk/stories/{story}").text
     other = make_staff("other", Role.EDITOR).get(f"/desk/stories/{story}").text
     assert "Half a headli" not in other
-    assert "editor@news.example has text here" in other
+    assert "editor@news.example has unsaved changes here" in other
     editor.submit(f"/desk/stories/{story}", **typed, version="1", do="publish")
     editor.submit("/desk/stories/new/autosave", headline="Another")
     assert "Another" in editor.get("/desk/stories/new").text
