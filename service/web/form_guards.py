@@ -13,9 +13,9 @@ from fastapi import Request, Response
 
 from service.domain.errors import Forbidden
 from service.domain.network import authority_of
+from service.http.auth import STAFF_COOKIE
 from service.settings import Settings
 
-STAFF_COOKIE = "newszop_staff"
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
 FLASH_COOKIE = "newszop_said"
