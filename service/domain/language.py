@@ -61,6 +61,30 @@ _EXCEPTIONAL_REGIONS: Mapping[str, frozenset[str]] = {
     "uz": frozenset({"af"}),
 }
 """Where a language is written the other way round than usual (CLDR, likelySubtags)."""
+_OWN_NAMES: Mapping[str, str] = {
+    "ar": "العربية",
+    "bn": "বাংলা",
+    "de": "Deutsch",
+    "en": "English",
+    "es": "Español",
+    "fa": "فارسی",
+    "fr": "Français",
+    "gu": "ગુજરાતી",
+    "he": "עברית",
+    "hi": "हिन्दी",
+    "it": "Italiano",
+    "ja": "日本語",
+    "mr": "मराठी",
+    "pa": "ਪੰਜਾਬੀ",
+    "pt": "Português",
+    "ru": "Русский",
+    "ta": "தமிழ்",
+    "te": "తెలుగు",
+    "tr": "Türkçe",
+    "uk": "Українська",
+    "ur": "اردو",
+    "zh": "中文",
+}
 _TAG = re.compile(
     r"""
     (?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})    # language, extended language
@@ -89,6 +113,11 @@ def parse_language(tag: str, field: str = "language") -> str:
 def parse_locale(locale: str, field: str = "locale") -> str:
     """Return a device's locale as a tag: phones may write `pt_BR`. An empty locale stays empty."""
     return parse_language(locale.replace("_", "-"), field) if locale else ""
+
+
+def language_name(tag: str) -> str:
+    """Return a language's name in that language, or its tag if we do not know the name."""
+    return _OWN_NAMES.get(tag.partition("-")[0].lower(), tag)
 
 
 def is_right_to_left(tag: str) -> bool:

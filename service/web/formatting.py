@@ -8,7 +8,7 @@ from typing import Any
 
 from service.domain.alert import AlertState, Kind
 from service.domain.delivery import State
-from service.domain.language import is_right_to_left
+from service.domain.language import is_right_to_left, language_name
 from service.domain.network import authority_of
 from service.domain.story import StoryState
 from service.domain.subscription import Urgency
@@ -67,30 +67,6 @@ DELIVERY_STATES: Mapping[State, tuple[str, str]] = {
     State.EXPIRED: ("Expired", "bad"),
     State.BURIED: ("Given up", "bad"),
     State.CANCELLED: ("Cancelled", "bad"),
-}
-LANGUAGES: Mapping[str, str] = {
-    "ar": "العربية",
-    "bn": "বাংলা",
-    "de": "Deutsch",
-    "en": "English",
-    "es": "Español",
-    "fa": "فارسی",
-    "fr": "Français",
-    "gu": "ગુજરાતી",
-    "he": "עברית",
-    "hi": "हिन्दी",
-    "it": "Italiano",
-    "ja": "日本語",
-    "mr": "मराठी",
-    "pa": "ਪੰਜਾਬੀ",
-    "pt": "Português",
-    "ru": "Русский",
-    "ta": "தமிழ்",
-    "te": "తెలుగు",
-    "tr": "Türkçe",
-    "uk": "Українська",
-    "ur": "اردو",
-    "zh": "中文",
 }
 
 
@@ -172,11 +148,6 @@ def percent(part: int, total: int) -> str:
 def direction(language: str) -> str:
     """Return the `dir` attribute of text in this language: `rtl` or `ltr`."""
     return "rtl" if is_right_to_left(language) else "ltr"
-
-
-def language_name(language: str) -> str:
-    """Return a language's name in that language, or its tag if we do not know the name."""
-    return LANGUAGES.get(language.partition("-")[0].lower(), language)
 
 
 def provider_name(name: str) -> str:

@@ -45,7 +45,7 @@ def test_an_editor_pairs_devices_and_sees_a_test_arrive_while_still_writing(
         expect(result.get_by_text("Accepted", exact=True)).to_have_count(3, timeout=30_000)
         found = Axe().run(page)
         assert not found.violations_count, found.generate_report()
-    result.get_by_role("link", name="Report of the test").click()
+    result.get_by_role("link", name="The test's report").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Only to its sender")
     expect(page.locator("[data-state]")).to_have_text("Finished", timeout=30_000)
     expect(page.locator('[data-total="accepted"]')).to_have_text("3")
