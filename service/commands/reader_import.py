@@ -36,15 +36,15 @@ MAX_TOPICS = 1000
 class Tally:
     """How many lines made a reader, renewed one, or were skipped, and the length of all read."""
 
-    added: int = 0
-    renewed: int = 0
-    skipped: int = 0
+    additions: int = 0
+    renewals: int = 0
+    skips: int = 0
     size: int = 0
 
     @property
     def lines(self) -> int:
         """All lines read so far."""
-        return self.added + self.renewed + self.skipped
+        return self.additions + self.renewals + self.skips
 
 
 class _Keys(BaseModel):
@@ -110,9 +110,9 @@ def import_readers(
         with transaction(engine) as session:
             arrivals = list(_valid_arrivals(session, chunk, zones, complain))
             new_count, known_count = _write_arrivals(session, arrivals)
-        tally.added += new_count
-        tally.renewed += known_count
-        tally.skipped += len(chunk) - len(arrivals)
+        tally.additions += new_count
+        tally.renewals += known_count
+        tally.skips += len(chunk) - len(arrivals)
         tally.size += sum(len(line) for _, line in part)
         progress(tally)
     return tally
@@ -184,17 +184,19 @@ def _write_arrivals(session: Session, arrivals: Sequence[_Arrival]) -> tuple[int
         earlier = by_address.get(arrival.address_hash)
         by_address[arrival.address_hash] = arrival.after(earlier) if earlier else arrival
     owner = devices.lock_holders(session, by_address)
-    known = [(owner[digest], arrival) for digest, arrival in by_address.items() if digest in owner]
+    holders = [
+        (owner[digest], arrival) for digest, arrival in by_address.items() if digest in owner
+    ]
     new = [(new_id(), arrival) for digest, arrival in by_address.items() if digest not in owner]
-    readers.revise_many(session, [(one, a.language, a.timezone) for one, a in known])
-    devices.renew_many(session, [(one, arrival.registration) for one, arrival in known], now)
+    readers.revise_many(session, [(one, a.language, a.timezone) for one, a in holders])
+    devices.renew_many(session, [(one, arrival.registration) for one, arrival in holders], now)
     readers.add_many(
         session, [(_reader(one, a), hash_token(secrets.token_hex())) for one, a in new]
     )
     devices.add_many(session, [(one, arrival.registration) for one, arrival in new], now)
     topic_ids = topics.by_paths(session, {path for a in by_address.values() for path in a.paths})
     subscriptions.add_many(
-        session, ((one, topic_ids[path].id) for one, a in known + new for path in a.paths)
+        session, ((one, topic_ids[path].id) for one, a in holders + new for path in a.paths)
     )
     return len(new), len(arrivals) - len(new)
 

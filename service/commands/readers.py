@@ -69,6 +69,6 @@ def import_(
         tally = reader_import.import_readers(
             engine, lines, progress=lambda so_far: report(so_far.size), complain=complain
         )
-    say(f"{tally.added:,} readers added, {tally.renewed:,} renewed.")
-    if tally.skipped:
-        raise Failed(f"{tally.skipped:,} lines were left out")
+    say(f"{tally.additions:,} readers added, {tally.renewals:,} renewed.")
+    if tally.skips:
+        raise Failed(f"{tally.skips:,} lines were left out")

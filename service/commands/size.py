@@ -93,7 +93,7 @@ def _describe_bottleneck(bottleneck: sizing.Bottleneck, seconds: float) -> str:
     return (
         f"Quota: {bottleneck.provider} lets {bottleneck.quota:,} a minute through, so its "
         f"devices take {bottleneck.seconds_needed:,.0f} s, the ramp included; for {seconds:g} s "
-        f"ask for {bottleneck.required:,} a minute, or for a shorter ramp."
+        f"ask for {bottleneck.sufficient_quota:,} a minute, or for a shorter ramp."
     )
 
 
@@ -102,7 +102,7 @@ def _print_simulations(goal: sizing.Goal, costs: sizing.Costs, result: sizing.Si
     _print_course("Simulated", sizing.simulate(goal, costs, result.processes))
     if result.bottlenecks:
         quotas = dict(goal.quotas) | {
-            bottleneck.provider: bottleneck.required for bottleneck in result.bottlenecks
+            bottleneck.provider: bottleneck.sufficient_quota for bottleneck in result.bottlenecks
         }
         course = sizing.simulate(replace(goal, quotas=quotas), costs, result.processes)
         _print_course("Simulated with the quota raised", course)

@@ -80,17 +80,17 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Bottleneck:
-    """A quota too small for the alert, the quota required, and the seconds with the present one."""
+    """A quota too small for the alert, one that is enough, and the seconds with the present one."""
 
     provider: str
     quota: int
-    required: int
+    sufficient_quota: int
     seconds_needed: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """What is required."""
+    """What the goal requires."""
 
     per_second: float
     processes: int
@@ -113,7 +113,7 @@ def size(goal: Goal, costs: Costs) -> Size:
     waiting = max(n / window * costs.answer_s / costs.window for n in shares.values())
     bottlenecks = _find_bottlenecks(goal, window)
     quotas = dict(goal.quotas) | {
-        bottleneck.provider: bottleneck.required for bottleneck in bottlenecks
+        bottleneck.provider: bottleneck.sufficient_quota for bottleneck in bottlenecks
     }
     least = max(ceil(cores / goal.busy), ceil(waiting), 1)
     processes = _enough(replace(goal, quotas=quotas), costs, least)
@@ -166,9 +166,9 @@ def _find_bottlenecks(goal: Goal, window: float) -> list[Bottleneck]:
         quota = goal.quotas.get(name)
         if quota is None:
             continue
-        required = devices * 60 / _at_full_rate(window, goal.ramp_s)
-        if required > quota:
-            request = ceil(required * HEADROOM / ROUND_TO) * ROUND_TO
+        minimum = devices * 60 / _at_full_rate(window, goal.ramp_s)
+        if minimum > quota:
+            request = ceil(minimum * HEADROOM / ROUND_TO) * ROUND_TO
             bottlenecks.append(
                 Bottleneck(name, quota, request, _until(devices * 60 / quota, goal.ramp_s))
             )

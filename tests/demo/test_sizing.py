@@ -43,7 +43,7 @@ def test_a_quota_that_is_too_small_comes_with_the_number_to_ask_for():
     (bottleneck,) = sizing.size(
         a_goal(seconds=60, quotas={"fcm": 250_000}, ramp_s=0), COSTS
     ).bottlenecks
-    assert (bottleneck.provider, bottleneck.required) == ("fcm", 600_000)
+    assert (bottleneck.provider, bottleneck.sufficient_quota) == ("fcm", 600_000)
     assert bottleneck.seconds_needed == pytest.approx(120)
 
 
@@ -51,7 +51,7 @@ def test_a_ramp_of_the_whole_time_asks_for_twice_the_quota():
     (bottleneck,) = sizing.size(
         a_goal(seconds=60, quotas={"fcm": 250_000}, ramp_s=60), COSTS
     ).bottlenecks
-    assert bottleneck.required == 1_200_000
+    assert bottleneck.sufficient_quota == 1_200_000
     assert bottleneck.seconds_needed == pytest.approx(150)
 
 
@@ -85,7 +85,7 @@ def test_the_simulation_takes_as_long_as_the_bottleneck_says(ramp_s):
 def test_with_the_required_quota_the_goal_is_reached():
     goal = a_goal(seconds=60, quotas={"fcm": 250_000}, ramp_s=10)
     result = sizing.size(goal, COSTS)
-    raised_goal = replace(goal, quotas={"fcm": result.bottlenecks[0].required})
+    raised_goal = replace(goal, quotas={"fcm": result.bottlenecks[0].sufficient_quota})
     assert sizing.simulate(raised_goal, COSTS, result.processes).all_s <= 60 + 2 * sizing.STEP_S
     assert sizing.size(raised_goal, COSTS).bottlenecks == ()
 

@@ -61,7 +61,7 @@ def phone(n, **more):
 def test_a_line_makes_a_reader_with_its_device_and_topics(read, kept):
     line = phone(1, topics=["sport/tennis", "world"], language="HI", timezone="Asia/Kolkata")
     tally, complaints = read(line, phone(2, locale="pt_BR"))
-    assert (tally.added, complaints) == (2, [])
+    assert (tally.additions, complaints) == (2, [])
     assert kept() == [
         (f"{1:064x}", "hi", "Asia/Kolkata", "hi", ["sport/tennis", "world"]),
         (f"{2:064x}", "en", "UTC", "pt-BR", []),
@@ -73,7 +73,7 @@ def test_the_same_file_again_adds_nothing(read, kept):
     read(*lines)
     before = kept()
     tally, _ = read(*lines)
-    assert (tally.added, tally.renewed, tally.skipped) == (0, 20, 0)
+    assert (tally.additions, tally.renewals, tally.skips) == (0, 20, 0)
     assert kept() == before
 
 
@@ -87,7 +87,7 @@ def test_an_address_given_twice_in_one_file_is_one_device(read, kept):
     first = phone(10, topics=["sport"], language="de", timezone="Asia/Tokyo")
     second = phone(10, topics=["world"], language="fr", address=f"{10:064X}")
     tally, _ = read(first, second)
-    assert (tally.added, tally.renewed) == (1, 1)
+    assert (tally.additions, tally.renewals) == (1, 1)
     assert kept() == [(f"{10:064x}", "fr", "Asia/Tokyo", "fr", ["sport", "world"])]
 
 
@@ -120,7 +120,7 @@ WRONG = [
 @pytest.mark.parametrize(("line", "names"), WRONG, ids=lambda value: str(value)[:60])
 def test_a_wrong_line_is_told_and_skipped_and_the_rest_is_kept(read, kept, line, names):
     tally, complaints = read(phone(2), line, phone(3))
-    assert (tally.added, tally.renewed, tally.skipped) == (2, 0, 1)
+    assert (tally.additions, tally.renewals, tally.skips) == (2, 0, 1)
     ((number, why),) = complaints
     assert number == 2
     assert why.startswith(names)
@@ -139,7 +139,7 @@ def test_blank_lines_are_nothing_and_bytes_are_as_good_as_text(read, kept):
     lines = [json.dumps(phone(1)).encode() + b"\n", b"\n", " \n", json.dumps(phone(2)) + "\n"]
     tally, complaints = read(*lines)
     assert complaints == []
-    assert (tally.added, tally.lines, tally.size) == (2, 2, sum(map(len, lines)))
+    assert (tally.additions, tally.lines, tally.size) == (2, 2, sum(map(len, lines)))
     assert len(kept()) == 2
 
 
