@@ -25,7 +25,7 @@ import httpx
 
 from tests.bench.gateway_clients import Run
 from tests.bench.pushes import Job, requests_of
-from workers.gateway.httpx.exchange import ask
+from workers.gateway.httpx.exchange import exchange
 from workers.provider import Answer, load_provider
 from workers.standins.process import StandinsProcess, start
 
@@ -63,7 +63,7 @@ def credential(standins: StandinsProcess, provider: str) -> str:
                 request = steps.send(answer) if answer else next(steps)
             except StopIteration as stop:
                 return str(stop.value.value)
-            answer = ask(client, request, 10)
+            answer = exchange(client, request, 10)
 
 
 def run_python(name: str, job: Job) -> Run:

@@ -1,4 +1,4 @@
-"""What the tests of the gateway share: how one is opened, asked, and watched."""
+"""What the tests of the gateway share: how one is opened, used and watched."""
 
 import time
 from collections.abc import Callable
@@ -33,14 +33,14 @@ def a_request(server: H2Server, path: str = "/answer/200", body: bytes = BODY) -
     return Request(f"{server.origin}{path}", HEADERS, body)
 
 
-def ask(gateway: Gateway, *requests: Request, pool: str = "apns") -> list[Answer]:
+def send_all(gateway: Gateway, *requests: Request, pool: str = "apns") -> list[Answer]:
     """Send them all; returns the answers in the order of the requests, each exactly once."""
-    found: dict[int, Answer] = {}
+    answers: dict[int, Answer] = {}
     for request, answer in gateway.send(pool, requests):
-        assert id(request) not in found, "answered twice"
-        found[id(request)] = answer
+        assert id(request) not in answers, "answered twice"
+        answers[id(request)] = answer
     assert gateway.in_flight() == 0
-    return [found[id(request)] for request in requests]
+    return [answers[id(request)] for request in requests]
 
 
 def numbered(server: H2Server, count: int, path: str = "/answer/200") -> list[Request]:
@@ -51,7 +51,7 @@ def assert_seen_once(server: H2Server) -> None:
     assert [what for what, times in server.seen.times().items() if times > 1] == []
 
 
-def ask_only(gateway: Gateway, pool: str, request: Request) -> Answer:
+def send_one(gateway: Gateway, pool: str, request: Request) -> Answer:
     gateway.submit(pool, request)
     until = time.monotonic() + 5
     while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""The gateway's promises, kept by every sender: requests and answers, pools and windows."""
+"""What every gateway promises: requests and answers, pools and windows."""
 
 import json
 import time
@@ -12,10 +12,10 @@ from tests.workers.gateways import (
     HEADERS,
     Serve,
     a_request,
-    ask,
-    ask_only,
     assert_seen_once,
     numbered,
+    send_all,
+    send_one,
     settings_for,
 )
 from tests.workers.h2_server import H2Server
@@ -28,7 +28,7 @@ from workers.provider import Failure, Request
 def test_an_answer_has_status_headers_in_lower_case_and_body(
     gateway: Gateway, server: H2Server
 ) -> None:
-    [answer] = ask(gateway, a_request(server, "/answer/410"))
+    [answer] = send_all(gateway, a_request(server, "/answer/410"))
 
     assert answer.status == 410
     assert answer.failure is None
@@ -39,7 +39,7 @@ def test_an_answer_has_status_headers_in_lower_case_and_body(
 def test_the_headers_that_leave_are_ours_and_nothing_is_negotiated(
     gateway: Gateway, server: H2Server
 ) -> None:
-    [answer] = ask(gateway, a_request(server, "/headers"))
+    [answer] = send_all(gateway, a_request(server, "/headers"))
 
     sent = json.loads(answer.body)
     assert sent["authorization"] == "bearer of-good-news"
@@ -61,7 +61,7 @@ def test_the_headers_that_leave_are_ours_and_nothing_is_negotiated(
 def test_a_get_has_no_body(gateway: Gateway, server: H2Server) -> None:
     get = Request(f"{server.origin}/answer/200", HEADERS, b"", method="GET")
 
-    [first, second, third] = ask(
+    [first, second, third] = send_all(
         gateway, get, a_request(server), Request(get.url, HEADERS, b"", method="GET")
     )
 
@@ -71,7 +71,7 @@ def test_a_get_has_no_body(gateway: Gateway, server: H2Server) -> None:
 def test_a_body_larger_than_any_buffer_arrives_whole(gateway: Gateway, server: H2Server) -> None:
     body = bytes(range(256)) * 1200
 
-    ask(gateway, a_request(server, body=body), a_request(server, body=body[:-1]))
+    send_all(gateway, a_request(server, body=body), a_request(server, body=body[:-1]))
 
     assert {seen for _, seen in server.seen.requests} == {body, body[:-1]}
 
@@ -80,7 +80,7 @@ def test_every_request_comes_back_once_over_few_connections(
     gateway: Gateway, server: H2Server, sender: str
 ) -> None:
     window = gateway.room("apns")
-    answers = ask(gateway, *numbered(server, 500))
+    answers = send_all(gateway, *numbered(server, 500))
 
     assert [answer for answer in answers if answer.status != 200] == []
     assert len(server.seen.requests) == 500
@@ -91,7 +91,7 @@ def test_every_request_comes_back_once_over_few_connections(
 def test_connections_stay_warm_between_batches(gateway: Gateway, serve: Serve, sender: str) -> None:
     server = serve(latency=0.01)
     for _ in range(3):
-        ask(gateway, *numbered(server, 40))
+        send_all(gateway, *numbered(server, 40))
         time.sleep(0.1)
 
     assert server.seen.connections <= (1 if sender != "httpx" else 20)
@@ -101,7 +101,7 @@ def test_the_window_is_never_exceeded_and_fills(gateway: Gateway, serve: Serve) 
     server = serve(latency=0.2)
     window = gateway.room("apns")
 
-    ask(gateway, *numbered(server, 3 * window))
+    send_all(gateway, *numbered(server, 3 * window))
 
     assert server.seen.most_at_once == window
 
@@ -114,14 +114,14 @@ def test_a_full_pool_has_no_room_and_the_next_pool_has(gateway: Gateway, server:
     assert gateway.room("apns") == 0
     assert gateway.in_flight("apns") == 50
     assert gateway.room("fcm") == 10
-    assert ask_only(gateway, "fcm", a_request(server)).status == 200
+    assert send_one(gateway, "fcm", a_request(server)).status == 200
 
 
 def test_a_pool_may_be_opened_again(gateway: Gateway, server: H2Server) -> None:
     gateway.open_pool("apns", 5)
 
     assert gateway.room("apns") == 5
-    assert ask(gateway, a_request(server))[0].status == 200
+    assert send_all(gateway, a_request(server))[0].status == 200
 
 
 def test_poll_comes_back_in_time_without_an_answer(gateway: Gateway, server: H2Server) -> None:
@@ -137,7 +137,7 @@ def test_a_cold_origin_gets_one_request_until_it_has_answered(
 ) -> None:
     server = serve(streams_before_answer=1, streams=1000, latency=0.05)
 
-    answers = ask(gateway, *numbered(server, 200))
+    answers = send_all(gateway, *numbered(server, 200))
 
     assert [answer for answer in answers if answer.status != 200] == []
     assert server.seen.begun == 200
@@ -153,7 +153,7 @@ def test_a_servers_stream_limit_is_kept(
     gateway.open_pool("apns", 300)
     count = 600 if streams is None or streams >= 100 else 150
 
-    answers = ask(gateway, *numbered(server, count))
+    answers = send_all(gateway, *numbered(server, count))
 
     assert [answer for answer in answers if answer.status != 200] == []
     assert server.seen.most_streams <= (streams or 300)
@@ -162,7 +162,7 @@ def test_a_servers_stream_limit_is_kept(
 
 
 def test_a_request_that_is_none_is_refused(gateway: Gateway) -> None:
-    answers = ask(
+    answers = send_all(
         gateway,
         Request("ftp://localhost/x", HEADERS, BODY),
         Request("no url at all", HEADERS, BODY),

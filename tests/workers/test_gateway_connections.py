@@ -1,4 +1,4 @@
-"""Whom the gateway connects to, whom it trusts, and where it never goes."""
+"""Where the gateway connects to, what it trusts, and where it never goes."""
 
 import ssl
 import threading
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.workers.certificates import Certificate
-from tests.workers.gateways import BODY, HEADERS, a_request, ask, numbered, settings_for
+from tests.workers.gateways import BODY, HEADERS, a_request, numbered, send_all, settings_for
 from tests.workers.h2_server import H2Server, wait_until
 from workers.gateway.contract import Gateway
 from workers.gateway.opening import open_gateway
@@ -53,7 +53,7 @@ def test_a_server_that_speaks_no_http2_is_served_too(
     gateway.open_pool("apns", 50)
     requests = [Request(f"{old_server}/{n}", HEADERS, b"%d" % n) for n in range(20)]
 
-    answers = ask(gateway, *requests)
+    answers = send_all(gateway, *requests)
 
     assert [(a.status, a.headers.get("location"), a.body) for a in answers] == [
         (201, f"/{n}", b"%d" % n) for n in range(20)
@@ -62,7 +62,7 @@ def test_a_server_that_speaks_no_http2_is_served_too(
 
 
 def test_a_redirect_is_not_followed(gateway: Gateway, server: H2Server) -> None:
-    [answer] = ask(gateway, a_request(server, "/moved"))
+    [answer] = send_all(gateway, a_request(server, "/moved"))
 
     assert answer.status == 307
     assert [path for path, _ in server.seen.requests] == ["/moved"]
@@ -76,7 +76,7 @@ def test_no_proxy_is_taken_from_the_environment(
     gateway = open_gateway(settings_for(sender, certificate.certificate))
     gateway.open_pool("apns", 5)
 
-    assert ask(gateway, a_request(server))[0].status == 200
+    assert send_all(gateway, a_request(server))[0].status == 200
     gateway.close()
 
 
@@ -84,7 +84,7 @@ def test_an_untrusted_certificate_sends_nothing(sender: str, server: H2Server) -
     gateway = open_gateway(settings_for(sender, None))
     gateway.open_pool("apns", 5)
 
-    answers = ask(gateway, *numbered(server, 3))
+    answers = send_all(gateway, *numbered(server, 3))
 
     assert [answer.failure for answer in answers] == [Failure.NOT_SENT] * 3
     assert server.seen.requests == []
@@ -94,7 +94,7 @@ def test_an_untrusted_certificate_sends_nothing(sender: str, server: H2Server) -
 def test_a_certificate_for_another_name_sends_nothing(gateway: Gateway, server: H2Server) -> None:
     request = Request(f"https://ip6-localhost.localhost:{server.port}/answer/200", HEADERS, BODY)
 
-    [answer] = ask(gateway, request)
+    [answer] = send_all(gateway, request)
 
     assert answer.failure is Failure.NOT_SENT
     assert server.seen.requests == []
@@ -103,10 +103,12 @@ def test_a_certificate_for_another_name_sends_nothing(gateway: Gateway, server: 
 @pytest.mark.parametrize(
     "origin", ["https://localhost:9", "https://there.is.no.such.place.invalid"]
 )
-def test_who_cannot_be_reached_has_certainly_seen_nothing(gateway: Gateway, origin: str) -> None:
+def test_a_server_that_cannot_be_reached_has_certainly_seen_nothing(
+    gateway: Gateway, origin: str
+) -> None:
     requests = [Request(f"{origin}/3/device/secret", HEADERS, BODY) for _ in range(5)]
 
-    answers = ask(gateway, *requests)
+    answers = send_all(gateway, *requests)
 
     assert [answer.failure for answer in answers] == [Failure.NOT_SENT] * 5
     assert all(answer.detail and "secret" not in answer.detail for answer in answers)
@@ -116,7 +118,7 @@ def test_a_guarded_pool_connects_to_no_private_address(gateway: Gateway, server:
     asked = []
     gateway.open_pool("webpush", 5, guard=lambda host, port: bool(asked.append((host, port))))
 
-    answers = ask(gateway, *numbered(server, 3), pool="webpush")
+    answers = send_all(gateway, *numbered(server, 3), pool="webpush")
 
     assert [answer.failure for answer in answers] == [Failure.FORBIDDEN] * 3
     assert set(asked) == {("localhost", server.port)}
@@ -130,16 +132,16 @@ def test_a_guarded_pool_connects_where_the_guard_says_so(
         "webpush", 5, guard=lambda host, port: (host, port) == ("localhost", server.port)
     )
 
-    assert ask(gateway, a_request(server), pool="webpush")[0].status == 200
+    assert send_all(gateway, a_request(server), pool="webpush")[0].status == 200
 
 
 def test_a_guarded_pool_does_not_ride_on_another_pools_connection(
     gateway: Gateway, server: H2Server
 ) -> None:
     gateway.open_pool("webpush", 5, guard=lambda _host, _port: False)
-    assert ask(gateway, a_request(server))[0].status == 200
+    assert send_all(gateway, a_request(server))[0].status == 200
 
-    [answer] = ask(gateway, a_request(server), pool="webpush")
+    [answer] = send_all(gateway, a_request(server), pool="webpush")
 
     assert answer.failure is Failure.FORBIDDEN
 
@@ -147,7 +149,7 @@ def test_a_guarded_pool_does_not_ride_on_another_pools_connection(
 def test_a_guarded_pool_speaks_https_only(gateway: Gateway) -> None:
     gateway.open_pool("webpush", 5, guard=lambda _host, _port: True)
 
-    [answer] = ask(gateway, Request("http://localhost:9/x", HEADERS, BODY), pool="webpush")
+    [answer] = send_all(gateway, Request("http://localhost:9/x", HEADERS, BODY), pool="webpush")
 
     assert answer.failure is Failure.FORBIDDEN
 

@@ -5,7 +5,14 @@ import time
 import pytest
 
 from tests.workers.certificates import Certificate
-from tests.workers.gateways import Serve, a_request, ask, assert_seen_once, numbered, settings_for
+from tests.workers.gateways import (
+    Serve,
+    a_request,
+    assert_seen_once,
+    numbered,
+    send_all,
+    settings_for,
+)
 from tests.workers.h2_server import H2Server, wait_until
 from workers.gateway.contract import Gateway
 from workers.gateway.opening import open_gateway
@@ -29,9 +36,9 @@ def test_a_broken_request_is_an_answer_and_is_never_sent_again(
     gateway: Gateway, server: H2Server, path: str, failure: Failure, *, warm: bool
 ) -> None:
     if warm:
-        ask(gateway, a_request(server))
+        send_all(gateway, a_request(server))
 
-    [answer] = ask(gateway, a_request(server, path, b"once"))
+    [answer] = send_all(gateway, a_request(server, path, b"once"))
 
     assert (answer.status, answer.failure) == (0, failure)
     assert answer.detail
@@ -49,7 +56,7 @@ def test_the_neighbours_of_a_broken_request_are_unaffected(
     for n in range(0, 200, 10):
         requests[n] = a_request(server, path, b"broken %d" % n)
 
-    answers = ask(gateway, *requests)
+    answers = send_all(gateway, *requests)
 
     for n, answer in enumerate(answers):
         assert answer.status == (200 if n % 10 else 0)
@@ -64,7 +71,7 @@ def test_a_broken_connection_takes_no_request_twice_and_loses_none(
     requests = numbered(server, 300)
     requests[100] = a_request(server, path, b"broken")
 
-    answers = ask(gateway, *requests)
+    answers = send_all(gateway, *requests)
 
     assert_seen_once(server)
     seen = server.seen.times()
@@ -72,24 +79,24 @@ def test_a_broken_connection_takes_no_request_twice_and_loses_none(
         if answer.failure is Failure.NOT_SENT and path != "/goaway/before":
             assert seen["/answer/200", request.body] == 0
     assert sum(answer.status == 200 for answer in answers) >= 200
-    assert ask(gateway, a_request(server))[0].status == 200
+    assert send_all(gateway, a_request(server))[0].status == 200
 
 
 def test_the_connection_after_a_broken_one_is_new(gateway: Gateway, server: H2Server) -> None:
-    ask(gateway, *numbered(server, 10))
+    send_all(gateway, *numbered(server, 10))
     before = server.seen.connections
     server.close_connections()
     wait_until(lambda: not server.open)
     time.sleep(1.1)  # libcurl looks at a connection once a second
 
-    answers = ask(gateway, *numbered(server, 10))
+    answers = send_all(gateway, *numbered(server, 10))
 
     assert [answer for answer in answers if answer.status != 200] == []
     assert server.seen.connections > before
 
 
 def test_an_answer_that_is_too_long_is_cut(gateway: Gateway, server: H2Server) -> None:
-    [short, announced, unannounced] = ask(
+    [short, announced, unannounced] = send_all(
         gateway,
         a_request(server, "/huge/40000"),
         a_request(server, "/huge/1000000"),
@@ -100,11 +107,11 @@ def test_an_answer_that_is_too_long_is_cut(gateway: Gateway, server: H2Server) -
     assert len(short.body) == 8192
     assert len(unannounced.body) == 8192
     assert len(announced.body) <= 8192
-    assert ask(gateway, a_request(server))[0].status == 200
+    assert send_all(gateway, a_request(server))[0].status == 200
 
 
 def test_an_answer_that_breaks_off_is_still_an_answer(gateway: Gateway, server: H2Server) -> None:
-    [answer] = ask(gateway, a_request(server, "/broken"))
+    [answer] = send_all(gateway, a_request(server, "/broken"))
 
     assert (answer.status, answer.body, answer.failure) == (200, b"ten bytes!", None)
 
@@ -154,7 +161,7 @@ def test_refreshing_over_and_over_makes_no_storm_of_connections(
     gateway: Gateway, server: H2Server
 ) -> None:
     for _ in range(20):
-        ask(gateway, a_request(server))
+        send_all(gateway, a_request(server))
         gateway.refresh("apns")
 
     assert server.seen.connections <= 2
@@ -175,4 +182,4 @@ def test_abandon_returns_what_was_in_flight_and_the_gateway_goes_on(
     assert sorted(map(id, lost)) == sorted(map(id, requests))
     assert gateway.in_flight() == 0
     assert gateway.room("apns") == room
-    assert ask(gateway, a_request(server))[0].status == 200
+    assert send_all(gateway, a_request(server))[0].status == 200

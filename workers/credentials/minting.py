@@ -18,7 +18,7 @@ import redis
 from service.domain.verdict import TryLater
 from service.settings import Settings
 from workers.credentials.shared_store import Shelf
-from workers.gateway.httpx.exchange import ask
+from workers.gateway.httpx.exchange import exchange
 from workers.gateway.httpx.transport import GuardedTransport
 from workers.gateway.trust import TrustStore
 from workers.provider import Answer, Credential, CredentialRefused, Provider, Request
@@ -132,7 +132,7 @@ class Credentials:
         try:
             request = next(minting)
             while True:
-                request = minting.send(ask(self._client(), request, MINT_TIMEOUT_S))
+                request = minting.send(exchange(self._client(), request, MINT_TIMEOUT_S))
         except StopIteration as done:
             credential: Credential = done.value
             return credential

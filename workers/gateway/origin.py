@@ -8,8 +8,8 @@ request, and the others wait here, outside the client, until its answer is in.
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from workers.gateway.curl.watched_socket import LentSocket, Pulse
-from workers.gateway.waiting import Waiting
+from workers.gateway.client_socket import LentSocket, SocketState
+from workers.gateway.waiting_requests import WaitingRequests
 from workers.provider import Answer, Failure
 
 CONNECT_TIMEOUT_S = 5.0
@@ -43,7 +43,7 @@ class Origin:
     stuck_since: float | None = None
     """Since when (monotonic) there was no free stream for some of them."""
     sockets: list[LentSocket] = field(default_factory=list)
-    waiting: Waiting = field(default_factory=Waiting)
+    waiting: WaitingRequests = field(default_factory=WaitingRequests)
 
     def learn(self, now: float) -> None:
         """Take stock, before anything more is handed over, of what the client could send."""
@@ -58,17 +58,17 @@ class Origin:
         """Whether one more request may be handed to the client now."""
         return self.handed < self.limit if self.warm else not self.handed
 
-    def feel_pulse(self) -> None:
+    def check_sockets(self) -> None:
         """Before an idle origin is used again, see whether its connection is still there.
 
         One that has something to tell is asked with a single request first.
         """
         self.warm = False
         for each in self.sockets:
-            pulse = each.pulse()
-            self.warm = self.warm or pulse is Pulse.QUIET
-            if pulse is Pulse.DEAD:
-                each.bury()
+            state = each.state()
+            self.warm = self.warm or state is SocketState.QUIET
+            if state is SocketState.DEAD:
+                each.shut_down()
 
 
 def origin_of(url: str) -> str:

@@ -22,13 +22,13 @@ from workers.gateway.origin import (
     read_origin,
 )
 from workers.gateway.trust import TrustStore
-from workers.gateway.waiting import MOST_ORIGINS, Waiting, room
+from workers.gateway.waiting_requests import MOST_ORIGINS, WaitingRequests, free_room
 from workers.provider import Answer, Request
 
 LONGEST_NAP_S = 0.01
 """How long to sleep at most without looking: libcurl also waits for things we do not watch."""
 
-Taken = list[tuple[Request, Answer]]
+Answers = list[tuple[Request, Answer]]
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +46,7 @@ class CurlPool:
 
     def room(self) -> int:
         """Return how many more may be submitted."""
-        return room(self.window, self.guard, handed=self.handed, unanswered=self.unanswered)
+        return free_room(self.window, self.guard, handed=self.handed, unanswered=self.unanswered)
 
     def may_go(self, origin: Origin) -> bool:
         """Whether one more request for the origin may be handed to libcurl now."""
@@ -89,7 +89,7 @@ class CurlGateway:
         self._trust = TrustStore(ca_file)
         self._timeout_s = timeout_s
         self._pools: dict[str, CurlPool] = {}
-        self._at_once: Taken = []
+        self._answers: Answers = []
 
     def open_pool(self, name: str, window: int, guard: Guard | None = None) -> None:
         """Open a pool or change it. Its guard can change only while nothing is in flight."""
@@ -123,7 +123,7 @@ class CurlGateway:
         if origin is None:
             self._answer(entry, request, forbidden("not an origin this pool may connect to"))
         elif origin.waiting or not entry.may_go(origin):
-            self._wait(entry, origin, request)
+            self._enqueue(entry, origin, request)
         else:
             self._hand(entry, origin, request)
 
@@ -134,9 +134,9 @@ class CurlGateway:
         else:
             pool.handed += 1
 
-    def _wait(self, pool: CurlPool, origin: Origin, request: Request) -> None:
+    def _enqueue(self, pool: CurlPool, origin: Origin, request: Request) -> None:
         deadline = time.monotonic() + 2 * self._timeout_s
-        if pool.guard is not None and origin.waiting.is_crowd(pool.window // 2, deadline):
+        if pool.guard is not None and origin.waiting.is_crowded(pool.window // 2, deadline):
             self._answer(pool, request, not_sent("too many wait for this origin already"))
             return
         origin.waiting.append((request, deadline))
@@ -144,35 +144,35 @@ class CurlGateway:
 
     def _answer(self, pool: CurlPool, request: Request, answer: Answer) -> None:
         pool.unanswered -= 1
-        self._at_once.append((request, answer))
+        self._answers.append((request, answer))
 
-    def poll(self, timeout: float) -> Taken:
+    def poll(self, timeout: float) -> Answers:
         """Send and receive until there is an answer; at once when nothing is in flight."""
         until = time.monotonic() + timeout
         while True:
             for pool in self._pools.values():
                 if pool.unanswered:
                     self._turn(pool)
-            if self._at_once or not self.in_flight():
-                taken, self._at_once = self._at_once, []
-                return taken
+            if self._answers or not self.in_flight():
+                answers, self._answers = self._answers, []
+                return answers
             left = until - time.monotonic()
             if left <= 0:
                 return []
             self._nap(left)
 
     def _turn(self, pool: CurlPool) -> None:
-        taken = self._at_once
+        answers = self._answers
         if pool.waiting:
             self._release(pool)
         for multi in pool.multis():
-            before = len(taken)
-            closed = multi.turn(taken)
-            answered = len(taken) - before
+            before = len(answers)
+            closed = multi.turn(answers)
+            answered = len(answers) - before
             pool.handed -= answered
             pool.unanswered -= answered
             for origin, why in closed:
-                for request in origin.waiting.give_up():
+                for request in origin.waiting.take_all():
                     self._answer(pool, request, why)
         if pool.waiting:
             self._release(pool)
@@ -181,7 +181,7 @@ class CurlGateway:
         """Hand over what has waited and may go now; answer what has waited for too long."""
         now = time.monotonic()
         for origin in list(pool.waiting):
-            for request in origin.waiting.late(now):
+            for request in origin.waiting.take_expired(now):
                 self._answer(pool, request, not_sent("waited too long for a connection"))
             while origin.waiting and pool.may_go(origin):
                 self._hand(pool, origin, origin.waiting.popleft()[0])
@@ -220,7 +220,7 @@ class CurlGateway:
                 fresh = Origin(origin.scheme, origin.host, origin.port, waiting=origin.waiting)
                 pool.origins[name] = fresh
                 pool.waiting.add(fresh)
-                origin.waiting = Waiting()
+                origin.waiting = WaitingRequests()
 
     def send(self, pool: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
         """Send them all with the window kept full."""
@@ -228,11 +228,11 @@ class CurlGateway:
 
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered; the connections stay for later ones."""
-        lost = [request for request, _ in self._at_once]
-        self._at_once = []
+        lost = [request for request, _ in self._answers]
+        self._answers = []
         for pool in self._pools.values():
             for origin in pool.waiting:
-                lost += origin.waiting.give_up()
+                lost += origin.waiting.take_all()
             pool.waiting.clear()
             for multi in pool.multis():
                 lost += multi.drop()

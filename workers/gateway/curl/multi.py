@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import pycurl
 
+from workers.gateway.client_socket import CAN_CORK, LentSocket
 from workers.gateway.curl.transfer import Rules, Transfer
-from workers.gateway.curl.watched_socket import CAN_CORK, LentSocket
 from workers.gateway.network_guard import Guard, may_connect
 from workers.gateway.origin import Origin
 from workers.provider import Answer, Failure, Request
@@ -50,7 +50,7 @@ class Multi:
     def may_go(self, origin: Origin) -> bool:
         """Whether one more request for the origin may be handed over now."""
         if origin.warm and not origin.handed:
-            origin.feel_pulse()
+            origin.check_sockets()
         if origin.turn != self.turns:
             origin.turn = self.turns
             now = time.monotonic()
@@ -159,9 +159,9 @@ class Multi:
         return list(self._sockets)
 
     def _forget_closed(self) -> None:
-        closed = [each for each in self._sockets if not each.here()]
+        closed = [each for each in self._sockets if not each.is_open()]
         for each in closed:
-            each.let_go()
+            each.detach()
             self._sockets.remove(each)
 
     def _open_socket(self, transfer: Transfer, where: pycurl.CurlSockAddr) -> int:
@@ -172,7 +172,7 @@ class Multi:
         opened = LentSocket(where.family, where.socktype, where.protocol)
         self._forget_closed()
         self._sockets.append(opened)
-        origin.sockets = [each for each in origin.sockets if each.here()]
+        origin.sockets = [each for each in origin.sockets if each.is_open()]
         origin.sockets.append(opened)
         return opened.fd
 
@@ -187,7 +187,7 @@ class Multi:
         """Close every connection and handle."""
         self.drop()
         for each in self._sockets:
-            each.let_go()
+            each.detach()
         self._sockets.clear()
         self._multi.close()
         for transfer in self._free:

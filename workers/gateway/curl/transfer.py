@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pycurl
 
-from workers.gateway.answer_headers import LazyHeaders
+from workers.gateway.lazy_headers import LazyHeaders
 from workers.gateway.origin import CONNECT_TIMEOUT_S, USER_AGENT, Origin
 from workers.provider import Answer, Failure, Request
 

@@ -19,7 +19,7 @@ from workers.provider import Answer
 NEXT_ADDRESS_S = 1.5
 """How long one address may take while there are others."""
 PROTOCOL = "h2"
-_UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK)
+_IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK)
 
 Address = tuple[int, str, int]
 
@@ -44,96 +44,88 @@ class ConnectionAttempt:
         self._port = port
         self._context = context
         self._guard = guard
-        self._until = time.monotonic() + CONNECT_TIMEOUT_S
+        self._deadline = time.monotonic() + CONNECT_TIMEOUT_S
         self._resolving: Future[list[Address]] | None = resolvers.submit(_resolve, host, port)
         self._addresses: list[Address] = []
-        self._tried_at = 0.0
-        self._connecting: socket.socket | None = None
-        self._shaking: ssl.SSLSocket | None = None
-        self._trouble = not_sent("no address could be reached")
-        self.wants_to_write = False
-
-    def fileno(self) -> int | None:
-        """Return the socket's number, while there is one."""
-        using = self._shaking or self._connecting
-        return using.fileno() if using is not None else None
+        self._address_tried_at = 0.0
+        self._raw: socket.socket | None = None
+        self._tls: ssl.SSLSocket | None = None
+        self._failure = not_sent("no address could be reached")
 
     def step(self) -> ssl.SSLSocket | Answer | None:
         """Go on as far as possible now. Raises NotHttp2; None when there is more to come."""
-        if time.monotonic() > self._until:
+        if time.monotonic() > self._deadline:
             self.close()
             return not_sent("no connection in time")
         if self._resolving is not None:
             if not self._resolving.done():
                 return None
             try:
-                self._admit(self._resolving.result())
+                self._filter_addresses(self._resolving.result())
             except OSError as error:
                 return not_sent(f"the host cannot be resolved ({type(error).__name__})")
             self._resolving = None
-        while self._shaking is None:
-            if self._connecting is None and not self._connect_next():
-                return self._trouble
-            if not self._moved():
+        while self._tls is None:
+            if self._raw is None and not self._connect_next():
+                return self._failure
+            if not self._advance():
                 return None
-        return self._shake()
+        return self._shake_hands()
 
-    def _admit(self, found: list[Address]) -> None:
+    def _filter_addresses(self, addresses: list[Address]) -> None:
         self._addresses = [
-            each for each in found if may_connect(each[1], self._host, self._port, self._guard)
+            each for each in addresses if may_connect(each[1], self._host, self._port, self._guard)
         ]
-        if found and not self._addresses:
-            self._trouble = forbidden("the host is at an address that is not public")
+        if addresses and not self._addresses:
+            self._failure = forbidden("the host is at an address that is not public")
 
     def _connect_next(self) -> bool:
         if not self._addresses:
             return False
         family, ip, port = self._addresses.pop(0)
-        self._connecting = socket.socket(family, socket.SOCK_STREAM)
-        self._connecting.setblocking(False)
-        self._tried_at = time.monotonic()
-        code = self._connecting.connect_ex((ip, port))
-        if code and code not in _UNDER_WAY:
-            self._miss(code)
+        self._raw = socket.socket(family, socket.SOCK_STREAM)
+        self._raw.setblocking(False)
+        self._address_tried_at = time.monotonic()
+        code = self._raw.connect_ex((ip, port))
+        if code and code not in _IN_PROGRESS:
+            self._fail_address(code)
         return True
 
-    def _moved(self) -> bool:
+    def _advance(self) -> bool:
         """Whether something has come of connecting: a connection, or room for the next address."""
-        raw = self._connecting
+        raw = self._raw
         if raw is None:
             return True
         code = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if not code and not _stands(raw):
-            slow = bool(self._addresses) and time.monotonic() - self._tried_at > NEXT_ADDRESS_S
+        if not code and not _is_connected(raw):
+            slow = (
+                bool(self._addresses) and time.monotonic() - self._address_tried_at > NEXT_ADDRESS_S
+            )
             code = errno.ETIMEDOUT if slow else 0
             if not code:
                 return False
         if code:
-            self._miss(code)
+            self._fail_address(code)
             return True
         _keep_alive(raw)
-        self._shaking = self._context.wrap_socket(
+        self._tls = self._context.wrap_socket(
             raw, server_hostname=self._host, do_handshake_on_connect=False
         )
-        self._connecting = None
+        self._raw = None
         return True
 
-    def _miss(self, code: int) -> None:
-        if self._connecting is not None:
-            self._connecting.close()
-            self._connecting = None
-        self._trouble = not_sent(f"cannot connect: {os.strerror(code)}")
+    def _fail_address(self, code: int) -> None:
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+        self._failure = not_sent(f"cannot connect: {os.strerror(code)}")
 
-    def _shake(self) -> ssl.SSLSocket | Answer | None:
-        shaking = self._shaking
-        assert shaking is not None  # noqa: S101 - `step` comes here with it only
-        self.wants_to_write = False
+    def _shake_hands(self) -> ssl.SSLSocket | Answer | None:
+        tls = self._tls
+        assert tls is not None  # noqa: S101 - `step` comes here with it only
         try:
-            shaking.do_handshake()
-        except ssl.SSLWantReadError:
-            return None
-        except ssl.SSLWantWriteError:
-            self.wants_to_write = True
+            tls.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except ssl.SSLCertVerificationError as error:
             self.close()
@@ -141,19 +133,19 @@ class ConnectionAttempt:
         except OSError as error:
             self.close()
             return not_sent(f"the TLS handshake failed ({type(error).__name__})")
-        if shaking.selected_alpn_protocol() != PROTOCOL:
+        if tls.selected_alpn_protocol() != PROTOCOL:
             self.close()
             raise NotHttp2
-        self._shaking = None
-        return shaking
+        self._tls = None
+        return tls
 
     def close(self) -> None:
         """Give up."""
-        for each in (self._connecting, self._shaking):
+        for each in (self._raw, self._tls):
             if each is not None:
                 with suppress(OSError):
                     each.close()
-        self._connecting = self._shaking = None
+        self._raw = self._tls = None
 
 
 def _keep_alive(raw: socket.socket) -> None:
@@ -165,7 +157,7 @@ def _keep_alive(raw: socket.socket) -> None:
             raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _stands(raw: socket.socket) -> bool:
+def _is_connected(raw: socket.socket) -> bool:
     try:
         raw.getpeername()
     except OSError:
@@ -175,7 +167,7 @@ def _stands(raw: socket.socket) -> bool:
 
 def _resolve(host: str, port: int) -> list[Address]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise OSError("no name of a host") from error
-    return [(family, str(address[0]), int(address[1])) for family, _, _, _, address in found]
+    return [(family, str(address[0]), int(address[1])) for family, _, _, _, address in addresses]

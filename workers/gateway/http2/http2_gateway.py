@@ -23,7 +23,7 @@ from workers.gateway.origin import CONNECT_TIMEOUT_S, REFRESH_EVERY_S, forbidden
 from workers.gateway.trust import TrustStore
 from workers.provider import Answer, Request
 
-FULL = 64
+FULL_CONNECTION = 64
 """Streams a connection must allow for a second one to be worth it: fewer mean "slowly"."""
 MOST_CONNECTIONS = 10
 LONGEST_NAP_S = 0.1
@@ -41,7 +41,7 @@ class Http2Gateway:
         self._timeout_s = timeout_s
         self._pools: dict[str, Http2Pool] = {}
         self._resolvers = ThreadPoolExecutor(RESOLVERS, "resolver")
-        self._other = CurlGateway(ca_file=ca_file, timeout_s=timeout_s)
+        self._fallback = CurlGateway(ca_file=ca_file, timeout_s=timeout_s)
         self._answers: Answers = []
 
     def open_pool(self, name: str, window: int, guard: Guard | None = None) -> None:
@@ -52,16 +52,16 @@ class Http2Gateway:
         elif pool.guard != guard:
             pool.drain()
         pool.window, pool.guard = window, guard
-        self._other.open_pool(name, window, guard)
+        self._fallback.open_pool(name, window, guard)
 
     def room(self, pool: str) -> int:
         """Return how many more requests may be submitted now."""
-        return max(self._pools[pool].room() - self._other.in_flight(pool), 0)
+        return max(self._pools[pool].room() - self._fallback.in_flight(pool), 0)
 
     def in_flight(self, pool: str | None = None) -> int:
         """Return how many requests have not been answered."""
         pools = self._pools.values() if pool is None else [self._pools[pool]]
-        return sum(each.unanswered for each in pools) + self._other.in_flight(pool)
+        return sum(each.unanswered for each in pools) + self._fallback.in_flight(pool)
 
     def submit(self, pool: str, request: Request) -> None:
         """Write the request to a connection, or let it wait for one."""
@@ -71,17 +71,17 @@ class Http2Gateway:
         origin = entry.origins.get(url[: url.find("/", 8)]) or entry.new_origin(url)
         if origin is None:
             self._answer(entry, request, forbidden("not an origin this pool may connect to"))
-        elif origin.elsewhere:
+        elif not origin.speaks_http2:
             entry.unanswered -= 1
-            self._other.submit(pool, request)
+            self._fallback.submit(pool, request)
         elif origin.waiting or origin not in entry.active or entry.handed >= entry.window:
-            self._wait(entry, origin, request)
+            self._enqueue(entry, origin, request)
         elif (session := origin.available()) is not None:
-            self._begin(entry, session, request, time.monotonic() + self._timeout_s)
+            self._open_stream(entry, session, request, time.monotonic() + self._timeout_s)
         else:
-            self._wait(entry, origin, request)
+            self._enqueue(entry, origin, request)
 
-    def _begin(
+    def _open_stream(
         self, pool: Http2Pool, session: Http2Session, request: Request, deadline: float
     ) -> None:
         url = request.url
@@ -94,9 +94,9 @@ class Http2Gateway:
         else:
             pool.handed += 1
 
-    def _wait(self, pool: Http2Pool, origin: Http2Origin, request: Request) -> None:
+    def _enqueue(self, pool: Http2Pool, origin: Http2Origin, request: Request) -> None:
         deadline = time.monotonic() + 2 * self._timeout_s
-        if pool.guard is not None and origin.waiting.is_crowd(pool.window // 2, deadline):
+        if pool.guard is not None and origin.waiting.is_crowded(pool.window // 2, deadline):
             self._answer(pool, request, not_sent("too many wait for this origin already"))
             return
         origin.waiting.append((request, deadline))
@@ -115,8 +115,8 @@ class Http2Gateway:
             for pool in self._pools.values():
                 if pool.active:
                     self._turn(pool)
-            if self._other.in_flight():
-                self._answers += self._other.poll(0)
+            if self._fallback.in_flight():
+                self._answers += self._fallback.poll(0)
             left = until - time.monotonic()
             if self._answers or left <= 0 or not self.in_flight():
                 answers, self._answers = self._answers, []
@@ -134,15 +134,15 @@ class Http2Gateway:
             answered = len(self._answers) - before
             pool.handed -= answered
             pool.unanswered -= answered
-            self._supply(pool, origin, now)
+            self._release_waiting(pool, origin, now)
             for session in origin.sessions:
                 session.flush()
             if origin.idle():
                 pool.active.discard(origin)
 
-    def _supply(self, pool: Http2Pool, origin: Http2Origin, now: float) -> None:
+    def _release_waiting(self, pool: Http2Pool, origin: Http2Origin, now: float) -> None:
         """Let what waits go, over a new connection if it must be."""
-        for late in origin.waiting.late(now):
+        for late in origin.waiting.take_expired(now):
             self._answer(pool, late, not_sent("waited too long for a connection"))
         if origin.attempt is not None:
             self._continue(pool, origin, origin.attempt)
@@ -152,13 +152,13 @@ class Http2Gateway:
                 self._connect(pool, origin)
                 return
             request, _ = origin.waiting.popleft()
-            self._begin(pool, session, request, now + self._timeout_s)
+            self._open_stream(pool, session, request, now + self._timeout_s)
 
     def _connect(self, pool: Http2Pool, origin: Http2Origin) -> None:
         """Begin a new connection if those there are will not do."""
         connections = [each.connection for each in origin.sessions]
         usable = [each for each in connections if not each.draining]
-        full = all(each.is_full(FULL) for each in usable)
+        full = all(each.is_full(FULL_CONNECTION) for each in usable)
         if origin.attempt is None and full and len(usable) < MOST_CONNECTIONS:
             origin.attempt = ConnectionAttempt(
                 origin.host,
@@ -173,15 +173,15 @@ class Http2Gateway:
         try:
             result = attempt.step()
         except NotHttp2:
-            origin.attempt, origin.elsewhere = None, True
-            for request in origin.waiting.give_up():
+            origin.attempt, origin.speaks_http2 = None, False
+            for request in origin.waiting.take_all():
                 pool.unanswered -= 1
-                self._other.submit(pool.name, request)
+                self._fallback.submit(pool.name, request)
             return
         if isinstance(result, Answer):
             origin.attempt = None
             if not origin.sessions:
-                for request in origin.waiting.give_up():
+                for request in origin.waiting.take_all():
                     self._answer(pool, request, result)
         elif result is not None:
             origin.attempt = None
@@ -195,7 +195,7 @@ class Http2Gateway:
         """Sleep until a socket has news or something else must be looked after."""
         nap = min(longest, LONGEST_NAP_S)
         wait = poll()
-        if self._other.in_flight():
+        if self._fallback.in_flight():
             nap = min(nap, SHORTEST_NAP_S)
         for pool in self._pools.values():
             for origin in pool.active:
@@ -217,7 +217,7 @@ class Http2Gateway:
         if time.monotonic() - entry.refreshed_at >= REFRESH_EVERY_S:
             entry.refreshed_at = time.monotonic()
             entry.drain()
-            self._other.refresh(pool)
+            self._fallback.refresh(pool)
 
     def send(self, pool: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
         """Send them all with the window kept full."""
@@ -225,11 +225,11 @@ class Http2Gateway:
 
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered; the connections stay for later ones."""
-        lost = [request for request, _ in self._answers] + self._other.abandon()
+        lost = [request for request, _ in self._answers] + self._fallback.abandon()
         self._answers = []
         for pool in self._pools.values():
             for origin in pool.active:
-                lost += origin.waiting.give_up()
+                lost += origin.waiting.take_all()
                 for session in origin.sessions:
                     lost += session.cancel_all()
             pool.unanswered = pool.handed = 0
@@ -246,4 +246,4 @@ class Http2Gateway:
                     origin.attempt.close()
         self._pools.clear()
         self._resolvers.shutdown(wait=False, cancel_futures=True)
-        self._other.close()
+        self._fallback.close()

@@ -6,7 +6,7 @@ from workers.gateway.http2.connecting import ConnectionAttempt
 from workers.gateway.http2.session import Http2Session
 from workers.gateway.network_guard import Guard
 from workers.gateway.origin import origin_of, read_origin
-from workers.gateway.waiting import MOST_ORIGINS, Waiting, room
+from workers.gateway.waiting_requests import MOST_ORIGINS, WaitingRequests, free_room
 
 
 @dataclass(slots=True, eq=False)
@@ -17,10 +17,10 @@ class Http2Origin:
     port: int
     authority: str
     sessions: list[Http2Session] = field(default_factory=list)
-    waiting: Waiting = field(default_factory=Waiting)
+    waiting: WaitingRequests = field(default_factory=WaitingRequests)
     attempt: ConnectionAttempt | None = None
-    elsewhere: bool = False
-    """It speaks no HTTP/2: the other sender has it."""
+    speaks_http2: bool = True
+    """Whether its requests are ours; otherwise libcurl sends them."""
 
     def available(self) -> Http2Session | None:
         """Return a session that can take a request now."""
@@ -53,20 +53,20 @@ class Http2Pool:
 
     def room(self) -> int:
         """Return how many more may be submitted."""
-        return room(self.window, self.guard, handed=self.handed, unanswered=self.unanswered)
+        return free_room(self.window, self.guard, handed=self.handed, unanswered=self.unanswered)
 
     def new_origin(self, url: str) -> Http2Origin | None:
         """Return an origin for the URL; None when it has none that we would connect to."""
         name = origin_of(url)
-        found = read_origin(name)
-        if found is None or (found.scheme != "https" and self.guard is not None):
+        parts = read_origin(name)
+        if parts is None or (parts.scheme != "https" and self.guard is not None):
             return None
         if len(self.origins) >= MOST_ORIGINS:
             self._forget_idle()
-        made = Http2Origin(found.host, found.port, name.partition("://")[2])
-        made.elsewhere = found.scheme != "https"
-        self.origins[name] = made
-        return made
+        origin = Http2Origin(parts.host, parts.port, name.partition("://")[2])
+        origin.speaks_http2 = parts.scheme == "https"
+        self.origins[name] = origin
+        return origin
 
     def _forget_idle(self) -> None:
         for name in [name for name, each in self.origins.items() if each.idle()]:

@@ -21,8 +21,8 @@ _NOT_TAKEN = re.compile(r"error_code:\S*(REFUSED_STREAM|\b7\b)|last_stream_id:0\
 """How httpx's parts say that a stream was refused, or that no stream at all was looked at."""
 
 
-class GivenOnce(httpx.SyncByteStream):
-    """A body that cannot be read again: whoever tries wants to send the request again."""
+class SingleUseBody(httpx.SyncByteStream):
+    """A body that can be read once: who reads it again wants to send the request again."""
 
     def __init__(self, body: bytes) -> None:
         self._body: bytes | None = body
@@ -58,7 +58,7 @@ class TimeLeft(dict[str, float | None]):
         return min(left, CONNECT_TIMEOUT_S) if name == "connect" else left
 
 
-def ask(client: httpx.Client, request: Request, timeout_s: float) -> Answer:
+def exchange(client: httpx.Client, request: Request, timeout_s: float) -> Answer:
     """Send a request and return its answer; never an exception."""
     try:
         outgoing = _build(request, timeout_s)
@@ -90,7 +90,7 @@ def _build(request: Request, timeout_s: float) -> httpx.Request:
         headers.append(("content-length", str(len(request.body))))
     url = httpx.URL(request.url)
     headers.append(("host", url.netloc.decode("ascii")))
-    stream = GivenOnce(request.body) if request.method != "GET" else httpx.ByteStream(b"")
+    stream = SingleUseBody(request.body) if request.method != "GET" else httpx.ByteStream(b"")
     built = httpx.Request(request.method, url, headers=headers, stream=stream)
     built.extensions = {"timeout": TimeLeft(timeout_s)}
     return built

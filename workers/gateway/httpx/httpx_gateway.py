@@ -17,7 +17,7 @@ from queue import Empty, LifoQueue, SimpleQueue
 import httpx
 
 from workers.gateway.full_window import keep_full
-from workers.gateway.httpx.exchange import ask
+from workers.gateway.httpx.exchange import exchange
 from workers.gateway.httpx.transport import GuardedTransport
 from workers.gateway.network_guard import Guard
 from workers.gateway.origin import REFRESH_EVERY_S, forbidden, origin_of, read_origin
@@ -31,12 +31,12 @@ MakeTransport = Callable[[ssl.SSLContext, Guard | None], httpx.BaseTransport]
 Taken = list[tuple[Request, Answer]]
 
 
-class Line:
+class ClientThreads:
     """The connections and threads of a pool since its last refresh."""
 
     def __init__(self, threads: int, make_transport: Callable[[], httpx.BaseTransport]) -> None:
         self.opened_at = time.monotonic()
-        self.out: dict[int, Request] = {}
+        self.in_flight: dict[int, Request] = {}
         """What is in flight, by identity."""
         self._threads = ThreadPoolExecutor(threads, "gateway")
         self._make_transport = make_transport
@@ -46,13 +46,13 @@ class Line:
 
     def submit(self, request: Request, timeout_s: float, answered: "Answered") -> None:
         """Let a thread send the request and put its answer into the queue."""
-        self.out[id(request)] = request
-        self._threads.submit(self._ask, request, timeout_s, answered)
+        self.in_flight[id(request)] = request
+        self._threads.submit(self._exchange, request, timeout_s, answered)
 
-    def _ask(self, request: Request, timeout_s: float, answered: "Answered") -> None:
+    def _exchange(self, request: Request, timeout_s: float, answered: "Answered") -> None:
         client = self._client()
         try:
-            answered.put((self, request, ask(client, request, timeout_s)))
+            answered.put((self, request, exchange(client, request, timeout_s)))
         finally:
             self._idle.put(client)
             if self._closed:
@@ -77,7 +77,7 @@ class Line:
         self._threads.shutdown(wait=False, cancel_futures=True)
         for transport in list(self._transports):
             if isinstance(transport, GuardedTransport):
-                transport.hang_up()
+                transport.break_off()
         self._close_idle()
 
     def _close_idle(self) -> None:
@@ -86,20 +86,20 @@ class Line:
                 self._idle.get_nowait().close()
 
 
-Answered = SimpleQueue[tuple[Line, Request, Answer]]
+Answered = SimpleQueue[tuple[ClientThreads, Request, Answer]]
 
 
 @dataclass(slots=True, eq=False)
 class HttpxPool:
-    """One provider's requests; the last line is the one that takes new ones."""
+    """One provider's requests; the last threads is the one that takes new ones."""
 
     window: int
     guard: Guard | None
-    lines: list[Line]
+    generations: list[ClientThreads]
 
     def unanswered(self) -> int:
         """Return how many requests have no answer yet."""
-        return sum(len(line.out) for line in self.lines)
+        return sum(len(threads.in_flight) for threads in self.generations)
 
 
 class HttpxGateway:
@@ -119,13 +119,15 @@ class HttpxGateway:
         """Open a pool or change it."""
         known = self._pools.get(name)
         if known is None:
-            self._pools[name] = HttpxPool(window, guard, [self._new_line(window, guard)])
+            self._pools[name] = HttpxPool(window, guard, [self._new_threads(window, guard)])
         elif known.guard != guard or known.window != window:
             known.window, known.guard = window, guard
-            known.lines.append(self._new_line(window, guard))
+            known.generations.append(self._new_threads(window, guard))
 
-    def _new_line(self, window: int, guard: Guard | None) -> Line:
-        return Line(min(window, THREADS), lambda: self._make_transport(self._context, guard))
+    def _new_threads(self, window: int, guard: Guard | None) -> ClientThreads:
+        return ClientThreads(
+            min(window, THREADS), lambda: self._make_transport(self._context, guard)
+        )
 
     def room(self, pool: str) -> int:
         """Return how many more requests may be submitted now."""
@@ -140,13 +142,13 @@ class HttpxGateway:
 
     def submit(self, pool: str, request: Request) -> None:
         """Give the request to a thread of its pool."""
-        line = self._pools[pool].lines[-1]
+        threads = self._pools[pool].generations[-1]
         if read_origin(origin_of(request.url)) is None:
-            line.out[id(request)] = request
+            threads.in_flight[id(request)] = request
             detail = "not an origin this pool may connect to"
-            self._answered.put((line, request, forbidden(detail)))
+            self._answered.put((threads, request, forbidden(detail)))
         else:
-            line.submit(request, self._timeout_s, self._answered)
+            threads.submit(request, self._timeout_s, self._answered)
 
     def poll(self, timeout: float) -> Taken:
         """Wait for answers; at once when nothing is in flight."""
@@ -158,31 +160,33 @@ class HttpxGateway:
                 break
             while self._take(taken, 0):
                 pass
-        self._close_dry_lines()
+        self._close_idle_threads()
         return taken
 
     def _take(self, taken: Taken, timeout: float) -> bool:
         """Take one answer from the queue; those of abandoned requests are dropped."""
         try:
-            line, request, answer = self._answered.get(block=timeout > 0, timeout=timeout or None)
+            threads, request, answer = self._answered.get(
+                block=timeout > 0, timeout=timeout or None
+            )
         except Empty:
             return False
-        if line.out.pop(id(request), None) is not None:
+        if threads.in_flight.pop(id(request), None) is not None:
             taken.append((request, answer))
         return True
 
-    def _close_dry_lines(self) -> None:
+    def _close_idle_threads(self) -> None:
         for pool in self._pools.values():
-            for line in pool.lines[:-1]:
-                if not line.out:
-                    line.close()
-                    pool.lines.remove(line)
+            for threads in pool.generations[:-1]:
+                if not threads.in_flight:
+                    threads.close()
+                    pool.generations.remove(threads)
 
     def refresh(self, pool: str) -> None:
         """Give the pool new connections; not twice within seconds."""
         entry = self._pools[pool]
-        if time.monotonic() - entry.lines[-1].opened_at >= REFRESH_EVERY_S:
-            entry.lines.append(self._new_line(entry.window, entry.guard))
+        if time.monotonic() - entry.generations[-1].opened_at >= REFRESH_EVERY_S:
+            entry.generations.append(self._new_threads(entry.window, entry.guard))
 
     def send(self, pool: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
         """Send them all with the window kept full."""
@@ -194,17 +198,17 @@ class HttpxGateway:
         for pool in self._pools.values():
             if not pool.unanswered():
                 continue
-            for line in pool.lines:
-                lost += line.out.values()
-                line.out.clear()
-                line.close()
-            pool.lines = [self._new_line(pool.window, pool.guard)]
+            for threads in pool.generations:
+                lost += threads.in_flight.values()
+                threads.in_flight.clear()
+                threads.close()
+            pool.generations = [self._new_threads(pool.window, pool.guard)]
         return lost
 
     def close(self) -> None:
         """Close every connection."""
         self.abandon()
         for pool in self._pools.values():
-            for line in pool.lines:
-                line.close()
+            for threads in pool.generations:
+                threads.close()
         self._pools.clear()

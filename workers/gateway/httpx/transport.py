@@ -8,7 +8,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from workers.gateway.curl.watched_socket import Pulse, WatchedSocket
+from workers.gateway.client_socket import ClientSocket, SocketState
 from workers.gateway.network_guard import AddressRefused, Guard, may_connect
 
 KEEP_ALIVE_S = 110.0
@@ -21,7 +21,7 @@ class GuardedBackend(httpcore.NetworkBackend):
     def __init__(self, guard: Guard | None) -> None:
         self._guard = guard
         self._plain = httpcore.SyncBackend()
-        self._sockets: list[WatchedSocket] = []
+        self._sockets: list[ClientSocket] = []
 
     def connect_tcp(
         self,
@@ -46,18 +46,18 @@ class GuardedBackend(httpcore.NetworkBackend):
         raise trouble
 
     def _watch(self, opened: socket.socket) -> None:
-        self._sockets = [each for each in self._sockets if each.here()]
-        self._sockets.append(WatchedSocket(opened.fileno()))
+        self._sockets = [each for each in self._sockets if each.is_open()]
+        self._sockets.append(ClientSocket(opened.fileno()))
 
-    def hang_up(self) -> None:
+    def break_off(self) -> None:
         """End every connection; whoever reads from one sees that, and closes it."""
         for each in self._sockets:
-            each.hang_up()
+            each.break_off()
 
     def any_dead(self) -> bool:
         """Whether the other side has closed a connection; to be asked while all are idle."""
-        open_ones = [each for each in self._sockets if each.here()]
-        return any(each.pulse() is Pulse.DEAD for each in open_ones)
+        open_ones = [each for each in self._sockets if each.is_open()]
+        return any(each.state() is SocketState.DEAD for each in open_ones)
 
 
 def _resolve(host: str, port: int) -> list[str]:
@@ -83,9 +83,9 @@ class GuardedTransport(httpx.HTTPTransport):
         self._pool.close()
         self._connect_anew()
 
-    def hang_up(self) -> None:
+    def break_off(self) -> None:
         """End the connections from outside; closing them is for the thread that uses them."""
-        self._backend.hang_up()
+        self._backend.break_off()
 
     def _connect_anew(self) -> None:
         self._backend = GuardedBackend(self._guard)

@@ -15,7 +15,7 @@ CAN_CORK = _CORK is not None
 _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 
 
-class Pulse(Enum):
+class SocketState(Enum):
     """How an idle connection's socket is."""
 
     QUIET = "open, nothing to read"
@@ -23,7 +23,7 @@ class Pulse(Enum):
     DEAD = "closed by the other side, or by its owner"
 
 
-class WatchedSocket:
+class ClientSocket:
     """One connection's socket, by its number."""
 
     __slots__ = ("_inode", "fd")
@@ -32,14 +32,14 @@ class WatchedSocket:
         self.fd = fd
         self._inode = os.fstat(fd).st_ino
 
-    def here(self) -> bool:
+    def is_open(self) -> bool:
         """Whether it is still open, and still the same."""
         try:
             return os.fstat(self.fd).st_ino == self._inode
         except OSError:
             return False
 
-    def hang_up(self) -> None:
+    def break_off(self) -> None:
         """Shut it down in both directions, without closing it, if it is still the same."""
         with suppress(OSError):
             number = os.dup(self.fd)  # nobody else can close this one meanwhile
@@ -49,19 +49,19 @@ class WatchedSocket:
             with socket.socket(fileno=number) as same:
                 same.shutdown(socket.SHUT_RDWR)
 
-    def pulse(self) -> Pulse:
+    def state(self) -> SocketState:
         """Look without touching what there is to read."""
-        if not self.here():
-            return Pulse.DEAD
+        if not self.is_open():
+            return SocketState.DEAD
         look = select.poll()
         look.register(self.fd, select.POLLIN | _HUNG_UP)
         events = look.poll(0)
         if not events:
-            return Pulse.QUIET
-        return Pulse.DEAD if events[0][1] & _HUNG_UP else Pulse.NEWS
+            return SocketState.QUIET
+        return SocketState.DEAD if events[0][1] & _HUNG_UP else SocketState.NEWS
 
 
-class LentSocket(WatchedSocket):
+class LentSocket(ClientSocket):
     """A socket that we opened for libcurl; libcurl closes it."""
 
     __slots__ = ("_socket",)
@@ -70,9 +70,9 @@ class LentSocket(WatchedSocket):
         self._socket = socket.socket(family, kind, protocol)
         super().__init__(self._socket.fileno())
 
-    def bury(self) -> None:
+    def shut_down(self) -> None:
         """Shut a dead connection down from our side too: only so does libcurl see that it is."""
-        if self.here():
+        if self.is_open():
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -81,6 +81,6 @@ class LentSocket(WatchedSocket):
         if _CORK is not None:
             self._socket.setsockopt(socket.IPPROTO_TCP, _CORK, on)
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Never touch it again."""
         self._socket.detach()
