@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.standins.senders import Apple, Browser, Google, Mozilla
+from workers.standins.data_folder.ports import PORT_RANGE, Ports
 from workers.standins.process import start
 
 
@@ -38,6 +39,14 @@ def test_a_second_process_on_the_same_folder_chooses_other_ports(tmp_path):
     with start(tmp_path) as first, start(tmp_path) as second:
         assert set(first.providers.values()).isdisjoint(second.providers.values())
         assert first.control != second.control
+
+
+def test_new_ports_are_below_those_of_outgoing_connections(tmp_path):
+    ports = Ports(tmp_path / "ports.json")
+    chosen = [ports.choose(str(number)) for number in range(5)]
+    ports.save()
+    assert all(port in PORT_RANGE for port in chosen)
+    assert Ports(tmp_path / "ports.json").choose("3") == chosen[3]
 
 
 def test_two_folders_have_different_keys(tmp_path):
