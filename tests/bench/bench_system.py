@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from service.demo.contents import browsers
+from service.demo.contents import browser_source
 from service.settings import Settings
 from service.store.readers import seeding
 from tests.bench.machine import Usage, usage
@@ -85,7 +85,7 @@ class BenchSystem:
                 topics_per_reader=ALL_TOPICS,
                 providers=mix,
                 topics={name: 1.0},
-                browsers=browsers(self.system.standins.control) if "webpush" in mix else None,
+                browsers=browser_source(self.system.standins.control) if "webpush" in mix else None,
                 quiet=0,
                 muted=0,
                 choosy=0,

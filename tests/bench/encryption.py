@@ -14,7 +14,7 @@ from typing import Any
 import http_ece
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from service.demo.contents import browsers
+from service.demo.contents import browser_source
 from service.store.readers.synthetic_readers import Browser
 from tests.bench.bench_system import BenchSystem, print_progress
 from tests.bench.pushes import a_target, alert_content
@@ -28,7 +28,7 @@ TEXT = json.dumps({"title": "Rain at last", "body": "The first rain in sixty day
 
 def web_push(bench: BenchSystem) -> Answer:
     """Encrypt with ours, http_ece and pywebpush in alternation; then send a whole alert."""
-    subscriptions = browsers(bench.system.standins.control)(MESSAGES)
+    subscriptions = browser_source(bench.system.standins.control)(MESSAGES)
     os.environ.update(bench.system.standins.credentials)
     print_progress("Web Push: encryption")
     cpu_us: dict[str, list[float]] = {}

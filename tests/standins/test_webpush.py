@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.standins.senders import DATA, WORDS, Browser, b64, point, unb64
-from workers.standins.providers.exchange import Refused
+from workers.standins.providers.exchange import Refusal
 from workers.standins.providers.subscriptions import find_subscription, subscribe
 from workers.standins.providers.webpush import decrypt
 
@@ -36,7 +36,7 @@ def test_the_example_of_rfc_8291_decrypts():
         "gSxsj_Qulcy4a-fN"
     )
     assert decrypt(body, device) == b"When I grow up, I want to be a watermelon"
-    with pytest.raises(Refused):
+    with pytest.raises(Refusal):
         decrypt(body[:-1] + b"x", device)
 
 

@@ -10,7 +10,7 @@ from workers.standins.all_standins import AllStandins
 from workers.standins.misbehaviour.settings import PROVIDERS
 from workers.standins.misbehaviour.weather_request import InvalidWeather
 from workers.standins.providers import subscriptions
-from workers.standins.providers.exchange import Answer, Refused, answer_json, read_json
+from workers.standins.providers.exchange import Answer, Refusal, answer_json, read_json
 from workers.standins.received_pushes import Push
 
 DEFAULT_LIMIT, MAX_LIMIT = 1000, 10_000
@@ -33,8 +33,8 @@ class Control:
                 await self._create_subscriptions(_read_object(body), protocol)
                 return
             answer = await self._answer(scope, body)
-        except Refused as refused:
-            answer = refused.answer
+        except Refusal as refusal:
+            answer = refusal.answer
         protocol.response_bytes(answer.status, answer.headers, answer.body)
 
     async def _answer(self, scope: Any, body: bytes) -> Answer:
@@ -68,7 +68,7 @@ class Control:
             query.get(name) for name in ("alert_id", "provider", "address")
         )
         if provider not in (None, *PROVIDERS):
-            raise Refused(answer_json(400, {"error": f"provider: one of {', '.join(PROVIDERS)}"}))
+            raise Refusal(answer_json(400, {"error": f"provider: one of {', '.join(PROVIDERS)}"}))
         page = slice(after, after + limit)
         matches = self._standins.pushes.search(alert_id, provider, address, page)
         end = after + len(matches.pushes)
@@ -98,19 +98,19 @@ class Control:
 
     def _show_stats(self, alert_id: str | None) -> Answer:
         count, pushes = self._standins.pushes.find_repeats(alert_id)
-        repeated = [
+        repeat_items = [
             {"provider": p.provider, "address": p.address, "alert_id": p.alert_id} for p in pushes
         ]
         report = self._standins.traffic.report()
-        return answer_json(200, {**report, "repeats": count, "repeated": repeated})
+        return answer_json(200, {**report, "repeats": count, "repeated": repeat_items})
 
     async def _create_subscriptions(self, body: dict[str, Any], protocol: Any) -> None:
         """Stream new subscriptions: the first come early, and other calls are served meanwhile."""
         if body.get("provider") != "webpush":
-            raise Refused(answer_json(400, {"error": "only webpush has subscriptions to make"}))
+            raise Refusal(answer_json(400, {"error": "only webpush has subscriptions to make"}))
         count = body.get("count", 1)
         if not isinstance(count, int) or not 1 <= count <= MAX_SUBSCRIPTIONS:
-            raise Refused(answer_json(400, {"error": f"count: 1 to {MAX_SUBSCRIPTIONS}"}))
+            raise Refusal(answer_json(400, {"error": f"count: 1 to {MAX_SUBSCRIPTIONS}"}))
         key = _read_server_key(body.get("application_server_key"))
         stream = protocol.response_stream(201, [("content-type", "application/json")])
         for part in self._subscription_parts(count, key):
@@ -132,9 +132,9 @@ def _read_object(body: bytes) -> dict[str, Any]:
     try:
         content = read_json(body or b"{}")
     except ValueError:
-        raise Refused(answer_json(400, {"error": "the body is not JSON"})) from None
+        raise Refusal(answer_json(400, {"error": "the body is not JSON"})) from None
     if not isinstance(content, dict):
-        raise Refused(answer_json(400, {"error": "the body must be an object"}))
+        raise Refusal(answer_json(400, {"error": "the body must be an object"}))
     return content
 
 
@@ -145,11 +145,11 @@ def _read_server_key(text: Any) -> bytes | None:
         return subscriptions.decode(text)
     except (ValueError, TypeError, AttributeError):
         refusal = answer_json(400, {"error": "application_server_key must be base64url"})
-        raise Refused(refusal) from None
+        raise Refusal(refusal) from None
 
 
 def _read_number(query: dict[str, str], name: str, default: int, maximum: int) -> int:
     text = query.get(name, str(default))
     if not text.isdecimal() or int(text) > maximum:
-        raise Refused(answer_json(400, {"error": f"{name} must be 0 to {maximum}"}))
+        raise Refusal(answer_json(400, {"error": f"{name} must be 0 to {maximum}"}))
     return int(text)

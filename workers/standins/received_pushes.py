@@ -164,10 +164,10 @@ def _page_positions(tallies: Sequence[Tally], page: slice) -> Sequence[int]:
     """Return the positions of one page over all `tallies`, oldest first."""
     if len(tallies) == 1:
         return tallies[0].positions[page]
-    merged: array[int] = array("I")
+    positions: array[int] = array("I")
     for tally in tallies:
-        merged.extend(tally.positions[: page.stop])
-    return sorted(merged)[page]
+        positions.extend(tally.positions[: page.stop])
+    return sorted(positions)[page]
 
 
 def _positions_of(value: int, column: "array[int]") -> Iterable[int]:

@@ -43,14 +43,14 @@ class Accounts:
         path = self.folder / "secrets.json"
         if path.is_file():
             return Secrets(**json.loads(path.read_text()))
-        drawn = Secrets(
+        new_secrets = Secrets(
             apns_key_id="".join(secrets.choice(LETTERS) for _ in range(10)),
             hms_app_secret=secrets.token_hex(32),
             expo_access_token=secrets.token_urlsafe(30),
             seed=secrets.token_hex(32),
         )
-        write_private(path, json.dumps(asdict(drawn)).encode())
-        return drawn
+        write_private(path, json.dumps(asdict(new_secrets)).encode())
+        return new_secrets
 
     @cached_property
     def apns_key(self) -> ec.EllipticCurvePublicKey:

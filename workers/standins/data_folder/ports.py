@@ -24,8 +24,8 @@ class Ports:
     def choose(self, name: str) -> int:
         """Return a port to serve `name` at; it is reserved until `save`."""
         at_random = [random.choice(PORT_RANGE) for _ in range(RANDOM_TRIES)]  # noqa: S311  # no secret
-        saved = [self._by_name[name]] if name in self._by_name else []
-        for port in (*saved, *at_random, 0):
+        previous_port = [self._by_name[name]] if name in self._by_name else []
+        for port in (*previous_port, *at_random, 0):
             listener = socket.socket()
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

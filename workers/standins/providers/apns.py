@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from workers.standins.misbehaviour.faults import Fault, FaultKind
 from workers.standins.misbehaviour.settings import MisbehaviourSettings
-from workers.standins.providers.exchange import Answer, Header, Refused, Request, read_json
+from workers.standins.providers.exchange import Answer, Header, Refusal, Request, read_json
 from workers.standins.providers.standin import STATUSES, Fields, Standin, text_or_empty
 from workers.standins.received_pushes import Push, ReceivedPushes
 
@@ -79,10 +79,10 @@ class Apns(Standin):
         )
         reason = reason or self._refuse_headers(request)
         if reason:
-            raise Refused(refusal(reason, push_id))
+            raise Refusal(refusal(reason, push_id))
         device = request.path[10:]
         if not DEVICE.fullmatch(device):
-            raise Refused(refusal("BadDeviceToken" if device else "MissingDeviceToken", push_id))
+            raise Refusal(refusal("BadDeviceToken" if device else "MissingDeviceToken", push_id))
         payload = _read_push(request, push_id)
         push = Push(
             self.name,
@@ -175,19 +175,19 @@ def _refuse_route(request: Request) -> str | None:
 def _read_push(request: Request, push_id: str) -> dict[str, Any]:
     """Return the payload; it must fit its push type."""
     if len(request.body) > MAX_BYTES:
-        raise Refused(refusal("PayloadTooLarge", push_id))
+        raise Refusal(refusal("PayloadTooLarge", push_id))
     try:
         payload = read_json(request.body)
     except ValueError:
-        raise Refused(refusal("PayloadEmpty", push_id)) from None
+        raise Refusal(refusal("PayloadEmpty", push_id)) from None
     aps = payload.get("aps") if isinstance(payload, dict) else None
     if not isinstance(aps, dict) or not aps:
-        raise Refused(refusal("PayloadEmpty", push_id))
+        raise Refusal(refusal("PayloadEmpty", push_id))
     kind = request.headers["apns-push-type"]
     is_visible = "alert" in aps or "sound" in aps or "badge" in aps
     is_silent = aps.get("content-available") == 1 and not is_visible
     if (kind == "alert" and not is_visible) or (kind == "background" and not is_silent):
-        raise Refused(refusal("InvalidPushType", push_id))
+        raise Refusal(refusal("InvalidPushType", push_id))
     return dict(payload)
 
 

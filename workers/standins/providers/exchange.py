@@ -47,7 +47,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Refused(Exception):
+class Refusal(Exception):
     """Raised by a stand-in at the first rule that is broken, with the provider's answer."""
 
     answer: Answer = field()

@@ -17,7 +17,7 @@ from typing import Any
 
 from workers.standins.misbehaviour.faults import FaultKind
 from workers.standins.misbehaviour.settings import MisbehaviourSettings
-from workers.standins.providers.exchange import Answer, Refused, Request, answer_json, read_json
+from workers.standins.providers.exchange import Answer, Refusal, Request, answer_json, read_json
 from workers.standins.providers.standin import STATUSES, Fields, Standin, text_or_empty
 from workers.standins.received_pushes import Push, ReceivedPushes
 
@@ -162,8 +162,8 @@ def _failed(message: str, error: str, to: str | None = None) -> dict[str, Any]:
     return {"status": "error", "message": message, "details": details}
 
 
-def _invalid(text: str) -> Refused:
-    return Refused(_refusal(400, "VALIDATION_ERROR", text))
+def _invalid(text: str) -> Refusal:
+    return Refusal(_refusal(400, "VALIDATION_ERROR", text))
 
 
 def _read_content(request: Request) -> Any:

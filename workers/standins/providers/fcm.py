@@ -16,7 +16,7 @@ from workers.standins.misbehaviour.settings import MisbehaviourSettings
 from workers.standins.providers.exchange import (
     JSON_TYPE,
     Answer,
-    Refused,
+    Refusal,
     Request,
     answer_json,
     read_json,
@@ -161,8 +161,8 @@ def error(
     return answer_json(status, {"error": content})
 
 
-def _refuse(field: str, description: str, *, code: str | None = None) -> Refused:
-    return Refused(error(400, description, code=code, violation=(field, description)))
+def _refuse(field: str, description: str, *, code: str | None = None) -> Refusal:
+    return Refusal(error(400, description, code=code, violation=(field, description)))
 
 
 def _read_content(request: Request) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def _read_content(request: Request) -> dict[str, Any]:
         content = read_json(request.body)
     except ValueError:
         message = "Invalid JSON payload received. Unexpected token."
-        raise Refused(error(400, message, code=None)) from None
+        raise Refusal(error(400, message, code=None)) from None
     if not isinstance(content, dict):
         raise _refuse("", "Invalid JSON payload received. Root element must be a message.")
     return content
@@ -207,7 +207,7 @@ def _target(message: dict[str, Any]) -> str:
     target = str(message[targets[0]])
     pattern = {"token": TOKEN, "fid": FID}.get(targets[0])
     if pattern is not None and not pattern.fullmatch(target):
-        raise Refused(error(400, BAD_TOKEN))
+        raise Refusal(error(400, BAD_TOKEN))
     return target if pattern is not None else f"{targets[0]}:{target}"
 
 
@@ -234,10 +234,10 @@ def _check_values(message: dict[str, Any], body: bytes) -> None:
         reason = "TTL must be between 0 and 2419200 seconds."
         raise _refuse("message.android.ttl", reason, code="INVALID_ARGUMENT")
     if len(body) > MAX_BYTES and _size(message, android) > MAX_BYTES:
-        raise Refused(error(400))
+        raise Refusal(error(400))
     payload = (message.get("apns") or {}).get("payload") if len(body) > MAX_BYTES else None
     if payload and len(json.dumps(payload, ensure_ascii=False).encode()) > MAX_BYTES:
-        raise Refused(error(400))
+        raise Refusal(error(400))
 
 
 def _check_colour(message: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 from workers.standins.misbehaviour.faults import FaultKind
 from workers.standins.misbehaviour.settings import MisbehaviourSettings
-from workers.standins.providers.exchange import Answer, Refused, Request, answer_json, read_json
+from workers.standins.providers.exchange import Answer, Refusal, Request, answer_json, read_json
 from workers.standins.providers.grants import AccessTokens
 from workers.standins.providers.standin import Fields, Standin, text_or_empty
 from workers.standins.received_pushes import Push, ReceivedPushes
@@ -96,11 +96,11 @@ class Hms(Standin):
         authorization = request.headers.get("authorization", "")
         expiry = self._tokens.find_expiry(authorization) if authorization else 0.0
         if not expiry:
-            raise Refused(answer_code("80200001"))
+            raise Refusal(answer_code("80200001"))
         if expiry <= time.time():
-            raise Refused(answer_code("80200003"))
+            raise Refusal(answer_code("80200003"))
         if app_id != self._app_id:
-            raise Refused(answer_code("80300002"))
+            raise Refusal(answer_code("80300002"))
 
     def _send(self, message: dict[str, Any], tokens: list[str]) -> Answer:
         """Push to every well-formed token that meets no fault of its own."""
@@ -108,13 +108,13 @@ class Hms(Standin):
         if not valid:
             return answer_code("80300007")
         fault, device_faults = self.draw_faults(valid)
-        reached = [token for token in valid if token not in device_faults]
-        acceptance = _answer_tokens(tokens, reached)
+        valid_tokens = [token for token in valid if token not in device_faults]
+        acceptance = _answer_tokens(tokens, valid_tokens)
         answer = acceptance
         if fault is not None:
             answer = self.apply_fault(fault, valid[0], acceptance)
         if self.was_received(answer, acceptance, fault):
-            self._add_pushes(message, reached)
+            self._add_pushes(message, valid_tokens)
         answer.delay_s = self.misbehaviour.latency_s(self.name, valid[0])
         return answer
 
@@ -187,15 +187,15 @@ def answer_code(code: str, message: str | None = None) -> Answer:
     return answer_json(200, {"code": code, "msg": text, "requestId": request_id})
 
 
-def _answer_tokens(tokens: list[str], reached: list[str]) -> Answer:
+def _answer_tokens(tokens: list[str], valid_tokens: list[str]) -> Answer:
     """Return success, partial success with the illegal tokens, or that all are illegal."""
-    if len(reached) == len(tokens):
+    if len(valid_tokens) == len(tokens):
         return answer_code(SUCCESS)
-    if not reached:
+    if not valid_tokens:
         return answer_code("80300007")
-    legal = set(reached)
+    legal = set(valid_tokens)
     illegal = [token for token in tokens if token not in legal]
-    report = {"success": len(reached), "failure": len(illegal), "illegal_tokens": illegal}
+    report = {"success": len(valid_tokens), "failure": len(illegal), "illegal_tokens": illegal}
     return answer_code(PARTIAL, json.dumps(report))
 
 
@@ -203,11 +203,11 @@ def _read_content(body: bytes) -> dict[str, Any]:
     try:
         content = read_json(body)
     except ValueError:
-        raise Refused(answer_code("80100003")) from None
+        raise Refusal(answer_code("80100003")) from None
     if not isinstance(content, dict) or not isinstance(content.get("message"), dict):
-        raise Refused(answer_code("80100003"))
+        raise Refusal(answer_code("80100003"))
     if set(content) - {"message", "validate_only"}:
-        raise Refused(answer_code("80100003"))
+        raise Refusal(answer_code("80100003"))
     return content
 
 
@@ -215,40 +215,40 @@ def _check_message(message: dict[str, Any]) -> list[str]:
     """Return the tokens of a message after all checks."""
     tokens = message.get("token")
     if set(message) - MESSAGE_FIELDS or not isinstance(tokens, list) or not tokens:
-        raise Refused(answer_code("80100003"))
+        raise Refusal(answer_code("80100003"))
     if not all(isinstance(token, str) for token in tokens):
-        raise Refused(answer_code("80100003"))
+        raise Refusal(answer_code("80100003"))
     if len(tokens) > MAX_TOKENS:
-        raise Refused(answer_code("80300010"))
+        raise Refusal(answer_code("80300010"))
     if not isinstance(message.get("data", ""), str) or not isinstance(
         message.get("notification", {}), dict
     ):
-        raise Refused(answer_code("80100003"))
+        raise Refusal(answer_code("80100003"))
     _check_android(message.get("android", {}))
     content = {name: value for name, value in message.items() if name != "token"}
     if len(json.dumps(content, ensure_ascii=False).encode()) > MAX_BYTES:
-        raise Refused(answer_code("80300008"))
+        raise Refusal(answer_code("80300008"))
     return tokens
 
 
 def _check_android(android: Any) -> None:
     if not isinstance(android, dict) or set(android) - ANDROID_FIELDS:
-        raise Refused(answer_code("80100003"))
+        raise Refusal(answer_code("80100003"))
     if not isinstance(android.get("data", ""), str):
-        raise Refused(answer_code("80100003"))
+        raise Refusal(answer_code("80100003"))
     if android.get("urgency", "NORMAL") not in ("HIGH", "NORMAL"):
-        raise Refused(answer_code("80100001"))
+        raise Refusal(answer_code("80100001"))
     ttl = TTL.fullmatch(str(android.get("ttl", "86400s")))
     if not ttl or int(ttl[1]) > MAX_TTL_S:
-        raise Refused(answer_code("80100001"))
+        raise Refusal(answer_code("80100001"))
     if int(ttl[1]) == 0:
-        raise Refused(answer_code("80100004"))
+        raise Refusal(answer_code("80100004"))
     key = android.get("collapse_key", -1)
     if isinstance(key, bool) or not isinstance(key, int) or key not in COLLAPSE_KEYS:
-        raise Refused(answer_code("80100013"))
+        raise Refusal(answer_code("80100013"))
     notification = android.get("notification")
     if notification is not None and not _is_clickable(notification):
-        raise Refused(answer_code("80100003"))
+        raise Refusal(answer_code("80100003"))
 
 
 def _is_clickable(notification: Any) -> bool:

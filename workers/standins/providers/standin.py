@@ -9,7 +9,7 @@ from workers.standins.misbehaviour.settings import MisbehaviourSettings
 from workers.standins.providers.exchange import (
     JSON_TYPE,
     Answer,
-    Refused,
+    Refusal,
     Request,
     TransportFailure,
 )
@@ -48,8 +48,8 @@ class Standin(ABC):
         """Return what the provider would answer."""
         try:
             return self.judge(request)
-        except Refused as refused:
-            return refused.answer
+        except Refusal as refusal:
+            return refusal.answer
 
     def early_answer(self, request: Request) -> Answer:  # noqa: ARG002  # for subclasses
         """Return the success that is sent before the request's body has been read."""
@@ -57,7 +57,7 @@ class Standin(ABC):
 
     @abstractmethod
     def judge(self, request: Request) -> Answer:
-        """Return the provider's answer to a request, or raise it as `Refused`."""
+        """Return the provider's answer to a request, or raise it as `Refusal`."""
 
     @abstractmethod
     def fault_answer(self, kind: FaultKind, address: str) -> Answer:
@@ -101,10 +101,10 @@ class Standin(ABC):
         if self.misbehaviour.is_empty:
             return None, {}
         fault = self.misbehaviour.next_fault(self.name, addresses[0])
-        drawn = (
+        kinds = (
             (each, self.misbehaviour.next_device_fault(self.name, each)) for each in addresses[1:]
         )
-        device_faults = {address: kind for address, kind in drawn if kind is not None}
+        device_faults = {address: kind for address, kind in kinds if kind is not None}
         if fault is not None and fault.kind in DEVICE_KINDS:
             device_faults[addresses[0]] = fault.kind
             fault = None

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from workers.standins.misbehaviour.faults import FaultKind
 from workers.standins.misbehaviour.settings import MisbehaviourSettings
 from workers.standins.providers import subscriptions
-from workers.standins.providers.exchange import Answer, Refused, Request, answer_json, read_json
+from workers.standins.providers.exchange import Answer, Refusal, Request, answer_json, read_json
 from workers.standins.providers.standin import STATUSES, Fields, Standin, text_or_empty
 from workers.standins.providers.subscriptions import UNBOUND, Subscription
 from workers.standins.received_pushes import Push, ReceivedPushes
@@ -89,11 +89,11 @@ class WebPush(Standin):
     def _check_binding(self, subscription: Subscription, server_key: bytes) -> None:
         """Bind a subscription to one key: the one it was made with, else the first that pushes."""
         fingerprint = subscriptions.fingerprint(server_key)
-        expected = subscription.bound_to
-        if expected == UNBOUND:
-            expected = self._fingerprints.setdefault(subscription.number, fingerprint)
-        if expected != fingerprint:
-            raise Refused(_refusal(403, "The VAPID key is not the one of the subscription."))
+        bound_fingerprint = subscription.bound_to
+        if bound_fingerprint == UNBOUND:
+            bound_fingerprint = self._fingerprints.setdefault(subscription.number, fingerprint)
+        if bound_fingerprint != fingerprint:
+            raise Refusal(_refusal(403, "The VAPID key is not the one of the subscription."))
 
     def fault_answer(self, kind: FaultKind, address: str) -> Answer:  # noqa: ARG002  # alike for all devices
         """Return the push service's answer; a refused push is a redirect without a location."""
@@ -126,13 +126,13 @@ def _check_headers(request: Request) -> int:
     """Return the TTL, or raise the refusal of a header."""
     ttl = request.headers.get("ttl", "")
     if not (ttl.isascii() and ttl.isdecimal() and int(ttl) <= MAX_TTL_S):
-        raise Refused(_refusal(400, "TTL must be 0 to 2592000.", 112 if ttl else 111))
+        raise Refusal(_refusal(400, "TTL must be 0 to 2592000.", 112 if ttl else 111))
     if request.headers.get("urgency", "normal") not in URGENCIES:
-        raise Refused(_refusal(400, "Urgency must be very-low, low, normal or high."))
+        raise Refusal(_refusal(400, "Urgency must be very-low, low, normal or high."))
     if (topic := request.headers.get("topic")) is not None and not TOPIC.fullmatch(topic):
-        raise Refused(_refusal(400, "Topic must be up to 32 letters of base64url.", 113))
+        raise Refusal(_refusal(400, "Topic must be up to 32 letters of base64url.", 113))
     if request.body and request.headers.get("content-encoding") != "aes128gcm":
-        raise Refused(_refusal(400, "Content-Encoding must be aes128gcm."))
+        raise Refusal(_refusal(400, "Content-Encoding must be aes128gcm."))
     return int(ttl)
 
 
@@ -147,21 +147,21 @@ def _alert_id(payload: bytes) -> str:
 def decrypt(body: bytes, subscription: Subscription, server_key: bytes = b"") -> bytes:
     """Decrypt a message of one aes128gcm record, or raise the refusal."""
     if len(body) < HEADER_BYTES + MIN_RECORD - 1 or body[20] != POINT_BYTES:
-        raise Refused(_refusal(400, "The aes128gcm header is not complete."))
+        raise Refusal(_refusal(400, "The aes128gcm header is not complete."))
     record_size = int.from_bytes(body[16:20])
     record = body[HEADER_BYTES:]
     if record_size < MIN_RECORD or len(record) >= record_size:
-        raise Refused(_refusal(400, "There must be one record, shorter than the record size."))
+        raise Refusal(_refusal(400, "There must be one record, shorter than the record size."))
     sender_point = body[21:HEADER_BYTES]
     if sender_point == server_key:
-        raise Refused(_refusal(400, "The VAPID key must not be the ECDH key."))
+        raise Refusal(_refusal(400, "The VAPID key must not be the ECDH key."))
     try:
         plain = _open(body[:16], sender_point, record, subscription)
     except (ValueError, InvalidTag):
-        raise Refused(_refusal(400, "The payload does not decrypt for this device.")) from None
+        raise Refusal(_refusal(400, "The payload does not decrypt for this device.")) from None
     text = plain.rstrip(b"\0")
     if text[-1:] != b"\x02":
-        raise Refused(_refusal(400, "The last record's padding must begin with 2."))
+        raise Refusal(_refusal(400, "The last record's padding must begin with 2."))
     return text[:-1]
 
 
@@ -193,27 +193,27 @@ class VapidTokens:
     """RFC 8292: each header is verified once and cached until it expires."""
 
     def __init__(self) -> None:
-        self._verified: dict[str, VerifiedHeader] = {}
+        self._headers: dict[str, VerifiedHeader] = {}
 
     def read_server_key(self, authorization: str | None, origin: str) -> bytes:
         """Return the application server's public key, or raise the refusal."""
         if not authorization:
-            raise Refused(_refusal(401, "A VAPID Authorization header is needed."))
-        verified = self._verified.get(authorization)
-        if verified is None:
-            verified = _verify(authorization, origin)
-            if len(self._verified) >= MAX_CACHED:
-                self._verified.clear()
-            self._verified[authorization] = verified
-        if verified.expiry < time.time() - CLOCK_SKEW_S:
-            raise Refused(_refusal(403, "The VAPID token has expired."))
-        return verified.server_key
+            raise Refusal(_refusal(401, "A VAPID Authorization header is needed."))
+        header = self._headers.get(authorization)
+        if header is None:
+            header = _verify(authorization, origin)
+            if len(self._headers) >= MAX_CACHED:
+                self._headers.clear()
+            self._headers[authorization] = header
+        if header.expiry < time.time() - CLOCK_SKEW_S:
+            raise Refusal(_refusal(403, "The VAPID token has expired."))
+        return header.server_key
 
 
 def _verify(authorization: str, origin: str) -> VerifiedHeader:
     match = VAPID.fullmatch(authorization.strip())
     if not match:
-        raise Refused(_refusal(401, "The authentication scheme must be vapid."))
+        raise Refusal(_refusal(401, "The authentication scheme must be vapid."))
     pairs = (part.strip().partition("=") for part in match[1].split(","))
     fields = {name: value for name, _, value in pairs}
     try:
@@ -228,11 +228,11 @@ def _verify(authorization: str, origin: str) -> VerifiedHeader:
             options={"require": ["aud", "exp"], "verify_iat": False},
         )
     except (jwt.InvalidTokenError, ValueError):
-        raise Refused(_refusal(403, "The VAPID token or its key is not valid.")) from None
+        raise Refusal(_refusal(403, "The VAPID token or its key is not valid.")) from None
     if claims["exp"] > time.time() + MAX_VAPID_S + CLOCK_SKEW_S:
-        raise Refused(_refusal(403, "The VAPID token lives longer than a day."))
+        raise Refusal(_refusal(403, "The VAPID token lives longer than a day."))
     if not _is_contact(claims.get("sub")):
-        raise Refused(_refusal(403, "The VAPID token needs a real mailto: or https: contact."))
+        raise Refusal(_refusal(403, "The VAPID token needs a real mailto: or https: contact."))
     return VerifiedHeader(point, float(claims["exp"]))
 
 
