@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.rules.readmes import home_of
+from tests.rules.readmes import readmes
 from tests.rules.source import modules, report
 
 HOME = "tests/providers/README.md"
@@ -16,7 +16,7 @@ AT_LEAST = 20
 @pytest.fixture(scope="module")
 def rows() -> list[str]:
     """Return the table's rows, without its head."""
-    text = home_of(HEADING, HOME)
+    text = readmes()[HOME]
     assert HEADING in text, f"{HOME} has no section {HEADING!r}"
     section = text.split(HEADING)[1].split("\n## ")[0]
     return [line for line in section.splitlines() if line.startswith("| ")][1:]

@@ -100,7 +100,7 @@ def test_every_folder_of_code_is_described():
 
 
 def test_every_kind_of_test_is_described():
-    text = home_of("`journeys", "tests/README.md")
+    text = readmes()["tests/README.md"]
     kinds = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("*.py"))}
     names = {name.removeprefix("tests/").rstrip("/") for name in QUOTED.findall(text)}
     assert kinds <= names, report(*sorted(kinds - names))
