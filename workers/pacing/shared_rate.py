@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 import redis
 
-from workers.pacing.quick_redis import impatient
+from workers.pacing.quick_redis import with_short_timeouts
 from workers.pacing.token_bucket import BURST_S, FLOOR, IDLE_S, RECOVERY_S, Bucket, Pace
 from workers.provider import Provider
 
@@ -55,7 +55,7 @@ class Rates:
     """Every provider's pace. A provider without a limit costs one look into a dict."""
 
     def __init__(self, client: redis.Redis, providers: Iterable[Provider]) -> None:
-        quick = impatient(client, REDIS_TIMEOUT_S)
+        quick = with_short_timeouts(client, REDIS_TIMEOUT_S)
         worker = secrets.token_hex(8)
         self._meters: dict[str, Meter] = {
             each.name: SharedMeter(
