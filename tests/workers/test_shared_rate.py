@@ -147,8 +147,8 @@ def test_without_redis_a_worker_takes_its_fair_share(
     workers = [Rates(client, [Named("fcm", 60_000)]) for _ in range(4)]  # type: ignore[list-item]
     for each in (*workers, *workers):
         each.take("fcm", 50, time.monotonic())
-    meter = workers[0]._by_provider["fcm"]
-    monkeypatch.setattr(meter, "_away_until", time.monotonic() + 60)
+    rate = workers[0]._by_provider["fcm"]
+    monkeypatch.setattr(rate, "_away_until", time.monotonic() + 60)
 
     assert 80 <= rate_over(1.0, "fcm", workers[0]) <= 300
 
@@ -181,8 +181,8 @@ def test_a_redis_that_comes_back_is_used_again(
     monkeypatch.setattr(shared_rate, "AWAY_S", 0.1)
     rates = Rates(client, [FAST])  # type: ignore[list-item]
     rates.take("fcm", 1, time.monotonic())
-    meter = rates._by_provider["fcm"]
-    monkeypatch.setattr(meter, "_away_until", time.monotonic() + 0.1)
+    rate = rates._by_provider["fcm"]
+    monkeypatch.setattr(rate, "_away_until", time.monotonic() + 0.1)
     rate_over(0.2, "fcm", rates)
     client.delete("newszop:rate:fcm:workers")
 
