@@ -65,17 +65,17 @@ class Credentials:
     ) -> None:
         self._store = SharedStore(settings.secret_key, client, folder)
         self._by_key: dict[str, MintedCredential] = {}
-        self._rejected: dict[str, MintedCredential] = {}
+        self._refusals: dict[str, MintedCredential] = {}
         self._ca_file = settings.ca_file
         self._http: httpx.Client | None = None
 
     def get(self, provider: Provider, now: datetime) -> Credential:
         """Return a fresh credential; raises `CredentialRefused` if there is none."""
         key = provider.credential_key()
-        known = self._by_key.get(key)
-        if known is None or not known.is_fresh(now):
-            known = self._by_key[key] = self._share(provider, key, now)
-        return known.credential
+        current = self._by_key.get(key)
+        if current is None or not current.is_fresh(now):
+            current = self._by_key[key] = self._share(provider, key, now)
+        return current.credential
 
     def reject(self, provider: Provider, now: datetime) -> bool:
         """Drop the credential that the provider refused; True if the next one will be another.
@@ -83,16 +83,16 @@ class Credentials:
         False if it was minted so recently that minting again could only do harm.
         """
         key = provider.credential_key()
-        known = self._by_key.get(key)
-        if known is None:
+        current = self._by_key.get(key)
+        if current is None:
             return True
         other = self._read(key)
-        if other is not None and other.credential != known.credential and other.is_fresh(now):
+        if other is not None and other.credential != current.credential and other.is_fresh(now):
             self._by_key[key] = other
             return True
-        if now - known.mint_time < REMINT_AFTER:
+        if now - current.mint_time < REMINT_AFTER:
             return False
-        self._rejected[key] = self._by_key.pop(key)
+        self._refusals[key] = self._by_key.pop(key)
         return True
 
     def _share(self, provider: Provider, key: str, now: datetime) -> MintedCredential:
@@ -101,8 +101,8 @@ class Credentials:
         while True:
             if (usable := self._usable(key, now)) is not None:
                 return usable
-            with self._store.lock(key) as acquired:
-                if acquired:
+            with self._store.lock(key) as is_holder:
+                if is_holder:
                     # Another process may have finished between our reading and our lock.
                     return self._usable(key, now) or self._mint(provider, key, now)
             if time.monotonic() > deadline:
@@ -113,7 +113,7 @@ class Credentials:
 
     def _usable(self, key: str, now: datetime) -> MintedCredential | None:
         shared = self._read(key)
-        if shared is None or not shared.is_fresh(now) or shared == self._rejected.get(key):
+        if shared is None or not shared.is_fresh(now) or shared == self._refusals.get(key):
             return None
         return shared
 
@@ -122,10 +122,11 @@ class Credentials:
         return MintedCredential.load(content) if content is not None else None
 
     def _mint(self, provider: Provider, key: str, now: datetime) -> MintedCredential:
-        minted = MintedCredential(self._drive(provider.credential(now)), now)
-        life_s = int((minted.credential.fresh_until - now).total_seconds())
-        self._store.write(key, minted.dump(), life_s + _KEPT_LONGER_S)
-        return minted
+        credential = self._drive(provider.credential(now))
+        record = MintedCredential(credential, now)
+        life_s = int((credential.fresh_until - now).total_seconds())
+        self._store.write(key, record.dump(), life_s + _KEPT_LONGER_S)
+        return record
 
     def _drive(self, minting: Generator[Request, Answer, Credential]) -> Credential:
         """Send the requests that the provider yields until it returns its credential."""

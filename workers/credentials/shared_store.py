@@ -1,7 +1,7 @@
 """A store for values that one process makes and all processes need: in Redis and in files.
 
-Values are encrypted and authenticated with the service's secret: whoever reads Redis learns no
-credential, and whoever writes to it can forge none. Redis may be wiped or unreachable at any
+Values are encrypted and authenticated with the service's secret: read access to Redis reveals no
+credential, and write access cannot forge one. Redis may be wiped or unreachable at any
 moment, so each value is also kept in a file, which the processes of this machine share.
 """
 
@@ -64,15 +64,15 @@ class SharedStore:
         key = f"{PREFIX}lock:{self._hash_name(name)}"
         lock = self._redis.lock(key, timeout=LOCK_S, blocking=False)
         try:
-            acquired = lock.acquire()
+            is_holder = lock.acquire()
         except redis.RedisError:
-            with self._file_lock(name) as acquired:
-                yield acquired
+            with self._file_lock(name) as is_holder:
+                yield is_holder
             return
         try:
-            yield acquired
+            yield is_holder
         finally:
-            if acquired:
+            if is_holder:
                 with contextlib.suppress(redis.RedisError):  # Redis is away, or the lock ran out
                     lock.release()
 

@@ -136,9 +136,9 @@ class SharedRate:
         if self._stock < count and now >= self._look_again_at:
             self._stock += self._fetch(max(count, self._chunk) - self._stock, now)
             self._stocked_at = now
-        granted = max(min(self._stock, count), 0)
-        self._stock -= granted
-        return granted
+        grant = max(min(self._stock, count), 0)
+        self._stock -= grant
+        return grant
 
     def wait(self, now: float) -> float:
         """Return the seconds until more may leave."""
@@ -160,12 +160,12 @@ class SharedRate:
         shared = self._run("take", amount, now)
         if shared is None:
             fair_share = RateLimit(self._limit.per_second / self._workers, self._limit.ramp_s)
-            granted = self._local.take(fair_share, amount, now)
+            grant = self._local.take(fair_share, amount, now)
             wait = self._local.wait(fair_share, now)
         else:
-            granted, wait = shared
-        self._look_again_at = now if granted else now + min(wait, LONGEST_WAIT_S)
-        return granted
+            grant, wait = shared
+        self._look_again_at = now if grant else now + min(wait, LONGEST_WAIT_S)
+        return grant
 
     def _run(self, command: str, amount: float, now: float) -> tuple[int, float] | None:
         """Run the script: returns how many are granted and the wait; None while Redis is away."""
@@ -177,14 +177,14 @@ class SharedRate:
         except redis.RedisError:
             self._away_until = now + AWAY_S
             return None
-        granted, wait_ms, share, ramp, workers = cast("list[int]", reply)
+        grant, wait_ms, share, ramp, workers = cast("list[int]", reply)
         self._workers = max(workers, 1)
         self._follow_shared(share / 1000, ramp / 1000, now)
-        return granted, wait_ms / 1000
+        return grant, wait_ms / 1000
 
     def _follow_shared(self, share: float, ramp: float, now: float) -> None:
         """Bring our own bucket to where the shared one is, in case Redis goes away."""
-        self._local.at = now
+        self._local.filled_at = now
         self._local.share = share
         self._local.ramp_from = now - ramp * self._limit.ramp_s
         self._local.tokens = 0.0

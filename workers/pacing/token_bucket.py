@@ -29,7 +29,7 @@ class TokenBucket:
     """Tokens, and what the rate is at; all times are seconds of one monotonic clock."""
 
     tokens: float = 0.0
-    at: float = -1.0
+    filled_at: float = -1.0
     ramp_from: float = 0.0
     share: float = 1.0
     paused_until: float = 0.0
@@ -37,9 +37,9 @@ class TokenBucket:
     def take(self, limit: RateLimit, count: int, now: float) -> int:
         """Return how many of `count` pushes may leave now."""
         self._fill(limit, now)
-        granted = 0 if now < self.paused_until else max(min(count, int(self.tokens)), 0)
-        self.tokens -= granted
-        return granted
+        grant = 0 if now < self.paused_until else max(min(count, int(self.tokens)), 0)
+        self.tokens -= grant
+        return grant
 
     def wait(self, limit: RateLimit, now: float) -> float:
         """Return the seconds until one may leave."""
@@ -63,14 +63,14 @@ class TokenBucket:
         return limit.per_second * max(min(ramp, 1.0) * self.share, FLOOR)
 
     def _fill(self, limit: RateLimit, now: float) -> None:
-        if self.at < 0 or now - self.at > IDLE_S:
+        if self.filled_at < 0 or now - self.filled_at > IDLE_S:
             self.ramp_from = now
             rate = self._rate(limit, now)
             self.tokens = max(rate * BURST_S, 1.0)
-            self.share = 1.0 if self.at < 0 else self.share
+            self.share = 1.0 if self.filled_at < 0 else self.share
         else:
-            elapsed = max(now - max(self.at, self.paused_until), 0.0)
-            self.share = min(self.share + max(elapsed, 0.0) / RECOVERY_S, 1.0)
+            interval = max(now - max(self.filled_at, self.paused_until), 0.0)
+            self.share = min(self.share + max(interval, 0.0) / RECOVERY_S, 1.0)
             rate = self._rate(limit, now)
-            self.tokens = min(self.tokens + elapsed * rate, max(rate * BURST_S, 1.0))
-        self.at = max(now, self.at)
+            self.tokens = min(self.tokens + interval * rate, max(rate * BURST_S, 1.0))
+        self.filled_at = max(now, self.filled_at)

@@ -78,7 +78,7 @@ class ConsolePushes:
     def requests(
         self, targets: Sequence[Target], now: datetime
     ) -> Iterator[Request | tuple[Position, Verdict]]:
-        """Yield a yes for each target."""
+        """Yield an acceptance for each target."""
         del now
         for target in targets:
             yield target.position, Accepted()

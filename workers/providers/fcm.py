@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         description="The service account's JSON, from the Firebase console; its token_uri is used."
     )
     per_minute: int = Field(
-        600_000, ge=1, description="FcmPushes a minute that the project may send, over all workers."
+        600_000, ge=1, description="Pushes a minute that the project may send, over all workers."
     )
     ramp_seconds: int = Field(
         60, ge=0, description="Seconds in which the rate grows from nothing to its most."

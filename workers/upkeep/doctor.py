@@ -66,14 +66,14 @@ def _examine(gateway: Gateway, name: str) -> Finding:
     except ValidationError as error:
         line = explain(providers.settings_class(name), error)
         return Finding(name, False, f"{line}.")
-    except CredentialRefused as refused:
-        return _read(name, refused.verdict)
+    except CredentialRefused as refusal:
+        return _read(name, refusal.verdict)
     gateway.open_pool(name, 1, provider.guard)
     answers: list[Answer] = []
     try:
         verdict = _ask(gateway, provider, answers)
-    except CredentialRefused as refused:
-        verdict = refused.verdict
+    except CredentialRefused as refusal:
+        verdict = refusal.verdict
     if verdict is None:
         return Finding(name, True, "Its settings are in order; it has no server to ask.")
     return _check_clock(name, answers) or _read(name, verdict)
@@ -102,8 +102,8 @@ def _mint(
             answers.append(_send(gateway, provider, request))
             request = minting.send(answers[-1])
     except StopIteration as ended:
-        minted: Credential = ended.value
-        return minted
+        credential: Credential = ended.value
+        return credential
 
 
 def _send(gateway: Gateway, provider: Provider, request: Request) -> Answer:

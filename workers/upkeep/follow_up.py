@@ -60,17 +60,17 @@ def _apply_answer(
     verdicts: Sequence[Verdict],
 ) -> None:
     dead: list[tuple[int, datetime]] = []
-    settled = []
+    answers = []
     with transaction(context.engine) as session:
         for ticket, verdict in zip(due, verdicts, strict=True):
             if isinstance(verdict, TryLater):
                 continue
-            settled.append(ticket.ticket)
+            answers.append(ticket.ticket)
             outcome = TicketOutcome(session, provider.name, ticket.device_id, dead)
             apply(effects_of(verdict, ticket.kept_at), outcome)
         devices.forget(session, dead, f"{provider.name} said later that it is gone")
-        follow_ups.forget(session, provider.name, settled)
-    log.info("follow-ups", provider=provider.name, answered=len(settled), gone=len(dead))
+        follow_ups.forget(session, provider.name, answers)
+    log.info("follow-ups", provider=provider.name, answered=len(answers), gone=len(dead))
 
 
 @dataclass(slots=True)
