@@ -65,7 +65,7 @@ def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
     system.await_true(lambda: system.alert(alert)["receipts"]["shown"] == 1, "shown is counted")
 
     worker = context.service_workers[0]
-    worker.evaluate("receipt => tell(receipt, 'opened')", pushed["receipt"])
+    worker.evaluate("receipt => sendReceipt(receipt, 'opened')", pushed["receipt"])
     system.await_true(lambda: system.alert(alert)["receipts"]["opened"] == 1, "opened is counted")
     worker.evaluate("story => mute(story)", str(story["id"]))
     page.goto("/me")
