@@ -7,8 +7,8 @@ from service.domain.errors import Conflict, require
 from service.domain.people import Caller
 from service.domain.story import why_not_pushable
 from service.store.alerts import alert_transitions, alerts
-from service.store.deliveries import dead_letters
-from service.store.deliveries.dead_letters import Filter
+from service.store.deliveries import dead_letters, rejected_batches
+from service.store.deliveries.dead_letters import Filter, ReplayPart
 from service.store.staff import audit
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
@@ -58,6 +58,10 @@ def _replay(work: UnitOfWork, alert_id: int, matching: Filter, caller: Caller) -
         )
         devices += part.devices
         providers |= part.providers
+    if matching.ids is None and matching.reason is None:
+        part = _replay_rejected(work, alert_id, matching.provider)
+        devices += part.devices
+        providers |= part.providers
     if devices:
         _reopen(work, alert_id, sorted(providers))
         audit.write(
@@ -69,6 +73,20 @@ def _replay(work: UnitOfWork, alert_id: int, matching: Filter, caller: Caller) -
             providers=sorted(providers),
         )
     return devices
+
+
+def _replay_rejected(work: UnitOfWork, alert_id: int, provider: str | None) -> ReplayPart:
+    """Take up again what the rejection of the alert by a provider cancelled."""
+    devices, providers = 0, frozenset[str]()
+    for _ in range(STATEMENTS_PER_REPLAY):
+        part = rejected_batches.replay_rejected(
+            work.session, alert_id, provider, limit=BATCHES_PER_STATEMENT
+        )
+        if not part.devices:
+            break
+        devices += part.devices
+        providers |= part.providers
+    return ReplayPart(devices, providers)
 
 
 def _reopen(work: UnitOfWork, alert_id: int, providers: list[str]) -> None:

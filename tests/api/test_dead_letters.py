@@ -9,6 +9,7 @@ from service import outbox
 from service.actions import replays
 from service.domain.delivery import Delivery, State
 from service.store.deliveries import dead_letters
+from service.store.schema import AlertRow
 from service.store.session import transaction
 from tests import builders as a
 
@@ -247,3 +248,28 @@ def test_only_admins_read_and_replay_letters(client, as_editor):
     assert client.get(LETTERS, headers=as_editor).status_code == 403
     assert client.post(f"{LETTERS}/replay", json={}, headers=as_editor).status_code == 403
     assert client.get(LETTERS).status_code == 401
+
+
+def test_a_replay_takes_what_a_providers_rejection_cancelled(call, engine, messages):
+    alert_id = an_ended_alert(engine, rejected_by=["fcm"])
+    unknown = Delivery(CANCELLED, unknown=True, attempts=1)
+    with transaction(engine) as session:
+        alert = session.get(AlertRow, alert_id)
+        a.a_batch(session, alert, [CANCELLED, unknown, ACCEPTED], n=2, provider="fcm")
+        a.a_batch(session, alert, [CANCELLED, ACCEPTED], n=3, provider="apns")
+    assert call("POST", f"/api/alerts/{alert_id}/replay")["devices"] == 5
+    assert [Delivery.unpack(byte) for byte in states(engine, n=2)] == [
+        Delivery(State.PENDING),
+        Delivery(State.PENDING, unknown=True),
+        Delivery(ACCEPTED),
+    ]
+    assert Delivery.unpack(states(engine, n=3)[0]).state is CANCELLED
+    assert rows(engine, "SELECT rejected_by FROM alert")[0].rejected_by == []
+
+
+def test_a_replay_of_one_reason_leaves_what_was_cancelled(call, engine):
+    alert_id = an_ended_alert(engine, rejected_by=["fcm"])
+    with transaction(engine) as session:
+        a.a_batch(session, session.get(AlertRow, alert_id), [CANCELLED], n=2, provider="fcm")
+    call("POST", f"{LETTERS}/replay", {"alert": str(alert_id), "reason": "refused"})
+    assert Delivery.unpack(states(engine, n=2)[0]).state is CANCELLED
