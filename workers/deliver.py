@@ -14,7 +14,8 @@ from workers.delivery import ending
 from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
 from workers.delivery.condition import Condition, Ended, Held, Open, Probing
-from workers.delivery.loop import End, Stream
+from workers.delivery.end import End
+from workers.delivery.loop import Stream
 from workers.delivery.outgoing import Outgoing, outgoing
 from workers.delivery.stream_context import StreamContext
 

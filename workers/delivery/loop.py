@@ -8,13 +8,13 @@ last answer arrives. The stream owns its state: its parts take values and return
 
 import time
 from collections.abc import Sequence
-from enum import Enum
 
 import structlog
 
 from service.domain.alert import AlertState
 from service.domain.delivery import State
 from service.domain.subscription import Urgency
+from service.outbox import QUEUES
 from service.store.deliveries.batch_writes import WriteResult
 from service.store.deliveries.precedence import Precedence
 from service.store.deliveries.shards import PlannedAlert
@@ -24,6 +24,7 @@ from workers.delivery.building import Builder
 from workers.delivery.channel import Channel
 from workers.delivery.claiming import Claiming
 from workers.delivery.clock import Clock
+from workers.delivery.end import End
 from workers.delivery.flushing import ChannelBatch, Flush
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.outgoing import Outgoing
@@ -36,7 +37,7 @@ log = structlog.get_logger()
 STREAM_S = 10.0
 """How long a stream goes on while other work waits."""
 LAST_ANSWERS_S = 4.0
-"""How long a stream that must end waits for what is in flight."""
+"""How long a process that was told to end waits for what is in flight."""
 IDLE_S = 0.005
 FAULT_PAUSE_S = 5.0
 """How long batches are left alone after a fault of ours: it will meet the next holder too."""
@@ -45,15 +46,6 @@ STALE_S = 1.0
 could be sent twice to what is in flight already."""
 CLAIM_AGAIN_S = 0.25
 CLAIM_AGAIN_PLANNING_S = 0.02
-
-
-class End(Enum):
-    """Why a stream ended."""
-
-    EMPTY = "nothing left to claim"
-    OVER = "the alert has ended"
-    YIELDED = "the stream made way for other work"
-    LOST = "the database would not take what we know"
 
 
 class Stream:
@@ -108,7 +100,7 @@ class Stream:
             raise
 
     def _run(self) -> End:
-        while (end := self._reason_to_end()) is None:
+        while (end := self._next_end()) is None:
             more = False
             if not self._stands_aside():
                 more = self._claim_work()
@@ -118,18 +110,28 @@ class Stream:
                 self._reader.judge_rates(self._channels)
                 if not self._write():
                     return End.LOST
-            if self._time_is_up() and self._may_go_on():
-                self._started_at = time.monotonic()
         for channel in self._channels:
             channel.drop_unbuilt()
         return end if self._wind_up(end) else End.LOST
 
+    def _next_end(self) -> End | None:
+        """Take more time where there may be more, and return why to end, if there is a reason."""
+        if self._time_is_up() and self._may_go_on():
+            self._started_at = time.monotonic()
+        return self._reason_to_end()
+
     def _wind_up(self, end: End) -> bool:
-        """Hear the last answers, for some seconds, and give everything back; False: it is lost."""
-        until = time.monotonic() + LAST_ANSWERS_S
+        """Wait for the last answers and give everything back; False: the database took nothing.
+
+        The gateway answers every request within its own timeout, so a slow provider's pushes are
+        never given up on and sent again. Only a process that was told to end waits for less.
+        """
+        stopped_at: float | None = None
         while self._batches():
-            if time.monotonic() > until:
-                self._reader.give_up_waiting(self._batches(), end.value)
+            if self._context.stopping.is_set():
+                stopped_at = stopped_at or time.monotonic()
+                if time.monotonic() - stopped_at > LAST_ANSWERS_S:
+                    self._reader.give_up_waiting(self._batches(), end.value)
             self._close_unsent()
             if self._write_is_due() and not self._write():
                 return False
@@ -162,12 +164,13 @@ class Stream:
         return time.monotonic() - self._started_at > STREAM_S
 
     def _may_go_on(self) -> bool:
-        """Whether a stream whose time is up may go on: a breaking alert's, while nothing waits.
+        """Whether a stream whose time is up may go on: no message waits, not even the sweep's.
 
-        The sweep's message is among what may wait: it must be heard, or a long stream is all that
-        moves.
+        A breaking alert goes on beside messages of the normal queue.
         """
-        return self.alert.urgency is Urgency.BREAKING and not self._context.waiting("urgent")
+        breaking = self.alert.urgency is Urgency.BREAKING
+        queues = QUEUES[:1] if breaking else QUEUES
+        return not any(self._context.waiting(queue) for queue in queues)
 
     def _nothing_to_claim(self) -> bool:
         """Whether every shard is packed and no channel that may send has a batch to claim.
@@ -180,7 +183,7 @@ class Stream:
         return self._shards is None and all(c.has_nothing_to_claim() for c in sending)
 
     def _stands_aside(self) -> bool:
-        """Whether nothing new is to leave just now: a breaking alert is on its way."""
+        """Whether nothing new is to leave just now, for a breaking alert is on its way."""
         return self.ahead.is_running and self.alert.urgency is not Urgency.BREAKING
 
     def _batches(self) -> list[tuple[Channel, LeasedBatch]]:
@@ -189,8 +192,7 @@ class Stream:
     def _claim_work(self) -> bool:
         """Claim a batch for a channel that could run short; fan a shard out when there is none.
 
-        One at a time, so that what is ready leaves before more is made ready. True: there may be
-        more.
+        One at a time, so that what is ready leaves before more is. True: there may be more.
         """
         now = time.monotonic()
         wanting = [channel for channel in self._channels if channel.wants_batch(now)]
@@ -242,7 +244,7 @@ class Stream:
     def _close_unsent(self) -> None:
         """Of an alert that is over, close what never left: cancelled, or expired when overdue."""
         if self._alert_is_over():
-            state = State.CANCELLED if not self._state.running else State.EXPIRED
+            state = State.EXPIRED if self._state.running else State.CANCELLED
             for _, batch in self._batches():
                 batch.close_unsent(state)
 
