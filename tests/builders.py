@@ -50,6 +50,7 @@ def a_device(session: Session, reader: ReaderRow, **given: Any) -> DeviceRow:
         "address": address,
         "address_hash": hashlib.sha256(address.encode()).digest(),
         "registered_at": NOON - timedelta(days=1),
+        "trusted_at": NOON - timedelta(days=1),
     } | given
     return _put(session, DeviceRow(id=device_id, reader_id=reader.id, **values))
 

@@ -144,7 +144,7 @@ class Step:
     effects: tuple[Effect, ...] = ()
 
 
-def next_step(
+def next_step(  # noqa: PLR0911 - one return a verdict is the point
     delivery: Delivery, verdict: Verdict, *, now: datetime, deadline: datetime, jitter: float
 ) -> Step:
     """Decide what follows from one verdict. Pure; `jitter` is drawn from [0, 1)."""
@@ -162,6 +162,8 @@ def next_step(
             return Step(buried, effects=effects)
         case AlertRejected():
             return Step(Delivery(State.BURIED, delivery.unknown, attempts), effects=effects)
+        case SenderRejected(scope=Scope.DEVICE):
+            return Step(Delivery(State.BURIED, delivery.unknown, attempts), effects=effects)
         case SenderRejected():
             # The provider is at a standstill through our own fault: nobody's attempt is burnt.
             waiting = Delivery(State.RETRYING, delivery.unknown, delivery.attempts)
@@ -170,7 +172,7 @@ def next_step(
             assert_never(never)
 
 
-def effects_of(  # noqa: PLR0911 - one case and one return a verdict are the point
+def effects_of(  # noqa: C901, PLR0911 - one case and one return a verdict are the point
     verdict: Verdict, now: datetime
 ) -> tuple[Effect, ...]:
     """Return what a verdict asks for besides the delivery's own next state."""
@@ -185,9 +187,11 @@ def effects_of(  # noqa: PLR0911 - one case and one return a verdict are the poi
             # Without a word on since when: a device that registers after this moment is alive.
             return (ForgetDevice(since or now),)
         case DeviceRefused(why=why):
-            return (BuryDelivery(why),)
+            return (BuryDelivery(why, of_device=True),)
         case AlertRejected(why=why):
             return (BuryDelivery(why), EndAlert(why))
+        case SenderRejected(why=why, scope=Scope.DEVICE):
+            return (BuryDelivery(why),)
         case SenderRejected(why=why, remint=remint):
             return (MintCredential(why),) if remint else (HoldProvider(why),)
         case _ as never:

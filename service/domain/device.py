@@ -19,6 +19,29 @@ REMOVED = "removed"
 """The reader removed the device."""
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """What earlier alerts say of a device.
+
+    `accepted_before`: the provider has accepted a push for it, or an administrator imported it.
+    `refusals` counts the alerts since then that were refused; `suspect_for_a_day`: an alert a day
+    ago or more gave reason to doubt it.
+    """
+
+    accepted_before: bool = True
+    refusals: int = 0
+    suspect_for_a_day: bool = False
+
+    @classmethod
+    def unpack(cls, bits: int) -> "History":
+        """Read what the store packs for the batches: 0 for nearly every device."""
+        return cls(not bits & 1, bits >> 2, bool(bits & 2))
+
+
+NOTHING_AGAINST_IT = History()
+"""The history of a device that was accepted before, and never refused since."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """What a reader may know of a registered device: never its address, which is a secret."""

@@ -27,9 +27,13 @@ class DoubtDevice:
 
 @dataclass(frozen=True, slots=True)
 class BuryDelivery:
-    """Write a dead letter: nothing more is tried, and a person may replay it."""
+    """Write a dead letter: nothing more is tried, and a person may replay it.
+
+    `of_device`: it was this device that was refused, not the alert and not us.
+    """
 
     why: str
+    of_device: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +91,27 @@ class HoldProvider:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldOrigin:
+    """Send nothing to this one origin of the provider for a while: its refusals look like ours."""
+
+    why: str
+    origin: str
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class EndAlert:
     """End this alert on this provider."""
 
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndAlertAtOrigin:
+    """End this alert at one origin of the provider."""
+
+    why: str
+    origin: str
 
 
 Effect = (
@@ -105,5 +126,7 @@ Effect = (
     | Reconnect
     | MintCredential
     | HoldProvider
+    | HoldOrigin
     | EndAlert
+    | EndAlertAtOrigin
 )

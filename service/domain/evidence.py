@@ -1,18 +1,33 @@
 """What a provider's answers to one alert add up to, and what follows from the sum.
 
 One answer says little: an address that is refused may be dead, or we may be using the wrong
-environment, topic or key. `judge` weighs answers against each other. It is pure and total: mypy
-proves that no verdict is forgotten.
+environment, topic or key. `judge` weighs answers against each other, by proportion: one acceptance
+is no proof, for a newsroom always has a few development builds. It is pure and total: mypy proves
+that no verdict is forgotten.
+
+What counts, and how far it reaches:
+
+- Evidence is kept by origin. A provider with one server for all devices is one origin. One push
+  service among many speaks for itself alone.
+- Doubts of an address that the provider never accepted can end only their own delivery: anybody
+  may register such addresses. (Where the provider never accepted anything at all, they count.)
+- Doubts are believed while they are a small minority. Then the device is a suspect, and it is gone
+  when a later alert, at least a day after, says the same.
+- Beyond that share the fault is ours: the provider, or the origin, is not used until it is cleared.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from typing import assert_never
 
+from service.domain.device import History
 from service.domain.effect import (
     Effect,
     EndAlert,
+    EndAlertAtOrigin,
+    HoldOrigin,
     HoldProvider,
     LowerRate,
     PauseProvider,
@@ -31,11 +46,20 @@ from service.domain.verdict import (
 )
 
 DOUBTS_THAT_HOLD = 20
-"""So many doubtful addresses and no acceptance look like a mistake of ours."""
+"""Fewer doubtful addresses than this hold nothing, whatever their share is."""
+FEW_DOUBTS = 3
+"""So many are a small minority of any audience in which more were accepted."""
+SMALL_SHARE = 0.05
+"""The share of all answers up to which doubts are a small minority."""
 REFUSALS_THAT_END = 100
 """So many refusals of no clear cause and no acceptance look like the alert's own fault."""
+REFUSALS_THAT_DOUBT = 5
+"""A device that so many alerts in a row were refused for is doubted."""
+SENDER_FAULTS_THAT_HOLD = 20
 PROVIDER_PAUSE = timedelta(seconds=60)
 """How long a provider is left alone that asks for a pause and gives no time."""
+ORIGIN_HOLD = timedelta(seconds=60)
+"""How long an origin is left alone whose refusals look like a mistake of ours."""
 CREDENTIAL_PAUSE = timedelta(seconds=5)
 
 ONE_SERVER = ""
@@ -43,60 +67,112 @@ ONE_SERVER = ""
 
 
 @dataclass(slots=True)
+class Tally:
+    """What one origin has answered; `known`: we or an administrator named its server."""
+
+    known: bool = True
+    answers: int = 0
+    accepted: int = 0
+    doubts: int = 0
+    refusals: int = 0
+    unclear_refusals: int = 0
+    sender_faults: int = 0
+
+    @property
+    def doubts_are_few(self) -> bool:
+        """Whether the doubts are a small minority of what was answered."""
+        return self._is_small_minority(self.doubts)
+
+    @property
+    def refusals_are_few(self) -> bool:
+        """Whether the refusals are a small minority of what was answered."""
+        return self._is_small_minority(self.refusals)
+
+    def _is_small_minority(self, count: int) -> bool:
+        few = max(FEW_DOUBTS, SMALL_SHARE * self.answers)
+        return count < self.accepted and count <= few
+
+    @property
+    def doubts_are_too_many(self) -> bool:
+        """Whether there are doubts enough to say that the fault is ours."""
+        return self.doubts >= DOUBTS_THAT_HOLD and not self.doubts_are_few
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """Return the sum of tallies."""
+    result = Tally()
+    for tally in tallies:
+        result.answers += tally.answers
+        result.accepted += tally.accepted
+        result.doubts += tally.doubts
+    return result
+
+
+@dataclass(slots=True)
 class Evidence:
     """What one provider has answered about one alert, as far as one process knows.
 
-    `accepted` counts acceptances of this stream; `accepted_on_record` says that the database knows
-    of an acceptance, by any process. `origins` are the origins that accepted something. `answers`,
-    `throttled` and `longest_pause` count since the rate was last judged.
+    `throttled` and `longest_pause` count since the rate was last judged, beside `rated` answers.
+    `uses_origins`: the provider is many servers.
     """
 
-    accepted: int = 0
-    accepted_on_record: bool = False
-    origins: set[str] = field(default_factory=set)
-    doubts: int = 0
-    refusals: int = 0
-    answers: int = 0
+    uses_origins: bool = False
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    rated: int = 0
     throttled: int = 0
     longest_pause: timedelta = timedelta(0)
 
-    @property
-    def any_accepted(self) -> bool:
-        """Whether the provider is known to have accepted anything of the alert."""
-        return self.accepted > 0 or self.accepted_on_record
+    def of(self, origin: str) -> Tally:
+        """Return the origin's tally."""
+        tally = self.tallies.get(origin)
+        if tally is None:
+            tally = self.tallies[origin] = Tally()
+        return tally
 
     def count_acceptance(self, origin: str) -> None:
         """Count one acceptance."""
-        self.answers += 1
-        self.accepted += 1
-        self.origins.add(origin)
+        tally = self.of(origin)
+        tally.answers += 1
+        tally.accepted += 1
+        self.rated += 1
 
-    def count(self, verdict: NotAccepted, *, known_server: bool) -> None:
+    def count(
+        self, verdict: NotAccepted, origin: str, *, counts: bool = True, known: bool = True
+    ) -> None:
         """Count any other verdict.
 
-        `known_server`: we or an administrator named the server that answered. Doubts of any other
-        server say nothing about the provider; its owner could run many and make them agree.
+        `counts`: the address's doubts are evidence, for the provider has accepted it before.
+        `known`: we or an administrator named the server that answered. Both matter for doubts only.
         """
-        self.answers += 1
+        tally = self.of(origin)
+        tally.answers += 1
+        self.rated += 1
         if isinstance(verdict, TryLater) and verdict.scope is Scope.PROVIDER:
             self.throttled += 1
             self.longest_pause = max(self.longest_pause, verdict.after or PROVIDER_PAUSE)
-        elif is_doubt(verdict) and known_server:
-            self.doubts += 1
-        elif isinstance(verdict, DeviceRefused) and verdict.doubtful:
-            self.refusals += 1
+        elif is_doubt(verdict):
+            tally.known = known
+            tally.doubts += 1 if counts else 0
+        elif isinstance(verdict, DeviceRefused):
+            tally.refusals += 1
+            tally.unclear_refusals += 1 if verdict.doubtful else 0
+        elif isinstance(verdict, SenderRejected) and verdict.scope is Scope.DEVICE:
+            tally.sender_faults += 1
 
-    def note_record(self, *, accepted: bool) -> None:
-        """Note whether the database knows of an acceptance."""
-        self.accepted_on_record = accepted
+    def note_record(self, origin: str, *, accepted: int, answers: int) -> None:
+        """Note what the database knows of this alert, by any process: more than we do, or not."""
+        tally = self.of(origin)
+        tally.accepted = max(tally.accepted, accepted)
+        tally.answers = max(tally.answers, answers)
 
     def clear_doubts(self) -> None:
-        """Begin to count doubts again: what they were about has been cleared."""
-        self.doubts = 0
+        """Begin to count again: what the doubts were about has been cleared."""
+        for tally in self.tallies.values():
+            tally.doubts = tally.sender_faults = 0
 
     def clear_rate(self) -> None:
         """Begin to count again what the rate is judged by."""
-        self.answers = self.throttled = 0
+        self.rated = self.throttled = 0
         self.longest_pause = timedelta(0)
 
 
@@ -105,15 +181,25 @@ def is_doubt(verdict: Verdict) -> bool:
     return isinstance(verdict, DeviceGone) and verdict.doubtful
 
 
-def judge(evidence: Evidence, verdict: Verdict, provider: str) -> Effect | None:
-    """Return what the evidence calls for now that `verdict` has been counted in it."""
+def judge(
+    evidence: Evidence, verdict: Verdict, origin: str, provider: str, *, probing: bool = False
+) -> Effect | None:
+    """Return what the evidence calls for now that `verdict` has been counted in it.
+
+    `probing`: the provider is held, and this answer was to show whether the hold can end.
+    """
+    tally = evidence.of(origin)
     match verdict:
         case DeviceGone(doubtful=True, why=why):
-            if evidence.doubts >= DOUBTS_THAT_HOLD and not evidence.any_accepted:
-                return HoldProvider(_doubts_sentence(provider, why, evidence.doubts))
+            return _judge_doubts(evidence, tally, origin, provider, why, probing=probing)
         case DeviceRefused(doubtful=True, why=why):
-            if evidence.refusals >= REFUSALS_THAT_END and not evidence.any_accepted:
-                return EndAlert(why)
+            if tally.unclear_refusals >= REFUSALS_THAT_END and not tally.accepted:
+                return EndAlertAtOrigin(why, origin) if evidence.uses_origins else EndAlert(why)
+        case SenderRejected(scope=Scope.DEVICE, why=why):
+            if tally.sender_faults >= SENDER_FAULTS_THAT_HOLD and (
+                tally.sender_faults > tally.accepted
+            ):
+                return HoldProvider(why)
         case (
             Accepted()
             | TryLater()
@@ -128,11 +214,27 @@ def judge(evidence: Evidence, verdict: Verdict, provider: str) -> Effect | None:
     return None
 
 
-def _doubts_sentence(provider: str, why: str, doubts: int) -> str:
+def _judge_doubts(
+    evidence: Evidence, tally: Tally, origin: str, provider: str, why: str, *, probing: bool
+) -> Effect | None:
+    if not tally.doubts_are_too_many and not (probing and not tally.accepted):
+        return None
+    if probing and evidence.uses_origins:
+        return HoldOrigin(_sentence(origin, why, tally), origin, ORIGIN_HOLD)
+    known = total(each for each in evidence.tallies.values() if each.known)
+    if tally.known and not known.accepted:
+        return HoldProvider(_sentence(provider, why, known))
+    if evidence.uses_origins:
+        return HoldOrigin(_sentence(origin, why, tally), origin, ORIGIN_HOLD)
+    return HoldProvider(_sentence(provider, why, tally))
+
+
+def _sentence(name: str, why: str, tally: Tally) -> str:
+    accepted = f"accepted {tally.accepted}" if tally.accepted else "accepted none"
     return (
-        f"{provider} answered {why} for {doubts} devices and accepted none: check that its "
-        "credentials, its topic or project and its environment (production or sandbox) are those "
-        "of the app, then release it."
+        f"{name} answered {why} for {tally.doubts} of {tally.answers} devices and {accepted}: "
+        "check that its credentials, its topic or project and its environment (production or "
+        "sandbox) are those of the app, then release it."
     )
 
 
@@ -143,10 +245,10 @@ def judge_rate(evidence: Evidence) -> Effect | None:
     a quota looks like from below: those few wait as they were told, and the rate goes down by
     their share.
     """
-    if evidence.throttled * 2 > evidence.answers:
+    if evidence.throttled * 2 > evidence.rated:
         return ThrottleProvider(evidence.longest_pause)
     if evidence.throttled:
-        return LowerRate(evidence.throttled / evidence.answers)
+        return LowerRate(evidence.throttled / evidence.rated)
     return None
 
 
@@ -164,21 +266,25 @@ def judge_missing_credential(verdict: Verdict) -> Effect:
 
 
 class Finding(Enum):
-    """What is made of doubtful evidence against a device when its batch is given back."""
+    """What is made of a refusal that may be about the device, when its batch is given back."""
 
-    BELIEVED = "the device is gone"
-    OUR_FAULT = "the provider is held: the delivery waits, without a burnt attempt"
+    GONE = "an alert a day ago or more said the same: the device is forgotten"
     SUSPECT = "the delivery is buried, and the device is kept as a suspect"
+    BURIED = "the delivery is buried, and nothing is held against the device"
+    OUR_FAULT = "nothing is sent there now: the delivery waits, without a burnt attempt"
 
 
-def judge_doubt(evidence: Evidence, origin: str, *, held: bool) -> Finding:
-    """Decide on doubtful evidence that came from `origin`.
+def judge_doubt(tally: Tally, history: History, *, held: bool) -> Finding:
+    """Decide on doubtful evidence against a device, by what its origin has answered in all."""
+    if held or tally.doubts_are_too_many:
+        return Finding.OUR_FAULT
+    if not tally.doubts_are_few:
+        return Finding.BURIED
+    return Finding.GONE if history.suspect_for_a_day else Finding.SUSPECT
 
-    It is believed beside an acceptance of the same provider and alert. Where a provider is many
-    servers, the very one must have accepted something in this stream: our key may be wrong for one
-    of them alone.
-    """
-    if evidence.any_accepted:
-        believed = origin == ONE_SERVER or origin in evidence.origins
-        return Finding.BELIEVED if believed else Finding.SUSPECT
-    return Finding.OUR_FAULT if held else Finding.SUSPECT
+
+def judge_refusal(tally: Tally, history: History) -> Finding:
+    """Decide on a refusal that said nothing against the device: the fifth in a row does."""
+    if history.refusals + 1 < REFUSALS_THAT_DOUBT or not tally.refusals_are_few:
+        return Finding.BURIED
+    return Finding.GONE if history.suspect_for_a_day else Finding.SUSPECT

@@ -54,8 +54,8 @@ class TryLater:
 class DeviceGone:
     """The address is dead since `since` (None: since now); forget it unless it is newer.
 
-    `doubtful` evidence may as well be our own mistake (a wrong environment, a wrong topic): it
-    counts only when this provider accepted something in the same alert.
+    `doubtful` evidence may as well be our own mistake (a wrong environment, a wrong topic): see
+    `service.domain.evidence` for when it counts.
     """
 
     why: str
@@ -88,11 +88,14 @@ class SenderRejected:
     """Our credentials or configuration are at fault: hold the provider, tell a person.
 
     `why` is the sentence that person reads: what is wrong and what to do. `remint` says that a
-    fresh credential may cure it: the first time in a row that is tried instead of a hold.
+    fresh credential may cure it: the first time in a row that is tried instead of a hold. With the
+    scope of a device the fault is known to reach some devices only, as those of one platform of a
+    provider that serves several: they are buried, and the others go on.
     """
 
     why: str
     remint: bool = False
+    scope: Scope = Scope.PROVIDER
 
 
 NotAccepted = TryLater | DeviceGone | DeviceRefused | AlertRejected | SenderRejected

@@ -94,9 +94,10 @@ TICKET = FollowUp("ticket", timedelta(minutes=15))
         (DeviceGone("410"), State.GONE, (ForgetDevice(NOW),)),
         (DeviceGone("410", since=DEADLINE), State.GONE, (ForgetDevice(DEADLINE),)),
         (DeviceGone("400", doubtful=True), State.GONE, (DoubtDevice("400"),)),
-        (DeviceRefused("too big"), State.BURIED, (BuryDelivery("too big"),)),
+        (DeviceRefused("too big"), State.BURIED, (BuryDelivery("too big", of_device=True),)),
         (AlertRejected("bad"), State.BURIED, (BuryDelivery("bad"), EndAlert("bad"))),
         (SenderRejected("bad key"), State.RETRYING, (HoldProvider("bad key"),)),
+        (SenderRejected("iOS", scope=Scope.DEVICE), State.BURIED, (BuryDelivery("iOS"),)),
         (SenderRejected("old", remint=True), State.RETRYING, (MintCredential("old"),)),
     ],
 )

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from service.domain.device import MAX_TOMBSTONES_PER_READER, Registration
 from service.domain.errors import NotFound
 from service.domain.people import Reader
-from service.store.readers import devices, readers
+from service.store.readers import device_history, devices, readers
 from service.store.schema import new_id
 from service.store.session import transaction
 
@@ -249,15 +249,33 @@ def test_a_gone_device_that_comes_back_as_the_seventeenth_evicts_the_oldest(
     assert live_ids(engine, reader) == {gone.id, *made[1:]}
 
 
-def test_suspicion_lasts_until_the_device_registers_again(a_reader, register, engine, rows):
+def test_suspicion_lasts_over_renewals_until_a_push_is_accepted(a_reader, register, engine, rows):
     reader = a_reader()
     device, _ = register(reader, "aa")
+    assert [row["trusted_at"] for row in rows()] == [None]
     with transaction(engine) as session:
-        devices.suspect(session, [device.id, new_id()])
-        devices.suspect(session, [])
-    assert [row["suspect_at"] is not None for row in rows()] == [True]
+        device_history.suspect(session, [device.id, new_id()])
+        device_history.suspect(session, [])
+        device_history.note_refusals(session, [device.id])
     register(reader, "aa", 1)
-    assert [row["suspect_at"] for row in rows()] == [None]
+    assert [(row["suspect_at"] is not None, row["refusals"]) for row in rows()] == [(True, 1)]
+    with transaction(engine) as session:
+        device_history.note_acceptances(session, [device.id])
+    [row] = rows()
+    assert (row["suspect_at"], row["refusals"]) == (None, 0)
+    assert row["trusted_at"] is not None
+
+
+def test_a_device_that_takes_another_address_begins_without_a_history(
+    a_reader, register, engine, rows
+):
+    device, _ = register(a_reader(), "aa")
+    with transaction(engine) as session:
+        device_history.note_acceptances(session, [device.id])
+    reader = engine and rows()[0]["reader_id"]
+    register(reader, "bb", 1, replaces="aa")
+    [row] = [row for row in rows() if row["gone_at"] is None]
+    assert row["trusted_at"] is None
 
 
 def test_a_reader_removes_only_its_own_device_and_only_once(a_reader, register, engine, rows):

@@ -62,10 +62,10 @@ class Provider:
 
 
 class Rates:
-    def pause(self, _name, _seconds):
+    def slow(self, _name, _seconds):
         pass
 
-    def lower(self, _name, refused):
+    def ease(self, _name, refused):
         assert 0 < refused <= 0.5
 
 
@@ -152,7 +152,7 @@ class Delivering(RuleBasedStateMachine):
             if decide == "forget":
                 self.batch.forget_doubted(position)
             elif decide == "suspect":
-                self.batch.suspect_doubted(position)
+                self.batch.bury_doubted(position, suspect=True)
             else:
                 self.batch.spare_doubted(position, "our fault")
         assert not self.batch.doubts
@@ -166,7 +166,7 @@ class Delivering(RuleBasedStateMachine):
         states = [Delivery.unpack(byte).state for byte in self.batch.states]
         assert {p for p, state in enumerate(states) if state is State.ACCEPTED} == self.accepted
         assert sum(self.batch.progress.values()) == len(self.accepted)
-        assert self.channel.evidence.accepted == len(self.accepted)
+        assert sum(t.accepted for t in self.channel.evidence.tallies.values()) == len(self.accepted)
 
     @invariant()
     def what_is_in_flight_is_open(self):

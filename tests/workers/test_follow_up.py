@@ -1,4 +1,4 @@
-"""Receipts of tickets: the evidence dates from the push, and a pass ends when no answer comes."""
+"""Asking what became of tickets: the evidence is as old as they are, and silence ends the pass."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from workers.provider import Answer, Failure, Request
 from workers.upkeep import follow_up
 
 
-class TicketProvider:
+class Ticketing:
     name = "expo"
     follow_ups_at_once = 1
 
@@ -33,20 +33,20 @@ def ask(engine):
     """Run one pass; returns how many requests it made."""
 
     def run(verdict, answer):
-        sent = []
+        asked = []
 
-        def send(_provider, requests):
-            sent.extend(requests)
+        def send(_lane, requests):
+            asked.extend(requests)
             return [(each, answer) for each in requests]
 
-        context = SimpleNamespace(
+        process = SimpleNamespace(
             engine=engine,
-            providers={"expo": TicketProvider(verdict)},
+            providers={"expo": Ticketing(verdict)},
             credentials=SimpleNamespace(get=lambda *_: None),
             gateway=SimpleNamespace(send=send),
         )
-        follow_up.ask_receipts(context)
-        return len(sent)
+        follow_up.ask(process)
+        return len(asked)
 
     return run
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.domain.delivery import Delivery, State, next_step
+from service.domain.device import History
 from service.domain.verdict import (
     Accepted,
     DeviceGone,
@@ -114,7 +115,7 @@ def test_a_sender_fault_burns_no_attempt():
 def doubt(batch, position, origin=""):
     before = Delivery.unpack(batch.states[position])
     batch.settle(position, DeviceGone("BadDeviceToken", doubtful=True), 0.0)
-    batch.doubt_device(position, Doubt("BadDeviceToken", origin, NOW, before))
+    batch.doubt_device(position, Doubt("BadDeviceToken", "400 BadDeviceToken", origin, NOW, before))
 
 
 def test_a_doubt_that_is_believed_forgets_the_device_as_of_the_moment_its_answer_came():
@@ -130,18 +131,25 @@ def test_a_doubt_that_is_believed_forgets_the_device_as_of_the_moment_its_answer
 def test_a_doubt_that_is_not_believed_keeps_the_device_and_can_be_replayed():
     batch = a_batch()
     doubt(batch, 2)
-    batch.suspect_doubted(2)
+    batch.bury_doubted(2, suspect=True)
     assert batch.suspects == [103]
     assert batch.dead_devices == []
     assert states(batch)[2] is State.BURIED
     assert batch.dead_letters()[0].positions == [2]
 
 
-@pytest.mark.parametrize("decide", ["spare_doubted", "suspect_doubted"])
+@pytest.mark.parametrize(
+    "decide",
+    [
+        lambda batch: batch.spare_doubted(0, "our fault"),
+        lambda batch: batch.bury_doubted(0, suspect=True),
+        lambda batch: batch.bury_doubted(0, suspect=False),
+    ],
+)
 def test_an_unknown_outcome_stays_on_record_beside_doubts_not_believed(decide):
     batch = a_batch(bytes([Delivery(State.RETRYING, True, 1).pack()]))
     doubt(batch, 0)
-    getattr(batch, decide)(*([0] if decide == "suspect_doubted" else [0, "our fault"]))
+    decide(batch)
     assert Delivery.unpack(batch.states[0]).unknown
 
 
@@ -169,3 +177,38 @@ def test_an_unknown_outcome_stays_on_record_when_the_alert_ends(state):
     batch.settle(0, TryLater("no answer", unknown=True), 0.0)
     batch.close_unsent(state)
     assert Delivery.unpack(batch.states[0]) == Delivery(state, True, 1)
+
+
+def test_a_doubt_that_is_not_believed_may_leave_its_device_without_a_stain():
+    batch = a_batch()
+    doubt(batch, 2)
+    batch.bury_doubted(2, suspect=False)
+    assert batch.suspects == batch.dead_devices == []
+    [letter] = batch.dead_letters()
+    assert (letter.reason, letter.answer) == ("BadDeviceToken", "400 BadDeviceToken")
+
+
+def test_an_acceptance_ends_what_earlier_alerts_say_of_a_device():
+    batch = a_batch()
+    batch.note_history(0, 1)
+    batch.note_history(1, 8)
+    batch.note_history(2, 0)
+    for position in (0, 2):
+        batch.accept(position, 10)
+    assert batch.newly_accepted() == [101]
+    assert batch.history_of(1) == History(refusals=2)
+    assert not batch.history_of(0).accepted_before
+
+
+@pytest.mark.parametrize(
+    ("suspect", "gone", "suspects", "dead", "refused"),
+    [(False, False, [], [], [102]), (True, False, [102], [], [102]), (False, True, [], [102], [])],
+)
+def test_a_refusal_is_counted_against_its_device(suspect, gone, suspects, dead, refused):
+    batch = a_batch()
+    batch.refuse_device(1, "")
+    batch.decide_refused(1, suspect=suspect, gone=gone)
+    assert batch.suspects == suspects
+    assert [device for device, _ in batch.dead_devices] == dead
+    assert batch.refused_devices == refused
+    assert batch.refused == {}

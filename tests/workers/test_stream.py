@@ -159,6 +159,18 @@ class System:
                 a.a_batch(session, row, [State.PENDING] * len(devices), provider=provider, **values)
             return row.id
 
+    def alert_again(self, alert_id):
+        """Return another alert to the devices of an earlier one."""
+        again = self.alert([])
+        with transaction(self.engine) as session:
+            provider, ids = session.execute(
+                text("SELECT provider, device_ids FROM batch WHERE alert_id = :a"), {"a": alert_id}
+            ).one()
+            pending = [State.PENDING] * len(ids)
+            alert = SimpleNamespace(id=again)
+            a.a_batch(session, alert, pending, provider=provider, device_ids=ids)
+        return again
+
     def batch(self, alert_id, provider, addresses, n=1):
         """Give the alert one more batch."""
         with transaction(self.engine) as session:
@@ -198,11 +210,15 @@ def slowly(system):
     system.gateway.poll = lambda timeout: (loop.time.sleep(0.002), quick(timeout))[1]
 
 
+def suspects(system):
+    return system.one("SELECT count(*) FROM device WHERE suspect_at IS NOT NULL")
+
+
 def gone(system):
     return system.one("SELECT count(*) FROM device WHERE gone_at IS NOT NULL")
 
 
-def test_a_push_service_that_refuses_our_key_loses_no_device_while_another_accepts(system):
+def test_a_push_service_that_refuses_our_key_loses_no_device_and_holds_no_other(system):
     refused = "https://one.example/"
     system.provider(
         "webpush",
@@ -212,9 +228,9 @@ def test_a_push_service_that_refuses_our_key_loses_no_device_while_another_accep
     addresses = [f"{refused}{n}" for n in range(30)] + [f"https://other.example/{n}" for n in "ab"]
     alert = system.alert(sorted(addresses, reverse=True))
     deliver.deliver(system.process, alert)
-    assert gone(system) == 0
-    assert system.states(alert).count(State.BURIED) == 30
-    assert system.one("SELECT count(*) FROM device WHERE suspect_at IS NOT NULL") == 30
+    assert gone(system) == suspects(system) == 0
+    assert system.states(alert) == [State.ACCEPTED] * 2 + [State.RETRYING] * 30
+    assert system.one("SELECT count(*) FROM hold") == 0
 
 
 @pytest.mark.parametrize(("known", "held"), [(False, 0), (True, 1)])
@@ -231,28 +247,120 @@ def test_doubts_of_a_server_that_nobody_named_hold_nobody_else(system, known, he
     deliver.deliver(system.process, alert)
     assert system.one("SELECT count(*) FROM hold") == held
     states = system.states(alert)
-    assert states.count(State.RETRYING if held else State.BURIED) >= 20
+    assert states.count(State.RETRYING) >= 20
     assert states[-1] is (State.PENDING if held else State.ACCEPTED)
-    assert gone(system) == 0
+    assert gone(system) == suspects(system) == 0
 
 
-def test_a_push_service_that_accepts_others_is_believed_of_one(system):
+@pytest.mark.parametrize(
+    ("provider", "guard", "origin"),
+    [("apns", None, ""), ("webpush", lambda *_: False, "https://one.example/")],
+)
+def test_a_doubt_beside_acceptances_makes_a_suspect_and_a_day_later_an_end(
+    system, provider, guard, origin
+):
+    says = {f"{origin}x": KEY_REFUSED}
+    system.provider(provider, guard=guard, says=lambda address: says.get(address, Accepted()))
+    alert = system.alert([f"{origin}{name}" for name in "abx"])
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.ACCEPTED] * 2 + [State.BURIED]
+    assert (gone(system), suspects(system)) == (0, 1)
+
+    for age, state, dead in [("1 hour", State.BURIED, 0), ("25 hours", State.GONE, 1)]:
+        with transaction(system.engine) as session:
+            session.execute(
+                text(
+                    "UPDATE device SET suspect_at = now() - CAST(:age AS interval) "
+                    "WHERE suspect_at IS NOT NULL"
+                ),
+                {"age": age},
+            )
+        again = system.alert_again(alert)
+        deliver.deliver(system.process, again)
+        assert system.states(again)[-1] is state
+        assert gone(system) == dead
+
+
+def test_one_acceptance_proves_nothing_beside_sixty_refusals(system):
+    system.provider(says=lambda address: KEY_REFUSED if address != "a0" else Accepted())
+    alert = system.alert([f"a{n}" for n in range(61)])
+    deliver.deliver(system.process, alert)
+    assert gone(system) == suspects(system) == 0
+    assert system.states(alert) == [State.ACCEPTED] + [State.RETRYING] * 60
+    reason = system.one("SELECT reason FROM hold WHERE provider = 'apns'")
+    assert "accepted 1:" in reason
+
+
+def test_addresses_that_were_never_accepted_end_nothing_but_their_own_delivery(system):
+    system.provider(says=lambda address: KEY_REFUSED if address != "old" else Accepted())
+    alert = system.alert([f"new{n}" for n in range(40)])
+    system.alert(["old"])
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE device SET trusted_at = NULL WHERE address LIKE 'new%'"))
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.BURIED] * 40
+    assert system.one("SELECT count(*) FROM hold") == gone(system) == suspects(system) == 0
+
+
+def test_a_provider_that_never_accepted_anything_is_held_by_the_doubts_of_new_addresses(system):
+    system.provider(says=lambda _: KEY_REFUSED)
+    alert = system.alert([f"new{n}" for n in range(40)])
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE device SET trusted_at = NULL"))
+    deliver.deliver(system.process, alert)
+    assert system.one("SELECT count(*) FROM hold") == 1
+    assert system.states(alert).count(State.BURIED) == 0
+
+
+def test_an_acceptance_is_noted_of_a_device(system):
+    system.provider()
+    alert = system.alert(["a", "b"])
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE device SET trusted_at = NULL, refusals = 3"))
+    deliver.deliver(system.process, alert)
+    noted = "SELECT count(*) FROM device WHERE trusted_at IS NOT NULL AND refusals = 0"
+    assert system.one(noted) == 2
+
+
+def test_a_device_refused_in_five_alerts_is_a_suspect_and_on_another_day_gone(system):
+    system.provider(says=lambda address: DeviceRefused("400") if address == "x" else Accepted())
+    alert = system.alert(["a", "b", "x"])
+    for count in range(1, 6):
+        deliver.deliver(system.process, alert)
+        assert (suspects(system), gone(system)) == (int(count == 5), 0)
+        alert = system.alert_again(alert)
+    with transaction(system.engine) as session:
+        session.execute(
+            text(
+                "UPDATE device SET suspect_at = now() - interval '25 h' "
+                "WHERE suspect_at IS NOT NULL"
+            )
+        )
+    deliver.deliver(system.process, alert)
+    assert gone(system) == 1
+
+
+def test_refusals_of_most_devices_are_held_against_none_of_them(system):
+    system.provider(says=lambda address: DeviceRefused("400") if address != "a0" else Accepted())
+    alert = system.alert([f"a{n}" for n in range(20)])
+    deliver.deliver(system.process, alert)
+    assert system.states(alert).count(State.BURIED) == 19
+    assert system.one("SELECT max(refusals) FROM device") == 0
+
+
+def test_an_alert_that_one_push_service_cannot_take_ends_there_alone(system):
+    bad = "https://one.example/"
     system.provider(
         "webpush",
         guard=lambda *_: False,
-        says=lambda address: KEY_REFUSED if address.endswith("/x") else Accepted(),
-    )
-    alert = system.alert(["https://one.example/a", "https://one.example/x"])
+        says=lambda address: UNCLEAR if address.startswith(bad) else Accepted(),
+    ).window = 50
+    other = [f"https://other.example/{n}" for n in range(30)]
+    alert = system.alert([f"{bad}{n}" for n in range(300)] + other)
     deliver.deliver(system.process, alert)
-    assert system.states(alert) == [State.ACCEPTED, State.GONE]
-    assert gone(system) == 1
-
-
-def test_a_provider_with_one_server_is_believed_beside_any_acceptance(system):
-    system.provider(says=lambda address: KEY_REFUSED if address == "x" else Accepted())
-    alert = system.alert(["a", "x"])
-    deliver.deliver(system.process, alert)
-    assert gone(system) == 1
+    assert system.states(alert) == [State.BURIED] * 300 + [State.ACCEPTED] * 30
+    assert 100 <= sum(request.url.startswith(bad) for request in system.gateway.sent) <= 150
+    assert system.one("SELECT rejected_by FROM alert WHERE id = :a", a=alert) == []
 
 
 def test_very_many_unclear_refusals_and_no_acceptance_end_the_alert_on_the_provider(system):
@@ -513,12 +621,12 @@ def test_suspects_are_marked_though_the_first_writes_failed(system, monkeypatch)
                 raise OperationalError("COMMIT", {}, Exception("the database is shut down"))
 
     monkeypatch.setattr(flushing, "transaction", away)
-    system.provider(says=lambda _: KEY_REFUSED)
-    alert = system.alert(["a", "b", "c"])
+    system.provider(says=lambda address: KEY_REFUSED if address > "d" else Accepted())
+    alert = system.alert(["a", "b", "c", "d", "x", "y", "z"])
     deliver.deliver(system.process, alert)
     assert len(failed) == 2
-    assert system.states(alert) == [State.BURIED] * 3
-    assert system.one("SELECT count(*) FROM device WHERE suspect_at IS NOT NULL") == 3
+    assert system.states(alert) == [State.ACCEPTED] * 4 + [State.BURIED] * 3
+    assert suspects(system) == 3
 
 
 def test_a_batch_that_is_taken_up_again_keeps_when_the_first_were_accepted(system):
@@ -602,3 +710,52 @@ def test_a_normal_stream_stands_aside_while_others_begin_a_breaking_alert(system
     deliver.deliver(system.process, normal)
     assert datetime.now(UTC) - before > timedelta(seconds=0.15)
     assert system.states(normal) == [State.ACCEPTED]
+
+
+@pytest.mark.parametrize("urgency", [1, 2])
+def test_a_slow_provider_is_heard_out_when_the_stream_must_end(system, monkeypatch, urgency):
+    monkeypatch.setattr(loop, "STREAM_S", 0.05)
+    monkeypatch.setattr(loop, "LAST_ANSWERS_S", 0.01)
+    system.process.waiting = lambda _: 1
+    system.provider()
+    alert = system.alert([f"a{n}" for n in range(5)], urgency=urgency)
+    answers_at = loop.time.monotonic() + 0.5
+    quick = system.gateway.poll
+
+    def poll(timeout):
+        loop.time.sleep(min(timeout, 0.01))
+        return quick(timeout) if loop.time.monotonic() > answers_at else []
+
+    system.gateway.poll = poll
+    deliver.deliver(system.process, alert)
+    assert len(system.gateway.sent) == 5
+    assert system.states(alert) == [State.ACCEPTED] * 5
+
+
+def test_a_process_that_is_told_to_end_waits_for_seconds_only(system, monkeypatch):
+    monkeypatch.setattr(loop, "LAST_ANSWERS_S", 0.05)
+    system.provider()
+    alert = system.alert(["a", "b"])
+
+    def poll(timeout):
+        system.process.stopping.set()
+        loop.time.sleep(min(timeout, 0.01))
+        return []
+
+    system.gateway.poll = poll
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.RETRYING] * 2
+
+
+@pytest.mark.parametrize("queue", [None, "urgent", "normal"])
+def test_a_normal_stream_makes_way_for_any_message_and_goes_on_without_one(
+    system, monkeypatch, queue
+):
+    monkeypatch.setattr(loop, "STREAM_S", 0.05)
+    system.process.waiting = lambda name: int(name == queue)
+    system.provider()
+    slowly(system)
+    alert = system.alert([f"a{n}" for n in range(100)], urgency=1)
+    deliver.deliver(system.process, alert)
+    assert (set(system.states(alert)) == {State.ACCEPTED}) is (queue is None)
+    assert [message.task for message in system.messages] == ([] if queue is None else ["deliver"])

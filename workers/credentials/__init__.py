@@ -1,1 +1,1 @@
-"""The providers' credentials: minted once, shared by all processes."""
+"""What proves to providers who we are: minted once, shared by all processes."""

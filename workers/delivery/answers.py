@@ -11,12 +11,13 @@ from service.domain.delivery import Delivery
 from service.domain.effect import Effect, HoldProvider, MintCredential
 from service.domain.evidence import is_doubt, judge, judge_missing_credential, judge_rate
 from service.domain.verdict import Accepted, DeviceRefused, NotAccepted, TryLater, Verdict
-from service.store.alerts import alert_totals
 from service.store.operations import holds
+from service.store.readers import device_history
 from service.store.session import DATABASE_AWAY, transaction
 from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
 from workers.delivery.effects import apply
+from workers.delivery.judging import read_record
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.outcomes import ChannelOutcome, Push, PushOutcome
 from workers.delivery.stream_context import StreamContext
@@ -110,26 +111,55 @@ class AnswerReader:
             effects = tuple(e for e in effects if not isinstance(e, MintCredential | HoldProvider))
         apply(effects, outcome)
         if answer is not None:
-            known_server = not is_doubt(verdict) or _is_known_server(channel, request)
-            channel.evidence.count(verdict, known_server=known_server)
-            apply(self._judge(channel, verdict), outcome)
+            self._count(channel, batch, position, verdict, request)
+            apply(self._judge(channel, verdict, request), outcome)
 
-    def _judge(self, channel: Channel, verdict: NotAccepted) -> tuple[Effect, ...]:
-        effect = judge(channel.evidence, verdict, channel.name)
-        if effect is None:
+    def _count(
+        self,
+        channel: Channel,
+        batch: LeasedBatch,
+        position: Position,
+        verdict: NotAccepted,
+        request: Request | None,
+    ) -> None:
+        origin = channel.origin_answering(request)
+        if not is_doubt(verdict):
+            channel.evidence.count(verdict, origin)
+            return
+        before = batch.history_of(position).accepted_before
+        counts = before or not self._was_ever_accepted(channel)
+        known = _is_known_server(channel, request)
+        channel.evidence.count(verdict, origin, counts=counts, known=known)
+
+    def _was_ever_accepted(self, channel: Channel) -> bool:
+        """Whether the provider has accepted any device; True too while nobody can tell."""
+        if channel.ever_accepted is None:
+            try:
+                with transaction(self.context.engine) as session:
+                    ever = device_history.has_accepted_device(session, channel.name)
+            except DATABASE_AWAY:
+                return True
+            channel.note_ever_accepted(ever=ever)
+            return ever
+        return channel.ever_accepted
+
+    def _judge(
+        self, channel: Channel, verdict: NotAccepted, request: Request | None
+    ) -> tuple[Effect, ...]:
+        origin = channel.origin_answering(request)
+        if self._call_for(channel, verdict, origin) is None:
             return ()
-        # Another process may know of an acceptance.
-        channel.evidence.note_record(accepted=self._accepted_on_record(channel))
-        effect = judge(channel.evidence, verdict, channel.name)
-        return (effect,) if effect is not None else ()
-
-    def _accepted_on_record(self, channel: Channel) -> bool:
-        """Whether the provider took anything of this alert; True too while nobody can tell."""
         try:
             with transaction(self.context.engine) as session:
-                return alert_totals.has_acceptance(session, self.alert_id, channel.name)
+                read_record(session, self.alert_id, channel, origin)
         except DATABASE_AWAY:
-            return True
+            return ()
+        effect = self._call_for(channel, verdict, origin)
+        return (effect,) if effect is not None else ()
+
+    def _call_for(self, channel: Channel, verdict: NotAccepted, origin: str) -> Effect | None:
+        probing = channel.is_probing
+        return judge(channel.evidence, verdict, origin, channel.name, probing=probing)
 
     def _release(self, channel: Channel) -> None:
         """End a hold: the probe was accepted. A person's hold stays."""

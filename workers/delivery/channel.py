@@ -55,7 +55,7 @@ class Channel:
 
     provider: Provider
     condition: Condition = field(default_factory=Open)
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Evidence = field(init=False)
     batches: dict[tuple[int, int], LeasedBatch] = field(default_factory=dict)
     queue: deque[tuple[LeasedBatch, Iterator[Item]]] = field(default_factory=deque)
     prepared: PreparedAlert | None = None
@@ -64,6 +64,13 @@ class Channel:
     budget: int = 0
     claim_at: float = 0.0
     origin_pauses: dict[str, float] = field(default_factory=dict)
+    held_origins: set[str] = field(default_factory=set)
+    ended_origins: dict[str, str] = field(default_factory=dict)
+    ever_accepted: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Begin without evidence; a guarded provider is many servers."""
+        self.evidence = Evidence(uses_origins=self.provider.guard is not None)
 
     @property
     def name(self) -> str:
@@ -221,6 +228,23 @@ class Channel:
     def pause_origin(self, origin: str, seconds: float) -> None:
         """Send nothing to one origin of this provider for a while."""
         self.origin_pauses[origin] = time.monotonic() + seconds
+
+    def note_ever_accepted(self, *, ever: bool) -> None:
+        """Note whether the provider has accepted any device, in any alert."""
+        self.ever_accepted = ever
+
+    def hold_origin(self, origin: str, seconds: float) -> None:
+        """Send nothing to an origin for a while: its refusals look like a mistake of ours."""
+        self.held_origins.add(origin)
+        self.pause_origin(origin, seconds)
+
+    def end_origin(self, origin: str, why: str) -> None:
+        """Send nothing more of this alert to an origin."""
+        self.ended_origins[origin] = why
+
+    def end_of(self, url: str) -> str | None:
+        """Return why the request's origin gets nothing more of this alert; None when it does."""
+        return self.ended_origins.get(origin_of(url)) if self.ended_origins else None
 
     def origin_wait(self, url: str) -> float:
         """Return how many seconds the request's origin must be left alone; 0 for none."""

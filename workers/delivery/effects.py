@@ -13,7 +13,9 @@ from service.domain.effect import (
     DoubtDevice,
     Effect,
     EndAlert,
+    EndAlertAtOrigin,
     ForgetDevice,
+    HoldOrigin,
     HoldProvider,
     KeepTicket,
     LowerRate,
@@ -37,8 +39,8 @@ class Outcome:
     def doubt_device(self, why: str) -> None:
         """Keep the evidence until the batch is given back."""
 
-    def bury(self, why: str) -> None:
-        """Write a dead letter."""
+    def bury(self, why: str, *, of_device: bool) -> None:
+        """Write a dead letter; `of_device`: the device was refused, not the alert and not us."""
 
     def keep_ticket(self, follow_up: FollowUp) -> None:
         """Ask later what became of the push."""
@@ -64,8 +66,14 @@ class Outcome:
     def hold_provider(self, why: str) -> None:
         """Stop using the provider."""
 
+    def hold_origin(self, why: str, origin: str, duration: timedelta) -> None:
+        """Stop using one origin of the provider for a while."""
+
     def end_alert(self, why: str) -> None:
         """End the alert on the provider."""
+
+    def end_alert_at_origin(self, why: str, origin: str) -> None:
+        """End the alert at one origin of the provider."""
 
 
 def apply(effects: Iterable[Effect], outcome: Outcome) -> None:
@@ -80,8 +88,8 @@ def _apply_one(effect: Effect, outcome: Outcome) -> None:  # noqa: C901, PLR0912
             outcome.forget_device(since)
         case DoubtDevice(why=why):
             outcome.doubt_device(why)
-        case BuryDelivery(why=why):
-            outcome.bury(why)
+        case BuryDelivery(why=why, of_device=of_device):
+            outcome.bury(why, of_device=of_device)
         case KeepTicket(follow_up=follow_up):
             outcome.keep_ticket(follow_up)
         case PauseProvider(duration=duration):
@@ -98,7 +106,11 @@ def _apply_one(effect: Effect, outcome: Outcome) -> None:  # noqa: C901, PLR0912
             outcome.mint_credential(why)
         case HoldProvider(why=why):
             outcome.hold_provider(why)
+        case HoldOrigin(why=why, origin=origin, duration=duration):
+            outcome.hold_origin(why, origin, duration)
         case EndAlert(why=why):
             outcome.end_alert(why)
+        case EndAlertAtOrigin(why=why, origin=origin):
+            outcome.end_alert_at_origin(why, origin)
         case _ as never:
             assert_never(never)

@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
-from service.domain.evidence import Finding, judge_doubt
-from service.store.alerts import alert_totals, alert_transitions
+from service.store.alerts import alert_transitions
 from service.store.deliveries import batch_writes, dead_letters, follow_ups
-from service.store.operations import holds
-from service.store.readers import devices
+from service.store.readers import device_history, devices
 from service.store.session import transaction
 from workers.delivery.channel import Channel
+from workers.delivery.judging import judge_devices
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.stream_context import StreamContext
 
@@ -46,11 +45,14 @@ class Flush:
         with transaction(self.context.engine) as session:
             for channel, batch, idle in held:
                 if idle:
-                    self._decide_doubts(session, channel, batch)
+                    judge_devices(session, self.alert_id, channel, batch)
             written = self._write_batches(session, held)
             for channel in channels:
                 ours = [b for at, b, _ in held if at is channel and b.key in written.batches]
                 self._write_exceptions(session, channel, ours)
+            back = [batch for _, batch, idle in held if idle and batch.key in written.batches]
+            accepted = [device for batch in back for device in batch.newly_accepted()]
+            device_history.note_acceptances(session, accepted)
         for _, batch, _ in held:
             batch.note_written()
         return written
@@ -70,23 +72,6 @@ class Flush:
             providers=self.context.names,
         )
 
-    def _decide_doubts(self, session: Session, channel: Channel, batch: LeasedBatch) -> None:
-        """Decide on the doubtful evidence of a batch that is to be given back."""
-        if not batch.doubts:
-            return
-        if not channel.evidence.any_accepted:
-            accepted = alert_totals.has_acceptance(session, self.alert_id, channel.name)
-            channel.evidence.note_record(accepted=accepted)
-        held = channel.is_held or channel.name in holds.held(session)
-        for position, doubt in list(batch.doubts.items()):
-            match judge_doubt(channel.evidence, doubt.origin, held=held):
-                case Finding.BELIEVED:
-                    batch.forget_doubted(position)
-                case Finding.OUR_FAULT:
-                    batch.spare_doubted(position, "its provider was held meanwhile")
-                case Finding.SUSPECT:
-                    batch.suspect_doubted(position)
-
     def _write_exceptions(
         self, session: Session, channel: Channel, ours: Sequence[LeasedBatch]
     ) -> None:
@@ -97,7 +82,9 @@ class Flush:
         """
         dead = [device for batch in ours for device in batch.dead_devices]
         devices.forget(session, dead, f"{channel.name} said it is gone")
-        devices.suspect(session, [device for batch in ours for device in batch.suspects])
+        device_history.suspect(session, [each for batch in ours for each in batch.suspects])
+        refused = [device for batch in ours for device in batch.refused_devices]
+        device_history.note_refusals(session, refused)
         tickets = [ticket for batch in ours for ticket in batch.tickets]
         if tickets:
             follow_ups.keep(session, channel.name, tickets)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 
 from service.domain.delivery import Delivery, State, Step, next_step
+from service.domain.device import NOTHING_AGAINST_IT, History
 from service.domain.verdict import Accepted, FollowUp, NotAccepted
 from service.store.deliveries.batch_claims import ClaimedBatch
 from service.store.deliveries.batch_writes import BatchWrite, LeaseChange
@@ -47,6 +48,7 @@ class Doubt:
     """Doubtful evidence against a device, and the delivery as it was before."""
 
     why: str
+    answer: str
     origin: str
     heard_at: datetime
     before: Delivery
@@ -57,8 +59,10 @@ class LeasedBatch:
     """One claimed batch. `now` is the database's clock, carried on by a monotonic one.
 
     `in_flight` are the positions that wait for an answer, `due` those that wait for their next
-    attempt. `dead_devices`, `suspects`, `buried` and `tickets` are what the next write has to put
-    on record.
+    attempt. `history` holds what earlier alerts say of a device, packed, where that is anything;
+    `doubts` and `refused` wait to be judged when the batch is given back. `dead_devices`,
+    `suspects`, `refused_devices`, `buried` and `tickets` are what the next write has to put on
+    record.
     """
 
     claimed: ClaimedBatch
@@ -67,9 +71,12 @@ class LeasedBatch:
     states: bytearray = field(init=False)
     in_flight: set[Position] = field(default_factory=set)
     due: dict[Position, tuple[datetime, str]] = field(default_factory=dict)
+    history: dict[Position, int] = field(default_factory=dict)
     doubts: dict[Position, Doubt] = field(default_factory=dict)
+    refused: dict[Position, str] = field(default_factory=dict)
     dead_devices: list[tuple[int, datetime]] = field(default_factory=list)
     suspects: list[int] = field(default_factory=list)
+    refused_devices: list[int] = field(default_factory=list)
     buried: dict[tuple[str, str], list[Position]] = field(default_factory=dict)
     tickets: list[tuple[str, int, float]] = field(default_factory=list)
     progress: dict[int, int] = field(init=False)
@@ -142,6 +149,25 @@ class LeasedBatch:
         """Note evidence that is decided on when the batch is given back."""
         self.doubts[position] = doubt
 
+    def refuse_device(self, position: Position, origin: str) -> None:
+        """Note that the device was refused, by whom: judged when the batch is given back."""
+        self.refused[position] = origin
+
+    def note_history(self, position: Position, bits: int) -> None:
+        """Note what earlier alerts say of a device, as the store packs it."""
+        if bits:
+            self.history[position] = bits
+
+    def history_of(self, position: Position) -> History:
+        """Return what earlier alerts say of a device."""
+        bits = self.history.get(position, 0)
+        return History.unpack(bits) if bits else NOTHING_AGAINST_IT
+
+    def newly_accepted(self) -> list[int]:
+        """Return the devices whose acceptance ends what earlier alerts say of them."""
+        accepted = [p for p in self.history if self.states[p] & 7 == State.ACCEPTED]
+        return [self.device_ids[position] for position in accepted]
+
     def bury(self, position: Position, reason: str, answer: str) -> None:
         """Note a dead letter."""
         self.buried.setdefault((reason, answer), []).append(position)
@@ -167,13 +193,29 @@ class LeasedBatch:
         doubt = self.doubts.pop(position)
         self.forget_device(position, doubt.heard_at)
 
-    def suspect_doubted(self, position: Position) -> None:
-        """Bury the delivery, for a replay once the cause is mended, and keep the device."""
+    def bury_doubted(self, position: Position, *, suspect: bool) -> None:
+        """Bury the delivery, for a replay; the device is kept, as a suspect or without a stain."""
         doubt = self.doubts.pop(position)
         attempts = Delivery.unpack(self.states[position]).attempts
         self.states[position] = Delivery(State.BURIED, doubt.before.unknown, attempts).pack()
-        self.bury(position, f"{doubt.why}, while nothing of this alert was accepted", "")
-        self.suspects.append(self.device_ids[position])
+        self.bury(position, doubt.why, doubt.answer)
+        if suspect:
+            self.suspects.append(self.device_ids[position])
+
+    def decide_refused(self, position: Position, *, suspect: bool, gone: bool) -> None:
+        """Count the refusal against the device, and what it adds up to."""
+        del self.refused[position]
+        device_id = self.device_ids[position]
+        if gone:
+            self.dead_devices.append((device_id, self.now()))
+            return
+        self.refused_devices.append(device_id)
+        if suspect:
+            self.suspects.append(device_id)
+
+    def drop_refused(self, position: Position) -> None:
+        """Let a refusal say nothing about its device: too many others were refused."""
+        del self.refused[position]
 
     def spare_doubted(self, position: Position, why: str) -> None:
         """Let the position wait for another attempt, this one not counted: it was our fault."""
@@ -224,3 +266,4 @@ class LeasedBatch:
         self.buried = {}
         self.dead_devices = []
         self.suspects = []
+        self.refused_devices = []

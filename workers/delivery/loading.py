@@ -25,6 +25,8 @@ def load_targets(
     if len(rows) < len(due):
         batch.close(set(due) - {row[0] for row in rows}, State.GONE)
     delivery_id_of = delivery_ids(alert_id)
+    for row in rows:
+        batch.note_history(row[0], row[7])
     return [
         Target(
             position=position,
@@ -36,7 +38,7 @@ def load_targets(
             locale=locale,
             receipt=receipt.sign(secret, alert_id, shard_n, n, position),
         )
-        for position, device_id, address, kind, p256dh, auth, locale in rows
+        for position, device_id, address, kind, p256dh, auth, locale, _ in rows
     ]
 
 

@@ -39,12 +39,12 @@ class ChannelOutcome(Outcome):
     def throttle_provider(self, duration: timedelta) -> None:
         """Pause the channel and the shared rate."""
         seconds = duration.total_seconds()
-        self.context.rates.pause(self.channel.name, seconds)
+        self.context.rates.slow(self.channel.name, seconds)
         self.channel.pause(seconds)
 
     def lower_rate(self, share: float) -> None:
         """Lower the shared rate."""
-        self.context.rates.lower(self.channel.name, share)
+        self.context.rates.ease(self.channel.name, share)
 
     def reconnect(self) -> None:
         """Leave the present connections to what is in flight on them."""
@@ -65,9 +65,18 @@ class ChannelOutcome(Outcome):
             return
         self.channel.hold(on_record=self._record_hold(why))
         log.error("provider held", provider=self.channel.name, reason=why)
-        if not self.channel.evidence.any_accepted:
-            for batch in self.channel.batches.values():
-                for position in list(batch.doubts):
+        self._spare_doubts(why)
+
+    def hold_origin(self, why: str, origin: str, duration: timedelta) -> None:
+        """Leave one origin alone, in this stream; doubts that came from it were doubts of us."""
+        log.error("origin held", provider=self.channel.name, reason=why)
+        self.channel.hold_origin(origin, duration.total_seconds())
+        self._spare_doubts(why, origin)
+
+    def _spare_doubts(self, why: str, origin: str | None = None) -> None:
+        for batch in self.channel.batches.values():
+            for position, doubt in list(batch.doubts.items()):
+                if origin is None or doubt.origin == origin:
                     batch.spare_doubted(position, why)
 
     def _record_hold(self, why: str) -> bool:
@@ -84,10 +93,18 @@ class ChannelOutcome(Outcome):
         """End the alert on the provider: what was tried is buried, the rest is cancelled."""
         if self.channel.has_ended:
             return
-        log.error("alert rejected", alert=self.alert_id, provider=self.channel.name, reason=why)
+        self._log_rejection(why)
         self.channel.end()
         for batch in self.channel.batches.values():
             batch.close_unsent(State.CANCELLED)
+
+    def end_alert_at_origin(self, why: str, origin: str) -> None:
+        """Bury what would still leave for the origin: a person may replay it."""
+        self._log_rejection(why)
+        self.channel.end_origin(origin, why)
+
+    def _log_rejection(self, why: str) -> None:
+        log.error("alert rejected", alert=self.alert_id, provider=self.channel.name, reason=why)
 
 
 class Push(NamedTuple):
@@ -113,13 +130,18 @@ class PushOutcome(ChannelOutcome):
     def doubt_device(self, why: str) -> None:
         """Note the doubt, and what to go back to if it was our own mistake."""
         origin = self.channel.origin_answering(self.push.request)
-        doubt = Doubt(why, origin, self.clock.now(), self.push.before)
+        doubt = Doubt(why, self._quote(), origin, self.clock.now(), self.push.before)
         self.push.batch.doubt_device(self.push.position, doubt)
 
-    def bury(self, why: str) -> None:
+    def bury(self, why: str, *, of_device: bool) -> None:
         """Note the dead letter with the answer, without anything that could be an address."""
-        answer = quote(self.push.answer) if self.push.answer else ""
-        self.push.batch.bury(self.push.position, why, answer)
+        self.push.batch.bury(self.push.position, why, self._quote())
+        if of_device and self.push.answer is not None:
+            origin = self.channel.origin_answering(self.push.request)
+            self.push.batch.refuse_device(self.push.position, origin)
+
+    def _quote(self) -> str:
+        return quote(self.push.answer) if self.push.answer else ""
 
     def keep_ticket(self, follow_up: FollowUp) -> None:
         """Note the ticket."""

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 
-from service.domain.verdict import Accepted, TryLater
+from service.domain.verdict import Accepted, DeviceRefused, TryLater
 from workers.delivery.answers import AnswerReader, Flight
 from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
@@ -52,6 +52,11 @@ class Sending:
     def _send(self, channel: Channel, batch: LeasedBatch, request: Request) -> None:
         if self.alert.dry_run:
             self._pretend(channel, batch, request)
+            return
+        end = channel.end_of(request.url)
+        if end is not None:
+            for position in request.positions:
+                self.reader.settle(channel, batch, position, DeviceRefused(end))
             return
         wait = channel.origin_wait(request.url)
         if wait > 0:

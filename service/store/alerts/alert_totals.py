@@ -72,13 +72,14 @@ def count_holders(
     return {str(provider): int(n) for provider, n in session.execute(text(_HOLDERS), values)}
 
 
-def has_acceptance(session: Session, alert_id: int, provider: str) -> bool:
-    """Whether a provider has accepted anything of an alert: doubtful evidence needs that."""
-    accepted = session.execute(
+def answers_on_record(session: Session, alert_id: int, provider: str) -> tuple[int, int]:
+    """Return how many pushes of an alert the provider has accepted, and how many it answered."""
+    accepted, answers = session.execute(
         text(
-            "SELECT EXISTS (SELECT 1 FROM batch WHERE alert_id = :a AND provider = :p "
-            f"AND {count_of(State.ACCEPTED)} > 0)"
+            f"SELECT coalesce(sum({count_of(State.ACCEPTED)}), 0), coalesce(sum("
+            f"{count_of(State.ACCEPTED)} + {count_of(State.GONE)} + {count_of(State.BURIED)}), 0) "
+            "FROM batch WHERE alert_id = :a AND provider = :p"
         ),
         {"a": alert_id, "p": provider},
-    ).scalar_one()
-    return bool(accepted)
+    ).one()
+    return int(accepted), int(answers)

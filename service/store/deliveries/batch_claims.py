@@ -13,6 +13,7 @@ from typing import cast
 from sqlalchemy import text
 from sqlmodel import Session
 
+from service.store.readers.device_history import HISTORY
 from service.store.schema import ID_LIMIT
 from service.store.sql_fragments import alert_runs, batch_is_open
 
@@ -112,8 +113,8 @@ def has_claimable(session: Session, alert_id: int, providers: Sequence[str]) -> 
     return bool(claimable)
 
 
-DeviceFields = tuple[int, int, str, str, str | None, str | None, str]
-"""Position, device id, address, kind, p256dh, auth, locale."""
+DeviceFields = tuple[int, int, str, str, str | None, str | None, str, int]
+"""Position, device id, address, kind, p256dh, auth, locale, history (packed)."""
 
 
 def load_devices(
@@ -125,7 +126,8 @@ def load_devices(
     """
     rows = session.execute(
         text(
-            "SELECT (t.o - 1)::int, d.id, d.address, d.kind, d.p256dh, d.auth, d.locale "
+            "SELECT (t.o - 1)::int, d.id, d.address, d.kind, d.p256dh, d.auth, d.locale, "
+            f"{HISTORY} "
             "FROM batch b CROSS JOIN LATERAL unnest(b.device_ids) WITH ORDINALITY AS t(id, o) "
             "JOIN device d ON d.id = t.id AND d.gone_at IS NULL "
             "WHERE b.alert_id = :a AND b.shard_n = :shard_n AND b.n = :n "

@@ -23,7 +23,7 @@ _SHOWN = "id, provider, locale, app_version, registered_at"
 
 _RENEW = text(f"""
     UPDATE device SET registered_at = :at, kind = :kind, p256dh = :p256dh, auth = :auth,
-        locale = :locale, app_version = :app_version, suspect_at = NULL
+        locale = :locale, app_version = :app_version
     WHERE address_hash = :address_hash AND gone_at IS NULL AND reader_id = :reader_id
     RETURNING {_SHOWN}""")
 
@@ -53,14 +53,15 @@ _PURGE = text("DELETE FROM device WHERE id = ANY(:ids)")
 _TAKE = text(f"""
     UPDATE device SET registered_at = :at, provider = :provider, kind = :kind, address = :address,
         address_hash = :address_hash, p256dh = :p256dh, auth = :auth, locale = :locale,
-        app_version = :app_version, suspect_at = NULL, gone_at = NULL, gone_why = NULL
+        app_version = :app_version, gone_at = NULL, gone_why = NULL, suspect_at = NULL,
+        refusals = 0, trusted_at = CASE WHEN address_hash = :address_hash THEN trusted_at END
     WHERE id = :id RETURNING {_SHOWN}""")
 
 _ADD = text(f"""
     INSERT INTO device (id, reader_id, provider, kind, address, address_hash, p256dh, auth,
-        locale, app_version, registered_at)
+        locale, app_version, registered_at, trusted_at)
     VALUES (:id, :reader_id, :provider, :kind, :address, :address_hash, :p256dh, :auth,
-        :locale, :app_version, :at)
+        :locale, :app_version, :at, :trusted_at)
     RETURNING {_SHOWN}""")
 
 _LIVE = text(f"""
@@ -82,13 +83,6 @@ _FORGET = text("""
         ORDER BY device.id FOR UPDATE OF device)
     UPDATE device SET gone_at = now(), gone_why = :why, address = '', p256dh = NULL, auth = NULL
     FROM dead WHERE device.id = dead.id RETURNING device.id""")
-
-_SUSPECT = text("""
-    WITH doubted AS (
-        SELECT id FROM device
-        WHERE id = ANY(:ids) AND gone_at IS NULL AND suspect_at IS NULL
-        ORDER BY id FOR UPDATE)
-    UPDATE device SET suspect_at = now() FROM doubted WHERE device.id = doubted.id""")
 
 _HOLDERS = text("""
     SELECT address_hash, reader_id FROM device
@@ -143,7 +137,9 @@ def register(
     placement = place(devices, new_hash, old_hash)
     _make_room(session, placement, now)
     if placement.keep is None:
-        return _device(session.execute(_ADD, {**values, "id": new_id()}).one()), True
+        return _device(
+            session.execute(_ADD, {**values, "id": new_id(), "trusted_at": None}).one()
+        ), True
     return _device(session.execute(_TAKE, {**values, "id": placement.keep}).one()), False
 
 
@@ -185,13 +181,6 @@ def forget(
     return [int(device_id) for device_id in session.execute(_FORGET, values).scalars()]
 
 
-def suspect(session: Session, device_ids: Iterable[int]) -> None:
-    """Mark devices that doubtful evidence speaks against, until they register again."""
-    ids = list(device_ids)
-    if ids:
-        session.execute(_SUSPECT, {"ids": ids})
-
-
 def export(session: Session, reader_id: int) -> list[DeviceRecord]:
     """Return all that is kept of the reader's devices, tombstones included."""
     rows = session.execute(_EXPORT, {"reader_id": reader_id}).mappings()
@@ -224,8 +213,11 @@ def renew_many(
 def add_many(
     session: Session, registrations: Sequence[tuple[int, Registration]], now: datetime
 ) -> None:
-    """Add devices at addresses that nobody has."""
-    values = [{**_values(reader_id, one, now), "id": new_id()} for reader_id, one in registrations]
+    """Add devices at addresses that nobody has; an administrator imports them, so they count."""
+    values = [
+        {**_values(reader_id, one, now), "id": new_id(), "trusted_at": now}
+        for reader_id, one in registrations
+    ]
     if values:
         session.execute(_ADD, values)
 

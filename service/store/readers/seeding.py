@@ -52,7 +52,7 @@ Browsers = Callable[[int], Sequence[Browser]]
 _COPY = {
     "reader": "COPY reader (id, token_hash, language, timezone, quiet_from, quiet_to) FROM STDIN",
     "device": "COPY device (id, reader_id, provider, kind, address, address_hash, p256dh, auth,"
-    " locale, app_version) FROM STDIN",
+    " locale, app_version, trusted_at) FROM STDIN",
     "subscription": "COPY subscription (reader_id, topic_id, least_urgency, muted_until)"
     " FROM STDIN",
 }

@@ -157,7 +157,7 @@ def _devices(
         yield (
             f"{device_id}\t{readers[owner]}\t{provider}\t{place.kind}\t{place.address}"
             f"\t\\\\x{digest}\t{place.p256dh}\t{place.auth}\t{profiles[owner].locale}"
-            f"\t{rng.choice(APP_VERSIONS)}\n"
+            f"\t{rng.choice(APP_VERSIONS)}\tnow\n"
         )
 
 

@@ -76,6 +76,12 @@ class DeviceRow(SQLModel, table=True):
     locale: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     app_version: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     registered_at: datetime = moment_column(now=True)
+    trusted_at: datetime | None = moment_column(nullable=True)
+    """When the provider first accepted a push for it, or when an administrator imported it."""
+    refusals: int = Field(
+        default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0")
+    )
+    """How many alerts were refused for it since it was last accepted."""
     suspect_at: datetime | None = moment_column(nullable=True)
     gone_at: datetime | None = moment_column(nullable=True)
     gone_why: str | None = Field(default=None, sa_column=Column(Text))
