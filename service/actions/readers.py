@@ -12,6 +12,7 @@ from service.domain.errors import Conflict, Invalid, NotFound, require
 from service.domain.language import parse_language, parse_locale
 from service.domain.people import QuietHours, Reader, hash_token
 from service.domain.subscription import Subscription, Urgency
+from service.domain.time_zone import canonical_name
 from service.domain.topic import STORY_PREFIX, parse_path
 from service.store.readers import devices, readers, subscriptions
 from service.store.schema import ID_LIMIT, new_id
@@ -51,7 +52,7 @@ def register_reader(
         "timezone": timezone,
         "quiet_hours": quiet_hours,
     }
-    reader = replace(Reader(id=new_id()), **_check_changes(work, changes))
+    reader = replace(Reader(id=new_id()), **_check_changes(changes))
     token = secrets.token_urlsafe(32)
     readers.add(work.session, reader, hash_token(token))
     return reader, token
@@ -59,7 +60,7 @@ def register_reader(
 
 def change_reader(work: UnitOfWork, reader: Reader, changes: ReaderChanges) -> Reader:
     """Apply `changes`; returns the reader as it is now."""
-    values = _check_changes(work, changes)
+    values = _check_changes(changes)
     current = require(readers.lock(work.session, reader.id), "reader")
     reader = replace(current, **values)
     readers.change(work.session, reader)
@@ -135,14 +136,22 @@ def unfollow(work: UnitOfWork, reader: Reader, path: str) -> None:
         _require_topic(work, path)
 
 
-def _check_changes(work: UnitOfWork, changes: ReaderChanges) -> ReaderChanges:
+def _check_changes(changes: ReaderChanges) -> ReaderChanges:
     values = changes.copy()
     if "language" in values:
         values["language"] = parse_language(values["language"])
-    if "timezone" in values and not readers.has_time_zone(work.session, values["timezone"]):
-        name = values["timezone"][:40]
-        raise Invalid("timezone", f"{name!r} is not a time zone: use a name like Asia/Kolkata.")
+    if "timezone" in values:
+        values["timezone"] = _canonical_time_zone(values["timezone"])
     return values
+
+
+def _canonical_time_zone(name: str) -> str:
+    canonical = canonical_name(name)
+    if canonical is None:
+        raise Invalid(
+            "timezone", f"{name[:40]!r} is not a time zone: use a name like Asia/Kolkata."
+        )
+    return canonical
 
 
 def _app_version(version: str) -> str:

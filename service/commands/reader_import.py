@@ -21,6 +21,7 @@ from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.domain.language import parse_language, parse_locale
 from service.domain.people import Reader, hash_token
+from service.domain.time_zone import canonical_name
 from service.domain.topic import parse_path
 from service.store.readers import devices, readers, subscriptions
 from service.store.schema import new_id
@@ -102,13 +103,11 @@ def import_readers(
     which never says an address.
     """
     tally = Tally()
-    with transaction(engine) as session:
-        zones = readers.time_zones(session)
     numbered_lines = enumerate(lines, 1)
     while part := list(islice(numbered_lines, BATCH)):
         chunk = [(number, line) for number, line in part if line.strip()]
         with transaction(engine) as session:
-            arrivals = list(_valid_arrivals(session, chunk, zones, complain))
+            arrivals = list(_valid_arrivals(session, chunk, complain))
             new_count, known_count = _write_arrivals(session, arrivals)
         tally.additions += new_count
         tally.renewals += known_count
@@ -121,10 +120,9 @@ def import_readers(
 def _valid_arrivals(
     session: Session,
     chunk: Sequence[tuple[int, str | bytes]],
-    zones: frozenset[str],
     complain: Callable[[int, str], None],
 ) -> Iterator[_Arrival]:
-    read = [(number, _read(line, zones)) for number, line in chunk]
+    read = [(number, _read(line)) for number, line in chunk]
     paths = {path for _, one in read if isinstance(one, _Arrival) for path in one.paths}
     topic_ids = topics.by_paths(session, paths)
     for number, one in read:
@@ -136,10 +134,10 @@ def _valid_arrivals(
             yield one
 
 
-def _read(text: str | bytes, zones: frozenset[str]) -> _Arrival | str:
+def _read(text: str | bytes) -> _Arrival | str:
     """Return the line's content, or what is wrong with it without repeating any of its values."""
     try:
-        return _arrival(text, zones)
+        return _arrival(text)
     except Invalid as error:
         return f"{error.field}: {error.detail}"
     except ValidationError as error:
@@ -148,11 +146,12 @@ def _read(text: str | bytes, zones: frozenset[str]) -> _Arrival | str:
         return f"{where}: {first['msg']}" if where else "is not a line of one JSON object"
 
 
-def _arrival(text: str | bytes, zones: frozenset[str]) -> _Arrival:
+def _arrival(text: str | bytes) -> _Arrival:
     if len(text) > MAX_LINE:
         raise Invalid("line", f"is longer than {MAX_LINE} characters")
     line = _Line.model_validate_json(text)
-    if line.timezone is not None and line.timezone not in zones:
+    timezone = canonical_name(line.timezone) if line.timezone is not None else None
+    if line.timezone is not None and timezone is None:
         raise Invalid("timezone", "is not an IANA time zone")
     if len(line.topics) > MAX_TOPICS:
         raise Invalid("topics", f"are more than {MAX_TOPICS}")
@@ -172,7 +171,7 @@ def _arrival(text: str | bytes, zones: frozenset[str]) -> _Arrival:
         registration=replace(registration, locale=parse_locale(line.locale) or language or ""),
         paths=tuple(dict.fromkeys(parse_path(path) for path in line.topics)),
         language=language,
-        timezone=line.timezone,
+        timezone=timezone,
     )
 
 

@@ -6,11 +6,11 @@ A property test holds the two together on real Postgres.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from service.domain import topic as topics
 from service.domain.people import Reader
 from service.domain.subscription import Subscription, Urgency
+from service.domain.time_zone import local_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,5 +109,4 @@ def in_quiet_hours(reader: Reader, moment: datetime) -> bool:
     """Whether the reader's local wall clock stands within the reader's quiet hours."""
     if reader.quiet_hours is None:
         return False
-    local = moment.astimezone(ZoneInfo(reader.timezone)).time()
-    return reader.quiet_hours.hold(local)
+    return reader.quiet_hours.hold(local_time(reader.timezone, moment))

@@ -49,7 +49,7 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Someone who follows topics. `timezone` is an IANA name known to Python and Postgres."""
+    """Someone who follows topics. `timezone` is an IANA name (`domain.time_zone`)."""
 
     id: int
     language: str = "en"

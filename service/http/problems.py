@@ -225,11 +225,17 @@ async def _postgres_away(request: Request, error: Exception) -> Response:
 
 
 async def _unstorable(request: Request, error: Exception) -> Response:
+    """Blame the caller only for a value that the driver would not even send.
+
+    What the database itself refuses is a fault of our statement or of our data.
+    """
+    if getattr(getattr(error, "orig", None), "sqlstate", None) is not None:
+        return await _unexpected(request, error)
     log.warning("value not storable", path=request.url.path, error=_driver_error(error))
     return _answer(
         request,
         KINDS[errors.Invalid],
-        "A value cannot be stored: a NUL character, or a number out of range.",
+        "A value cannot be stored: it has a NUL character.",
     )
 
 

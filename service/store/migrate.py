@@ -5,7 +5,6 @@ The steps stand in `migrations/versions`; together they build exactly what `sche
 
 from functools import cache
 from pathlib import Path
-from zoneinfo import available_timezones
 
 from alembic import command
 from alembic.config import Config
@@ -13,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
+from service.domain.time_zone import canonical_names
 from service.store.session import open_engine
 
 FOLDER = Path(__file__).with_name("migrations")
@@ -58,13 +58,10 @@ def compared(_item: object, name: str | None, kind: str, *_: object) -> bool:
 
 
 def fill_time_zones(connection: Connection) -> None:
-    """Allow the zones that Python and Postgres both know; what a reader has stays."""
+    """Allow the zones of our own data; what a reader has stays, whatever the database knows."""
     connection.execute(
-        text(
-            "INSERT INTO time_zone SELECT name FROM pg_timezone_names "
-            "WHERE name = ANY(:names) ON CONFLICT DO NOTHING"
-        ),
-        {"names": sorted(available_timezones() - {"localtime", "Factory"})},
+        text("INSERT INTO time_zone SELECT unnest(CAST(:names AS text[])) ON CONFLICT DO NOTHING"),
+        {"names": sorted(canonical_names())},
     )
 
 

@@ -1,5 +1,6 @@
 import inspect
 
+import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
@@ -84,6 +85,21 @@ def test_a_database_that_is_away_or_full_is_a_503_to_be_tried_again(raise_it, er
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert "address" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"),
+    [
+        (psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"), 422),
+        (psycopg.errors.InvalidParameterValue('time zone "Asia/Calcutta" not recognized'), 500),
+        (psycopg.errors.NumericValueOutOfRange("bigint out of range"), 500),
+    ],
+    ids=lambda cause: type(cause).__name__,
+)
+def test_an_error_of_the_database_is_never_the_callers_fault(raise_it, cause, status):
+    answer = raise_it(sql.DataError("SELECT secret", {"a": "address"}, cause))
+    assert answer.status_code == status
+    assert ("NUL" in answer.text) == (status == 422)
 
 
 def test_a_fault_of_ours_tells_nothing_of_the_inside(raise_it):

@@ -60,11 +60,11 @@ def phone(n, **more):
 
 def test_a_line_makes_a_reader_with_its_device_and_topics(read, kept):
     line = phone(1, topics=["sport/tennis", "world"], language="HI", timezone="Asia/Kolkata")
-    tally, complaints = read(line, phone(2, locale="pt_BR"))
+    tally, complaints = read(line, phone(2, locale="pt_BR", timezone="Europe/Kiev"))
     assert (tally.additions, complaints) == (2, [])
     assert kept() == [
         (f"{1:064x}", "hi", "Asia/Kolkata", "hi", ["sport/tennis", "world"]),
-        (f"{2:064x}", "en", "UTC", "pt-BR", []),
+        (f"{2:064x}", "en", "Europe/Kyiv", "pt-BR", []),
     ]
 
 

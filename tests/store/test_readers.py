@@ -54,12 +54,15 @@ def test_changing_an_erased_reader_says_so(session):
     assert readers.lock(session, new_id()) is None
 
 
-def test_only_time_zones_that_python_and_postgres_know_are_known(session):
-    assert readers.has_time_zone(session, "Asia/Kolkata")
-    assert not readers.has_time_zone(session, "UTC+3")
-    assert not readers.has_time_zone(session, "IST")
-    assert not readers.has_time_zone(session, "localtime")
-    assert not readers.has_time_zone(session, "asia/kolkata")
+def test_a_zone_that_a_newer_data_package_brought_is_kept(session):
+    session.execute(text("DELETE FROM time_zone WHERE name = 'Asia/Kathmandu'"))
+    reader = a_reader(session, "mine", timezone="Asia/Kathmandu")
+    session.execute(text("DELETE FROM reader"))
+    session.execute(text("DELETE FROM time_zone WHERE name = 'Asia/Kathmandu'"))
+    other = a_reader(session, "other", timezone="UTC")
+    assert readers.change(session, replace(other, timezone=reader.timezone))
+    readers.revise_many(session, [(other.id, "ne", None)])
+    assert readers.by_token(session, hash_token("other")).timezone == "Asia/Kathmandu"
 
 
 def test_erasing_a_reader_leaves_nothing_of_it(session):

@@ -178,7 +178,7 @@ def _pack(
     }
     if alert.source_alert_id is None:
         devices = audience.devices_sql(alert.audience)
-        values |= audience.parameters(alert.audience, lo, hi, providers)
+        values |= audience.parameters(session, alert.audience, lo, hi, providers)
     else:
         devices = _DEVICES_OF_CHAIN
         values |= {

@@ -5,8 +5,8 @@ fanned out again hours later holds the same readers.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, time
 from typing import Any
 
 from sqlalchemy import text
@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from service.domain.audience import Audience
 from service.domain.subscription import Urgency
+from service.domain.time_zone import local_time
 from service.domain.topic import lineage, story_topic
 from service.store.schema import ID_LIMIT
 
@@ -23,15 +24,23 @@ SAMPLE = 64
 
 _MARGIN = 1.25
 
-_ZONES = """
+_QUIET = """
 zone AS MATERIALIZED (
-    SELECT name, (CAST(:at AS timestamptz) AT TIME ZONE name)::time AS local FROM time_zone
+    SELECT name, local FROM unnest(CAST(:zone_names AS text[]), CAST(:local_times AS time[]))
+        AS zone (name, local)
 ), quiet AS MATERIALIZED (
     SELECT reader.id FROM reader JOIN zone ON zone.name = reader.timezone
     WHERE reader.id >= :lo AND reader.id < :hi AND quiet_from <> quiet_to
     AND CASE WHEN quiet_from <= quiet_to THEN local >= quiet_from AND local < quiet_to
         ELSE local >= quiet_from OR local < quiet_to END
 ), """
+"""The database computes no local time: it may not know a name that we know."""
+
+_ZONES_IN_USE = text("""
+    SELECT DISTINCT timezone FROM reader
+    WHERE id >= :lo AND id < :hi AND quiet_from <> quiet_to""")
+"""The zones of a range whose clocks matter; the index `reader_quiet` answers it alone."""
+
 _NOT_QUIET = " AND NOT EXISTS (SELECT 1 FROM quiet WHERE quiet.id = {reader})"
 
 _MUTED = """
@@ -78,7 +87,10 @@ device_in AS (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenAudience:
-    """An audience in numbers: topic ids, and pairs (topic, a topic above it) flattened."""
+    """An audience in numbers: topic ids, and pairs (topic, a topic above it) flattened.
+
+    `asleep` counts those in quiet hours in, whom only a breaking alert reaches.
+    """
 
     topic_ids: Sequence[int]
     above: Sequence[int]
@@ -87,6 +99,13 @@ class FrozenAudience:
     everyone: bool
     at: datetime
     reader_id: int | None = None
+    asleep: bool = False
+
+    @property
+    def minds_quiet_hours(self) -> bool:
+        """Whether readers in their quiet hours are left out."""
+        alarms = self.urgency is Urgency.BREAKING or self.reader_id is not None
+        return not (alarms or self.asleep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,25 +143,25 @@ def _pairs(ids: dict[str, int]) -> Iterable[int]:
                 yield from (topic_id, ids[ancestor])
 
 
-def devices_sql(audience: FrozenAudience, *, asleep: bool = False) -> str:
-    """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with.
-
-    `asleep` counts those in quiet hours in, whom only a breaking alert reaches.
-    """
+def devices_sql(audience: FrozenAudience) -> str:
+    """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with."""
     if audience.reader_id is not None:
         return f"WITH {_ONE}, {_DEVICES.format(not_quiet='')}"
-    asleep = asleep or audience.urgency is Urgency.BREAKING
-    quiet = "" if asleep else _ZONES
-    not_quiet = "" if asleep else _NOT_QUIET.format(reader="device.reader_id")
+    quiet = not_quiet = ""
+    if audience.minds_quiet_hours:
+        quiet, not_quiet = _QUIET, _NOT_QUIET.format(reader="device.reader_id")
     followers = _EVERYONE if audience.everyone else _MUTED + _FOLLOWERS
     return f"WITH {quiet}{followers}, {_DEVICES.format(not_quiet=not_quiet)}"
 
 
 def parameters(
-    audience: FrozenAudience, lo: int, hi: int, providers: Sequence[str]
+    session: Session, audience: FrozenAudience, lo: int, hi: int, providers: Sequence[str]
 ) -> dict[str, Any]:
     """Return the values that `devices_sql` needs for the readers [lo, hi)."""
+    zones = _local_times(session, audience, lo, hi)
     return {
+        "zone_names": list(zones),
+        "local_times": list(zones.values()),
         "topic_ids": list(audience.topic_ids),
         "below": list(audience.above[::2]),
         "above": list(audience.above[1::2]),
@@ -154,6 +173,14 @@ def parameters(
         "hi": hi,
         "providers": list(providers),
     }
+
+
+def _local_times(session: Session, audience: FrozenAudience, lo: int, hi: int) -> dict[str, time]:
+    """Return the local time of each zone that readers of the range with quiet hours live in."""
+    if not audience.minds_quiet_hours:
+        return {}
+    names = session.execute(_ZONES_IN_USE, {"lo": lo, "hi": hi}).scalars()
+    return {name: local_time(name, audience.at) for name in names}
 
 
 def estimate(session: Session, audience: FrozenAudience, providers: Sequence[str]) -> Estimate:
@@ -172,21 +199,16 @@ def rough_size(session: Session, audience: FrozenAudience, providers: Sequence[s
     Quiet hours would cost the first push two milliseconds, and shards may as well be smaller.
     """
     parts = SAMPLE * 4
-    sample = _count(session, audience, ID_LIMIT // parts, providers, asleep=True)
+    awake_or_asleep = replace(audience, asleep=True)
+    sample = _count(session, awake_or_asleep, ID_LIMIT // parts, providers)
     return sum(sample.values()) * parts
 
 
 def _count(
-    session: Session,
-    audience: FrozenAudience,
-    hi: int,
-    providers: Sequence[str],
-    *,
-    asleep: bool = False,
+    session: Session, audience: FrozenAudience, hi: int, providers: Sequence[str]
 ) -> dict[str, int]:
-    devices = devices_sql(audience, asleep=asleep)
     rows = session.execute(
-        text(devices + " SELECT provider, count(*) FROM device_in GROUP BY provider"),
-        parameters(audience, 0, hi, providers),
+        text(devices_sql(audience) + " SELECT provider, count(*) FROM device_in GROUP BY provider"),
+        parameters(session, audience, 0, hi, providers),
     )
     return {str(provider): int(n) for provider, n in rows}

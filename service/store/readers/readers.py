@@ -1,4 +1,4 @@
-"""The table `reader`: those who follow topics, and the time zones they may live in."""
+"""The table `reader`: those who follow topics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +15,22 @@ _COLUMNS = "id, language, timezone, quiet_from, quiet_to"
 
 _BY_TOKEN = text(f"SELECT {_COLUMNS} FROM reader WHERE token_hash = :token_hash")
 
-_ADD = text("""
+_WITH_ZONE = """
+    WITH zone AS (
+        INSERT INTO time_zone SELECT CAST(:timezone AS text)
+        WHERE CAST(:timezone AS text) IS NOT NULL ON CONFLICT DO NOTHING)"""
+"""The table `time_zone` has the names in use: one that a newer `tzdata` brought is added here."""
+
+_ADD = text(f"""{_WITH_ZONE}
     INSERT INTO reader (id, token_hash, language, timezone, quiet_from, quiet_to)
     VALUES (:id, :token_hash, :language, :timezone, :quiet_from, :quiet_to)""")
 
-_CHANGE = text("""
+_CHANGE = text(f"""{_WITH_ZONE}
     UPDATE reader SET language = :language, timezone = :timezone, quiet_from = :quiet_from,
         quiet_to = :quiet_to
     WHERE id = :id RETURNING id""")
 
-_REVISE = text("""
+_REVISE = text(f"""{_WITH_ZONE}
     UPDATE reader SET language = coalesce(:language, language),
         timezone = coalesce(:timezone, timezone)
     WHERE id = :id""")
@@ -33,8 +39,6 @@ _LOCK = text(f"SELECT {_COLUMNS} FROM reader WHERE id = :id FOR NO KEY UPDATE")
 _LOCK_DEVICES = text("SELECT id FROM device WHERE reader_id = :id ORDER BY id FOR UPDATE")
 _ERASE = text("DELETE FROM reader WHERE id = :id RETURNING id")
 _CREATED_AT = text("SELECT created_at FROM reader WHERE id = :id")
-_TIME_ZONES = text("SELECT name FROM time_zone")
-_TIME_ZONE = text("SELECT EXISTS (SELECT 1 FROM time_zone WHERE name = :name)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,16 +98,6 @@ def export(session: Session, reader: Reader) -> ReaderRecord | None:
     """Return all that is kept of the reader's own row; None when it was erased meanwhile."""
     created_at = session.execute(_CREATED_AT, {"id": reader.id}).scalar_one_or_none()
     return ReaderRecord(reader=reader, created_at=created_at) if created_at is not None else None
-
-
-def has_time_zone(session: Session, name: str) -> bool:
-    """Whether Python and Postgres both know the time zone."""
-    return bool(session.execute(_TIME_ZONE, {"name": name}).scalar_one())
-
-
-def time_zones(session: Session) -> frozenset[str]:
-    """Return all time zones that Python and Postgres both know."""
-    return frozenset(session.execute(_TIME_ZONES).scalars())
 
 
 def _values(reader: Reader) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from service.store.schema.columns import id_column, moment_column, reference_col
 
 
 class TimeZoneRow(SQLModel, table=True):
-    """A time zone that Python and Postgres both know: the only ones a reader may have."""
+    """A time zone that a reader may have, by its name in `domain.time_zone`."""
 
     __tablename__: ClassVar[str] = "time_zone"
     name: str = Field(sa_column=Column(Text, primary_key=True))

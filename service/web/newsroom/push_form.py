@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from fastapi import Form
 from pydantic import BaseModel
@@ -12,6 +11,7 @@ from service.domain.alert import DEFAULT_TTL, MAX_TEXT, MAX_TITLE, Draft, Words
 from service.domain.errors import Invalid
 from service.domain.story import Story
 from service.domain.subscription import Urgency
+from service.domain.time_zone import load_zone
 
 LOCALE_ROWS = 3
 LIFETIMES = (
@@ -92,12 +92,15 @@ class PushFields(BaseModel):
     def _parse_send_at(self) -> datetime | None:
         if not self.send_at.strip():
             return None
+        wrong = Invalid("send_at", "Give a date and a time, or leave it empty.")
+        zone = load_zone(self.zone)
+        if zone is None:
+            raise wrong
         try:
             local = datetime.fromisoformat(self.send_at.strip())
-            zone = ZoneInfo(self.zone)
-        except (ValueError, OSError, LookupError):
-            raise Invalid("send_at", "Give a date and a time, or leave it empty.") from None
-        return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)
+            return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise wrong from None
 
     def content(self) -> dict[str, Any]:
         """Return the fields that say what to send, without those that only guard the sending."""

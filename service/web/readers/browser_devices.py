@@ -12,8 +12,9 @@ from service.domain.device import MAX_ADDRESS, Registration
 from service.domain.errors import Invalid
 from service.domain.language import parse_language
 from service.domain.subscription import Urgency
+from service.domain.time_zone import canonical_name
 from service.http.dependencies import Line, WorkDep
-from service.store.readers import readers, subscriptions
+from service.store.readers import subscriptions
 from service.web.rendering import PRIVATE
 from service.web.visitors import (
     READER_PATH,
@@ -61,7 +62,7 @@ def register(
 ) -> Response:
     """Register this browser and follow the topics, all or nothing."""
     if current is None:
-        body = _replace_unknown(work, body)
+        body = _replace_unknown(body)
     reader, token = ensure_reader(request, work, current, body.language, body.timezone)
     registration = Registration(
         provider=PROVIDER,
@@ -84,10 +85,10 @@ def register(
     return response
 
 
-def _replace_unknown(work: WorkDep, body: BrowserRegistration) -> BrowserRegistration:
+def _replace_unknown(body: BrowserRegistration) -> BrowserRegistration:
     """Replace a language or a time zone that we do not know by the default."""
     defaults = {}
-    if not readers.has_time_zone(work.session, body.timezone):
+    if canonical_name(body.timezone) is None:
         defaults["timezone"] = "UTC"
     try:
         parse_language(body.language)
