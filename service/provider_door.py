@@ -117,7 +117,7 @@ def _in_one_line(cls: type[BaseSettings], read: Callable[[], Value]) -> Value:
     except ValidationError as error:
         raise SettingsError(explain(cls, error)) from None
     except CredentialRefused as refused:
-        raise SettingsError(getattr(refused.verdict, "why", str(refused))) from None
+        raise SettingsError(refused.verdict.why) from None
 
 
 def _environment(prefix: str) -> tuple[tuple[str, str], ...]:

@@ -22,7 +22,7 @@ from workers import fan_out as fan_out_stage
 from workers import plan as plan_stage
 from workers import sweep as sweep_stage
 from workers.context import STOPPING, WorkerContext, check_start, open_context
-from workers.upkeep import beat_schedule, heartbeat
+from workers.upkeep import heartbeat, sweep_beat
 
 log = structlog.get_logger()
 
@@ -60,11 +60,11 @@ app.conf.update(
     beat_schedule={
         "sweep": {
             "task": "sweep",
-            "schedule": beat_schedule.EVERY_S,
+            "schedule": sweep_beat.EVERY_S,
             "options": {"queue": "urgent", "expires": SWEEP_KEPT_S, "retry": False},
         }
     },
-    beat_scheduler="workers.upkeep.beat_schedule:Metronome",
+    beat_scheduler="workers.upkeep.sweep_beat:MonotonicScheduler",
 )
 
 
@@ -153,5 +153,5 @@ def _ready(sender: Any = None, **_: Any) -> None:
     """Show the queue console a sign of life, from the worker's main process."""
     queues = sorted(sender.app.amqp.queues.consume_from)
     threading.Thread(
-        target=heartbeat.beat_for_ever, args=(load(), str(sender.hostname), queues), daemon=True
+        target=heartbeat.beat_forever, args=(load(), str(sender.hostname), queues), daemon=True
     ).start()

@@ -19,14 +19,14 @@ import workers.providers
 from service.domain.alert import Words
 from service.domain.device import Registration
 from service.domain.subscription import Urgency
-from service.domain.verdict import Verdict
+from service.domain.verdict import SenderRejected, TryLater, Verdict
 
 Position = int
-"""Where a device stands in its batch: 0 to 999."""
+"""The index of a device in its batch: 0 to 999."""
 
 ANSWER_LIMIT = 8 * 1024
 RECEIPT_ROOM = 64
-"""More bytes than a receipt ever takes: what payloads keep free for it."""
+"""Bytes that payloads keep free for a receipt: more than one ever takes."""
 DELIVERY_ID_ROOM = 36
 
 
@@ -76,9 +76,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What proves who we are. `by_origin` serves providers that sign for each origin.
+    """What proves to a provider who we are.
 
-    Kept where all processes find it, so plain text only. `fresh_until`: mint anew from then on.
+    All processes share it, so `value` is plain text. From `fresh_until` on another is minted.
     """
 
     value: str
@@ -102,10 +102,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertContent:
-    """What a provider renders of an alert: words by locale, ids, and how the push may behave.
+    """What a provider renders of an alert: its words, its ids, and how the push behaves.
 
-    `words` holds "" (the default) and one entry a locale; `language` is the default's.
-    `silent` replaces without a sound: a withdrawal. `icon_url` is the site's own icon.
+    `words` holds the default under "" and one entry for each other language; `language` is the
+    default's. `silent` replaces an earlier alert without a sound, for a withdrawal. `icon_url` is
+    the site's icon.
     """
 
     alert_id: str
@@ -122,7 +123,7 @@ class AlertContent:
 
 
 class Pushes(Protocol):
-    """One alert in one provider's form; whatever can be prepared once per alert and locale, is."""
+    """One alert in one provider's form; what can be prepared once per alert and locale is."""
 
     def requests(
         self, targets: Sequence[Target], now: datetime
@@ -140,27 +141,30 @@ class Provider(Protocol):
     per_minute: int | None
     """Most pushes a minute over all workers; None: unlimited until it says otherwise."""
     ramp_seconds: int
-    """How long the rate takes from nothing to its most."""
+    """How long the rate takes to rise from its least to its most."""
 
     @property
     def guard(self) -> Callable[[str, int], bool] | None:
-        """None: the requests go to addresses that we configured, and are connected to unchecked.
+        """None if all requests go to servers that we configured; these are not checked.
 
-        Else the addresses come from strangers: a connection to (host, port) is made only to a
-        public address, unless `guard(host, port)` says that an administrator named this very pair.
+        Otherwise strangers choose the addresses: a connection to (host, port) is made only if the
+        address is public, or if `guard(host, port)` says that an administrator named the pair.
         """
         ...
 
     def check(self, registration: Registration) -> Registration:
-        """Return the registration in its one spelling, `kind` filled in; `Invalid` when wrong."""
+        """Return the registration in its one spelling, with its `kind`; raises `Invalid`."""
         ...
 
     def credential(self, now: datetime) -> Generator[Request, Answer, Credential]:
-        """Mint a credential; yields the requests it needs. Raises `CredentialRefused`."""
+        """Mint a credential; yields the requests that it takes. Raises `CredentialRefused`."""
         ...
 
     def credential_key(self) -> str:
-        """Return a name that changes with the key's file, never the key: where it is shared."""
+        """Return the name under which the credential is shared.
+
+        It changes with the key and does not reveal it.
+        """
         ...
 
     def pushes(self, content: AlertContent, credential: Credential) -> Pushes:
@@ -172,15 +176,15 @@ class Provider(Protocol):
         ...
 
     def probe(self, credential: Credential, now: datetime) -> Request | None:
-        """Return a request that alerts nobody and shows whether we are let in; None: none is.
+        """Return a request that alerts nobody and shows whether we are let in; None if none can.
 
-        Whatever `read_answer` makes of its answer but SenderRejected, TryLater and AlertRejected
-        means that all is well: the probe's own address is an impossible one.
+        Its address is an impossible one. So every verdict on its answer is good, except
+        SenderRejected, TryLater and AlertRejected.
         """
         ...
 
     def preview(self, content: AlertContent, locale: str) -> "Preview":
-        """Return what a screen would show and how many bytes of the limit it takes."""
+        """Return what a screen would show, and how many bytes of the limit the push takes."""
         ...
 
 
@@ -224,9 +228,9 @@ class KnownServers(Protocol):
 
 
 class CredentialRefused(Exception):
-    """No credential can be had. `verdict` says whether to wait or to hold the provider."""
+    """There is no credential. `verdict` says whether to wait or to hold the provider, and why."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: TryLater | SenderRejected) -> None:
         super().__init__(repr(verdict))
         self.verdict = verdict
 

@@ -22,7 +22,7 @@ from service.store.session import transaction
 from service.unit_of_work import unit_of_work
 from workers.context import WorkerContext
 from workers.delivery import ending
-from workers.upkeep import housekeeping
+from workers.upkeep import chores
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ def sweep(context: WorkerContext) -> None:
                 search(context)
             except Exception as error:  # noqa: BLE001 - whatever it was, the others go on
                 log.warning("sweep", search=search.__name__, error=type(error).__name__)
-        housekeeping.keep_house(context)
+        chores.run_chores(context)
 
 
 def _start_due(context: WorkerContext) -> None:

@@ -32,7 +32,7 @@ def examine(standins, monkeypatch):
 
 @pytest.mark.parametrize("sender", ["curl", "httpx"])
 def test_well_configured_providers_are_well(examine, sender):
-    assert {name: found.well for name, found in examine(sender=sender).items()} == dict.fromkeys(
+    assert {name: found.is_well for name, found in examine(sender=sender).items()} == dict.fromkeys(
         NAMES, True
     )
 
@@ -56,14 +56,14 @@ def test_well_configured_providers_are_well(examine, sender):
 )
 def test_what_is_wrong_is_named(examine, name, changes, says):
     found = examine((name,), **changes)[name]
-    assert not found.well
+    assert not found.is_well
     assert says in found.sentence
     assert found.sentence.endswith(".")
 
 
 def test_an_untrusted_server_is_a_matter_of_the_ca_file(examine):
     found = examine(("apns",), trusted=False)["apns"]
-    assert not found.well
+    assert not found.is_well
     assert "NEWSZOP_CA_FILE" in found.sentence
 
 

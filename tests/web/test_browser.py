@@ -65,9 +65,9 @@ def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
     system.await_true(lambda: system.alert(alert)["receipts"]["shown"] == 1, "shown is counted")
 
     worker = context.service_workers[0]
-    worker.evaluate("receipt => tell(receipt, 'opened')", pushed["receipt"])
+    worker.evaluate("receipt => sendReceipt(receipt, 'opened')", pushed["receipt"])
     system.await_true(lambda: system.alert(alert)["receipts"]["opened"] == 1, "opened is counted")
-    worker.evaluate("story => mute(story)", str(story["id"]))
+    worker.evaluate("story => muteTopics(story)", str(story["id"]))
     page.goto("/me")
     expect(page.get_by_text("Muted until").first).to_be_visible()
     expect(page.get_by_role("link", name="It rains")).to_be_visible()

@@ -1,5 +1,6 @@
 """One mint per key and period for all processes, and what happens when a provider refuses it."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from service.settings import Settings
 from tests.workers.certificates import Certificate, make_certificate
 from tests.workers.h2_server import H2Server
 from workers.credentials.minting import Credentials
+from workers.credentials.shared_store import LOCK_S, SharedStore
 from workers.provider import Answer, Credential, CredentialRefused, Failure, Request
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -20,7 +22,7 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 
 
-class Signing:
+class SigningProvider:
     """A provider that signs for itself, as APNs does, and counts."""
 
     name = "signing"
@@ -41,7 +43,7 @@ class Signing:
         return Credential(f"{self.key}/{self.minted}", now, now + self.life)
 
 
-class Asking(Signing):
+class TokenServerProvider(SigningProvider):
     """A provider that asks a token server, as FCM does."""
 
     def __init__(self, url: str) -> None:
@@ -90,7 +92,7 @@ def process(client: redis.Redis, tmp_path: Path) -> Process:
 
 
 def test_a_credential_is_minted_once_while_it_is_fresh(process: Process) -> None:
-    provider, credentials = Signing(), process()
+    provider, credentials = SigningProvider(), process()
 
     first = credentials.get(provider, NOW)
 
@@ -99,7 +101,7 @@ def test_a_credential_is_minted_once_while_it_is_fresh(process: Process) -> None
 
 
 def test_a_credential_is_renewed_when_its_time_has_come(process: Process) -> None:
-    provider, credentials = Signing(), process()
+    provider, credentials = SigningProvider(), process()
     first = credentials.get(provider, NOW)
 
     assert credentials.get(provider, NOW + 50 * MINUTE) != first
@@ -107,15 +109,15 @@ def test_a_credential_is_renewed_when_its_time_has_come(process: Process) -> Non
 
 
 def test_processes_share_one_mint(process: Process) -> None:
-    provider = Signing()
+    provider = SigningProvider()
 
     found = {process().get(provider, NOW).value for _ in range(5)}
 
     assert found == {"key-1/1"}
 
 
-def test_a_herd_of_starting_processes_mints_once(process: Process) -> None:
-    provider = Signing()
+def test_processes_that_start_together_mint_once(process: Process) -> None:
+    provider = SigningProvider()
     everyone_waits = threading.Barrier(8)
     found: list[str] = []
     provider.slow = lambda: threading.Event().wait(0.2)
@@ -135,15 +137,15 @@ def test_a_herd_of_starting_processes_mints_once(process: Process) -> None:
 
 
 def test_machines_share_by_redis_alone(process: Process) -> None:
-    provider = Signing()
+    provider = SigningProvider()
 
     process(folder="machine-1").get(provider, NOW)
 
     assert process(folder="machine-2").get(provider, NOW).value == "key-1/1"
 
 
-def test_a_wiped_redis_makes_nobody_mint_anew(process: Process, client: redis.Redis) -> None:
-    provider, credentials = Signing(), process()
+def test_a_wiped_redis_makes_nobody_mint_again(process: Process, client: redis.Redis) -> None:
+    provider, credentials = SigningProvider(), process()
     credentials.get(provider, NOW)
 
     client.flushdb()
@@ -155,7 +157,7 @@ def test_a_wiped_redis_makes_nobody_mint_anew(process: Process, client: redis.Re
 def test_without_redis_the_processes_of_a_machine_still_share(
     process: Process, no_redis: redis.Redis
 ) -> None:
-    provider = Signing()
+    provider = SigningProvider()
 
     found = {process(no_redis).get(provider, NOW).value for _ in range(3)}
 
@@ -165,16 +167,43 @@ def test_without_redis_the_processes_of_a_machine_still_share(
 def test_without_redis_and_a_place_for_files_each_process_has_its_own(
     process: Process, no_redis: redis.Redis, tmp_path: Path
 ) -> None:
-    (tmp_path / "taken").write_text("this is no folder")
-    provider = Signing()
+    (tmp_path / "taken").write_text("this is not a folder")
+    provider = SigningProvider()
     credentials = process(no_redis, folder="taken")
 
     assert credentials.get(provider, NOW).value == "key-1/1"
     assert credentials.get(provider, NOW).value == "key-1/1"
 
 
+def test_one_process_at_a_time_holds_the_lock(client: redis.Redis, tmp_path: Path) -> None:
+    first, second = (SharedStore("a secret", client, tmp_path) for _ in range(2))
+    with first.lock("apns") as acquired, second.lock("apns") as second_acquired:
+        assert (acquired, second_acquired) == (True, False)
+    with second.lock("apns") as acquired:
+        assert acquired
+
+
+def test_a_lock_that_ran_out_is_not_taken_from_its_next_holder(
+    client: redis.Redis, tmp_path: Path
+) -> None:
+    slow, other = (SharedStore("a secret", client, tmp_path) for _ in range(2))
+    with contextlib.ExitStack() as stack:
+        with slow.lock("apns") as acquired:
+            assert acquired
+            client.delete(*client.keys("newszop:credential:lock:*"))
+            assert stack.enter_context(other.lock("apns"))
+        with slow.lock("apns") as acquired:
+            assert not acquired
+
+
+def test_redis_frees_the_lock_of_a_process_that_died(client: redis.Redis, tmp_path: Path) -> None:
+    with SharedStore("a secret", client, tmp_path).lock("apns"):
+        [key] = client.keys("newszop:credential:lock:*")
+        assert 0 < client.pttl(key) <= LOCK_S * 1000
+
+
 def test_a_changed_key_is_picked_up_at_once(process: Process) -> None:
-    provider, credentials = Signing(), process()
+    provider, credentials = SigningProvider(), process()
     credentials.get(provider, NOW)
 
     provider.key = "key-2"
@@ -185,7 +214,7 @@ def test_a_changed_key_is_picked_up_at_once(process: Process) -> None:
 def test_neither_redis_nor_the_file_shows_the_credential(
     process: Process, client: redis.Redis, tmp_path: Path
 ) -> None:
-    process().get(Signing(), NOW)
+    process().get(SigningProvider(), NOW)
 
     kept = [client.get(name) or b"" for name in client.keys("newszop:credential:*")]
     kept += [file.read_bytes() for file in (tmp_path / "shared").iterdir()]
@@ -195,13 +224,13 @@ def test_neither_redis_nor_the_file_shows_the_credential(
 
 
 def test_the_folder_is_for_this_account_only(process: Process, tmp_path: Path) -> None:
-    process().get(Signing(), NOW)
+    process().get(SigningProvider(), NOW)
 
     assert (tmp_path / "shared").stat().st_mode & 0o077 == 0
 
 
 def test_a_forged_value_is_not_believed(process: Process, client: redis.Redis) -> None:
-    provider = Signing()
+    provider = SigningProvider()
     process(folder="machine-1").get(provider, NOW)
     for name in client.keys("newszop:credential:*"):
         client.set(name, b"forged")
@@ -210,21 +239,21 @@ def test_a_forged_value_is_not_believed(process: Process, client: redis.Redis) -
 
 
 def test_services_with_other_secrets_do_not_meet(process: Process) -> None:
-    provider = Signing()
+    provider = SigningProvider()
     process().get(provider, NOW)
 
     assert process(secret="another secret altogether").get(provider, NOW).value == "key-1/2"
 
 
 def test_a_clock_that_is_behind_takes_what_another_machine_minted(process: Process) -> None:
-    provider = Signing()
+    provider = SigningProvider()
     process().get(provider, NOW + 3 * MINUTE)
 
     assert process().get(provider, NOW).value == "key-1/1"
 
 
 def test_a_refused_credential_is_not_replaced_within_twenty_minutes(process: Process) -> None:
-    provider, credentials = Signing(), process()
+    provider, credentials = SigningProvider(), process()
     credentials.get(provider, NOW)
 
     assert not credentials.reject(provider, NOW + 19 * MINUTE)
@@ -232,7 +261,7 @@ def test_a_refused_credential_is_not_replaced_within_twenty_minutes(process: Pro
 
 
 def test_a_refused_credential_is_replaced_after_twenty_minutes(process: Process) -> None:
-    provider, credentials = Signing(), process()
+    provider, credentials = SigningProvider(), process()
     credentials.get(provider, NOW)
 
     assert credentials.reject(provider, NOW + 21 * MINUTE)
@@ -241,21 +270,21 @@ def test_a_refused_credential_is_replaced_after_twenty_minutes(process: Process)
 
 def test_what_counts_is_when_it_was_minted_and_not_how_it_is_dated(process: Process) -> None:
     """APNs' tokens are dated back to the beginning of their period."""
-    provider, credentials = Signing(), process()
+    provider, credentials = SigningProvider(), process()
     provider.credential = lambda now: _dated_back(provider, now)  # type: ignore[method-assign]
     credentials.get(provider, NOW)
 
     assert not credentials.reject(provider, NOW + MINUTE)
 
 
-def _dated_back(provider: Signing, now: datetime) -> Generator[Request, Answer, Credential]:
+def _dated_back(provider: SigningProvider, now: datetime) -> Generator[Request, Answer, Credential]:
     yield from ()
     provider.minted += 1
     return Credential(f"{provider.minted}", now - 40 * MINUTE, now + 10 * MINUTE)
 
 
 def test_a_whole_fleet_that_is_refused_mints_one_more(process: Process) -> None:
-    provider = Signing()
+    provider = SigningProvider()
     fleet = [process() for _ in range(4)]
     for each in fleet:
         each.get(provider, NOW)
@@ -269,7 +298,7 @@ def test_a_whole_fleet_that_is_refused_mints_one_more(process: Process) -> None:
 
 
 def test_a_credential_of_short_life_may_be_renewed_when_it_ends(process: Process) -> None:
-    provider, credentials = Signing(life=MINUTE), process()
+    provider, credentials = SigningProvider(life=MINUTE), process()
     credentials.get(provider, NOW)
 
     assert credentials.get(provider, NOW + 2 * MINUTE).value == "key-1/2"
@@ -286,7 +315,7 @@ def test_a_token_server_is_asked_over_verified_tls(
     server = H2Server(certificate.certificate, certificate.key)
     credentials = Credentials(settings(certificate.certificate), client, folder=tmp_path)
 
-    found = credentials.get(Asking(f"{server.origin}/answer/200"), NOW)
+    found = credentials.get(TokenServerProvider(f"{server.origin}/answer/200"), NOW)
 
     assert '"size": 6' in found.value
     server.close()
@@ -305,7 +334,7 @@ def test_a_token_server_that_refuses_is_a_verdict_and_is_asked_again_later(
 ) -> None:
     server = H2Server(certificate.certificate, certificate.key)
     credentials = Credentials(settings(certificate.certificate), client, folder=tmp_path)
-    provider = Asking(f"{server.origin}{path}")
+    provider = TokenServerProvider(f"{server.origin}{path}")
 
     with pytest.raises(CredentialRefused) as refused:
         credentials.get(provider, NOW)

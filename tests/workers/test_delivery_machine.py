@@ -62,10 +62,10 @@ class Provider:
 
 
 class Rates:
-    def slow(self, _name, _seconds):
+    def pause(self, _name, _seconds):
         pass
 
-    def ease(self, _name, refused):
+    def lower(self, _name, refused):
         assert 0 < refused <= 0.5
 
 

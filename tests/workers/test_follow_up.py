@@ -1,4 +1,4 @@
-"""Asking what became of tickets: the evidence is as old as they are, and silence ends the pass."""
+"""Receipts of tickets: the evidence dates from the push, and a pass ends when no answer comes."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from workers.provider import Answer, Failure, Request
 from workers.upkeep import follow_up
 
 
-class Ticketing:
+class TicketProvider:
     name = "expo"
     follow_ups_at_once = 1
 
@@ -33,20 +33,20 @@ def ask(engine):
     """Run one pass; returns how many requests it made."""
 
     def run(verdict, answer):
-        asked = []
+        sent = []
 
-        def send(_lane, requests):
-            asked.extend(requests)
+        def send(_provider, requests):
+            sent.extend(requests)
             return [(each, answer) for each in requests]
 
-        process = SimpleNamespace(
+        context = SimpleNamespace(
             engine=engine,
-            providers={"expo": Ticketing(verdict)},
+            providers={"expo": TicketProvider(verdict)},
             credentials=SimpleNamespace(get=lambda *_: None),
             gateway=SimpleNamespace(send=send),
         )
-        follow_up.ask(process)
-        return len(asked)
+        follow_up.ask_receipts(context)
+        return len(sent)
 
     return run
 

@@ -29,7 +29,7 @@ def process(engine):
 
 @pytest.fixture(autouse=True)
 def no_house(monkeypatch):
-    monkeypatch.setattr(sweep.housekeeping, "keep_house", lambda _: None)
+    monkeypatch.setattr(sweep.chores, "run_chores", lambda _: None)
 
 
 def alerts(engine, **given):

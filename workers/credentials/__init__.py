@@ -1,1 +1,1 @@
-"""What proves to providers who we are: minted once, shared by all processes."""
+"""The providers' credentials: minted once, shared by all processes."""

@@ -39,12 +39,12 @@ class ChannelOutcome(Outcome):
     def throttle_provider(self, duration: timedelta) -> None:
         """Pause the channel and the shared rate."""
         seconds = duration.total_seconds()
-        self.context.rates.slow(self.channel.name, seconds)
+        self.context.rates.pause(self.channel.name, seconds)
         self.channel.pause(seconds)
 
     def lower_rate(self, share: float) -> None:
         """Lower the shared rate."""
-        self.context.rates.ease(self.channel.name, share)
+        self.context.rates.lower(self.channel.name, share)
 
     def reconnect(self) -> None:
         """Leave the present connections to what is in flight on them."""

@@ -49,11 +49,11 @@ class RateLimits(Protocol):
         """Return how many of the wanted pushes may leave now."""
         ...
 
-    def slow(self, name: str, seconds: float) -> None:
+    def pause(self, name: str, seconds: float) -> None:
         """Pause for `seconds`, as the provider asked of the whole project, then go more slowly."""
         ...
 
-    def ease(self, name: str, refused: float) -> None:
+    def lower(self, name: str, refused_share: float) -> None:
         """Lower the rate by the share of pushes that were refused for the project's sake."""
         ...
 

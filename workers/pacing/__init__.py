@@ -1,1 +1,1 @@
-"""How fast each provider may be used, held by all workers together."""
+"""How fast each provider may be used, by all workers together."""

@@ -1,9 +1,10 @@
-"""The pace of each provider's project, held by all workers together.
+"""The rate at which each provider's project may be used, kept by all workers together.
 
-One token bucket a provider in Redis; a worker takes hundreds of tokens at a time, so that a push
-costs nothing for it. It begins from almost nothing and rises (the ramp that FCM asks for), and a
-refusal of the project (429) pauses everybody, then halves the rate, which recovers by the minute.
-While Redis is away each worker goes on with a bucket of its own, of a fair share.
+Each provider with a limit has one token bucket in Redis. A worker takes hundreds of tokens at a
+time, so that a push costs next to nothing. The rate starts low and rises (the ramp that FCM asks
+for). A refusal of the whole project (429) pauses every worker and then halves the rate, which
+recovers within a minute. While Redis is away each worker uses a bucket of its own, with its fair
+share of the rate.
 """
 
 import secrets
@@ -14,176 +15,176 @@ from typing import Protocol, cast
 
 import redis
 
-from workers.pacing.quick_redis import impatient
-from workers.pacing.token_bucket import BURST_S, FLOOR, IDLE_S, RECOVERY_S, Bucket, Pace
+from workers.pacing.quick_redis import with_short_timeouts
+from workers.pacing.token_bucket import BURST_S, FLOOR, IDLE_S, RECOVERY_S, RateLimit, TokenBucket
 from workers.provider import Provider
 
 CHUNK = 500
 """Tokens taken at a time, if the rate is high: 50 ms of FCM's full rate."""
 CHUNK_S = 0.05
 STOCK_S = 1.0
-"""After so long, tokens that were not used are void: others may have gone without."""
+"""Tokens that were not used by then are void: another worker may need them."""
 REDIS_TIMEOUT_S = 0.02
 AWAY_S = 1.0
-"""How long Redis is left alone after it failed."""
+"""How long Redis is not asked again after it failed."""
 LONGEST_WAIT_S = 1.0
-USUAL_WORKERS = 2
-"""How many share a rate, before Redis could say."""
+DEFAULT_WORKERS = 2
+"""How many workers share a rate, until Redis has said it."""
 
 
-class Meter(Protocol):
-    """What measures one provider's pushes."""
+class ProviderRate(Protocol):
+    """The rate of one provider."""
 
-    def take(self, wanted: int, now: float) -> int:
-        """Return how many may leave now."""
+    def take(self, count: int, now: float) -> int:
+        """Return how many of `count` pushes may leave now."""
         ...
 
     def wait(self, now: float) -> float:
         """Return the seconds until more may."""
         ...
 
-    def slow(self, seconds: float, now: float) -> None:
-        """Pause, and go on more slowly."""
+    def pause(self, seconds: float, now: float) -> None:
+        """Pause, then go on at half the rate."""
         ...
 
-    def ease(self, refused: float, now: float) -> None:
-        """Go on more slowly by the share that was refused."""
+    def lower(self, refused_share: float, now: float) -> None:
+        """Lower the rate by the share of pushes that were refused."""
         ...
 
 
 class Rates:
-    """Every provider's pace. A provider without a limit costs one look into a dict."""
+    """Every provider's rate. A provider without a limit costs one look-up in a dict."""
 
     def __init__(self, client: redis.Redis, providers: Iterable[Provider]) -> None:
-        quick = impatient(client, REDIS_TIMEOUT_S)
+        quick_client = with_short_timeouts(client, REDIS_TIMEOUT_S)
         worker = secrets.token_hex(8)
-        self._meters: dict[str, Meter] = {
-            each.name: SharedMeter(
-                quick, each.name, worker, Pace(each.per_minute / 60, each.ramp_seconds)
+        self._by_provider: dict[str, ProviderRate] = {
+            each.name: SharedRate(
+                quick_client, each.name, worker, RateLimit(each.per_minute / 60, each.ramp_seconds)
             )
             for each in providers
             if each.per_minute is not None
         }
 
-    def take(self, name: str, wanted: int, now: float) -> int:
-        """Return how many of the wanted pushes may leave now; `now` is monotonic."""
-        meter = self._meters.get(name)
-        return wanted if meter is None else meter.take(wanted, now)
+    def take(self, name: str, count: int, now: float) -> int:
+        """Return how many of `count` pushes may leave now; `now` is monotonic."""
+        rate = self._by_provider.get(name)
+        return count if rate is None else rate.take(count, now)
 
     def wait(self, name: str) -> float:
         """Return the seconds until `take` may give more."""
-        meter = self._meters.get(name)
-        return 0.0 if meter is None else meter.wait(time.monotonic())
+        rate = self._by_provider.get(name)
+        return 0.0 if rate is None else rate.wait(time.monotonic())
 
-    def slow(self, name: str, seconds: float) -> None:
-        """Pause for `seconds`, as the provider asked of the whole project, then go more slowly."""
+    def pause(self, name: str, seconds: float) -> None:
+        """Pause for `seconds`, as the provider asked of the whole project; then halve the rate."""
         now = time.monotonic()
-        meter = self._meters.setdefault(name, Pause())
-        meter.slow(seconds, now)
+        rate = self._by_provider.setdefault(name, UnlimitedRate())
+        rate.pause(seconds, now)
 
-    def ease(self, name: str, refused: float) -> None:
-        """Lower the rate by the share of pushes that were refused for the project's sake."""
-        meter = self._meters.get(name)
-        if meter is not None:
-            meter.ease(refused, time.monotonic())
+    def lower(self, name: str, refused_share: float) -> None:
+        """Lower the rate by the share of pushes that were refused by the project's quota."""
+        rate = self._by_provider.get(name)
+        if rate is not None:
+            rate.lower(refused_share, time.monotonic())
 
 
-class Pause:
-    """A provider that has no known limit, and has once asked for a pause."""
+class UnlimitedRate:
+    """The rate of a provider without a known limit that has asked for a pause."""
 
     def __init__(self) -> None:
         self._until = 0.0
 
-    def take(self, wanted: int, now: float) -> int:
-        """Return all or nothing."""
-        return wanted if now >= self._until else 0
+    def take(self, count: int, now: float) -> int:
+        """Return all or none of them."""
+        return count if now >= self._until else 0
 
     def wait(self, now: float) -> float:
         """Return what is left of the pause."""
         return max(self._until - now, 0.0)
 
-    def slow(self, seconds: float, now: float) -> None:
-        """Pause."""
+    def pause(self, seconds: float, now: float) -> None:
+        """Pause; there is no rate to halve."""
         self._until = max(self._until, now + seconds)
 
-    def ease(self, refused: float, now: float) -> None:
+    def lower(self, refused_share: float, now: float) -> None:
         """Do nothing: there is no rate to lower."""
 
 
-class SharedMeter:
-    """One provider's bucket in Redis, this worker's stock from it, and what it does without."""
+class SharedRate:
+    """One provider's bucket in Redis, this worker's stock of tokens, and a bucket of its own."""
 
-    def __init__(self, client: redis.Redis, name: str, worker: str, pace: Pace) -> None:
+    def __init__(self, client: redis.Redis, name: str, worker: str, limit: RateLimit) -> None:
         self._script = client.register_script(
-            files("workers.pacing").joinpath("rate.lua").read_text("utf-8")
+            files("workers.pacing").joinpath("token_bucket.lua").read_text("utf-8")
         )
         self._keys = [f"newszop:rate:{name}", f"newszop:rate:{name}:workers"]
         self._worker = worker
-        self._pace = pace
-        self._chunk = max(1, min(CHUNK, int(pace.per_second * CHUNK_S)))
+        self._limit = limit
+        self._chunk = max(1, min(CHUNK, int(limit.per_second * CHUNK_S)))
         self._stock = 0
         self._stocked_at = 0.0
         self._look_again_at = 0.0
         self._away_until = 0.0
-        self._workers = USUAL_WORKERS
-        self._local = Bucket()
+        self._workers = DEFAULT_WORKERS
+        self._local = TokenBucket()
 
-    def take(self, wanted: int, now: float) -> int:
-        """Return how many may leave now: from the stock, which is filled when it runs short."""
+    def take(self, count: int, now: float) -> int:
+        """Return how many may leave now: from the stock, filled up when too small."""
         if now - self._stocked_at > STOCK_S:
             self._stock = 0
-        if self._stock < wanted and now >= self._look_again_at:
-            self._stock += self._fetch(max(wanted, self._chunk) - self._stock, now)
+        if self._stock < count and now >= self._look_again_at:
+            self._stock += self._fetch(max(count, self._chunk) - self._stock, now)
             self._stocked_at = now
-        granted = max(min(self._stock, wanted), 0)
-        self._stock -= granted
-        return granted
+        grant = max(min(self._stock, count), 0)
+        self._stock -= grant
+        return grant
 
     def wait(self, now: float) -> float:
         """Return the seconds until more may leave."""
         return 0.0 if self._stock > 0 else max(self._look_again_at - now, 0.0)
 
-    def slow(self, seconds: float, now: float) -> None:
-        """Slow every worker down, or at least this one."""
+    def pause(self, seconds: float, now: float) -> None:
+        """Pause every worker; this one alone while Redis is away."""
         self._stock = 0
         self._look_again_at = now
-        if self._ask("slow", seconds, now) is None:
-            self._local.slow(seconds, now)
+        if self._run("pause", seconds, now) is None:
+            self._local.pause(seconds, now)
 
-    def ease(self, refused: float, now: float) -> None:
-        """Lower every worker's rate, or at least this one's."""
-        if self._ask("ease", refused, now) is None:
-            self._local.ease(refused)
+    def lower(self, refused_share: float, now: float) -> None:
+        """Lower every worker's rate; this one's alone while Redis is away."""
+        if self._run("lower", refused_share, now) is None:
+            self._local.lower(refused_share)
 
     def _fetch(self, amount: int, now: float) -> int:
-        shared = self._ask("take", amount, now)
+        shared = self._run("take", amount, now)
         if shared is None:
-            own = Pace(self._pace.per_second / self._workers, self._pace.ramp_s)
-            granted = self._local.take(own, amount, now)
-            wait = self._local.wait(own, now)
+            fair_share = RateLimit(self._limit.per_second / self._workers, self._limit.ramp_s)
+            grant = self._local.take(fair_share, amount, now)
+            wait = self._local.wait(fair_share, now)
         else:
-            granted, wait = shared
-        self._look_again_at = now if granted else now + min(wait, LONGEST_WAIT_S)
-        return granted
+            grant, wait = shared
+        self._look_again_at = now if grant else now + min(wait, LONGEST_WAIT_S)
+        return grant
 
-    def _ask(self, what: str, amount: float, now: float) -> tuple[int, float] | None:
-        """Run the script: how many are granted and the wait; None while Redis is away."""
+    def _run(self, command: str, amount: float, now: float) -> tuple[int, float] | None:
+        """Run the script: returns how many are granted and the wait; None while Redis is away."""
         if now < self._away_until:
             return None
-        pace = (self._pace.per_second, self._pace.ramp_s, IDLE_S, FLOOR, BURST_S, RECOVERY_S)
+        limits = (self._limit.per_second, self._limit.ramp_s, IDLE_S, FLOOR, BURST_S, RECOVERY_S)
         try:
-            found = self._script(self._keys, [what, amount, self._worker, *pace])
+            reply = self._script(self._keys, [command, amount, self._worker, *limits])
         except redis.RedisError:
             self._away_until = now + AWAY_S
             return None
-        granted, wait_ms, share, ramped, workers = cast("list[int]", found)
+        grant, wait_ms, share, ramp, workers = cast("list[int]", reply)
         self._workers = max(workers, 1)
-        self._follow(share / 1000, ramped / 1000, now)
-        return granted, wait_ms / 1000
+        self._follow_shared(share / 1000, ramp / 1000, now)
+        return grant, wait_ms / 1000
 
-    def _follow(self, share: float, ramped: float, now: float) -> None:
-        """Keep the bucket of our own where the shared one is, for when Redis goes away."""
-        self._local.at = now
+    def _follow_shared(self, share: float, ramp: float, now: float) -> None:
+        """Bring our own bucket to where the shared one is, in case Redis goes away."""
+        self._local.filled_at = now
         self._local.share = share
-        self._local.ramp_from = now - ramped * self._pace.ramp_s
+        self._local.ramp_from = now - ramp * self._limit.ramp_s
         self._local.tokens = 0.0

@@ -99,10 +99,10 @@ def parse_retry_after(answer: Answer, default: timedelta | None = None) -> timed
 def parse_http_date(text: str) -> datetime | None:
     """Return the moment that the value of a Date header names; None when it is no date."""
     try:
-        parsed = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def parse_object(body: bytes | str) -> dict[str, Any]:

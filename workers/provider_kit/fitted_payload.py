@@ -74,9 +74,11 @@ class FittedPayload:
     def preview(self, locale: str) -> Preview:
         """Return the words that fit a device of this locale, and the bytes that its push takes."""
         words, language = words_for(choose_language(locale, self._content), self._content)
-        fitted = self._fit(words, language)
-        used = len(self._render(fitted, language)) + self._tail_room
-        return Preview(fitted.title, fitted.body, used, self._limit, shortened=fitted != words)
+        words_shown = self._fit(words, language)
+        size = len(self._render(words_shown, language)) + self._tail_room
+        return Preview(
+            words_shown.title, words_shown.body, size, self._limit, shortened=words_shown != words
+        )
 
     def _fit(self, words: Words, language: str) -> Words:
         frame = len(self._render(Words("", ""), language)) + self._tail_room

@@ -42,18 +42,18 @@ class KeyFile(Generic[Key]):
         self._parse = parse
         self._stamp: tuple[int, int, int] | None = None
         self._content = b""
-        self._parsed = self._read()
-        self._key = parse(self._parsed)
+        self._key_content = self._read()
+        self._key = parse(self._key_content)
 
     def load(self) -> Key:
         """Return the key that is in the file now; raises `CredentialRefused` if there is none."""
         content = self._read()
-        if content is not self._parsed:
+        if content is not self._key_content:
             try:
                 self._key = self._parse(content)
             except ValueError as error:
-                raise self._refused(str(error)) from None
-            self._parsed = content
+                raise self._refusal(str(error)) from None
+            self._key_content = content
         return self._key
 
     def latest(self) -> Key:
@@ -79,11 +79,11 @@ class KeyFile(Generic[Key]):
             if stamp != self._stamp:
                 self._content, self._stamp = self._path.read_bytes(), stamp
         except OSError as error:
-            raise self._refused(f"cannot be read ({error.strerror})") from None
+            raise self._refusal(f"cannot be read ({error.strerror})") from None
         return self._content
 
-    def _refused(self, what: str) -> CredentialRefused:
-        return CredentialRefused(SenderRejected(f"The file named by {self._setting} {what}."))
+    def _refusal(self, fault: str) -> CredentialRefused:
+        return CredentialRefused(SenderRejected(f"The file named by {self._setting} {fault}."))
 
 
 def parse_p256_key(pem: bytes) -> ec.EllipticCurvePrivateKey:

@@ -167,9 +167,9 @@ class Provider:
         """Return a name that changes with the key, its id and the team."""
         return f"apns:{self._key.fingerprint(self.settings.key_id, self.settings.team_id)}"
 
-    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "ApnsPushes":
         """Prepare the alert: what devices share is encoded once."""
-        return Pushes(self.settings, content, credential)
+        return ApnsPushes(self.settings, content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for one device. An acceptance only repeats the apns-id that we sent."""
@@ -214,7 +214,7 @@ def _parse_timestamp(error: Mapping[str, Any]) -> datetime | None:
         return None
 
 
-class Pushes:
+class ApnsPushes:
     """One alert in Apple's form. The head of the payload is encoded once per language."""
 
     _priorities: ClassVar[Mapping[Urgency, int]] = {

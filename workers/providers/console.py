@@ -51,10 +51,10 @@ class Provider:
         """Return a name that never changes."""
         return "console"
 
-    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "ConsolePushes":
         """Return pushes that are accepted without sending."""
         del content, credential
-        return Pushes()
+        return ConsolePushes()
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Accept every position; in fact no answer ever comes."""
@@ -72,13 +72,13 @@ class Provider:
         return Preview(words.title, words.body, used, LIMIT, shortened=False)
 
 
-class Pushes:
+class ConsolePushes:
     """Accepts every device without a request."""
 
     def requests(
         self, targets: Sequence[Target], now: datetime
     ) -> Iterator[Request | tuple[Position, Verdict]]:
-        """Yield a yes for each target."""
+        """Yield an acceptance for each target."""
         del now
         for target in targets:
             yield target.position, Accepted()

@@ -117,9 +117,9 @@ class Provider:
         """Return a name that changes with the access token and does not contain it."""
         return f"expo:{sha256(self.settings.access_token.encode()).hexdigest()[:16]}"
 
-    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "ExpoPushes":
         """Prepare the alert: what devices share is encoded once."""
-        return Pushes(self.settings, content, credential)
+        return ExpoPushes(self.settings, content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read one ticket for each device, in the order of the request."""
@@ -232,7 +232,7 @@ def _first_error(answer: Answer) -> Mapping[str, Any]:
     return first if isinstance(first, dict) else {}
 
 
-class Pushes:
+class ExpoPushes:
     """One alert in Expo's form: a request holds a push for each of up to 100 devices."""
 
     def __init__(self, settings: Settings, content: AlertContent, credential: Credential) -> None:

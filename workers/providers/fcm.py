@@ -159,9 +159,9 @@ class Provider:
         """Return a name that changes with the service account."""
         return f"fcm:{self._file.fingerprint()}"
 
-    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "FcmPushes":
         """Prepare the alert: what devices share is encoded once."""
-        return Pushes(self._send_url(), content, credential)
+        return FcmPushes(self._send_url(), content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for one device. The body of an acceptance is of no use and not parsed."""
@@ -217,7 +217,7 @@ def _read_invalid_argument(error: GoogleError) -> answers.NotAccepted:
     return REASONS[400, "INVALID_ARGUMENT"]
 
 
-class Pushes:
+class FcmPushes:
     """One alert in Google's form: a head for each language, the ids, options for all."""
 
     def __init__(self, url: str, content: AlertContent, credential: Credential) -> None:

@@ -147,9 +147,9 @@ class Provider:
         secret = f"{self.settings.app_id}\0{self.settings.app_secret}"
         return f"hms:{sha256(secret.encode()).hexdigest()[:16]}"
 
-    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "HmsPushes":
         """Prepare the alert: the requests of one language differ only in their addresses."""
-        return Pushes(self.settings, content, credential)
+        return HmsPushes(self.settings, content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for all devices of the request."""
@@ -215,7 +215,7 @@ def _read_partial(answer: Answer, positions: Sequence[Position]) -> Sequence[Ver
     return [gone if address in illegal else Accepted() for address in addresses]
 
 
-class Pushes:
+class HmsPushes:
     """One alert in Huawei's form, one request for up to 1,000 devices of one language.
 
     It cannot carry what belongs to one device: `delivery_id` and `receipt`.

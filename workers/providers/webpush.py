@@ -158,10 +158,10 @@ class Provider:
         """Return a name that changes with the key and the subject."""
         return f"webpush:{self._key.fingerprint(self.settings.subject)}"
 
-    def pushes(self, content: AlertContent, credential: Credential) -> "Pushes":
+    def pushes(self, content: AlertContent, credential: Credential) -> "WebPushes":
         """Prepare the alert: the plaintext's head is encoded once per language."""
         signer = VapidSigner(self._key.latest(), self.settings.subject, credential.minted_at)
-        return Pushes(content, signer)
+        return WebPushes(content, signer)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for one device."""
@@ -208,7 +208,7 @@ def _read_class(status: int) -> answers.NotAccepted:
 _URGENCIES = {Urgency.BREAKING: "high", Urgency.NORMAL: "normal", Urgency.QUIET: "low"}
 
 
-class Pushes:
+class WebPushes:
     """One alert for browsers. All endpoints of one origin share their headers."""
 
     def __init__(self, content: AlertContent, signer: VapidSigner) -> None:

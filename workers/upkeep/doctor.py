@@ -1,7 +1,7 @@
-"""`python -m workers.upkeep.doctor`: ask every configured provider whether it lets us in.
+"""`python -m workers.upkeep.doctor`: ask every provider in use whether it accepts our credentials.
 
-Each is asked by a request that alerts nobody, over the very way that pushes take. What is wrong is
-said in words, with what mends it; the exit code is 1 when anything is.
+Each is asked by a request that alerts nobody and takes the same way as a push. A finding says in
+words what is wrong and what to do; the exit code is 1 if anything is wrong.
 """
 
 import sys
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
-from service import settings as knobs
+from service import settings as service_settings
 from service.domain.verdict import AlertRejected, SenderRejected, TryLater, Verdict
 from service.settings import Settings, SettingsError, explain
 from workers import provider as providers
@@ -20,7 +20,7 @@ from workers.gateway.opening import open_gateway
 from workers.provider import Answer, Credential, CredentialRefused, Provider, Request
 from workers.provider_kit.answers import parse_http_date
 
-MOST_SKEW = timedelta(seconds=30)
+LARGEST_SKEW = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +28,21 @@ class Finding:
     """What the doctor says of one provider."""
 
     provider: str
-    well: bool
+    is_well: bool
     sentence: str
 
 
 def main() -> int:
-    """Examine all configured providers and print what was found."""
+    """Examine all providers in use and print the findings."""
     try:
-        settings = knobs.load()
+        settings = service_settings.load()
     except SettingsError as error:
         sys.stdout.write(f"{error}\n")
         return 1
     well = True
     for finding in examine(settings):
-        well = well and finding.well
-        word = "well" if finding.well else "ILL"
+        well = well and finding.is_well
+        word = "well" if finding.is_well else "ILL"
         sys.stdout.write(f"{finding.provider:<8} {word:<4} {finding.sentence}\n")
         sys.stdout.flush()
     return 0 if well else 1
@@ -66,17 +66,17 @@ def _examine(gateway: Gateway, name: str) -> Finding:
     except ValidationError as error:
         line = explain(providers.settings_class(name), error)
         return Finding(name, False, f"{line}.")
-    except CredentialRefused as refused:
-        return _read(name, refused.verdict)
+    except CredentialRefused as refusal:
+        return _read(name, refusal.verdict)
     gateway.open_pool(name, 1, provider.guard)
     answers: list[Answer] = []
     try:
         verdict = _ask(gateway, provider, answers)
-    except CredentialRefused as refused:
-        verdict = refused.verdict
+    except CredentialRefused as refusal:
+        verdict = refusal.verdict
     if verdict is None:
-        return Finding(name, True, "Its settings are in order; there is nobody to ask.")
-    return _late(name, answers) or _read(name, verdict)
+        return Finding(name, True, "Its settings are in order; it has no server to ask.")
+    return _check_clock(name, answers) or _read(name, verdict)
 
 
 def _ask(gateway: Gateway, provider: Provider, answers: list[Answer]) -> Verdict | None:
@@ -86,7 +86,7 @@ def _ask(gateway: Gateway, provider: Provider, answers: list[Answer]) -> Verdict
     probe = provider.probe(credential, now)
     if probe is None:
         return None
-    answers.append(_answer(gateway, provider, probe))
+    answers.append(_send(gateway, provider, probe))
     return provider.read_answer(answers[-1], (0,))[0]
 
 
@@ -99,14 +99,14 @@ def _mint(
     try:
         request = next(minting)
         while True:
-            answers.append(_answer(gateway, provider, request))
+            answers.append(_send(gateway, provider, request))
             request = minting.send(answers[-1])
     except StopIteration as ended:
-        minted: Credential = ended.value
-        return minted
+        credential: Credential = ended.value
+        return credential
 
 
-def _answer(gateway: Gateway, provider: Provider, request: Request) -> Answer:
+def _send(gateway: Gateway, provider: Provider, request: Request) -> Answer:
     [(_, answer)] = gateway.send(provider.name, [request])
     return answer
 
@@ -118,24 +118,26 @@ def _read(name: str, verdict: Verdict) -> Finding:
         case AlertRejected(why=why):
             return Finding(name, False, f"{why} The provider's rules may have changed.")
         case TryLater(why=why):
-            mend = f"check {name.upper()}_URL, the network and NEWSZOP_CA_FILE, or wait"
-            return Finding(name, False, f"It does not answer as it should ({why}): {mend}.")
+            advice = f"check {name.upper()}_URL, the network and NEWSZOP_CA_FILE, or wait"
+            return Finding(name, False, f"It does not answer as it should ({why}): {advice}.")
         case _:
             return Finding(name, True, "It lets us in.")
 
 
-def _late(name: str, answers: list[Answer]) -> Finding | None:
-    """Say so when the provider's clock and ours differ: tokens carry times."""
+def _check_clock(name: str, answers: list[Answer]) -> Finding | None:
+    """Return a finding if the provider's clock and ours differ, for tokens contain times."""
     headers = [answer.headers.get("date", "") for answer in answers]
     dates = [date for header in headers if (date := parse_http_date(header))]
     if not dates:
         return None
     skew = datetime.now(UTC) - dates[-1]
-    if abs(skew) <= MOST_SKEW:
+    if abs(skew) <= LARGEST_SKEW:
         return None
     word = "ahead of" if skew > timedelta(0) else "behind"
     seconds = abs(int(skew.total_seconds()))
-    return Finding(name, False, f"This machine's clock is {seconds} s {word} its: set the clock.")
+    return Finding(
+        name, False, f"This machine's clock is {seconds} s {word} the provider's: set the clock."
+    )
 
 
 if __name__ == "__main__":

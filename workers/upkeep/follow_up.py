@@ -1,4 +1,4 @@
-"""Asking what became of pushes whose yes was only a ticket (Expo's receipts)."""
+"""Asking what became of pushes that were accepted only with a ticket (Expo's receipts)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,24 +20,25 @@ from workers.provider import CredentialRefused, GivesTickets, Provider
 
 log = structlog.get_logger()
 
-AGAIN_S = 300.0
+ASK_AGAIN_S = 300.0
 REQUESTS_A_PASS = 10
 
 
-def ask(context: WorkerContext) -> None:
-    """Ask each ticketing provider about the tickets that are due, and follow the answers."""
+def ask_receipts(context: WorkerContext) -> None:
+    """Ask each provider that gives tickets about those that are due, and apply the answers."""
     for provider in context.providers.values():
         if isinstance(provider, GivesTickets):
             for _ in range(REQUESTS_A_PASS):
-                if not _ask_some(context, provider, provider):
+                if not _ask_once(context, provider, provider):
                     break
 
 
-def _ask_some(context: WorkerContext, provider: Provider, ticketing: GivesTickets) -> bool:
-    """Ask about one request's worth; False when that was all, or no answer came."""
+def _ask_once(context: WorkerContext, provider: Provider, tickets_of: GivesTickets) -> bool:
+    """Send one request for receipts; False if no ticket is left or no answer came."""
+    at_once = tickets_of.follow_ups_at_once
     with transaction(context.engine) as session:
         now = database_now(session)
-        due = follow_ups.take_due(session, provider.name, ticketing.follow_ups_at_once, AGAIN_S)
+        due = follow_ups.take_due(session, provider.name, at_once, ASK_AGAIN_S)
     if not due:
         return False
     tickets = [each.ticket for each in due]
@@ -46,30 +47,30 @@ def _ask_some(context: WorkerContext, provider: Provider, ticketing: GivesTicket
     except CredentialRefused:
         return False
     [(_, answer)] = list(
-        context.gateway.send(provider.name, [ticketing.follow_ups(tickets, credential)])
+        context.gateway.send(provider.name, [tickets_of.follow_ups(tickets, credential)])
     )
-    _follow(context, provider, due, ticketing.read_follow_ups(answer, tickets))
-    return answer.failure is None and len(due) == ticketing.follow_ups_at_once
+    _apply_answer(context, provider, due, tickets_of.read_follow_ups(answer, tickets))
+    return answer.failure is None and len(due) == at_once
 
 
-def _follow(
+def _apply_answer(
     context: WorkerContext,
     provider: Provider,
     due: Sequence[Ticket],
     verdicts: Sequence[Verdict],
 ) -> None:
     dead: list[tuple[int, datetime]] = []
-    answered = []
+    answers = []
     with transaction(context.engine) as session:
         for ticket, verdict in zip(due, verdicts, strict=True):
             if isinstance(verdict, TryLater):
                 continue
-            answered.append(ticket.ticket)
+            answers.append(ticket.ticket)
             outcome = TicketOutcome(session, provider.name, ticket.device_id, dead)
             apply(effects_of(verdict, ticket.kept_at), outcome)
         devices.forget(session, dead, f"{provider.name} said later that it is gone")
-        follow_ups.forget(session, provider.name, answered)
-    log.info("follow-ups", provider=provider.name, answered=len(answered), gone=len(dead))
+        follow_ups.forget(session, provider.name, answers)
+    log.info("follow-ups", provider=provider.name, answered=len(answers), gone=len(dead))
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""A worker's sign of life: one row, renewed every few seconds while it can take work."""
+"""A worker's heartbeat: one row, renewed every few seconds while the worker can take work."""
 
 import time
 
@@ -14,8 +14,8 @@ log = structlog.get_logger()
 EVERY_S = 5.0
 
 
-def beat_for_ever(settings: Settings, name: str, queues: list[str]) -> None:
-    """Renew the row until the process ends; a database that is away is tried again."""
+def beat_forever(settings: Settings, name: str, queues: list[str]) -> None:
+    """Renew the row until the process ends; while the database is away, keep trying."""
     engine = open_engine(settings.database_url, pool_size=1, name="newszop-heartbeat")
     while True:
         try:

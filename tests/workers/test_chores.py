@@ -1,4 +1,4 @@
-"""The canary and what is kept how long, on a real PostgreSQL."""
+"""The chores: the canary, and how long deliveries are kept, on a real PostgreSQL."""
 
 from sqlalchemy import text
 
@@ -9,7 +9,7 @@ from service.store.deliveries import retention
 from service.store.operations import canary
 from service.store.readers import audience
 from tests import builders as a
-from workers.upkeep import housekeeping
+from workers.upkeep import chores
 
 
 def age(session, alert_id, what):
@@ -84,15 +84,15 @@ def test_old_alerts_keep_their_totals_and_timing_but_not_their_deliveries(sessio
     assert retention.shrink_old_alerts(session, 90) == 0
 
 
-def test_a_chore_that_fails_in_an_unforeseen_way_spoils_no_other(monkeypatch):
-    done = []
+def test_a_chore_that_fails_does_not_stop_the_others(monkeypatch):
+    runs = []
 
-    def broken(_process):
+    def broken(_context):
         raise ValueError("unforeseen")
 
-    def sound(process):
-        done.append(process)
+    def sound(context):
+        runs.append(context)
 
-    monkeypatch.setattr(housekeeping, "_CHORES", ((broken, 0.0), (sound, 0.0)))
-    housekeeping.keep_house("a process")
-    assert done == ["a process"]
+    monkeypatch.setattr(chores, "_CHORES", ((broken, 0.0), (sound, 0.0)))
+    chores.run_chores("a context")
+    assert runs == ["a context"]

@@ -1,4 +1,4 @@
-"""The pace of a provider's project: shared, rising, slowed down, and kept without Redis."""
+"""The rate of a provider's project: shared, rising, lowered, and kept without Redis."""
 
 import socket
 import time
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from workers.pacing import shared_rate
 from workers.pacing.shared_rate import Rates
-from workers.pacing.token_bucket import BURST_S, FLOOR, IDLE_S, RECOVERY_S, Bucket, Pace
+from workers.pacing.token_bucket import BURST_S, FLOOR, IDLE_S, RECOVERY_S, RateLimit, TokenBucket
 
 
 @dataclass
@@ -66,7 +66,7 @@ def test_a_provider_without_a_limit_gets_what_it_wants(no_redis: redis.Redis) ->
 def test_a_provider_without_a_limit_pauses_when_it_says_so(no_redis: redis.Redis) -> None:
     rates = Rates(no_redis, [FREE])  # type: ignore[list-item]
 
-    rates.slow("apns", 5)
+    rates.pause("apns", 5)
 
     now = time.monotonic()
     assert rates.take("apns", 10, now) == 0
@@ -129,8 +129,8 @@ def test_a_refusal_of_the_project_pauses_every_worker_and_then_halves_the_rate(
     for each in workers:
         each.take("fcm", 1, time.monotonic())
 
-    workers[0].slow("fcm", 0.5)
-    workers[0].slow("fcm", 0.5)  # the same trouble, told by another answer
+    workers[0].pause("fcm", 0.5)
+    workers[0].pause("fcm", 0.5)  # the same trouble, told by another answer
 
     time.sleep(0.1)
     stock = workers[1].take("fcm", 500, time.monotonic())
@@ -147,8 +147,8 @@ def test_without_redis_a_worker_takes_its_fair_share(
     workers = [Rates(client, [Named("fcm", 60_000)]) for _ in range(4)]  # type: ignore[list-item]
     for each in (*workers, *workers):
         each.take("fcm", 50, time.monotonic())
-    meter = workers[0]._meters["fcm"]
-    monkeypatch.setattr(meter, "_away_until", time.monotonic() + 60)
+    rate = workers[0]._by_provider["fcm"]
+    monkeypatch.setattr(rate, "_away_until", time.monotonic() + 60)
 
     assert 80 <= rate_over(1.0, "fcm", workers[0]) <= 300
 
@@ -157,7 +157,7 @@ def test_without_redis_from_the_start_there_is_still_a_rate(no_redis: redis.Redi
     rates = Rates(no_redis, [Named("fcm", 60_000)])  # type: ignore[list-item]
 
     assert 250 <= rate_over(1.0, "fcm", rates) <= 550
-    rates.slow("fcm", 5)
+    rates.pause("fcm", 5)
     assert rates.take("fcm", 10, time.monotonic()) == 0
 
 
@@ -181,8 +181,8 @@ def test_a_redis_that_comes_back_is_used_again(
     monkeypatch.setattr(shared_rate, "AWAY_S", 0.1)
     rates = Rates(client, [FAST])  # type: ignore[list-item]
     rates.take("fcm", 1, time.monotonic())
-    meter = rates._meters["fcm"]
-    monkeypatch.setattr(meter, "_away_until", time.monotonic() + 0.1)
+    rate = rates._by_provider["fcm"]
+    monkeypatch.setattr(rate, "_away_until", time.monotonic() + 0.1)
     rate_over(0.2, "fcm", rates)
     client.delete("newszop:rate:fcm:workers")
 
@@ -194,12 +194,12 @@ def test_a_redis_that_comes_back_is_used_again(
 def test_the_bucket_in_redis_and_the_one_in_python_follow_the_same_rules(
     client: redis.Redis,
 ) -> None:
-    """The script is run on a clock of ours, beside the bucket, through the same happenings."""
-    body = files("workers.pacing").joinpath("rate.lua").read_text("utf-8")
+    """The script runs on the clock of the test, beside the bucket, through the same steps."""
+    body = files("workers.pacing").joinpath("token_bucket.lua").read_text("utf-8")
     script = client.register_script(body.replace("redis.call('TIME')", "{ARGV[10], '0'}"))
 
     step = st.tuples(
-        st.sampled_from(["take", "take", "take", "slow"]),
+        st.sampled_from(["take", "take", "take", "pause"]),
         st.integers(0, 800),
         st.sampled_from([0, 1, 2, 7, 59, 61, 300]),
     )
@@ -208,17 +208,17 @@ def test_the_bucket_in_redis_and_the_one_in_python_follow_the_same_rules(
     @given(st.lists(step, max_size=25), st.sampled_from([0.0, 60.0]))
     def same(steps: list[tuple[str, int, int]], ramp_s: float) -> None:
         client.flushdb()
-        pace, bucket, now = Pace(100.0, ramp_s), Bucket(), 1_000
-        for what, amount, passed in steps:
-            now += passed
-            rules = (pace.per_second, ramp_s, IDLE_S, FLOOR, BURST_S, RECOVERY_S)
-            granted, wait_ms, *_ = script(["b", "w"], [what, amount % 90, "me", *rules, now])
-            if what == "slow":
-                bucket.take(pace, 0, now)
-                bucket.slow(amount % 90, now)
+        limit, bucket, now = RateLimit(100.0, ramp_s), TokenBucket(), 1_000
+        for command, amount, elapsed_s in steps:
+            now += elapsed_s
+            rules = (limit.per_second, ramp_s, IDLE_S, FLOOR, BURST_S, RECOVERY_S)
+            granted, wait_ms, *_ = script(["b", "w"], [command, amount % 90, "me", *rules, now])
+            if command == "pause":
+                bucket.take(limit, 0, now)
+                bucket.pause(amount % 90, now)
                 assert granted == 0
             else:
-                assert abs(granted - bucket.take(pace, amount % 90, now)) <= 1
-            assert wait_ms / 1000 == pytest.approx(bucket.wait(pace, now), abs=0.6, rel=0.02)
+                assert abs(granted - bucket.take(limit, amount % 90, now)) <= 1
+            assert wait_ms / 1000 == pytest.approx(bucket.wait(limit, now), abs=0.6, rel=0.02)
 
     same()

@@ -1,4 +1,4 @@
-"""What the sweep does now and then: the canary, old answers, old deliveries, tickets."""
+"""The chores of the sweep: tickets, the canary, old idempotency answers, old deliveries."""
 
 import time
 from collections.abc import Callable
@@ -17,21 +17,21 @@ from workers.upkeep import follow_up
 log = structlog.get_logger()
 
 
-def keep_house(context: WorkerContext) -> None:
-    """Do whatever is due. Nothing here is urgent; what fails is tried again next time."""
+def run_chores(context: WorkerContext) -> None:
+    """Run the chores that are due. None is urgent; one that fails runs again next time."""
     for chore, every_s in _CHORES:
         now = time.monotonic()
-        if now - _done_at.get(chore.__name__, -every_s) < every_s:
+        if now - _last_runs.get(chore.__name__, -every_s) < every_s:
             continue
-        _done_at[chore.__name__] = now
+        _last_runs[chore.__name__] = now
         try:
             chore(context)
-        except Exception as error:  # noqa: BLE001 - one chore that fails spoils no other
-            log.warning("chore", chore=chore.__name__, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a chore that fails does not stop the others
+            log.warning("chore failed", chore=chore.__name__, error=type(error).__name__)
 
 
 def _send_canary(context: WorkerContext) -> None:
-    """Send a dry run through the whole pipeline; its absence is what alarms."""
+    """Send a dry run through the whole pipeline; the alarm is that none arrives."""
     with unit_of_work(context.engine, context.broker) as work:
         alert_id = canary.send_if_due(work.session, context.settings.canary_minutes)
         if alert_id is not None:
@@ -50,10 +50,10 @@ def _shrink_old_alerts(context: WorkerContext) -> None:
 
 Chore = Callable[[WorkerContext], None]
 _CHORES: tuple[tuple[Chore, float], ...] = (
-    (follow_up.ask, 10.0),
+    (follow_up.ask_receipts, 10.0),
     (_send_canary, 15.0),
     (_forget_old_answers, 60.0),
     (_shrink_old_alerts, 300.0),
 )
-_done_at: dict[str, float] = {}
-"""When this process last did each chore; several processes doing one more often harms nobody."""
+_last_runs: dict[str, float] = {}
+"""When this process last ran each chore; it does no harm if several processes run one."""

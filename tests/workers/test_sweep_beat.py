@@ -1,0 +1,58 @@
+"""The sweep comes every second, also when the wall clock jumps."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+
+from workers.app import app as worker_app
+from workers.upkeep import sweep_beat
+from workers.upkeep.sweep_beat import MonotonicScheduler
+
+
+@pytest.fixture
+def beat(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> MonotonicScheduler:
+    monkeypatch.setattr(sweep_beat, "EVERY_S", 0.5)
+    app = Celery("beat", broker=redis_url, set_as_current=False)
+    app.conf.beat_schedule = worker_app.conf.beat_schedule
+    return MonotonicScheduler(app)
+
+
+def count_sent(url: str) -> int:
+    return int(redis.Redis.from_url(url).llen("urgent"))
+
+
+def test_the_sweep_is_sent_at_once_and_again_after_its_time(
+    beat: MonotonicScheduler, redis_url: str
+) -> None:
+    wait: Any = beat.tick()
+    assert count_sent(redis_url) == 1
+    assert 0 < wait <= 0.5
+    assert 0 < beat.tick() <= 0.5
+    assert count_sent(redis_url) == 1
+    time.sleep(wait)
+    beat.tick()
+    assert count_sent(redis_url) == 2
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_sweep(
+    beat: MonotonicScheduler, redis_url: str
+) -> None:
+    for entry in beat.schedule.values():
+        entry.last_run_at = datetime.now(UTC) + timedelta(hours=1)
+    beat.tick()
+    assert count_sent(redis_url) == 1
+
+
+def test_the_workers_use_this_scheduler() -> None:
+    assert (
+        worker_app.conf.beat_scheduler
+        == f"{MonotonicScheduler.__module__}:{MonotonicScheduler.__name__}"
+    )
+
+
+def test_no_difference_of_two_machines_clocks_in_seconds_drops_a_sweep() -> None:
+    assert worker_app.conf.beat_schedule["sweep"]["options"]["expires"] >= 10
