@@ -1,0 +1,1 @@
+"""What content management systems push, to stories, and how they sign it."""

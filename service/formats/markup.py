@@ -1,0 +1,194 @@
+"""HTML of a story: safe, with absolute links and pictures that will show."""
+
+import html
+import re
+from collections import Counter
+
+import nh3
+
+from service.formats.incoming import Report
+from service.formats.links import absolute_link, picture_address
+from service.formats.text import clean_text, plain_line, says_something
+
+MAX_BODY_BYTES = 1024 * 1024
+DEEPEST_NESTING = 256
+"""Nobody writes deeper; parsing costs the square of it, and minutes for a megabyte of <div>."""
+
+BLOCKS = frozenset(
+    {"address", "aside", "blockquote", "dd", "div", "dl", "dt", "figcaption", "figure", "h2", "h3"}
+    | {"h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "section", "table", "ul"}
+)
+_TAGS = (
+    BLOCKS
+    | {"a", "abbr", "b", "bdi", "bdo", "br", "cite", "code", "del", "em", "i", "img", "ins", "kbd"}
+    | {"mark", "q", "s", "small", "span", "strong", "sub", "sup", "time", "u", "wbr"}
+    | {"caption", "tbody", "td", "tfoot", "th", "thead", "tr"}
+)
+_WITHOUT_END_TAG = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source"}
+    | {"track", "wbr", "caption", "colgroup", "dd", "dt", "li", "optgroup", "option", "p", "rp"}
+    | {"rt", "tbody", "td", "tfoot", "th", "thead", "tr"}
+)
+_LAZY_SOURCES = ("src", "data-src", "data-lazy-src", "data-original")
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)", re.IGNORECASE)
+_HEADING_1 = re.compile(r"<(/?)h1\b", re.IGNORECASE)
+_IMAGE = re.compile(r'<img((?:\s+[^\s="<>/]+(?:="[^"]*")?)*)\s*/?>')
+_ATTRIBUTE = re.compile(r'([^\s="<>/]+)="([^"]*)"')
+_EMPTY = re.compile(r"<(figure|p|a|picture|span|div)(?:\s[^<>]*)?>\s*</\1>")
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
+_FIRST_HEADING = re.compile(r"\s*(?:<(?:section|div)>\s*){0,3}<h2>([^<]*)</h2>\s*")
+_SIZE = re.compile(r"[0-9]{1,5}(?=(?:px)?$)")
+
+
+def body_html(markup: str, base: str | None, report: Report, place: str) -> str:
+    """Return a body as safe HTML with absolute links; text without tags becomes paragraphs.
+
+    A picture is resolved against `base` and upgraded to https; one that cannot be is left out with
+    a remark. Too large or too deeply nested a body is a flaw, and the answer is empty.
+    """
+    size = len(markup.encode("utf-8", "replace"))
+    if size > MAX_BODY_BYTES:
+        report.flaw(place, f"has {size:,} bytes; at most {MAX_BODY_BYTES:,} are taken")
+        return ""
+    text = clean_text(markup.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    if not nh3.is_html(text):
+        return text_html(html.unescape(text))
+    if _nesting_exceeds(text, DEEPEST_NESTING):
+        report.flaw(place, f"nests tags more than {DEEPEST_NESTING} deep")
+        return ""
+    safe = clean_text(_cleaner(base).clean(_HEADING_1.sub(r"<\1h2", text)))
+    shown = _IMAGE.sub(lambda image: _image_tag(image[1], base, report, place), safe)
+    body = _without_empty_tags(shown).strip()
+    if any(tag[2].lower() in BLOCKS for tag in _TAG.finditer(body)):
+        return body
+    return _paragraphs(body)
+
+
+def text_html(text: str) -> str:
+    """Return plain text as paragraphs; blank lines part them, single line ends stay."""
+    return _paragraphs(html.escape(clean_text(text).strip(), quote=False))
+
+
+def is_readable(body: str) -> bool:
+    """Whether a body shows anything: a word or a picture."""
+    return "<img" in body or says_something(plain_line(body))
+
+
+def first_paragraph(body: str) -> str:
+    """Return the first block of a body that has words, as one plain line."""
+    for block in re.split(
+        r"</(?:p|div|h[2-6]|li|blockquote|figure)>|<(?:p|figure)\b", body, maxsplit=40
+    ):
+        line = plain_line(block.removeprefix(">"))
+        if says_something(line):
+            return line
+    return ""
+
+
+def without_repeated_headline(body: str, headline: str) -> str:
+    """Drop a first heading that only repeats the headline: the page shows that itself."""
+    heading = _FIRST_HEADING.match(body)
+    if heading is None or plain_line(heading[1]).casefold() != headline.casefold():
+        return body
+    return body[: heading.start(1)].removesuffix("<h2>") + body[heading.end() :]
+
+
+def picture_html(url: str, alt: str, caption: str = "") -> str:
+    """Return a figure of one picture."""
+    words = f"<figcaption>{html.escape(caption, quote=False)}</figcaption>" if caption else ""
+    return f'<figure><img src="{html.escape(url)}" alt="{html.escape(alt)}">{words}</figure>'
+
+
+def first_image(body: str) -> tuple[str, str] | None:
+    """Return address and alternative text of the first picture of a clean body."""
+    for image in _IMAGE.finditer(body):
+        attributes = _attributes(image[1])
+        if attributes.get("src"):
+            return attributes["src"], attributes.get("alt", "")
+    return None
+
+
+def pixels(text: object) -> int | None:
+    """Return a width or height as a sender writes it: `640`, `"640"` or `"640px"`."""
+    size = _SIZE.match(str(text).strip()) if isinstance(text, int | str) else None
+    return int(size[0]) or None if size else None
+
+
+def _cleaner(base: str | None) -> nh3.Cleaner:
+    def attribute(tag: str, name: str, value: str) -> str | None:
+        if name == "cite" or (tag == "a" and name == "href"):
+            special = value.partition(":")[0].lower() in ("mailto", "tel")
+            return value if special else absolute_link(value, base)
+        return value
+
+    return nh3.Cleaner(
+        tags=set(_TAGS),
+        clean_content_tags={"script", "style", "title", "iframe", "noscript", "template"},
+        attributes={
+            "*": {"lang", "dir", "title"},
+            "a": {"href", "hreflang"},
+            "blockquote": {"cite"},
+            "img": {*_LAZY_SOURCES, "srcset", "alt", "width", "height"},
+            "li": {"value"},
+            "ol": {"start", "reversed"},
+            "q": {"cite"},
+            "td": {"colspan", "rowspan"},
+            "th": {"colspan", "rowspan", "scope"},
+            "time": {"datetime"},
+        },
+        attribute_filter=attribute,
+        url_schemes={"http", "https", "mailto", "tel"},
+        link_rel="noopener noreferrer",
+    )
+
+
+def _image_tag(written: str, base: str | None, report: Report, place: str) -> str:
+    attributes = _attributes(written)
+    candidates = [attributes.get(name, "") for name in _LAZY_SOURCES]
+    candidates += [attributes.get("srcset", "").strip().partition(" ")[0]]
+    sources = [address for address in candidates if address and not address.startswith("data:")]
+    url = next((link for address in sources if (link := picture_address(address, base))), None)
+    if url is None:
+        address = sources[0] if sources else "without an address"
+        report.remark(place, f"a picture was left out: {address[:200]}")
+        return ""
+    tag = f'<img src="{html.escape(url)}" alt="{html.escape(attributes.get("alt", ""))}"'
+    sizes = [(name, pixels(attributes.get(name))) for name in ("width", "height")]
+    return tag + "".join(f' {name}="{size}"' for name, size in sizes if size) + ">"
+
+
+def _attributes(written: str) -> dict[str, str]:
+    return {name: html.unescape(value) for name, value in _ATTRIBUTE.findall(written)}
+
+
+def _without_empty_tags(body: str) -> str:
+    for _ in range(4):
+        shorter = _EMPTY.sub("", body)
+        if shorter == body:
+            break
+        body = shorter
+    return body
+
+
+def _paragraphs(text: str) -> str:
+    parts = (part.strip().replace("\n", "<br>\n") for part in _BLANK_LINE.split(text))
+    return "\n".join(f"<p>{part}</p>" for part in parts if part)
+
+
+def _nesting_exceeds(text: str, deepest: int) -> bool:
+    """Count open tags per name and from above: a closing tag needs an opening one of its name."""
+    still_open: Counter[str] = Counter()
+    depth = 0
+    for tag in _TAG.finditer(text):
+        name = tag[2].lower()
+        if name in _WITHOUT_END_TAG:
+            continue
+        if not tag[1]:
+            still_open[name] += 1
+            depth += 1
+        elif still_open[name]:
+            still_open[name] -= 1
+            depth -= 1
+        if depth > deepest:
+            return True
+    return False

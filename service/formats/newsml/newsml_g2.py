@@ -1,0 +1,112 @@
+"""NewsML-G2 of IPTC to stories: `newsItem`, `packageItem` and the `newsMessage` around them."""
+
+from collections.abc import Iterable, Mapping
+
+from service.formats.composing import compose
+from service.formats.incoming import (
+    BrokenStory,
+    Flaw,
+    IncomingStory,
+    MalformedDocument,
+    Picture,
+    Report,
+    Stories,
+)
+from service.formats.newsml.catalogs import catalog_of
+from service.formats.newsml.newsml_item import NewsItem, item_facts, own_picture
+from service.formats.newsml.newsml_package import list_body, references
+from service.formats.xml_document import (
+    XmlElement,
+    children,
+    local_name,
+    namespace_of,
+    parse_xml,
+    path_of_element,
+)
+
+NAMESPACE = "http://iptc.org/std/nar/2006-10-01/"
+MAX_ITEMS = 500
+_STORY_ITEMS = ("newsItem", "packageItem")
+
+
+def parse_newsml_g2(
+    document: bytes, *, aliases: Mapping[str, str] | None = None, base: str | None = None
+) -> Stories:
+    """Read a `newsItem`, a `packageItem` or a `newsMessage` of them.
+
+    In a message a package binds its pictures to its texts, and pictures are no stories of their
+    own; alone, a picture is a story of one figure and a package a list of what it refers to.
+    Raises `TooLarge` or `MalformedDocument` for the whole.
+    """
+    root = parse_xml(document)
+    _check_root(root)
+    if local_name(root) in _STORY_ITEMS:
+        return (_story(_item(root, root, base=base), {}, aliases, alone=True),)
+    elements = [
+        element
+        for item_set in children(root, "itemSet")
+        for element in children(item_set, *_STORY_ITEMS)
+    ]
+    if not 0 < len(elements) <= MAX_ITEMS:
+        fault = f"holds {len(elements):,} items; 1 to {MAX_ITEMS} are taken"
+        raise MalformedDocument([Flaw("/newsMessage/itemSet", fault)])
+    headers = list(children(root, "header"))
+    return _stories([_item(element, *headers, element, base=base) for element in elements], aliases)
+
+
+def _check_root(root: XmlElement) -> None:
+    name, namespace = local_name(root), namespace_of(root)
+    if namespace not in (NAMESPACE, ""):
+        raise MalformedDocument([Flaw(f"/{name}", f"is of {namespace[:100]!r}, not NewsML-G2")])
+    if name not in (*_STORY_ITEMS, "newsMessage"):
+        raise MalformedDocument([Flaw(f"/{name}", "is no newsItem, packageItem or newsMessage")])
+
+
+def _item(element: XmlElement, *scopes: XmlElement, base: str | None = None) -> NewsItem:
+    return NewsItem(element, catalog_of(*scopes), base, Report())
+
+
+def _stories(items: list[NewsItem], aliases: Mapping[str, str] | None) -> Stories:
+    by_guid = {item.guid: item for item in items if item.guid}
+    texts = {guid for guid, item in by_guid.items() if item.is_text}
+    bound: dict[str, list[NewsItem]] = {guid: [] for guid in texts}
+    for item in items:
+        targets = references(item.element)
+        pictures = [
+            by_guid[guid] for guid in targets if guid in by_guid and by_guid[guid].is_picture
+        ]
+        readers = [item.guid] if item.is_text else [guid for guid in targets if guid in texts]
+        for guid in readers:
+            bound.setdefault(guid, []).extend(pictures)
+    return tuple(
+        _story(item, bound, aliases, alone=not texts)
+        for item in items
+        if item.is_kill or not texts or not _is_part(item, texts)
+    )
+
+
+def _is_part(item: NewsItem, texts: set[str]) -> bool:
+    """Whether an item of a message serves its texts and is no story of its own."""
+    if item.is_package:
+        return any(guid in texts for guid in references(item.element))
+    return item.is_picture
+
+
+def _story(
+    item: NewsItem,
+    bound: Mapping[str, list[NewsItem]],
+    aliases: Mapping[str, str] | None,
+    *,
+    alone: bool,
+) -> IncomingStory | BrokenStory:
+    facts = item_facts(item, alone=alone)
+    facts.pictures += _pictures(bound.get(item.guid, ()))
+    if item.is_package and not facts.body:
+        facts.body = list_body(item)
+    facts.place = path_of_element(item.element)
+    return compose(facts, item.report, aliases)
+
+
+def _pictures(items: Iterable[NewsItem]) -> list[Picture]:
+    pictures = (own_picture(item) for item in items if not item.is_kill)
+    return [picture for picture in pictures if picture]

@@ -1,0 +1,132 @@
+"""What is text is text: the form in which every text is stored, shown on a line and searched."""
+
+import html
+import re
+import unicodedata
+
+import regex
+
+MAX_LINE_SOURCE = 100_000
+"""Characters of a headline or summary that are read at all; what follows is cut off."""
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NONCHARACTER = re.compile(
+    "[\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | end) for plane in range(1, 17) for end in (0xFFFE, 0xFFFF))
+    + "]"
+)
+_CONTROL = re.compile("[\x7f-\x84\x86-\x9f]")
+_WINDOWS_1252 = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
+_TAG_NAMES = (
+    "a|abbr|address|article|aside|b|bdi|bdo|big|blockquote|body|br|button|caption|center|cite|code|"
+    "dd|del|details|dfn|div|dl|dt|em|figcaption|figure|font|footer|form|h[1-6]|head|header|hr|html|"
+    "i|iframe|img|input|ins|kbd|label|li|link|main|mark|meta|nav|nobr|noscript|ol|p|picture|pre|q|"
+    "s|samp|script|section|small|source|span|strike|strong|style|sub|summary|sup|svg|table|tbody|"
+    "td|template|tfoot|th|thead|time|title|tr|tt|u|ul|var|video|wbr"
+)
+_TAG = re.compile(rf"<(/?)({_TAG_NAMES})(?=[\s/>])[^<>]*>", re.IGNORECASE)
+_UNSHOWN = re.compile(
+    r"<(!--|(?:script|style|template|noscript|svg|iframe)(?=[\s>]))", re.IGNORECASE
+)
+_CLOSINGS = {
+    "!--": re.compile("-->"),
+    **{
+        name: re.compile(rf"</{name}[^<>]*>", re.IGNORECASE)
+        for name in ("script", "style", "template", "noscript", "svg", "iframe")
+    },
+}
+_CDATA = re.compile(r"<!\[CDATA\[|\]\]>")
+_INLINE = frozenset(
+    {"a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins"}
+    | {"kbd", "mark", "nobr", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup"}
+    | {"time", "tt", "u", "var", "wbr"}
+)
+_NESTED_AMPERSAND = re.compile(
+    r"&(?:amp;|#0{0,5}38;|#x0{0,5}26;)+(?=#?[0-9a-z]{1,31};)", re.IGNORECASE
+)
+_MOST_ESCAPINGS = 50
+_SPACE = re.compile(r"[\s\x85\u2028\u2029]+")
+_IGNORABLE = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
+_SENTENCE_END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f\u0964\u061f]['\"\u201d\u2019\u00bb)]?\s")
+
+
+def clean_text(text: str) -> str:
+    """Return any text as it is stored: NFC, and nothing in it that XML's `Char` forbids.
+
+    Windows-1252 punctuation that came in as C1 controls becomes what it was meant to be; other
+    controls but tab and line ends go, and so do lone surrogates and noncharacters. Cleaning twice
+    changes nothing.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    restored = _CONTROL.sub(lambda control: _WINDOWS_1252.get(ord(control[0]), ""), text)
+    allowed = _NONCHARACTER.sub("", _NOT_XML.sub("", restored.replace("\x85", "\n")))
+    return unicodedata.normalize("NFC", allowed)
+
+
+def plain_line(text: str) -> str:
+    """Return a headline, a summary or a name as plain text on one line.
+
+    Tags go and entities are decoded, even those that were escaped twice; `5 < 6` stays. Applied
+    twice it changes nothing, so a text that is really about `&lt;b&gt;` loses its tag.
+    """
+    line = clean_text(text[:MAX_LINE_SOURCE])
+    for _ in range(_MOST_ESCAPINGS):
+        decoded = clean_text(_decode_once(line)) if "<" in line or "&" in line else line
+        if decoded == line:
+            break
+        line = decoded
+    return _SPACE.sub(" ", line).strip()
+
+
+def _decode_once(line: str) -> str:
+    shown = _TAG.sub(_space_of_tag, _CDATA.sub("", _without_unshown(line)))
+    return html.unescape(_NESTED_AMPERSAND.sub("&", shown))
+
+
+def _without_unshown(line: str) -> str:
+    """Drop comments and the contents of scripts and styles, in linear time."""
+    parts, end, unclosed = [], 0, set()
+    for opening in _UNSHOWN.finditer(line):
+        name = opening[1].lower()
+        if opening.start() < end or name in unclosed:
+            continue
+        closing = _CLOSINGS[name].search(line, opening.end())
+        if closing is None:
+            unclosed.add(name)
+            continue
+        parts.append(line[end : opening.start()])
+        end = closing.end()
+    return " ".join([*parts, line[end:]]) if end else line
+
+
+def _space_of_tag(tag: re.Match[str]) -> str:
+    return "" if tag[2].lower() in _INLINE else " "
+
+
+def search_key(text: str) -> str:
+    """Return what two texts share that a person would call the same, however they were typed.
+
+    Unicode's NFKC_Casefold: compatibility forms unified, case folded, ignorables dropped. Spaces
+    are single.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    key = unicodedata.normalize("NFKC", _IGNORABLE.sub("", folded))
+    return _SPACE.sub(" ", unicodedata.normalize("NFKC", key.casefold())).strip()
+
+
+def shorten(line: str, longest: int) -> str:
+    """Return the first whole sentences, or else words, that fit into `longest` characters."""
+    if len(line) <= longest:
+        return line
+    window = line[: longest + 1]
+    ends = [end.end() for end in _SENTENCE_END.finditer(window)]
+    if ends and ends[-1] * 2 > longest:
+        return window[: ends[-1]].rstrip()
+    words = window[:longest].rpartition(" ")[0] or window[: longest - 1]
+    return words.rstrip(" ,;:-\u2013\u2014") + "\u2026"
+
+
+def says_something(text: str) -> bool:
+    """Whether a person would see anything: not only spaces and invisible characters."""
+    return any(unicodedata.category(character)[0] not in "ZC" for character in text)
