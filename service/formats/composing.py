@@ -1,6 +1,7 @@
 """The last step of every format: facts become a story, or what is wrong with it."""
 
 import html
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,9 @@ MAX_SUMMARY = 5000
 MAX_AUTHOR = 200
 MAX_RIGHTS = 500
 MAX_PICTURES = 20
+_CUT_OFF = re.compile(r"\s*\[(?:\u2026|\.\.\.)\]$")
+"""How WordPress ends an excerpt that it cut."""
+
 _CANCELED = {"canceled", "cancelled", "killed", "deleted", "trash", "trashed", "removed"}
 _WITHHELD = {"withheld", "unpublished"}
 _USABLE = {"usable", "published", "publish", ""}
@@ -70,6 +74,7 @@ def compose(
     if report.flaws:
         return BrokenStory(facts.place, uri[:MAX_URI], report.flaws)
     summary = _line(facts.summary, MAX_SUMMARY, f"{facts.place} (summary)", report)
+    summary = _CUT_OFF.sub("\u2026", summary)
     subjects = distinct(facts.subjects)
     pictures = _distinct_pictures(facts.pictures)
     body = without_repeated_headline(facts.body, headline)

@@ -56,7 +56,7 @@ def body_html(markup: str, base: str | None, report: Report, place: str) -> str:
     if _nesting_exceeds(text, DEEPEST_NESTING):
         report.flaw(place, f"nests tags more than {DEEPEST_NESTING} deep")
         return ""
-    safe = clean_text(_cleaner(base).clean(_HEADING_1.sub(r"<\1h2", text)))
+    safe = clean_text(_cleaner(base, report, place).clean(_HEADING_1.sub(r"<\1h2", text)))
     shown = _IMAGE.sub(lambda image: _image_tag(image[1], base, report, place), safe)
     body = _without_empty_tags(shown).strip()
     if any(tag[2].lower() in BLOCKS for tag in _TAG.finditer(body)):
@@ -114,12 +114,16 @@ def pixels(text: object) -> int | None:
     return int(size[0]) or None if size else None
 
 
-def _cleaner(base: str | None) -> nh3.Cleaner:
+def _cleaner(base: str | None, report: Report, place: str) -> nh3.Cleaner:
     def attribute(tag: str, name: str, value: str) -> str | None:
-        if name == "cite" or (tag == "a" and name == "href"):
-            special = value.partition(":")[0].lower() in ("mailto", "tel")
-            return value if special else absolute_link(value, base)
-        return value
+        if name != "cite" and (tag, name) != ("a", "href"):
+            return value
+        if value.partition(":")[0].lower() in ("mailto", "tel"):
+            return value
+        link = absolute_link(value, base)
+        if link is None and not value.startswith("#"):
+            report.remark(place, f"a link was left out: {value[:200]}")
+        return link
 
     return nh3.Cleaner(
         tags=set(_TAGS),

@@ -221,10 +221,13 @@ def _picture(item: JsonObject, base: str | None) -> Picture | None:
         if any(entry.address for entry in renditions):
             item.report.remark(f"{item.place}.renditions", "no picture with an address over https")
         return None
-    caption = _preferred(role_texts(item, "descriptions", "description"), ("caption", "main", ""))
-    headline = _preferred(role_texts(item, "headlines", "headline"), _HEADLINE_ROLES)
+    is_picture = item.text("type").lower() in _PICTURE_TYPES or not item.text("type")
+    descriptions = role_texts(item, "descriptions", "description")
+    captions = [text for text in descriptions if is_picture or text.role == "caption"]
+    caption = _preferred(captions, ("caption", "main", ""))
+    headlines = role_texts(item, "headlines", "headline") if is_picture else ()
+    headline = _preferred(headlines, _HEADLINE_ROLES)
     caption_line = plain_line(caption.value) if caption else ""
-    is_picture = item.text("type").lower() in _PICTURE_TYPES
     alternative = item.text("altText", "alttext", "alt_text", *["body_text"] * is_picture)
     return Picture(
         url=best.address,

@@ -89,7 +89,7 @@ def parse_feed_xml(document: bytes, *, charset: str | None = None) -> XmlElement
     except etree.XMLSyntaxError as error:
         try:
             return _parse(_repaired(text), recover=True)
-        except etree.XMLSyntaxError:
+        except (etree.XMLSyntaxError, MalformedDocument):
             raise _not_well_formed(error) from None
 
 

@@ -34,9 +34,9 @@ def _contents(entry: XmlElement, base: str | None) -> Iterator[Picture | None]:
     for element in media_children(entry, "content"):
         yield _picture([_rendition(element)], (element, entry), base)
     for group in media_children(entry, "group"):
-        sizes = [_rendition(element) for element in media_children(group, "content")]
-        default = list(media_children(group, "content"))[:1]
-        yield _picture(sizes, (*default, group, entry), base)
+        contents = list(media_children(group, "content"))
+        sizes = [_rendition(element) for element in contents]
+        yield _picture(sizes, (*contents, group, entry), base)
 
 
 def _enclosures(entry: XmlElement, base: str | None) -> Iterator[Picture | None]:
