@@ -44,7 +44,7 @@ def decode_document(document: bytes, charset: str | None = None) -> str:
             return document.decode(encoding, "replace").removeprefix("\ufeff")
     head = document[:_HEAD]
     declarations = (_XML_DECLARATION.search(head), _HTML_DECLARATION.search(head))
-    names = [charset or "", *(found[1].decode("ascii") for found in declarations if found)]
+    names = [charset or "", *(match[1].decode("ascii") for match in declarations if match)]
     encodings = [known for name in names if (known := _known_encoding(name))]
     for encoding in [*encodings, "utf-8", "cp1252"]:
         try:

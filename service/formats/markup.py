@@ -37,6 +37,9 @@ _ATTRIBUTE = re.compile(r'([^\s="<>/]+)="([^"]*)"')
 _EMPTY = re.compile(r"<(figure|p|a|picture|span|div)(?:\s[^<>]*)?>\s*</\1>")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 _FIRST_HEADING = re.compile(r"\s*(?:<(?:section|div)>\s*){0,3}<h2>([^<]*)</h2>\s*")
+_BLOCK_END = re.compile(r"</(?:p|div|h[2-6]|li|blockquote|figure)>")
+_MOST_BLOCKS = 40
+_GLANCE = 2000
 _SIZE = re.compile(r"[0-9]{1,5}(?=(?:px)?$)")
 
 
@@ -71,15 +74,14 @@ def text_html(text: str) -> str:
 
 def is_readable(body: str) -> bool:
     """Whether a body shows anything: a word or a picture."""
-    return "<img" in body or says_something(plain_line(body))
+    start = plain_line(body[:_GLANCE])
+    return "<img" in body or says_something(start) or says_something(plain_line(body))
 
 
 def first_paragraph(body: str) -> str:
     """Return the first block of a body that has words, as one plain line."""
-    for block in re.split(
-        r"</(?:p|div|h[2-6]|li|blockquote|figure)>|<(?:p|figure)\b", body, maxsplit=40
-    ):
-        line = plain_line(block.removeprefix(">"))
+    for block in _BLOCK_END.split(body, maxsplit=_MOST_BLOCKS):
+        line = plain_line(block)
         if says_something(line):
             return line
     return ""

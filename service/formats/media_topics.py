@@ -8,7 +8,7 @@ from typing import Any
 
 from service.domain.errors import Invalid
 from service.domain.language import parse_locale
-from service.domain.topic import MAX_PATH
+from service.domain.topic import MAX_PATH, STORY_PREFIX
 from service.formats.incoming import Flaw, MalformedDocument, Report
 from service.formats.json_document import JsonObject, parse_json
 from service.formats.media_topic_roots import ROOT_PATHS
@@ -22,6 +22,7 @@ _CODE = re.compile(r"(?:https?://cv\.iptc\.org/newscodes/mediatopic/|medtop:)(\d
 _MENTION = re.compile(r"medtop:(\d{8})|mediatopic/(\d{8})|\b(2\d{7})\b")
 _LANGUAGES = {"se": "sv", "dk": "da", "no-NB": "nb", "no-NN": "nn"}
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
+_RESERVED = STORY_PREFIX.rstrip("/")
 _ENGLISH = ("en-GB", "en-US", "en")
 
 
@@ -150,7 +151,8 @@ def _paths(rows: Mapping[str, MediaTopic]) -> dict[str, str]:
             row = rows[code]
             above = "" if row.parent is None else locate(row.parent) + "/"
             path = ROOT_PATHS.get(code) or above + _word(row)
-            if len(path) > MAX_PATH or owners.get(path, code) != code:
+            taken = owners.get(path, code) != code or path.split("/")[0] == _RESERVED
+            if len(path) > MAX_PATH or taken:
                 path = f"{above}{code}"
             paths[code] = path if len(path) <= MAX_PATH else f"{path.split('/')[0]}/{code}"
             owners[paths[code]] = code

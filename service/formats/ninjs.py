@@ -189,9 +189,9 @@ def _subject(entry: JsonObject) -> Subject | None:
 
 def _pictures(item: JsonObject, base: str | None) -> Iterator[Picture]:
     """Yield the item's own picture and those associated with it, the leading one first."""
-    own = _picture(item, base)
-    if own:
-        yield own
+    picture = _picture(item, base)
+    if picture:
+        yield picture
     entries = [
         (name, entry)
         for name, entry in item.named_objects("associations")

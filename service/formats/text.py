@@ -16,6 +16,10 @@ _NONCHARACTER = re.compile(
     + "]"
 )
 _CONTROL = re.compile("[\x7f-\x84\x86-\x9f]")
+_PLANES = "".join(f"{chr(n << 16)}-{chr(n << 16 | 0xFFFD)}" for n in range(1, 17))
+_UNCLEAN = re.compile(f"[^\t\n\r -~\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd{_PLANES}]")
+"""Any character that `clean_text` changes on its own, in one class: most texts have none."""
+
 _WINDOWS_1252 = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
 _TAG_NAMES = (
     "a|abbr|address|article|aside|b|bdi|bdo|big|blockquote|body|br|button|caption|center|cite|code|"
@@ -57,8 +61,8 @@ def clean_text(text: str) -> str:
     controls but tab and line ends go, and so do lone surrogates and noncharacters. Cleaning twice
     changes nothing.
     """
-    if text.isascii() and text.isprintable():
-        return text
+    if _UNCLEAN.search(text) is None:
+        return text if text.isascii() else unicodedata.normalize("NFC", text)
     restored = _CONTROL.sub(lambda control: _WINDOWS_1252.get(ord(control[0]), ""), text)
     allowed = _NONCHARACTER.sub("", _NOT_XML.sub("", restored.replace("\x85", "\n")))
     return unicodedata.normalize("NFC", allowed)

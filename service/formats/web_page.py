@@ -226,10 +226,10 @@ def _pictures(page: _Page, article: NewsArticle, link: str) -> Iterator[Picture]
     if url:
         yield Picture(url=url, alt=alt, width=width, height=height)
     for image in article.images:
-        own = picture_address(image.url, link)
-        if own:
+        image_url = picture_address(image.url, link)
+        if image_url:
             yield Picture(
-                url=own,
+                url=image_url,
                 alt=image.caption or alt,
                 caption=image.caption,
                 width=image.width,

@@ -19,11 +19,12 @@ MAX_XML_BYTES = 4 * 1024 * 1024
 MAX_FEED_BYTES = 8 * 1024 * 1024
 MAX_ELEMENTS = 200_000
 MAX_ATTRIBUTES = 400_000
+MAX_REFERENCES = 800_000
 XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 _DECLARATION = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
-_PROLOG = re.compile(r"(?:\s+|<!--(?:[^-]|-(?!->))*-->|<\?(?:[^?]|\?(?!>))*\?>)*")
+_PROLOG = re.compile(r"(?:\s+|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)
 _DOCTYPE = re.compile(r"<!DOCTYPE[^\[\]<>]{0,300}>", re.IGNORECASE)
-_PARTS = re.compile(r"(<!\[CDATA\[(?:[^\]]|\](?!\]>))*\]\]>)")
+_CDATA, _CDATA_END = "<![CDATA[", "]]>"
 _NAMED = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
 _STRAY_AMPERSAND = re.compile(r"&(?!(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
@@ -100,6 +101,8 @@ def _checked_text(document: bytes, charset: str | None, max_bytes: int) -> str:
         raise TooLarge(f"At most {MAX_ELEMENTS:,} elements.")
     if document.count(b"=") > MAX_ATTRIBUTES:
         raise TooLarge(f"At most {MAX_ATTRIBUTES:,} attributes.")
+    if document.count(b"&") > MAX_REFERENCES:
+        raise TooLarge(f"At most {MAX_REFERENCES:,} references.")
     text = decode_document(document, charset)
     return text[match.end() :] if (match := _DECLARATION.match(text)) else text.lstrip()
 
@@ -140,15 +143,16 @@ def _not_well_formed(error: etree.XMLSyntaxError) -> MalformedDocument:
 
 def _repaired(text: str) -> str:
     """Decode HTML's named entities and escape stray ampersands outside of CDATA."""
-    parts = _PARTS.split(clean_text(text))
-    return "".join(
-        part if part.startswith("<![CDATA[") else _STRAY_AMPERSAND.sub("&amp;", _decoded(part))
-        for part in parts
-    )
+    head, *sections = clean_text(text).split(_CDATA)
+    parts = [_decoded(head)]
+    for section in sections:
+        literal, end, markup = section.partition(_CDATA_END)
+        parts.append(_CDATA + literal + end + _decoded(markup) if end else _decoded(literal))
+    return "".join(parts)
 
 
 def _decoded(part: str) -> str:
-    return _NAMED.sub(lambda name: _character(name[1]), part)
+    return _STRAY_AMPERSAND.sub("&amp;", _NAMED.sub(lambda name: _character(name[1]), part))
 
 
 def _character(name: str) -> str:

@@ -4,7 +4,7 @@
 as GitHub writes it, or `X-Hub-Signature: METHOD=HEX` of WebSub (W3C, 7.1) with sha1 to sha512.
 `ghost`: `X-Ghost-Signature: sha256=HEX, t=MS` of the body followed by the milliseconds. `newszop`:
 `X-Newszop-Signature: t=SECONDS,sha256=HEX` of seconds, a dot and the body: for senders that can be
-told how to sign.
+set up to sign so.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class SignatureScheme(StrEnum):
 
     @property
     def is_timed(self) -> bool:
-        """Whether the signature covers a time, so that a replay can be told by it.
+        """Whether the signature covers a time, so that it shows a replay.
 
         Without one only the content tells: the same version again is unchanged.
         """
