@@ -9,6 +9,7 @@ from datetime import datetime
 from service.formats.incoming import (
     MAX_URI,
     BrokenStory,
+    Flaw,
     IncomingStory,
     Picture,
     PublicationStatus,
@@ -70,11 +71,9 @@ def compose(
     """
     uri = plain_uri(facts.uri)
     headline = _line(facts.headline, MAX_HEADLINE, facts.headline_place, report)
-    _check(facts, uri, headline, report)
-    if report.flaws:
+    if _flaws(facts, uri, headline, report):
         return BrokenStory(facts.place, uri[:MAX_URI], report.flaws)
-    summary = _line(facts.summary, MAX_SUMMARY, f"{facts.place} (summary)", report)
-    summary = _CUT_OFF.sub("\u2026", summary)
+    summary = _summary(facts, report)
     subjects = distinct(facts.subjects)
     pictures = _distinct_pictures(facts.pictures)
     body = without_repeated_headline(facts.body, headline)
@@ -103,6 +102,11 @@ def compose(
     )
 
 
+def _summary(facts: StoryFacts, report: Report) -> str:
+    line = _line(facts.summary, MAX_SUMMARY, f"{facts.place} (summary)", report)
+    return _CUT_OFF.sub("\u2026", line)
+
+
 def publication_status(text: str, place: str, report: Report) -> PublicationStatus:
     """Return the status that a sender's word means; an unknown word is a flaw."""
     word = text.strip().lower()
@@ -120,17 +124,19 @@ def plain_uri(uri: str) -> str:
     return "".join(clean_text(uri).split("\n")).strip()
 
 
-def _check(facts: StoryFacts, uri: str, headline: str, report: Report) -> None:
+def _flaws(facts: StoryFacts, uri: str, headline: str, report: Report) -> tuple[Flaw, ...]:
+    """Return everything that makes a story unreadable, by its facts taken together too."""
     if not uri:
         report.flaw(facts.uri_place, "is missing: a story needs a name of its own")
     elif len(uri) > MAX_URI:
         report.flaw(facts.uri_place, f"has {len(uri):,} characters; at most {MAX_URI:,} are taken")
     if facts.status is not PublicationStatus.USABLE:
-        return
+        return report.flaws
     if not says_something(headline):
         report.flaw(facts.headline_place, "is missing: a story needs a headline")
     if facts.embargo_until and facts.expires_at and facts.expires_at <= facts.embargo_until:
         report.flaw(facts.place, "would expire before its embargo lifts")
+    return report.flaws
 
 
 def _line(text: str, longest: int, place: str, report: Report) -> str:

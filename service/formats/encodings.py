@@ -45,10 +45,10 @@ def decode_document(document: bytes, charset: str | None = None) -> str:
     head = document[:_HEAD]
     declarations = (_XML_DECLARATION.search(head), _HTML_DECLARATION.search(head))
     names = [charset or "", *(match[1].decode("ascii") for match in declarations if match)]
-    encodings = [known for name in names if (known := _known_encoding(name))]
-    for encoding in [*encodings, "utf-8", "cp1252"]:
+    encodings = [encoding for encoding in map(_known_encoding, names) if encoding]
+    for candidate in [*encodings, "utf-8", "cp1252"]:
         try:
-            return document.decode(encoding)
+            return document.decode(candidate)
         except UnicodeDecodeError:
             continue
     return document.decode(encodings[0] if encodings else "utf-8", "replace")
@@ -56,8 +56,8 @@ def decode_document(document: bytes, charset: str | None = None) -> str:
 
 def _known_encoding(name: str) -> str | None:
     try:
-        known = codecs.lookup(name).name if name else ""
+        encoding = codecs.lookup(name).name if name else ""
     except (LookupError, ValueError):
         return None
-    known = _BROADER.get(known, known)
-    return known if known in _SINGLE_BYTE | _MULTI_BYTE else None
+    encoding = _BROADER.get(encoding, encoding)
+    return encoding if encoding in _SINGLE_BYTE | _MULTI_BYTE else None

@@ -32,8 +32,8 @@ def parse_json(document: bytes, max_bytes: int = MAX_JSON_BYTES) -> Any:
     try:
         value = json.loads(document, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise MalformedDocument([Flaw("$", f"is not JSON ({where}: {error.msg})")]) from None
+        position = f"line {error.lineno}, column {error.colno}"
+        raise MalformedDocument([Flaw("$", f"is not JSON ({position}: {error.msg})")]) from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:

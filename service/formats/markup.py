@@ -148,8 +148,8 @@ def _cleaner(base: str | None, report: Report, place: str) -> nh3.Cleaner:
     )
 
 
-def _image_tag(written: str, base: str | None, report: Report, place: str) -> str:
-    attributes = _attributes(written)
+def _image_tag(source: str, base: str | None, report: Report, place: str) -> str:
+    attributes = _attributes(source)
     candidates = [attributes.get(name, "") for name in _LAZY_SOURCES]
     candidates += [attributes.get("srcset", "").strip().partition(" ")[0]]
     sources = [address for address in candidates if address and not address.startswith("data:")]
@@ -163,8 +163,8 @@ def _image_tag(written: str, base: str | None, report: Report, place: str) -> st
     return tag + "".join(f' {name}="{size}"' for name, size in sizes if size) + ">"
 
 
-def _attributes(written: str) -> dict[str, str]:
-    return {name: html.unescape(value) for name, value in _ATTRIBUTE.findall(written)}
+def _attributes(source: str) -> dict[str, str]:
+    return {name: html.unescape(value) for name, value in _ATTRIBUTE.findall(source)}
 
 
 def _without_empty_tags(body: str) -> str:

@@ -87,14 +87,14 @@ def _rows(scheme: JsonObject, report: Report) -> Iterator[MediaTopic]:
         if not labels:
             report.flaw(f"{concept.place}.prefLabel", "holds no label")
             continue
-        retired = bool(concept.members.get("retired"))
+        is_retired = bool(concept.members.get("retired"))
         yield MediaTopic(
             code=match[1],
             path="",
             labels=labels,
             parent=_code_of(concept.members.get("broader")),
-            retired=retired,
-            replacement=_replacement(concept, match[1]) if retired else None,
+            retired=is_retired,
+            replacement=_replacement(concept, match[1]) if is_retired else None,
         )
 
 
@@ -151,8 +151,8 @@ def _paths(rows: Mapping[str, MediaTopic]) -> dict[str, str]:
             row = rows[code]
             above = "" if row.parent is None else locate(row.parent) + "/"
             path = ROOT_PATHS.get(code) or above + _word(row)
-            taken = owners.get(path, code) != code or path.split("/")[0] == _RESERVED
-            if len(path) > MAX_PATH or taken:
+            is_taken = owners.get(path, code) != code or path.split("/")[0] == _RESERVED
+            if len(path) > MAX_PATH or is_taken:
                 path = f"{above}{code}"
             paths[code] = path if len(path) <= MAX_PATH else f"{path.split('/')[0]}/{code}"
             owners[paths[code]] = code
@@ -177,10 +177,10 @@ def _located(
         return replace(row, path=paths[row.code])
     place, steps = row, 0
     while place.retired and steps < MAX_LEVELS:
-        code = place.replacement if place.replacement in rows else place.parent
-        if code not in rows:
+        successor = rows.get(place.replacement or "") or rows.get(place.parent or "")
+        if successor is None:
             break
-        place, steps = rows[code], steps + 1
+        place, steps = successor, steps + 1
     root = f"{row.code[:2]}000000"
     path = paths.get(place.code) or ROOT_PATHS.get(root) or "retired-media-topics"
     replacement = place.code if not place.retired else None

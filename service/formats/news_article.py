@@ -38,9 +38,9 @@ class NewsArticle:
     body: str = ""
     author: str = ""
     language: str = ""
-    published: str = ""
-    modified: str = ""
-    expires: str = ""
+    published_at: str = ""
+    updated_at: str = ""
+    expires_at: str = ""
     sections: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
     images: tuple[ArticleImage, ...] = ()
@@ -88,9 +88,9 @@ def _article(node: dict[str, Any]) -> NewsArticle:
         body=_text(node, "articleBody"),
         author=", ".join(dict.fromkeys(_names(node.get("author") or node.get("creator")))),
         language=next(iter(_names(node.get("inLanguage"))), ""),
-        published=_text(node, "datePublished"),
-        modified=_text(node, "dateModified"),
-        expires=_text(node, "expires"),
+        published_at=_text(node, "datePublished"),
+        updated_at=_text(node, "dateModified"),
+        expires_at=_text(node, "expires"),
         sections=tuple(_names(node.get("articleSection"))),
         keywords=tuple(word.strip() for word in words if word.strip()),
         images=tuple(_images(node.get("image"))) or tuple(_images(node.get("thumbnailUrl"))),
@@ -99,8 +99,8 @@ def _article(node: dict[str, Any]) -> NewsArticle:
 
 def _types(node: dict[str, Any]) -> list[str]:
     types = node.get("@type")
-    listed = types if isinstance(types, list) else [types]
-    return [kind.rpartition("/")[2] for kind in listed if isinstance(kind, str)]
+    names = types if isinstance(types, list) else [types]
+    return [kind.rpartition("/")[2] for kind in names if isinstance(kind, str)]
 
 
 def _text(node: dict[str, Any], name: str) -> str:

@@ -18,7 +18,7 @@ from service.formats.inline_xml import nitf_document_html
 from service.formats.json_document import JsonObject, kind_of, parse_json
 from service.formats.markup import body_html, picture_html, pixels
 from service.formats.ninjs_dialect import RoleText, check_standard, role_texts
-from service.formats.renditions import Rendition, best_rendition
+from service.formats.renditions import PICTURE_CLASSES, Rendition, best_rendition
 from service.formats.subjects import make_subject
 from service.formats.text import plain_line
 
@@ -28,7 +28,6 @@ _SUMMARY_ROLES = ("summary", "abstract", "main", "lead", "standfirst", "teaser",
 _BODY_ROLES = ("main", "", "body", "full", "article", "html", "html5", "xhtml", "text")
 _SHORT_ROLES = ("teaser", "summary", "short", "sms", "push", "social", "tweet", "caption")
 _HTML_WORDS = ("html", "xhtml", "richtext", "richhtml")
-_PICTURE_TYPES = ("picture", "graphic")
 _PLANS = ("event", "planning")
 _LEADING_NAMES = ("featuremedia", "featured", "mainpic", "main", "lead", "photo", "hero")
 _EXCLUDING = ("excludes", "notabout")
@@ -107,7 +106,7 @@ def _facts(item: JsonObject, base: str | None) -> StoryFacts:
             "copyrightNotice", "copyrightnotice", "copyrightHolder", "copyrightholder"
         ),
     )
-    if item.text("type").lower() in _PICTURE_TYPES and pictures:
+    if item.text("type").lower() in PICTURE_CLASSES and pictures:
         facts.body = picture_html(pictures[0].url, pictures[0].alt, pictures[0].caption)
     return facts
 
@@ -116,15 +115,15 @@ def _preferred(texts: Iterable[RoleText], roles: tuple[str, ...]) -> RoleText | 
     """Return the text whose role comes first in `roles`, plain text before HTML."""
 
     def rank(text: RoleText) -> tuple[int, int]:
-        known = roles.index(text.role) if text.role in roles else len(roles)
-        return known, int("html" in text.content_type or "html" in text.role)
+        place = roles.index(text.role) if text.role in roles else len(roles)
+        return place, int("html" in text.content_type or "html" in text.role)
 
     return min((text for text in texts if text.value), key=rank, default=None)
 
 
 def _summary(item: JsonObject) -> str:
     texts = role_texts(item, "descriptions", "description")
-    captions = item.text("type").lower() not in _PICTURE_TYPES
+    captions = item.text("type").lower() not in PICTURE_CLASSES
     usable = [text for text in texts if not (captions and text.role == "caption")]
     summary = _preferred(usable, _SUMMARY_ROLES)
     return summary.value if summary else ""
@@ -152,8 +151,8 @@ def _body_rank(text: RoleText) -> tuple[int, int, int]:
 
 
 def _is_nitf(text: RoleText) -> bool:
-    declared = "nitf" in text.content_type or text.role == "nitf"
-    return declared or (text.content_type == "application/xml" and "<nitf" in text.value[:500])
+    says_so = "nitf" in text.content_type or text.role == "nitf"
+    return says_so or (text.content_type == "application/xml" and "<nitf" in text.value[:500])
 
 
 def _author(item: JsonObject) -> str:
@@ -195,9 +194,9 @@ def _pictures(item: JsonObject, base: str | None) -> Iterator[Picture]:
     entries = [
         (name, entry)
         for name, entry in item.named_objects("associations")
-        if entry.text("type").lower() in _PICTURE_TYPES or not entry.text("type")
+        if entry.text("type").lower() in PICTURE_CLASSES or not entry.text("type")
     ]
-    entries.sort(key=lambda named: not named[0].lower().startswith(_LEADING_NAMES))
+    entries.sort(key=lambda entry: not entry[0].lower().startswith(_LEADING_NAMES))
     for _, entry in entries:
         status = publication_status(entry.text("pubStatus", "pubstatus"), "", Report())
         picture = _picture(entry, base) if status is PublicationStatus.USABLE else None
@@ -221,7 +220,7 @@ def _picture(item: JsonObject, base: str | None) -> Picture | None:
         if any(entry.address for entry in renditions):
             item.report.remark(f"{item.place}.renditions", "no picture with an address over https")
         return None
-    is_picture = item.text("type").lower() in _PICTURE_TYPES or not item.text("type")
+    is_picture = item.text("type").lower() in PICTURE_CLASSES or not item.text("type")
     descriptions = role_texts(item, "descriptions", "description")
     captions = [text for text in descriptions if is_picture or text.role == "caption"]
     caption = _preferred(captions, ("caption", "main", ""))

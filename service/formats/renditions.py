@@ -8,6 +8,9 @@ from service.formats.links import picture_address
 GOOD_WIDTH = 1200
 """Pixels that a story page and a large notification picture need."""
 
+PICTURE_CLASSES = ("picture", "graphic")
+"""The values of the IPTC's news item nature that are still pictures."""
+
 _SMALL = ("thumb", "small", "icon", "logo", "preview", "watermark")
 _NO_PICTURE = (
     *(".mp4", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".m4v", ".ogv", ".m3u8"),

@@ -26,11 +26,11 @@ def subject_code(code: str, scheme: str = "") -> str:
     no scheme write them; one that begins with 2 is a Media Topic.
     """
     text = code.strip()
-    for whole in (text, f"{scheme.rstrip('/')}/{text}", f"{scheme}:{text}"):
-        uri = _IPTC_URI.fullmatch(whole)
+    for name in (text, f"{scheme.rstrip('/')}/{text}", f"{scheme}:{text}"):
+        uri = _IPTC_URI.fullmatch(name)
         if uri and uri[1].lower() in _SCHEMES:
             return f"{_SCHEMES[uri[1].lower()]}:{uri[2]}"
-        qcode = _QCODE.fullmatch(whole)
+        qcode = _QCODE.fullmatch(name)
         if qcode:
             return f"{_SCHEMES[qcode[1].lower()]}:{qcode[2]}"
     if not scheme and _DIGITS.fullmatch(text):

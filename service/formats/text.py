@@ -63,9 +63,9 @@ def clean_text(text: str) -> str:
     """
     if _UNCLEAN.search(text) is None:
         return text if text.isascii() else unicodedata.normalize("NFC", text)
-    restored = _CONTROL.sub(lambda control: _WINDOWS_1252.get(ord(control[0]), ""), text)
-    allowed = _NONCHARACTER.sub("", _NOT_XML.sub("", restored.replace("\x85", "\n")))
-    return unicodedata.normalize("NFC", allowed)
+    text = _CONTROL.sub(lambda control: _WINDOWS_1252.get(ord(control[0]), ""), text)
+    text = _NONCHARACTER.sub("", _NOT_XML.sub("", text.replace("\x85", "\n")))
+    return unicodedata.normalize("NFC", text)
 
 
 def plain_line(text: str) -> str:
@@ -76,10 +76,10 @@ def plain_line(text: str) -> str:
     """
     line = clean_text(text[:MAX_LINE_SOURCE])
     for _ in range(_MOST_ESCAPINGS):
-        decoded = clean_text(_decode_once(line)) if "<" in line or "&" in line else line
-        if decoded == line:
+        before = line
+        line = clean_text(_decode_once(line)) if "<" in line or "&" in line else line
+        if line == before:
             break
-        line = decoded
     return _SPACE.sub(" ", line).strip()
 
 
@@ -90,14 +90,14 @@ def _decode_once(line: str) -> str:
 
 def _without_unshown(line: str) -> str:
     """Drop comments and the contents of scripts and styles, in linear time."""
-    parts, end, unclosed = [], 0, set()
+    parts, end, openings = [], 0, set()
     for opening in _UNSHOWN.finditer(line):
         name = opening[1].lower()
-        if opening.start() < end or name in unclosed:
+        if opening.start() < end or name in openings:
             continue
         closing = _CLOSINGS[name].search(line, opening.end())
         if closing is None:
-            unclosed.add(name)
+            openings.add(name)
             continue
         parts.append(line[end : opening.start()])
         end = closing.end()
@@ -114,8 +114,8 @@ def search_key(text: str) -> str:
     Unicode's NFKC_Casefold: compatibility forms unified, case folded, ignorables dropped. Spaces
     are single.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    key = unicodedata.normalize("NFKC", _IGNORABLE.sub("", folded))
+    key = unicodedata.normalize("NFKC", text).casefold()
+    key = unicodedata.normalize("NFKC", _IGNORABLE.sub("", key))
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", key.casefold())).strip()
 
 

@@ -39,6 +39,8 @@ _CLUTTER = frozenset(
     | {"noscript", "template", "iframe", "video", "audio", "select", "input"}
 )
 _FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json")
+_MODIFIED = ("article:modified_time", "og:updated_time")
+_ATTRIBUTES = ("href", "src", "data-src", "data-lazy-src", "srcset", "alt", "width", "height")
 _FEWEST_WORDS = 40
 
 
@@ -70,9 +72,11 @@ def read_page(
         author=article.author or _author(page),
         subjects=list(_subjects(page, article)),
         pictures=list(_pictures(page, article, link)),
-        published_at=_first(article.published, page.meta("article:published_time")),
-        updated_at=_first(article.modified, page.meta("article:modified_time", "og:updated_time")),
-        expires_at=_first(article.expires, page.meta("article:expiration_time")),
+        published_at=_first(article.published_at, page.meta("article:published_time")),
+        updated_at=_first(
+            article.updated_at, page.meta("article:modified_time", "og:updated_time")
+        ),
+        expires_at=_first(article.expires_at, page.meta("article:expiration_time")),
         link=link,
     )
     return single((compose(facts, report, aliases),))
@@ -168,8 +172,8 @@ class _Page:
 
     def article_html(self) -> str:
         """Return the markup of the element that holds the article, without what surrounds it."""
-        marked = [e for e in self._root.iter() if e.get("itemprop", "") == "articleBody"]
-        holders = marked or [*self.elements("article")] or [*self.elements("main")]
+        bodies = [e for e in self._root.iter() if e.get("itemprop", "") == "articleBody"]
+        holders = bodies or [*self.elements("article")] or [*self.elements("main")]
         markups = ["".join(_markup(holder)) for holder in holders[:20]]
         return max(markups, key=lambda markup: len(plain_line(markup)), default="")
 
@@ -180,8 +184,10 @@ def _markup(element: XmlElement) -> Iterator[str]:
         if isinstance(child.tag, str) and not _is_clutter(child):
             names = ("href", "src", "data-src", "data-lazy-src", "srcset", "alt", "width", "height")
             pairs = ((name, child.get(name, "")) for name in names)
-            written = "".join(f' {name}="{html.escape(value)}"' for name, value in pairs if value)
-            yield f"<{child.tag}{written}>"
+            attributes = "".join(
+                f' {name}="{html.escape(value)}"' for name, value in pairs if value
+            )
+            yield f"<{child.tag}{attributes}>"
             if child.tag not in ("br", "hr", "img", "wbr", "source"):
                 yield from _markup(child)
                 yield f"</{child.tag}>"
@@ -189,8 +195,10 @@ def _markup(element: XmlElement) -> Iterator[str]:
 
 
 def _is_clutter(element: XmlElement) -> bool:
-    hidden = element.get("aria-hidden", "") == "true" or element.get("hidden", "no") != "no"
-    return element.tag in _CLUTTER or hidden or element.get("role", "") in ("navigation", "dialog")
+    is_hidden = element.get("aria-hidden", "") == "true" or element.get("hidden", "no") != "no"
+    return (
+        element.tag in _CLUTTER or is_hidden or element.get("role", "") in ("navigation", "dialog")
+    )
 
 
 def _body(page: _Page, article: NewsArticle, link: str, report: Report) -> str:

@@ -219,8 +219,8 @@ def exact_moment_of(element: XmlElement | None, report: Report) -> datetime | No
 
 def language_of(element: XmlElement) -> str:
     """Return the language in force at an element: its `xml:lang` or the nearest above."""
-    here = [element, *element.iterancestors()]
-    return next((tag for node in here if (tag := node.get(f"{{{XML_NAMESPACE}}}lang", ""))), "")
+    nodes = [element, *element.iterancestors()]
+    return next((tag for node in nodes if (tag := node.get(f"{{{XML_NAMESPACE}}}lang", ""))), "")
 
 
 def base_of(element: XmlElement, document_base: str | None) -> str | None:

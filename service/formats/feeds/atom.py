@@ -119,15 +119,15 @@ def _body(content: XmlElement | None, base: str, report: Report, place: str) -> 
     """Return `content` (RFC 4287, 4.1.3) as safe HTML; what is elsewhere or no text is empty."""
     if content is None:
         return ""
-    where, kind = f"{place}/content", content.get("type", "text").lower()
+    spot, kind = f"{place}/content", content.get("type", "text").lower()
     if content.get("src", ""):
-        report.remark(where, f"is elsewhere: {content.get('src', '')[:200]}")
+        report.remark(spot, f"is elsewhere: {content.get('src', '')[:200]}")
         return ""
     inner = base_of(content, base) or base
     if kind == "xhtml" or (kind.endswith("xml") and list(content)):
-        return inline_html(content, inner, report, where)
+        return inline_html(content, inner, report, spot)
     if kind in ("html", "text/html"):
-        return body_html(text_of(content), inner, report, where)
+        return body_html(text_of(content), inner, report, spot)
     return text_html(text_of(content)) if kind.startswith("text") else ""
 
 

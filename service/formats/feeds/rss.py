@@ -66,8 +66,8 @@ def _story(
     report = Report()
     link = _link(item, feed_base)
     base = base_of(item, link or feed_base)
-    published = _own_text(item, "pubDate") or _module_text(item, "date", "issued", "created")
-    updated = _module_text(item, "modified", "updated")
+    date = _own_text(item, "pubDate") or _module_text(item, "date", "issued", "created")
+    revision = _module_text(item, "modified", "updated")
     entry = EntryFacts(
         place=place,
         base=base,
@@ -80,11 +80,11 @@ def _story(
         language=_module_text(item, "language") or language_of(item) or language,
         subjects=list(_subjects(item)),
         pictures=entry_pictures(item, base),
-        published_at=likely_moment(published),
-        updated_at=likely_moment(updated),
+        published_at=likely_moment(date),
+        updated_at=likely_moment(revision),
         rights=_module_text(item, "rights"),
     )
-    for text in (published, updated):
+    for text in (date, revision):
         if text and likely_moment(text) is None:
             report.remark(f"{place} (date)", f"{text[:60]!r} is no date and time")
     return entry_story(entry, report, aliases)

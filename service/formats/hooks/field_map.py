@@ -167,8 +167,8 @@ class _Reading:
 
     def _status(self) -> PublicationStatus:
         word = self._text("status").lower()
-        known = self._map.statuses.get(word)
-        return known or publication_status(word, self._where("status"), self._report)
+        status = self._map.statuses.get(word)
+        return status or publication_status(word, self._where("status"), self._report)
 
     def _urgency(self) -> int | None:
         value = next(iter(self._values("urgency")), None)

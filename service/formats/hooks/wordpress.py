@@ -110,9 +110,9 @@ def _rendered(post: JsonObject, *names: str) -> str:
 
 def _body(post: JsonObject, link: str | None) -> str:
     place, value = post.member("content", "post_content")
-    protected = isinstance(value, dict) and value.get("protected") is True
-    protected = protected or bool(post.members.get("post_password"))
-    markup = "" if protected else _rendered(post, "content", "post_content")
+    has_password = isinstance(value, dict) and value.get("protected") is True
+    has_password = has_password or bool(post.members.get("post_password"))
+    markup = "" if has_password else _rendered(post, "content", "post_content")
     return body_html(markup, link, post.report, place)
 
 
@@ -129,8 +129,8 @@ def _moment(post: JsonObject, *names: str) -> datetime | None:
 
 
 def _embedded(post: JsonObject) -> Mapping[str, Any]:
-    embedded = post.members.get("_embedded")
-    return embedded if isinstance(embedded, dict) else {}
+    resources = post.members.get("_embedded")
+    return resources if isinstance(resources, dict) else {}
 
 
 def _author(post: JsonObject) -> str:

@@ -69,7 +69,7 @@ def _item(element: XmlElement, *scopes: XmlElement, base: str | None = None) -> 
 def _stories(items: list[NewsItem], aliases: Mapping[str, str] | None) -> Stories:
     by_guid = {item.guid: item for item in items if item.guid}
     texts = {guid for guid, item in by_guid.items() if item.is_text}
-    bound: dict[str, list[NewsItem]] = {guid: [] for guid in texts}
+    pictures_by_guid: dict[str, list[NewsItem]] = {guid: [] for guid in texts}
     for item in items:
         targets = references(item.element)
         pictures = [
@@ -77,9 +77,9 @@ def _stories(items: list[NewsItem], aliases: Mapping[str, str] | None) -> Storie
         ]
         readers = [item.guid] if item.is_text else [guid for guid in targets if guid in texts]
         for guid in readers:
-            bound.setdefault(guid, []).extend(pictures)
+            pictures_by_guid.setdefault(guid, []).extend(pictures)
     return tuple(
-        _story(item, bound, aliases, alone=not texts)
+        _story(item, pictures_by_guid, aliases, alone=not texts)
         for item in items
         if item.is_kill or not texts or not _is_part(item, texts)
     )
@@ -94,13 +94,13 @@ def _is_part(item: NewsItem, texts: set[str]) -> bool:
 
 def _story(
     item: NewsItem,
-    bound: Mapping[str, list[NewsItem]],
+    pictures_by_guid: Mapping[str, list[NewsItem]],
     aliases: Mapping[str, str] | None,
     *,
     alone: bool,
 ) -> IncomingStory | BrokenStory:
     facts = item_facts(item, alone=alone)
-    facts.pictures += _pictures(bound.get(item.guid, ()))
+    facts.pictures += _pictures(pictures_by_guid.get(item.guid, ()))
     if item.is_package and not facts.body:
         facts.body = list_body(item)
     facts.place = path_of_element(item.element)

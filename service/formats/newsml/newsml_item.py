@@ -11,7 +11,7 @@ from service.formats.json_document import comparable_version, known_language, wh
 from service.formats.markup import body_html, picture_html, pixels, text_html
 from service.formats.moments import likely_moment
 from service.formats.newsml.catalogs import Catalog
-from service.formats.renditions import Rendition, best_rendition
+from service.formats.renditions import PICTURE_CLASSES, Rendition, best_rendition
 from service.formats.subjects import make_subject
 from service.formats.text import plain_line
 from service.formats.xml_document import (
@@ -25,7 +25,6 @@ from service.formats.xml_document import (
     text_of,
 )
 
-_PICTURES = ("picture", "graphic")
 _SUMMARY_ROLES = ("summary", "abstract", "intro", "standfirst", "lead", "teaser", "")
 _HEADLINE_ROLES = ("", "main", "headline", "hld", "title")
 _CORRECTIONS = ("correction", "corrected")
@@ -64,7 +63,7 @@ class NewsItem:
     @property
     def is_picture(self) -> bool:
         """Whether it is a still picture."""
-        return not self.is_package and self.item_class in _PICTURES
+        return not self.is_package and self.item_class in PICTURE_CLASSES
 
     @property
     def is_kill(self) -> bool:

@@ -41,7 +41,7 @@ def _entry(reference: XmlElement, base: str | None) -> str:
         return ""
     words = html.escape(plain_line(text_of(first_child(reference, "description"))), quote=False)
     link = absolute_link(reference.get("href", ""), base)
-    named = (
+    anchor = (
         f'<a href="{html.escape(link)}" rel="noopener noreferrer">{title}</a>' if link else title
     )
-    return f"{named}<br>\n{words}" if words else named
+    return f"{anchor}<br>\n{words}" if words else anchor
