@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.formats.incoming import (
+    MAX_FLAWS,
     MAX_URI,
     BrokenStory,
     Flaw,
@@ -98,7 +99,7 @@ def compose(
         is_correction=facts.is_correction,
         link=facts.link,
         rights=shorten(plain_line(facts.rights), MAX_RIGHTS),
-        remarks=report.remarks,
+        remarks=(report.flaws + report.remarks)[:MAX_FLAWS],
     )
 
 
@@ -125,13 +126,16 @@ def plain_uri(uri: str) -> str:
 
 
 def _flaws(facts: StoryFacts, uri: str, headline: str, report: Report) -> tuple[Flaw, ...]:
-    """Return everything that makes a story unreadable, by its facts taken together too."""
+    """Return everything that makes a story unreadable, by its facts taken together too.
+
+    A kill with a name arrives whatever else is wrong with it: an alert must stop.
+    """
     if not uri:
         report.flaw(facts.uri_place, "is missing: a story needs a name of its own")
     elif len(uri) > MAX_URI:
         report.flaw(facts.uri_place, f"has {len(uri):,} characters; at most {MAX_URI:,} are taken")
     if facts.status is not PublicationStatus.USABLE:
-        return report.flaws
+        return tuple(flaw for flaw in report.flaws if flaw.place == facts.uri_place)
     if not says_something(headline):
         report.flaw(facts.headline_place, "is missing: a story needs a headline")
     if facts.embargo_until and facts.expires_at and facts.expires_at <= facts.embargo_until:

@@ -39,8 +39,6 @@ _CLUTTER = frozenset(
     | {"noscript", "template", "iframe", "video", "audio", "select", "input"}
 )
 _FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json")
-_MODIFIED = ("article:modified_time", "og:updated_time")
-_ATTRIBUTES = ("href", "src", "data-src", "data-lazy-src", "srcset", "alt", "width", "height")
 _FEWEST_WORDS = 40
 
 

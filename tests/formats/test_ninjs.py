@@ -313,6 +313,14 @@ def test_a_kill_needs_nothing_but_the_name_of_its_story():
     assert read({"uri": "urn:x:1", "pubstatus": "canceled"}).is_kill
 
 
+def test_a_kill_arrives_whatever_else_is_wrong_with_it():
+    broken = {"urgency": 99, "embargoedUntil": "soon", "bodies": 5, "headlines": [{"value": 1}]}
+    story = read({"uri": "urn:x:1", "pubStatus": "canceled"} | broken)
+    assert story.is_kill
+    assert {"$.urgency", "$.embargoedUntil", "$.bodies"} <= {r.place for r in story.remarks}
+    assert "$.uri" in flaws({"pubStatus": "canceled", "uri": {}})
+
+
 def test_all_faults_of_an_item_are_named_at_once_with_their_json_path():
     assert flaws(
         {
