@@ -37,6 +37,7 @@ class ReaderRow(SQLModel, table=True):
             postgresql_include=["timezone", "quiet_from", "quiet_to"],
             postgresql_where=text("quiet_from <> quiet_to"),
         ),
+        Index("reader_zone", "timezone", postgresql_where=text("quiet_from <> quiet_to")),
         CheckConstraint("(quiet_from IS NULL) = (quiet_to IS NULL)", name="reader_quiet_both"),
     )
     id: int = id_column()
