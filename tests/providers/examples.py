@@ -2,8 +2,10 @@
 
 import base64
 import json
+import tomllib
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,14 +18,9 @@ from workers.provider_kit.encryption import encode_point
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RECEIPT = "Ab3-_" * 7
-ADDRESSES = {
-    "apns": "ab" * 32,
-    "fcm": "dGhpcyBpcyBhbiBpbnN0:APA91b" + "x" * 120,
-    "webpush": "https://fcm.googleapis.com/fcm/send/dXBkYXRl",
-    "hms": "IQAAAACy" + "h" * 100,
-    "expo": "ExponentPushToken[abcdefghijklmnopqrstuv]",
-    "console": "anything",
-}
+FOLDER = Path(__file__).parent / "answers"
+TABLES = {file.stem: tomllib.loads(file.read_text()) for file in FOLDER.glob("*.toml")}
+ADDRESSES = {name: table["address"] for name, table in TABLES.items()} | {"console": "anything"}
 
 
 def b64(data: bytes) -> str:
