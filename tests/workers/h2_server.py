@@ -13,6 +13,8 @@
 /broken                 200, a promise of 100 bytes, ten bytes, and then RST_STREAM
 /moved                  307 to /answer/200
 /headers                200 with the request's headers as JSON
+
+`deafen` lets every connection there is go deaf: it stays open, and nothing comes back.
 """
 
 import heapq
@@ -75,6 +77,7 @@ class H2Server:
         latency: float = 0.0,
         window: int | None = None,
         remembers: bool = False,
+        requests_per_connection: int | None = None,
     ) -> None:
         self.seen = Seen()
         self.streams = streams
@@ -84,6 +87,9 @@ class H2Server:
         """How much of a body it takes at a time."""
         self.remembers = remembers
         """Whether it uses its header table although it was told not to."""
+        self.requests_per_connection = requests_per_connection
+        """After how many requests it answers, says GOAWAY and closes with all unread."""
+        self.closed = threading.Event()
         self.lock = threading.Lock()
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificate, key)
@@ -107,6 +113,7 @@ class H2Server:
 
     def _serve(self, raw: socket.socket) -> None:
         raw.settimeout(30)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             secured = self._tls.wrap_socket(raw, server_side=True)
         except OSError:
@@ -129,7 +136,12 @@ class H2Server:
         for connection in list(self.open):
             connection.close()
 
+    def deafen(self) -> None:
+        for connection in list(self.open):
+            connection.deaf = True
+
     def close(self) -> None:
+        self.closed.set()
         self._listener.close()
         self.close_connections()
 
@@ -142,6 +154,8 @@ class Connection:
         self.sock = sock
         self.streams: dict[int, Stream] = {}
         self.answered_any = False
+        self.deaf = False
+        self.taken = 0
         self.highest = 0
         self.last: int | None = None
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -161,6 +175,9 @@ class Connection:
             self.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: server.window})
         self.flush()
         while self.wait():
+            if self.deaf:
+                self.server.closed.wait(60)
+                return
             if not (data := self.sock.recv(65536)):
                 return
             for event in self.h2.receive_data(data):
@@ -215,12 +232,17 @@ class Connection:
                 self.streams.pop(event.stream_id, None)
 
     def ended(self, number: int) -> None:
-        if number not in self.streams:
+        if number not in self.streams or self.last is not None:
             return
         stream = self.streams[number]
         with self.server.lock:
             self.server.seen.requests.append((stream.path, bytes(stream.body)))
-        if self.server.latency:
+        self.taken += 1
+        if self.taken == self.server.requests_per_connection:
+            self.act(number, stream)
+            self.goaway(number, taken=True)
+            self.abort()
+        elif self.server.latency:
             self.later(self.server.latency, lambda: self.act(number, stream))
         else:
             self.act(number, stream)
@@ -277,13 +299,23 @@ class Connection:
         self.h2.reset_stream(number, code)
 
     def goaway(self, number: int, *, taken: bool) -> None:
-        last = max(self.highest, number) if taken else number - 2
+        last = number if self.taken == self.server.requests_per_connection else self.highest
+        last = last if taken else number - 2
         self.last = last
+        if not taken:
+            self.disown(last)
         frame = struct.pack(">I", 8)[1:] + b"\x07\x00" + struct.pack(">III", 0, max(last, 0), 0)
         self.flush()
         self.sock.sendall(frame)
         if taken:
             self.later(0.2, self.close)
+
+    def disown(self, last: int) -> None:
+        """Do nothing for the streams after the last one, as the GOAWAY says."""
+        with self.server.lock:
+            for stream in [self.streams.pop(each) for each in list(self.streams) if each > last]:
+                with suppress(ValueError):
+                    self.server.seen.requests.remove((stream.path, bytes(stream.body)))
 
     def huge(self, number: int, size: int, *, announced: bool) -> None:
         del self.streams[number]

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from workers.gateway.http2 import frames
 from workers.gateway.http2.connection import Http2Connection
-from workers.gateway.http2.events import ConnectionFailed, StreamEnded
+from workers.gateway.http2.events import ConnectionFailed, NotTaken, StreamEnded
 from workers.gateway.http2.frames import Frame
 from workers.provider import Answer, Request
 
@@ -26,6 +26,7 @@ class Peer:
         self.received = self.connection.data_to_send()
         """All bytes that have reached the server."""
         self.ended: list[StreamEnded] = []
+        self.not_taken: list[Request] = []
         self.failure = ""
 
     def sends(self, *parts: bytes) -> list[Answer]:
@@ -35,6 +36,8 @@ class Peer:
             assert not self.failure, "an event after the failure"
             if isinstance(event, ConnectionFailed):
                 self.failure = event.reason
+            elif isinstance(event, NotTaken):
+                self.not_taken.append(event.request)
             else:
                 self.ended.append(event)
                 answers.append(event[1])
@@ -74,3 +77,7 @@ def window_update(number: int, increment: int) -> bytes:
 
 def reset(number: int, code: int) -> bytes:
     return frames.frame(frames.RST_STREAM, 0, number, frames.pack_word(code))
+
+
+def goaway(last: int, code: int = frames.NO_ERROR) -> bytes:
+    return frames.frame(frames.GOAWAY, 0, 0, frames.pack_word(last) + frames.pack_word(code))

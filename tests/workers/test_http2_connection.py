@@ -12,6 +12,7 @@ from tests.workers.http2_peer import (
     Peer,
     any_frame,
     data,
+    goaway,
     headers,
     reset,
     window_update,
@@ -223,14 +224,30 @@ def test_a_request_whose_body_waits_may_have_been_acted_on(peer: Peer) -> None:
 def test_a_goaway_tells_what_was_looked_at(peer: Peer) -> None:
     first, second, third = peer.gets(), peer.gets(), peer.gets()
 
-    told = frames.frame(frames.GOAWAY, 0, 0, frames.pack_word(3) + frames.pack_word(0))
-    [refused] = peer.sends(told)
+    assert peer.sends(goaway(3)) == []
     [one, two] = peer.sends(headers(1, OK, LAST), headers(3, b"\x88", LAST))
 
-    assert [request for request, _ in peer.ended] == [third, first, second]
-    assert refused.failure is Failure.NOT_SENT
+    assert peer.not_taken == [third]
+    assert [request for request, _ in peer.ended] == [first, second]
     assert (one.status, two.status) == (200, 200)
     assert peer.connection.available_streams() == 0
+
+
+@pytest.mark.parametrize(
+    ("last", "code"), [(0, frames.NO_ERROR), (1, frames.ENHANCE_YOUR_CALM)], ids=["all", "trouble"]
+)
+def test_a_goaway_that_takes_nothing_or_is_about_trouble_is_an_answer(
+    peer: Peer, last: int, code: int
+) -> None:
+    """To connect again at once would lead to the same."""
+    peer.gets()
+    request = peer.gets()
+
+    *_, refused = peer.sends(goaway(last, code))
+
+    assert refused.failure is Failure.NOT_SENT
+    assert peer.ended[-1][0] is request
+    assert peer.not_taken == []
 
 
 def test_a_reset_after_the_status_is_still_an_answer(peer: Peer) -> None:
@@ -425,7 +442,8 @@ def test_whatever_a_server_sends_each_request_has_one_answer(sent: list[bytes]) 
     peer.sends(*sent)
     peer.ended += peer.connection.lose(peer.failure or "the end", len(peer.received))
 
-    assert sorted(id(request) for request, _ in peer.ended) == sorted(map(id, requests))
+    ended = [request for request, _ in peer.ended] + peer.not_taken
+    assert sorted(map(id, ended)) == sorted(map(id, requests))
     for _, answer in peer.ended:
         assert (answer.status == 0) == (answer.failure is not None)
         dict(answer.headers)

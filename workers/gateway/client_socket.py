@@ -12,7 +12,24 @@ from enum import Enum
 
 _CORK = getattr(socket, "TCP_CORK", None)
 CAN_CORK = _CORK is not None
+_TCP_OPTIONS = {
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPINTVL": 15,
+    "TCP_KEEPCNT": 4,
+    "TCP_USER_TIMEOUT": 10_000,
+}
+"""Seconds, and a count; the last one milliseconds: so long may what was sent stay unacknowledged
+(RFC 5482), where the system alone would wait for a quarter of an hour."""
 _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+
+
+def keep_alive(opened: socket.socket) -> None:
+    """Send without delay, and let the system find out when the other side has vanished."""
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _TCP_OPTIONS.items():
+        if hasattr(socket, name):
+            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class SocketState(Enum):
@@ -68,6 +85,7 @@ class LentSocket(ClientSocket):
 
     def __init__(self, family: int, kind: int, protocol: int) -> None:
         self._socket = socket.socket(family, kind, protocol)
+        keep_alive(self._socket)
         super().__init__(self._socket.fileno())
 
     def shut_down(self) -> None:
@@ -75,6 +93,15 @@ class LentSocket(ClientSocket):
         if self.is_open():
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+    def local_port(self) -> int:
+        """Return our end's port; 0 when it is closed or has none."""
+        if not self.is_open():
+            return 0
+        try:
+            return int(self._socket.getsockname()[1])
+        except (OSError, IndexError):
+            return 0
 
     def cork(self, on: int) -> None:
         """Hold back what is sent (1), or let it go (0), in packets as full as can be."""

@@ -15,7 +15,9 @@ there to trace.
 What all promise:
 
 - every request that was submitted comes back from `poll` exactly once, whatever its neighbours do;
-- no POST is sent twice behind our back: a broken connection is an answer like any other;
+- no POST is sent twice behind our back: a broken connection is an answer like any other; only what
+  a server says it has not looked at, as it ends a connection in peace, goes over the next one;
+- no connection is judged by its silence alone, and none that stays silent is used again;
 - TLS is verified, redirects are not followed, no proxy is taken from the environment;
 - in a guarded pool each connection goes to a public address, judged when it is made.
 """

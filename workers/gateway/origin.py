@@ -42,6 +42,8 @@ class Origin:
     """The client's turn after which stock was taken last."""
     stuck_since: float | None = None
     """Since when (monotonic) there was no free stream for some of them."""
+    lost: bool = False
+    """Whether its connection was found dead: the next request takes a new one."""
     sockets: list[LentSocket] = field(default_factory=list)
     waiting: WaitingRequests = field(default_factory=WaitingRequests)
 
@@ -58,6 +60,10 @@ class Origin:
         """Whether one more request may be handed to the client now."""
         return self.handed < self.limit if self.warm else not self.handed
 
+    def lose(self) -> None:
+        """Take its connection for lost: one request tries another."""
+        self.warm, self.lost = False, True
+
     def check_sockets(self) -> None:
         """Before an idle origin is used again, see whether its connection is still there.
 
@@ -69,6 +75,7 @@ class Origin:
             self.warm = self.warm or state is SocketState.QUIET
             if state is SocketState.DEAD:
                 each.shut_down()
+                self.lost = True
 
 
 def origin_of(url: str) -> str:

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pycurl
 
 from workers.gateway.client_socket import CAN_CORK, LentSocket
+from workers.gateway.curl.deaf_connections import DeafConnections, shut_down
 from workers.gateway.curl.transfer import Rules, Transfer
 from workers.gateway.network_guard import Guard, may_connect
 from workers.gateway.origin import Origin
@@ -35,6 +36,7 @@ class Multi:
         self.turns = 0
         self._sockets: list[LentSocket] = []
         self._free: list[Transfer] = []
+        self._deaf = DeafConnections(timeout_s)
         self._rules = Rules(ca_path, timeout_s, guard is not None, self._open_socket)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
@@ -81,7 +83,7 @@ class Multi:
         free = self._free
         transfer = free.pop() if free else Transfer(self._rules)
         try:
-            transfer.begin(request, origin)
+            transfer.begin(request, origin, time.monotonic())
         except (pycurl.error, UnicodeEncodeError, TypeError) as error:
             transfer.handle.close()
             detail = f"not a request that can be sent: {type(error).__name__}"
@@ -99,6 +101,7 @@ class Multi:
         Returns the origins that could not be reached at all, each with the reason.
         """
         self.turns += 1
+        self._deaf.now = time.monotonic()
         corked = self._cork() if self._added else ()
         self._added = False
         try:
@@ -111,20 +114,26 @@ class Multi:
 
     def _collect(self, taken: list[tuple[Request, Answer]]) -> list[tuple[Origin, Answer]]:
         closed: list[tuple[Origin, Answer]] = []
+        deaf = set[int]()
         more = 1
         while more:
             more, done, failed = self._multi.info_read(READ_AT_ONCE)
             for handle in done:
                 transfer = self._take(handle)
                 transfer.origin.warm = True
+                self._deaf.hear(transfer)
                 taken.append((transfer.request, transfer.answer()))
             for handle, code, message in failed:
                 transfer = self._take(handle)
+                if port := self._deaf.deaf_port(transfer, code):
+                    deaf.add(port)
+                    transfer.origin.lose()
                 answer = transfer.failure(code, message)
                 taken.append((transfer.request, answer))
                 no_way = answer.failure in _NO_WAY and not transfer.given
                 if no_way and not transfer.origin.warm:
                     closed.append((transfer.origin, answer))
+        shut_down(deaf, self._sockets)
         return closed
 
     def _take(self, handle: pycurl.Curl) -> Transfer:
@@ -178,7 +187,9 @@ class Multi:
 
     def drop(self) -> list[Request]:
         """Stop every transfer; returns their requests."""
+        deaf = {self._deaf.abandoned_port(each) for each in self.running.values()}
         dropped = [self._take(handle) for handle in list(self.running)]
+        shut_down(deaf, self._sockets)
         for transfer in dropped:
             transfer.forget()
         return [transfer.request for transfer in dropped]

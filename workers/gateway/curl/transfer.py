@@ -18,6 +18,8 @@ from workers.provider import Answer, Failure, Request
 MOST_TAKEN = 64 * 1024
 """A longer answer is cut off on the wire, unless its request asked for it."""
 FIRST_FINAL_STATUS = 200
+IDLE_S = 60
+"""A connection that was idle for longer is not used again: libcurl has no PING to ask it with."""
 
 _NEVER_SENT = frozenset({pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT})
 _NOT_SENT = frozenset(
@@ -55,6 +57,7 @@ class Transfer:
     """A reusable handle; `begin` aims it at a request, `answer` or `failure` reads the result."""
 
     __slots__ = (
+        "_fresh",
         "_headers",
         "_method",
         "_most_taken",
@@ -64,6 +67,7 @@ class Transfer:
         "body",
         "chunks",
         "given",
+        "handed_at",
         "handle",
         "lines",
         "origin",
@@ -79,6 +83,8 @@ class Transfer:
         self.body = b""
         self.given = 0
         """How far the body has been read, and so whether the request has begun to leave."""
+        self.handed_at = 0.0
+        """When it was handed over (monotonic)."""
         self.refused = False
         """Whether the guard has refused an address."""
         self.lines: list[bytes] = []
@@ -88,6 +94,7 @@ class Transfer:
         self._headers: Sequence[str] | None = None
         self._size = -1
         self._method = ""
+        self._fresh = False
         self._most_taken = MOST_TAKEN
         self._set_once(rules)
 
@@ -105,7 +112,7 @@ class Transfer:
             (pycurl.CAINFO, rules.ca_path),
             (pycurl.DNS_CACHE_TIMEOUT, 0),
             (pycurl.TCP_NODELAY, 1),
-            (pycurl.TCP_KEEPALIVE, 1),
+            (pycurl.MAXAGE_CONN, IDLE_S),
             (pycurl.CONNECTTIMEOUT_MS, int(min(CONNECT_TIMEOUT_S, rules.timeout_s) * 1000)),
             (pycurl.TIMEOUT_MS, int(rules.timeout_s * 1000)),
             (pycurl.MAXFILESIZE, MOST_TAKEN),
@@ -117,10 +124,11 @@ class Transfer:
         ):
             self._setopt(option, value)
 
-    def begin(self, request: Request, origin: Origin) -> None:
+    def begin(self, request: Request, origin: Origin, now: float) -> None:
         """Aim the handle at a request. Raises pycurl.error when libcurl cannot take it."""
         self.request = request
         self.origin = origin
+        self.handed_at = now
         self.given = 0
         self.refused = False
         self.body = body = request.body
@@ -136,6 +144,11 @@ class Transfer:
         if len(body) != self._size:
             self._size = len(body)
             self._setopt(pycurl.POSTFIELDSIZE, self._size)
+        if origin.lost is not self._fresh:
+            # Of its own accord libcurl looks once a second whether a connection is dead.
+            self._fresh = origin.lost
+            self._setopt(pycurl.FRESH_CONNECT, int(self._fresh))
+        origin.lost = False
         if request.answer_limit > self._most_taken:
             self._most_taken = request.answer_limit
             self._setopt(pycurl.MAXFILESIZE, self._most_taken)

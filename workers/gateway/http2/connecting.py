@@ -12,6 +12,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
+from workers.gateway.client_socket import keep_alive
 from workers.gateway.network_guard import Guard, may_connect
 from workers.gateway.origin import CONNECT_TIMEOUT_S, forbidden, not_sent
 from workers.provider import Answer
@@ -107,7 +108,7 @@ class ConnectionAttempt:
         if code:
             self._fail_address(code)
             return True
-        _keep_alive(raw)
+        keep_alive(raw)
         self._tls = self._context.wrap_socket(
             raw, server_hostname=self._host, do_handshake_on_connect=False
         )
@@ -146,15 +147,6 @@ class ConnectionAttempt:
                 with suppress(OSError):
                     each.close()
         self._raw = self._tls = None
-
-
-def _keep_alive(raw: socket.socket) -> None:
-    """Send without delay, and let the system find out when the other side has vanished."""
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, name):
-            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _is_connected(raw: socket.socket) -> bool:

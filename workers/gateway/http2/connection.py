@@ -6,16 +6,18 @@ transport says how much may have left, a request that certainly has not is repor
 """
 
 from workers.gateway.http2 import frames
-from workers.gateway.http2.events import ConnectionFailed, Event, StreamEnded
+from workers.gateway.http2.events import ConnectionFailed, Event, NotTaken, StreamEnded
 from workers.gateway.http2.frames import Frame, ProtocolError
 from workers.gateway.http2.header_blocks import HeaderBlocks
 from workers.gateway.http2.header_compression import RequestEncoder
+from workers.gateway.http2.open_streams import OpenStreams
 from workers.gateway.http2.receive_limits import GREETING, STREAM_WINDOW, ReceiveLimits
 from workers.gateway.http2.send_queue import SendQueue
 from workers.gateway.http2.stream import Stream
 from workers.provider import Failure, Request
 
 NO_LIMIT = 1 << 30
+PING = frames.frame(frames.PING, 0, 0, b"alive?!?")
 _WHOLE_ANSWER = frames.END_HEADERS | frames.END_STREAM
 
 
@@ -26,7 +28,6 @@ class Http2Connection:
     """
 
     def __init__(self, authority: str, settings_due: float) -> None:
-        self.streams: dict[int, Stream] = {}
         self.stream_limit = 0
         """How many streams the server allows at once (5.1.2)."""
         self.draining = False
@@ -39,6 +40,8 @@ class Http2Connection:
         self._next_stream = 1
         self._buffer = b""
         self._limits = ReceiveLimits()
+        self._open = OpenStreams(self._queue, self._limits)
+        self.streams = self._open.by_number
         self._queue.put(GREETING)
 
     # ------------------------------------------------------------------ requests
@@ -65,6 +68,10 @@ class Http2Connection:
     def drain(self) -> None:
         """Take no new requests; those in flight go on."""
         self.draining = True
+
+    def ping(self) -> None:
+        """Ask the server for a sign of life (6.7)."""
+        self._queue.put(PING)
 
     def data_to_send(self) -> bytes:
         """Take out the bytes that were written since the last time."""
@@ -100,7 +107,7 @@ class Http2Connection:
                 # Nearly every answer: one frame and no body.
                 status, headers = blocks.decode(payload)
                 stream.take_headers(status, headers)
-                self._finish(number, stream, events)
+                self._open.finish(number, stream, events)
             elif kind == frames.DATA:
                 self._read_data(flags, number, payload, stream, events)
             else:
@@ -139,7 +146,7 @@ class Http2Connection:
         if stream is not None:
             stream.take_headers(status, headers)
         if stream is not None and last:
-            self._finish(number, stream, events)
+            self._open.finish(number, stream, events)
             return
         self._limits.count_frame()
         if last:
@@ -162,45 +169,35 @@ class Http2Connection:
             self._limits.count_frame()
         enough = stream.take_body(part)
         if not stream.has_status:
-            self._refuse(number, stream, "a body without a status", frames.PROTOCOL_ERROR, events)
+            self._open.refuse(
+                number, stream, "a body without a status", frames.PROTOCOL_ERROR, events
+            )
         elif stream.received > STREAM_WINDOW:
             code = frames.FLOW_CONTROL_ERROR
-            self._refuse(number, stream, "more of a body than was allowed", code, events)
+            self._open.refuse(number, stream, "more of a body than was allowed", code, events)
         elif flags & frames.END_STREAM:
-            self._finish(number, stream, events)
+            self._open.finish(number, stream, events)
         elif enough:
-            self._cancel(number, stream)
-            events.append((stream.request, stream.finish()))
+            self._open.cut(number, stream, events)
 
     def _read_control(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
         """Read what is about the connection, a window or the end of a stream."""
         kind, flags, number, payload = frame
         if kind == frames.RST_STREAM:
-            self._read_reset(number, frames.read_word(payload), stream, events)
+            self._limits.end(number)
+            if stream is not None:
+                self._open.take_reset(number, frames.read_word(payload), stream, events)
         elif kind == frames.SETTINGS and not flags & frames.ACK:
             self._apply_settings(frames.read_settings(payload))
         elif kind == frames.PING and not flags & frames.ACK:
             self._queue.put(frames.frame(frames.PING, frames.ACK, 0, payload))
         elif kind == frames.GOAWAY:
-            self._read_goaway(frames.read_word(payload) & frames.LAST_STREAM, events)
+            self._read_goaway(*frames.read_goaway(payload), events)
         elif kind == frames.WINDOW_UPDATE:
             increment = frames.read_word(payload) & frames.LARGEST_WINDOW
             self._widen(number, stream, increment, events)
         elif kind == frames.PUSH_PROMISE:
             raise ProtocolError("a push that was ruled out")  # 6.6
-
-    def _read_reset(
-        self, number: int, code: int, stream: Stream | None, events: list[Event]
-    ) -> None:
-        """Take a RST_STREAM; of a refused stream the server has done nothing (8.7)."""
-        self._limits.end(number)
-        if stream is None:
-            return
-        del self.streams[number]
-        self._queue.give_up(stream)
-        failure = Failure.NOT_SENT if code == frames.REFUSED_STREAM else Failure.UNKNOWN
-        reason = f"the server has reset the stream (HTTP/2 error {code})"
-        events.append((stream.request, stream.fail(failure, reason)))
 
     def _widen(
         self, number: int, stream: Stream | None, increment: int, events: list[Event]
@@ -212,7 +209,7 @@ class Http2Connection:
             try:
                 self._queue.widen_stream(stream, increment)
             except ProtocolError as error:
-                self._refuse(number, stream, str(error), error.code, events)
+                self._open.refuse(number, stream, str(error), error.code, events)
 
     def _apply_settings(self, values: dict[int, int]) -> None:
         if frames.HEADER_TABLE_SIZE in values:
@@ -223,76 +220,36 @@ class Http2Connection:
         self._queue.put(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self._queue.apply_settings(values)
 
-    def _read_goaway(self, last: int, events: list[Event]) -> None:
-        """Take a GOAWAY: the server has done nothing for the streams after `last` (6.8)."""
+    def _read_goaway(self, last: int, code: int, events: list[Event]) -> None:
+        """Take a GOAWAY: the server has done nothing for the streams after `last` (6.8).
+
+        One that ends in peace a connection on which it took requests takes the others elsewhere.
+        """
         self.draining = True
-        for number in [each for each in self.streams if each > last]:
-            stream = self.streams.pop(number)
-            self._queue.give_up(stream)
-            reason = "the connection is ending and the server has not taken this"
-            answer = stream.fail(Failure.NOT_SENT, reason)
-            events.append((stream.request, answer))
+        reason = "the connection is ending and the server has not taken this"
+        for stream in self._open.take_after(last):
+            if last and code == frames.NO_ERROR and not stream.has_status:
+                events.append(NotTaken(stream.request))
+            else:
+                events.append((stream.request, stream.fail(Failure.NOT_SENT, reason)))
 
     # ------------------------------------------------------------------ endings
-
-    def _finish(self, number: int, stream: Stream, events: list[Event]) -> None:
-        """End a stream with its answer; one that came before the whole body stops it (8.1)."""
-        if stream.unsent_body:
-            self._cancel(number, stream)
-        else:
-            del self.streams[number]
-        events.append((stream.request, stream.finish()))
-
-    def _refuse(
-        self, number: int, stream: Stream, reason: str, code: int, events: list[Event]
-    ) -> None:
-        """End a stream on which the server broke a rule (5.4.2); the others go on."""
-        self._cancel(number, stream, code)
-        events.append((stream.request, stream.fail(Failure.UNKNOWN, reason)))
-
-    def _cancel(self, number: int, stream: Stream, code: int = frames.CANCEL) -> None:
-        del self.streams[number]
-        self._queue.give_up(stream)
-        self._limits.cancel(number, stream.received)
-        word = frames.pack_word(code)
-        self._queue.put(frames.frame(frames.RST_STREAM, 0, number, word))
 
     def expire(self, now: float) -> list[Event]:
         """End the streams past their deadline; without SETTINGS in time, the connection."""
         if not self._settings_received and now > self._settings_due:
             self.draining = True
             return [ConnectionFailed("no HTTP/2 settings in time")]
-        late = []
-        for number, stream in self.streams.items():
-            if stream.deadline > now:
-                break  # the oldest stand first
-            late.append((number, stream))
-        events: list[Event] = []
-        for number, stream in late:
-            # What is written will still leave, ahead of our word that it is cancelled; and a server
-            # may act on a request before the whole body has come (8.1).
-            self._cancel(number, stream)
-            answer = stream.fail(Failure.UNKNOWN, "no answer in time")
-            events.append((stream.request, answer))
-        return events
+        return self._open.expire(now)
 
     def lose(self, reason: str, offered: int) -> list[StreamEnded]:
         """Answer for everything in flight: the connection is lost.
 
-        At most `offered` bytes of what it wrote have left. A request of which no byte is among
-        them was certainly not sent; of the others nobody knows.
+        At most `offered` bytes of what it wrote have left.
         """
         self.draining = True
-        events = []
-        for stream in self.streams.values():
-            failure = Failure.UNKNOWN if offered > stream.begin else Failure.NOT_SENT
-            events.append((stream.request, stream.fail(failure, reason)))
-        self.streams.clear()
-        return events
+        return self._open.lose(reason, offered)
 
     def cancel_all(self) -> list[Request]:
         """Cancel every stream; returns their requests."""
-        requests = [stream.request for stream in self.streams.values()]
-        for number, stream in list(self.streams.items()):
-            self._cancel(number, stream)
-        return requests
+        return self._open.cancel_all()

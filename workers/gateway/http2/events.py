@@ -18,4 +18,11 @@ class ConnectionFailed:
     """The frame that tells the server why, if it can still be sent (6.8)."""
 
 
-Event = StreamEnded | ConnectionFailed
+@dataclass(slots=True)
+class NotTaken:
+    """The server ends the connection in peace, and has not looked at this request (6.8)."""
+
+    request: Request
+
+
+Event = StreamEnded | NotTaken | ConnectionFailed

@@ -105,6 +105,11 @@ def read_word(payload: bytes) -> int:
     return word
 
 
+def read_goaway(payload: bytes) -> tuple[int, int]:
+    """Return the last stream that a GOAWAY names, and its error code (6.8)."""
+    return read_word(payload) & LAST_STREAM, read_word(payload[_WORD.size :])
+
+
 def pack_goaway(code: int) -> bytes:
     """Return the payload of our GOAWAY: the server has opened no stream."""
     return pack_word(0) + pack_word(code)

@@ -16,6 +16,7 @@ from workers.gateway.full_window import keep_full
 from workers.gateway.http2.connecting import PROTOCOL, ConnectionAttempt, NotHttp2
 from workers.gateway.http2.connection import Http2Connection
 from workers.gateway.http2.http2_pool import Http2Origin, Http2Pool
+from workers.gateway.http2.liveness import Liveness
 from workers.gateway.http2.session import Answers, Http2Session
 from workers.gateway.http2.tls_transport import TlsTransport
 from workers.gateway.network_guard import Guard
@@ -23,9 +24,6 @@ from workers.gateway.origin import CONNECT_TIMEOUT_S, REFRESH_EVERY_S, forbidden
 from workers.gateway.trust import TrustStore
 from workers.provider import Answer, Request
 
-FULL_CONNECTION = 64
-"""Streams a connection must allow for a second one to be worth it: fewer mean "slowly"."""
-MOST_CONNECTIONS = 10
 LONGEST_NAP_S = 0.1
 SHORTEST_NAP_S = 0.002
 RESOLVERS = 4
@@ -130,6 +128,8 @@ class Http2Gateway:
             before = len(self._answers)
             for session in origin.sessions:
                 session.turn(now, self._answers)
+                if session.not_taken:
+                    self._take_back(pool, origin, session, now)
             origin.sessions = [each for each in origin.sessions if not each.transport.closed]
             answered = len(self._answers) - before
             pool.handed -= answered
@@ -140,6 +140,15 @@ class Http2Gateway:
             if origin.idle():
                 pool.active.discard(origin)
 
+    def _take_back(
+        self, pool: Http2Pool, origin: Http2Origin, session: Http2Session, now: float
+    ) -> None:
+        """Let what the server has not looked at go first on the next connection (RFC 9113, 6.8)."""
+        requests, session.not_taken = session.not_taken, []
+        pool.handed -= len(requests)
+        deadline = now + self._timeout_s
+        origin.waiting.extendleft((each, deadline) for each in reversed(requests))
+
     def _release_waiting(self, pool: Http2Pool, origin: Http2Origin, now: float) -> None:
         """Let what waits go, over a new connection if it must be."""
         for late in origin.waiting.take_expired(now):
@@ -149,17 +158,14 @@ class Http2Gateway:
         while origin.waiting and pool.handed < pool.window:
             session = origin.available()
             if session is None:
-                self._connect(pool, origin)
+                self._connect(pool, origin, now)
                 return
             request, _ = origin.waiting.popleft()
             self._open_stream(pool, session, request, now + self._timeout_s)
 
-    def _connect(self, pool: Http2Pool, origin: Http2Origin) -> None:
+    def _connect(self, pool: Http2Pool, origin: Http2Origin, now: float) -> None:
         """Begin a new connection if those there are will not do."""
-        connections = [each.connection for each in origin.sessions]
-        usable = [each for each in connections if not each.draining]
-        full = all(each.is_full(FULL_CONNECTION) for each in usable)
-        if origin.attempt is None and full and len(usable) < MOST_CONNECTIONS:
+        if origin.needs_connection(now) and origin.attempt is None:
             origin.attempt = ConnectionAttempt(
                 origin.host,
                 origin.port,
@@ -185,9 +191,10 @@ class Http2Gateway:
                     self._answer(pool, request, result)
         elif result is not None:
             origin.attempt = None
-            settings_due = time.monotonic() + CONNECT_TIMEOUT_S
-            connection = Http2Connection(origin.authority, settings_due)
-            session = Http2Session(connection, TlsTransport(result))
+            now = time.monotonic()
+            connection = Http2Connection(origin.authority, now + CONNECT_TIMEOUT_S)
+            liveness = Liveness(now, self._timeout_s)
+            session = Http2Session(connection, TlsTransport(result), liveness)
             session.flush()
             origin.sessions.append(session)
 
@@ -227,11 +234,13 @@ class Http2Gateway:
         """Drop every request that is not answered; the connections stay for later ones."""
         lost = [request for request, _ in self._answers] + self._fallback.abandon()
         self._answers = []
+        now = time.monotonic()
         for pool in self._pools.values():
             for origin in pool.active:
                 lost += origin.waiting.take_all()
                 for session in origin.sessions:
-                    lost += session.cancel_all()
+                    lost += session.cancel_all(now)
+            pool.active = {origin for origin in pool.active if not origin.idle()}
             pool.unanswered = pool.handed = 0
         return lost
 

@@ -8,6 +8,12 @@ from workers.gateway.network_guard import Guard
 from workers.gateway.origin import origin_of, read_origin
 from workers.gateway.waiting_requests import MOST_ORIGINS, WaitingRequests, free_room
 
+FULL_CONNECTION = 64
+"""Streams a connection must allow for a second one to be worth it: fewer mean "slowly"."""
+MOST_CONNECTIONS = 10
+MOST_SESSIONS = 2 * MOST_CONNECTIONS
+"""Connections to one origin together with those that are ending."""
+
 
 @dataclass(slots=True, eq=False)
 class Http2Origin:
@@ -25,9 +31,22 @@ class Http2Origin:
     def available(self) -> Http2Session | None:
         """Return a session that can take a request now."""
         for session in self.sessions:
-            if session.connection.available_streams() > 0:
+            if session.is_available():
                 return session
         return None
+
+    def needs_connection(self, now: float) -> bool:
+        """Whether those there are will not do; what was idle for long is asked for a sign first."""
+        usable = [
+            each
+            for each in self.sessions
+            if not each.connection.draining and not each.liveness.is_overdue(now)
+        ]
+        for session in usable:
+            if session.liveness.needs_ping():
+                session.ping(now)
+        full = all(each.connection.is_full(FULL_CONNECTION) for each in usable)
+        return full and len(usable) < MOST_CONNECTIONS and len(self.sessions) < MOST_SESSIONS
 
     def idle(self) -> bool:
         """Whether it could be forgotten."""
