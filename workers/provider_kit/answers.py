@@ -12,15 +12,12 @@ from typing import Any
 
 from service.domain.verdict import (
     AlertRejected,
-    DeviceGone,
     DeviceRefused,
+    NotAccepted,
     SenderRejected,
     TryLater,
 )
 from workers.provider import Answer, Failure
-
-NotAccepted = TryLater | DeviceGone | DeviceRefused | AlertRejected | SenderRejected
-"""Every verdict but Accepted. Each has a `why`."""
 
 LONGEST_RETRY_AFTER = timedelta(days=1)
 LONGEST_DETAIL = 120

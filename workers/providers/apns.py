@@ -22,6 +22,7 @@ from service.domain.verdict import (
     AlertRejected,
     DeviceGone,
     DeviceRefused,
+    NotAccepted,
     Scope,
     SenderRejected,
     TryLater,
@@ -93,7 +94,7 @@ _ENVIRONMENT = (
 _BROKEN = TryLater("", after=timedelta(0), reconnect=True)
 _OVERLOADED = TryLater("", reconnect=True)
 
-REASONS: Mapping[tuple[int, str], answers.NotAccepted] = {
+REASONS: Mapping[tuple[int, str], NotAccepted] = {
     (400, "BadDeviceToken"): DeviceGone("no address of this environment", doubtful=True),
     (400, "DeviceTokenNotForTopic"): DeviceGone("an address of another app", doubtful=True),
     (410, "Unregistered"): DeviceGone(_GONE),

@@ -23,6 +23,7 @@ from service.domain.verdict import (
     DeviceGone,
     DeviceRefused,
     FollowUp,
+    NotAccepted,
     Scope,
     SenderRejected,
     TryLater,
@@ -74,7 +75,7 @@ _CREDENTIALS = SenderRejected(
 )
 _NOT_AUTHORIZED = SenderRejected("Expo does not let us in: check EXPO_ACCESS_TOKEN")
 
-REASONS: Mapping[str, answers.NotAccepted] = {
+REASONS: Mapping[str, NotAccepted] = {
     "DeviceNotRegistered": DeviceGone("the app is gone from the device"),
     "MessageTooBig": AlertRejected("Expo says that the alert is too large"),
     "MessageRateExceeded": TryLater(""),

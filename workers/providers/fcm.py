@@ -21,6 +21,7 @@ from service.domain.verdict import (
     AlertRejected,
     DeviceGone,
     DeviceRefused,
+    NotAccepted,
     Scope,
     SenderRejected,
     TryLater,
@@ -83,7 +84,7 @@ _TOKEN_REFUSED = SenderRejected(
     remint=True,
 )
 
-REASONS: Mapping[tuple[int, str], answers.NotAccepted] = {
+REASONS: Mapping[tuple[int, str], NotAccepted] = {
     (404, "UNREGISTERED"): DeviceGone("the app is gone from the device"),
     (404, "NOT_FOUND"): DeviceGone("no such address", doubtful=True),
     (400, "INVALID_ARGUMENT"): DeviceRefused(
@@ -206,7 +207,7 @@ def _read(answer: Answer) -> Verdict:
     )
 
 
-def _read_invalid_argument(error: GoogleError) -> answers.NotAccepted:
+def _read_invalid_argument(error: GoogleError) -> NotAccepted:
     """Tell an invalid address, which Google reports in two ways, from a malformed push."""
     if "registration token is not a valid" in error.text:
         return _NOT_A_TOKEN

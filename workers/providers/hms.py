@@ -21,6 +21,7 @@ from service.domain.verdict import (
     AlertRejected,
     DeviceGone,
     DeviceRefused,
+    NotAccepted,
     Scope,
     SenderRejected,
     TryLater,
@@ -75,7 +76,7 @@ _TOKEN_REFUSED = SenderRejected(
     "Huawei does not accept our access token: check HMS_APP_ID and HMS_APP_SECRET", remint=True
 )
 
-REASONS: Mapping[str, answers.NotAccepted] = {
+REASONS: Mapping[str, NotAccepted] = {
     "80100001": _PARAMETER,
     "80100003": _PARAMETER,
     "80100004": _PARAMETER,

@@ -21,6 +21,7 @@ from service.domain.verdict import (
     AlertRejected,
     DeviceGone,
     DeviceRefused,
+    NotAccepted,
     Scope,
     TryLater,
     Verdict,
@@ -82,7 +83,7 @@ _BAD_TOKEN = DeviceRefused(
 _BAD_KEYS = DeviceRefused("its push service finds its keys wrong")
 _MALFORMED = AlertRejected("A push service finds our request malformed: a fault of this program")
 
-STATUSES: Mapping[int, answers.NotAccepted] = {
+STATUSES: Mapping[int, NotAccepted] = {
     400: DeviceRefused("its push service finds something wrong with this push"),
     401: _KEY_REFUSED,
     403: _KEY_REFUSED,
@@ -94,7 +95,7 @@ STATUSES: Mapping[int, answers.NotAccepted] = {
 }
 """What a status means. A 429 pauses only the origin that answered it."""
 
-DETAILS: Mapping[tuple[int, int | str], answers.NotAccepted] = {
+DETAILS: Mapping[tuple[int, int | str], NotAccepted] = {
     (400, 101): _BAD_KEYS,
     (400, 110): _BAD_KEYS,
     (400, 111): _MALFORMED,
@@ -182,7 +183,7 @@ class Provider:
         return _payload(content, LIMIT).preview(locale)
 
 
-def _read(answer: Answer) -> answers.NotAccepted:
+def _read(answer: Answer) -> NotAccepted:
     status = answer.status
     if status == 0:
         return answers.read_failure(answer)
@@ -197,7 +198,7 @@ def _read(answer: Answer) -> answers.NotAccepted:
     return answers.with_code(verdict, code)
 
 
-def _read_class(status: int) -> answers.NotAccepted:
+def _read_class(status: int) -> NotAccepted:
     if 500 <= status < 600 or status in {408, 425}:  # noqa: PLR2004 - what 5xx means
         return TryLater("")
     if 300 <= status < 400:  # noqa: PLR2004 - what 3xx means
