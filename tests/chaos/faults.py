@@ -32,6 +32,10 @@ WHERE b.lease_token IS NOT NULL AND b.claimable_at > now() AND b.counts[1] > 100
 WEATHER = {"share": {"503": 0.02, "429": 0.01}, "retry_after": 1}
 LATENCY_MS = 60
 REFUSAL = {"status": 400, "body": {"reason": "MissingDeviceToken"}, "count": 10_000}
+WRONG_ENVIRONMENT = {"status": 400, "body": {"reason": "BadDeviceToken"}, "count": 1_000_000}
+"""What Apple answers for every token of another environment."""
+SLOW_MS = 8000
+"""Longer than a stream waits at its end where it does not hear its answers out."""
 HANGING = {"hang": 0.003}
 """A few in a thousand: each large batch has one, and all its other pushes are answered."""
 COMPILER = shutil.which("cc")
@@ -67,6 +71,10 @@ class Faults:
             "disconnect postgres": lambda _: self._disconnect_postgres(),
             "refuse writes": self._refuse_writes,
             "jump clock": lambda _: self._jump_clock(),
+            "wrong environment": self._use_wrong_environment,
+            "slow provider": self._slow_down,
+            "silent providers": self._silence,
+            "redis refuses": self._refuse_messages,
         }
         self._put_weather()
 
@@ -169,6 +177,38 @@ class Faults:
             connection.execute("SET default_transaction_read_only = off")
             connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
             connection.execute("SELECT pg_reload_conf()")
+
+    def _use_wrong_environment(self, seconds: float) -> None:
+        """Have Apple doubt every token for a while; then a person releases the provider."""
+        self.system.weather(provider="apns", script=[WRONG_ENVIRONMENT])
+        time.sleep(seconds)
+        self._restore("apns")
+        time.sleep(1)
+        self.system.api.delete("/api/admin/providers/apns/hold")
+
+    def _slow_down(self, seconds: float) -> None:
+        self.system.weather(provider="fcm", latency_ms=SLOW_MS)
+        time.sleep(seconds)
+        self._restore("fcm")
+
+    def _restore(self, provider: str) -> None:
+        self.system.weather(provider=provider, **WEATHER, latency_ms=LATENCY_MS, seed=self.seed)
+
+    def _silence(self, seconds: float) -> None:
+        """Leave every connection to the providers open and unanswered."""
+        pid = self.system.standins.process.pid
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGCONT)
+
+    def _refuse_messages(self, seconds: float) -> None:
+        """Have Redis refuse every write, as it does while its replica is away."""
+        self._set_needed_replicas(1)
+        time.sleep(seconds)
+        self._set_needed_replicas(0)
+
+    def _set_needed_replicas(self, count: int) -> None:
+        self.system.redis().config_set("min-replicas-to-write", count)
 
     def _jump_clock(self) -> None:
         """Set the clock of all our processes forward by an hour; the next jump sets it back."""

@@ -21,6 +21,10 @@ FAULTS = (
     "disconnect postgres",
     "refuse writes",
     "jump clock",
+    "wrong environment",
+    "slow provider",
+    "silent providers",
+    "redis refuses",
 )
 """Each happens at least once if the run is long enough."""
 
@@ -33,6 +37,10 @@ DURATIONS_S = {
     "refuse writes": (3, 30),
     "freeze worker": (13, 16),
     "kill worker, answers hang": (6, 8),
+    "wrong environment": (5, 60),
+    "slow provider": (15, 30),
+    "silent providers": (18, 24),
+    "redis refuses": (3, 60),
 }
 KINDS = ("plain", "plain", "replayed", "replayed", "breaking", "corrected", "stopped", "withdrawn")
 

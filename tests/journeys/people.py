@@ -79,8 +79,11 @@ class People:
         reader.follows(self.topic)
         return reader
 
-    def crowd(self, devices: dict[str, int]) -> list[str]:
-        """Add followers of the topic with one device each; returns their addresses."""
+    def crowd(self, devices: dict[str, int], *, trusted: bool = True) -> list[str]:
+        """Add followers of the topic with one device each; returns their addresses.
+
+        `trusted` ones count as accepted by their provider before, as imported ones do.
+        """
         makers = {"apns": apns_address, "fcm": fcm_address}
         rows = [
             (new_id(), new_id(), provider, makers[provider]())
@@ -88,10 +91,15 @@ class People:
             for _ in range(n)
         ]
         with psycopg.connect(self.system.servers.database_url) as connection:
-            self._copy(connection, rows)
+            self._copy(connection, rows, datetime.now(UTC) if trusted else None)
         return [address for *_, address in rows]
 
-    def _copy(self, connection: psycopg.Connection, rows: list[tuple[int, int, str, str]]) -> None:
+    def _copy(
+        self,
+        connection: psycopg.Connection,
+        rows: list[tuple[int, int, str, str]],
+        trusted_at: datetime | None,
+    ) -> None:
         found = connection.execute("SELECT id FROM topic WHERE path = %s", (self.topic,)).fetchone()
         assert found is not None
         with connection.cursor() as cursor:
@@ -99,12 +107,13 @@ class People:
                 for reader, *_ in rows:
                     copy.write_row((reader, hashlib.sha256(b"%d" % reader).digest(), "en", "UTC"))
             with cursor.copy(
-                "COPY device (id, reader_id, provider, kind, address, address_hash) FROM STDIN"
+                "COPY device (id, reader_id, provider, kind, address, address_hash, trusted_at)"
+                " FROM STDIN"
             ) as copy:
                 for reader, device, provider, address in rows:
                     digest = hashlib.sha256(f"{provider}\0{address}".encode()).digest()
                     kind = "token" if provider == "fcm" else ""
-                    copy.write_row((device, reader, provider, kind, address, digest))
+                    copy.write_row((device, reader, provider, kind, address, digest, trusted_at))
             with cursor.copy("COPY subscription (reader_id, topic_id) FROM STDIN") as copy:
                 for reader, *_ in rows:
                     copy.write_row((reader, found[0]))

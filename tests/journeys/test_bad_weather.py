@@ -15,6 +15,16 @@ def live_devices(system, addresses):
     return row[0]
 
 
+def suspects(system, addresses):
+    """How many of these addresses are doubted."""
+    with psycopg.connect(system.servers.database_url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM device WHERE address = ANY(%s) AND suspect_at IS NOT NULL",
+            (addresses,),
+        ).fetchone()
+    return row[0]
+
+
 def providers(system):
     return {p["name"]: p for p in system.answer("GET", "/api/admin/providers")["items"]}
 
@@ -78,6 +88,44 @@ def test_a_wrong_apns_environment_forgets_nobody_and_says_what_to_do(system, peo
     release(system, "apns")
     report = system.finished(alert)
     assert report["totals"]["accepted"] == 300
+
+
+def test_one_accepted_device_proves_nothing_when_the_environment_is_wrong(system, people, mended):
+    addresses = people.crowd({"apns": 5000})
+    system.weather(**always("apns", 400, "BadDeviceToken"))
+    system.weather(provider="apns", address=addresses[0], script=[{"status": 200, "count": 99}])
+    alert = system.send(system.ingest(topics=[people.topic]))
+    system.await_true(lambda: providers(system)["apns"]["held"], "apns is held")
+    system.control.delete("/control/weather").raise_for_status()
+    release(system, "apns")
+    report = system.finished(alert)
+    assert report["totals"]["accepted"] == 5000
+    assert live_devices(system, addresses) == 5000
+    assert suspects(system, addresses) == 0
+
+
+def test_readers_who_register_junk_hold_no_provider(system, people, mended):
+    addresses = people.crowd({"apns": 40}, trusted=False)
+    system.weather(**always("apns", 400, "BadDeviceToken"))
+    alert = system.send(system.ingest(topics=[people.topic]))
+    report = system.finished(alert)
+    assert report["totals"]["buried"] == 40
+    assert not providers(system)["apns"]["held"]
+    assert live_devices(system, addresses) == 40
+
+
+@pytest.mark.timeout(120)
+def test_a_slow_provider_gets_every_push_once(system, people, mended):
+    people.crowd({"apns": 2500})
+    system.weather(provider="apns", latency_ms=6000)
+    story = system.ingest(topics=[people.topic])
+    alert = system.send(story, urgency="normal")
+    others = [system.send(system.ingest(topics=[people.topic]), urgency="normal") for _ in range(2)]
+    for each in (alert, *others):
+        report = system.finished(each, within_s=100)
+        assert report["totals"]["accepted"] == 2500
+        pushes = system.pushes(alert_id=each["id"], limit=1)
+        assert (pushes["count"], pushes["devices"]) == (2500, 2500)
 
 
 def test_a_wrong_apns_environment_in_a_batch_of_five_forgets_nobody_either(system, people, mended):
