@@ -23,12 +23,6 @@ BEING_BROUGHT_TO_IT: dict[str, str] = {
     ),
     "test_one_place.py::test_a_test_of_the_delivery_needs_no_namespace_for_a_process": EVERYWHERE,
     "test_one_place.py::test_no_sentence_stands_in_two_files": EVERYWHERE,
-    "test_readme.py::test_each_reader_has_a_readme": (
-        "service/README.md workers/README.md workers/providers/README.md"
-    ),
-    "test_readme.py::test_every_folder_of_code_is_described": EVERYWHERE,
-    "test_readme.py::test_every_place_named_exists": EVERYWHERE,
-    "test_readme.py::test_the_readme_is_read_in_five_minutes": EVERYWHERE,
     "test_words.py::test_docstrings_and_comments_are_written_in_plain_english": (
         "service/domain workers workers/gateway workers/pacing workers/providers workers/upkeep"
     ),
@@ -39,7 +33,6 @@ BEING_BROUGHT_TO_IT: dict[str, str] = {
     "test_words.py::test_no_name_is_a_metaphor_or_a_word_of_many_senses": (
         "workers/credentials workers/pacing workers/standins workers/upkeep"
     ),
-    "test_words.py::test_no_readme_speaks_in_metaphors_or_broken_english": "README.md",
 }
 """Tests, each with the packages or files that still break it."""
 

@@ -1,4 +1,4 @@
-"""Every README of the project, and where a section of theirs stands."""
+"""Every README of the project, and those that each reader has."""
 
 from functools import cache
 from pathlib import Path
@@ -22,12 +22,6 @@ def readmes() -> dict[str, str]:
     """Return the text of each README by its path from the root."""
     paths = [path for path in files() if path.name == "README.md"]
     return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
-
-
-def home_of(mark: str, home: str) -> str:
-    """Return the README that holds the mark: its home, or the one at the top until it moves."""
-    text = readmes().get(home, "")
-    return text if mark in text else readmes()["README.md"]
 
 
 def above(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """The gateway on libcurl: HTTP/2 with all of a provider's requests on one warm connection.
 
-Why libcurl, why its `perform` and why corked sockets: README, decisions. What it must not do by
-itself (send a POST again) is prevented in `curl_transfer`.
+Why libcurl, why its `perform` and why corked sockets: workers/README.md, decisions. What it must
+not do by itself (send a POST again) is prevented in `transfer`.
 """
 
 import select
