@@ -10,14 +10,14 @@ from service.store.deliveries import batch_claims, precedence, shards
 from service.store.operations import holds
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
-from workers.delivery import ending
+from workers.delivery import alert_end
 from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
 from workers.delivery.condition import Condition, Ended, Held, Open, Probing
-from workers.delivery.end import End
 from workers.delivery.loop import Stream
 from workers.delivery.outgoing import Outgoing, outgoing
 from workers.delivery.stream_context import StreamContext
+from workers.delivery.stream_end import End
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ def deliver(context: StreamContext, alert_id: int) -> None:
         context.gateway.abandon()
     log.info("stream ended", alert=alert_id, why=end.value)
     if end is not End.YIELDED:
-        ending.end_if_done(context, alert_id)
+        alert_end.end_if_done(context, alert_id)
         return
     with unit_of_work(context.engine, context.broker) as work:
         if stream.makes_way_for is not None:

@@ -7,7 +7,7 @@ from service.domain.alert import queue_of
 from service.store.deliveries import shards
 from service.unit_of_work import unit_of_work
 from workers.context import WorkerContext
-from workers.delivery import ending
+from workers.delivery import alert_end
 
 SPREAD = 3
 """Every shard asks for so many more: a few hand-overs reach as many processes as are idle, and
@@ -24,7 +24,7 @@ def fan_out_shard(context: WorkerContext, alert_id: int, n: int) -> None:
         work.outbox.add(outbox.deliver(alert_id, queue))
         for child in open_children(work.session, alert_id, n):
             work.outbox.add(outbox.fan_out_shard(alert_id, child, queue))
-    ending.end_if_done(context, alert_id)
+    alert_end.end_if_done(context, alert_id)
 
 
 def open_children(session: Session, alert_id: int, n: int) -> list[int]:

@@ -21,7 +21,7 @@ from service.store.deliveries import batch_closing, shards
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
 from workers.context import WorkerContext
-from workers.delivery import ending
+from workers.delivery import alert_end
 from workers.upkeep import chores
 
 log = structlog.get_logger()
@@ -117,7 +117,7 @@ def _expire_one(context: WorkerContext, alert_id: int) -> None:
             return
         alert_transitions.expire_unstarted(session, alert_id)
         _drain(session, context, alert_id, State.EXPIRED)
-    ending.end_if_done(context, alert_id)
+    alert_end.end_if_done(context, alert_id)
 
 
 def _cancel_stopped(context: WorkerContext) -> None:
@@ -129,7 +129,7 @@ def _cancel_one(context: WorkerContext, alert_id: int) -> None:
     with transaction(context.engine) as session:
         alert_transitions.settle_unstarted(session, alert_id)
         _drain(session, context, alert_id, State.CANCELLED)
-    ending.end_if_done(context, alert_id)
+    alert_end.end_if_done(context, alert_id)
 
 
 def _drain(session: Session, context: WorkerContext, alert_id: int, to: State) -> None:
@@ -154,7 +154,7 @@ def _cancel_rejected(context: WorkerContext) -> None:
 
 
 def _finish(context: WorkerContext) -> None:
-    _each(context, unfinished_alerts.alerts_to_finish, ending.end_if_done)
+    _each(context, unfinished_alerts.alerts_to_finish, alert_end.end_if_done)
 
 
 def _resend(context: WorkerContext) -> None:

@@ -24,12 +24,12 @@ from workers.delivery.building import Builder
 from workers.delivery.channel import Channel
 from workers.delivery.claiming import Claiming
 from workers.delivery.clock import Clock
-from workers.delivery.end import End
 from workers.delivery.flushing import ChannelBatch, Flush
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.outgoing import Outgoing
 from workers.delivery.sending import Sending
 from workers.delivery.stream_context import StreamContext
+from workers.delivery.stream_end import End
 from workers.gateway.exchanges import Exchanges
 
 log = structlog.get_logger()

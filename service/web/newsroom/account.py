@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from itsdangerous import BadSignature, Signer
 
-from service.actions import test_pushes
+from service.actions import editor_test_pushes
 from service.domain import one_time_code
 from service.domain.errors import Invalid
 from service.domain.people import Caller, Staff, hash_token
@@ -47,7 +47,7 @@ def _show(
         status=422 if fault else 200,
         fault=fault,
         paired=staff.reader_id is not None,
-        devices=test_pushes.devices_of(work, staff, settings.providers),
+        devices=editor_test_pushes.devices_of(work, staff, settings.providers),
         has_code=second_factor.secret_of(work.session, staff.id) is not None,
         secret=new_secret,
         signed=_signer(settings, staff).sign(new_secret).decode(),
@@ -130,7 +130,7 @@ def pair_devices(
     reader = readers.by_token(work.session, hash_token(token.strip()))
     if reader is None:
         return _show(request, work, settings, staff, fault="No reader has this token.")
-    test_pushes.tie(work, staff, reader.id, caller)
+    editor_test_pushes.tie(work, staff, reader.id, caller)
     return _done(request, "Your tests go to that reader's devices now.")
 
 
@@ -139,7 +139,7 @@ def unpair_devices(
     request: Request, work: WorkDep, staff: Editor, caller: EditorActing
 ) -> Response:
     """Send one's tests to no device."""
-    test_pushes.untie(work, staff, caller)
+    editor_test_pushes.untie(work, staff, caller)
     return _done(request, "Your devices get no more tests.")
 
 

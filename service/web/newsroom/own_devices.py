@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from service.actions import test_pushes
+from service.actions import editor_test_pushes
 from service.domain.alert import Alert, Kind
 from service.domain.errors import no_such
 from service.domain.people import Staff
@@ -23,7 +23,7 @@ def describe_test(
     work: UnitOfWork, settings: Settings, staff: Staff, test: Alert | None
 ) -> dict[str, Any]:
     """Return what the page shows: the devices, and the state of the test, if any, on each."""
-    devices = test_pushes.devices_of(work, staff, settings.providers)
+    devices = editor_test_pushes.devices_of(work, staff, settings.providers)
     if test is None:
         return {"devices": devices, "test": None, "results": [], "test_runs": False}
     results = [(one, device_reports.report(work.session, test, one.id)) for one in devices]

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 
 from service.actions import alerts as alert_actions
-from service.actions import estimates, test_pushes
+from service.actions import editor_test_pushes, estimates
 from service.actions.idempotent_call import run_once
 from service.domain.alert import Alert, Draft
 from service.domain.errors import (
@@ -152,7 +152,7 @@ def send_test(
     try:
         limit(request, "tests", caller.name, TESTS_PER_MINUTE)
         draft, providers = fields.draft_words(), settings.providers
-        page.test = test_pushes.send_test(work, story_id, draft, staff, caller, providers)
+        page.test = editor_test_pushes.send_test(work, story_id, draft, staff, caller, providers)
     except (Invalid, Conflict, TooMany) as refusal:
         page.test_fault = refusal.detail
         page.status = KINDS[type(refusal)].status

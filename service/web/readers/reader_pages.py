@@ -11,8 +11,8 @@ from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from service import provider_door
+from service.actions import editor_test_pushes
 from service.actions import readers as reader_actions
-from service.actions import test_pushes
 from service.api import readers
 from service.domain import topic as topic_paths
 from service.domain.errors import Invalid, Unauthenticated, require
@@ -221,7 +221,7 @@ def pair_devices(
     request: Request, work: WorkDep, reader: ReaderOrNone, staff: Editor, caller: EditorActing
 ) -> Response:
     """Send the tests of the signed-in editor to this reader's devices."""
-    test_pushes.tie(work, staff, _require_reader(reader).id, caller)
+    editor_test_pushes.tie(work, staff, _require_reader(reader).id, caller)
     return _done(request, "Tests that you send from the desk come to these devices now.", None)
 
 
@@ -230,7 +230,7 @@ def unpair_devices(
     request: Request, work: WorkDep, staff: Editor, caller: EditorActing
 ) -> Response:
     """Send those tests to no device."""
-    test_pushes.untie(work, staff, caller)
+    editor_test_pushes.untie(work, staff, caller)
     return _done(request, "These devices get no more tests.", None)
 
 
