@@ -30,8 +30,30 @@ _WITHOUT_END_TAG = frozenset(
     | {"rt", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
 _LAZY_SOURCES = ("src", "data-src", "data-lazy-src", "data-original")
+_CLEANER = nh3.Cleaner(
+    tags=set(_TAGS),
+    clean_content_tags={"script", "style", "title", "iframe", "noscript", "template"},
+    attributes={
+        "*": {"lang", "dir", "title"},
+        "a": {"href", "hreflang"},
+        "blockquote": {"cite"},
+        "img": {*_LAZY_SOURCES, "srcset", "alt", "width", "height"},
+        "li": {"value"},
+        "ol": {"start", "reversed"},
+        "q": {"cite"},
+        "td": {"colspan", "rowspan"},
+        "th": {"colspan", "rowspan", "scope"},
+        "time": {"datetime"},
+    },
+    url_schemes={"http", "https", "mailto", "tel"},
+    link_rel="noopener noreferrer",
+)
+"""Relative addresses pass; they are resolved in what it writes, where `<`, `>` and quotes in
+attributes are escaped, so that a tag is found by its own brackets."""
+
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)", re.IGNORECASE)
 _HEADING_1 = re.compile(r"<(/?)h1\b", re.IGNORECASE)
+_LINK = re.compile(r'<(a|blockquote|q)((?:\s+[^\s="<>/]+(?:="[^"]*")?)+)\s*>')
 _IMAGE = re.compile(r'<img((?:\s+[^\s="<>/]+(?:="[^"]*")?)*)\s*/?>')
 _ATTRIBUTE = re.compile(r'([^\s="<>/]+)="([^"]*)"')
 _EMPTY = re.compile(r"<(figure|p|a|picture|span|div)(?:\s[^<>]*)?>\s*</\1>")
@@ -59,9 +81,10 @@ def body_html(markup: str, base: str | None, report: Report, place: str) -> str:
     if _nesting_exceeds(text, DEEPEST_NESTING):
         report.flaw(place, f"nests tags more than {DEEPEST_NESTING} deep")
         return ""
-    safe = clean_text(_cleaner(base, report, place).clean(_HEADING_1.sub(r"<\1h2", text)))
-    shown = _IMAGE.sub(lambda image: _image_tag(image[1], base, report, place), safe)
-    body = _without_empty_tags(shown).strip()
+    safe = clean_text(_CLEANER.clean(_HEADING_1.sub(r"<\1h2", text)))
+    text = _LINK.sub(lambda tag: _link_tag(tag, base, report, place), safe)
+    text = _IMAGE.sub(lambda image: _image_tag(image[1], base, report, place), text)
+    body = _without_empty_tags(text).strip()
     if any(tag[2].lower() in BLOCKS for tag in _TAG.finditer(body)):
         return body
     return _paragraphs(body)
@@ -116,36 +139,19 @@ def pixels(text: object) -> int | None:
     return int(size[0]) or None if size else None
 
 
-def _cleaner(base: str | None, report: Report, place: str) -> nh3.Cleaner:
-    def attribute(tag: str, name: str, value: str) -> str | None:
-        if name != "cite" and (tag, name) != ("a", "href"):
-            return value
-        if value.partition(":")[0].lower() in ("mailto", "tel"):
-            return value
-        link = absolute_link(value, base)
-        if link is None and not value.startswith("#"):
-            report.remark(place, f"a link was left out: {value[:200]}")
-        return link
-
-    return nh3.Cleaner(
-        tags=set(_TAGS),
-        clean_content_tags={"script", "style", "title", "iframe", "noscript", "template"},
-        attributes={
-            "*": {"lang", "dir", "title"},
-            "a": {"href", "hreflang"},
-            "blockquote": {"cite"},
-            "img": {*_LAZY_SOURCES, "srcset", "alt", "width", "height"},
-            "li": {"value"},
-            "ol": {"start", "reversed"},
-            "q": {"cite"},
-            "td": {"colspan", "rowspan"},
-            "th": {"colspan", "rowspan", "scope"},
-            "time": {"datetime"},
-        },
-        attribute_filter=attribute,
-        url_schemes={"http", "https", "mailto", "tel"},
-        link_rel="noopener noreferrer",
-    )
+def _link_tag(tag: re.Match[str], base: str | None, report: Report, place: str) -> str:
+    """Resolve `href` and `cite`; what cannot be is left out with a remark."""
+    parts = [f"<{tag[1]}"]
+    for name, value in _attributes(tag[2]).items():
+        address: str | None = value
+        is_special = value.partition(":")[0].lower() in ("mailto", "tel")
+        if name in ("href", "cite") and not is_special:
+            address = absolute_link(value, base)
+            if address is None and not value.startswith("#"):
+                report.remark(place, f"a link was left out: {value[:200]}")
+        if address is not None:
+            parts.append(f'{name}="{html.escape(address)}"')
+    return " ".join(parts) + ">"
 
 
 def _image_tag(source: str, base: str | None, report: Report, place: str) -> str:

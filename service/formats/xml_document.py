@@ -4,6 +4,7 @@ import html.entities
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol, cast
 
 from lxml import etree
@@ -164,15 +165,20 @@ def _character(name: str) -> str:
     return html.escape(character)
 
 
+@lru_cache(maxsize=4096)
+def _name_parts(tag: str) -> tuple[str, str]:
+    namespace, brace, name = tag.rpartition("}")
+    return (namespace[1:], name) if brace else ("", tag)
+
+
 def local_name(element: XmlElement) -> str:
     """Return an element's name without its namespace; empty for what is no element."""
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+    return _name_parts(element.tag)[1] if isinstance(element.tag, str) else ""
 
 
 def namespace_of(element: XmlElement) -> str:
     """Return an element's namespace, empty for none."""
-    tag = element.tag if isinstance(element.tag, str) else ""
-    return tag[1:].partition("}")[0] if tag.startswith("{") else ""
+    return _name_parts(element.tag)[0] if isinstance(element.tag, str) else ""
 
 
 def children(element: XmlElement, *names: str) -> Iterator[XmlElement]:

@@ -70,6 +70,15 @@ def test_a_body_becomes_safe_html_with_absolute_links(markup, safe):
     assert not report.flaws
 
 
+def test_brackets_and_quotes_in_attributes_open_no_tag():
+    title = """<img src="x" onerror="y"><a href='z'>"""
+    written = title.replace('"', "&quot;")
+    html, _ = body(f"""<p title="{written}" lang=' src="/s" '>a <q cite="/c">b</q></p>""")
+    assert re.findall(r"<(/?\w+)", html) == ["p", "q", "/q", "/p"]
+    assert 'cite="https://news.example/c"' in html
+    assert "onerror=&quot;y&quot;" in html
+
+
 @pytest.mark.parametrize(
     "picture",
     ['<img alt="x">', '<img src="data:image/png;base64,AA">', '<img src="http://a.example:81/x">'],
