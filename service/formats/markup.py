@@ -61,6 +61,7 @@ _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 _FIRST_HEADING = re.compile(r"\s*(?:<(?:section|div)>\s*){0,3}<h2>([^<]*)</h2>\s*")
 _BLOCK_END = re.compile(r"</(?:p|div|h[2-6]|li|blockquote|figure)>")
 _MOST_BLOCKS = 40
+_ONE_PIXEL = "1"
 _GLANCE = 2000
 _SIZE = re.compile(r"[0-9]{1,5}(?=(?:px)?$)")
 
@@ -156,6 +157,9 @@ def _link_tag(tag: re.Match[str], base: str | None, report: Report, place: str) 
 
 def _image_tag(source: str, base: str | None, report: Report, place: str) -> str:
     attributes = _attributes(source)
+    if _ONE_PIXEL in (attributes.get("width"), attributes.get("height")):
+        report.remark(place, "a counting pixel was left out")
+        return ""
     candidates = [attributes.get(name, "") for name in _LAZY_SOURCES]
     candidates += [attributes.get("srcset", "").strip().partition(" ")[0]]
     sources = [address for address in candidates if address and not address.startswith("data:")]

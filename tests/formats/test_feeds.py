@@ -291,6 +291,15 @@ def test_a_description_alone_is_body_and_summary():
     assert (story.headline, story.body) == ("First paragraph.", words)
 
 
+def test_what_wordpress_adds_to_its_entries_is_left_out():
+    added = '<p>The post <a href="/1">T</a> appeared first on <a href="/">News</a>.</p>\n'
+    item = f"<![CDATA[<p>Lead [&#8230;]</p>{added}]]>"
+    story = only(
+        rss(f"<item><title>T</title><guid>1</guid><description>{item}</description></item>")
+    )
+    assert (story.summary, story.body) == ("Lead\u2026", "<p>Lead [\u2026]</p>")
+
+
 @pytest.mark.parametrize(
     ("author", "name"),
     [

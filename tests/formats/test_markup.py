@@ -89,6 +89,12 @@ def test_a_picture_without_an_address_over_https_is_left_out_with_a_remark(pictu
     assert [remark.place for remark in report.remarks] == ["body"]
 
 
+def test_a_counting_pixel_is_no_picture():
+    html, report = body('<p>x</p><img src="https://count.example/p" width="1" height="1">')
+    assert html == "<p>x</p>"
+    assert "pixel" in report.remarks[0].fault
+
+
 def test_a_relative_picture_without_a_base_is_left_out_and_named():
     html, report = body('<p>x <img src="images/p.jpg"></p>', base=None)
     assert html == "<p>x </p>"

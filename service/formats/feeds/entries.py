@@ -1,5 +1,6 @@
 """One entry of a feed, however it was written, to a story."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,13 @@ MAX_ENTRIES = 500
 LONGEST_SUMMARY = 500
 LONGEST_EXCERPT = 300
 LONGEST_MADE_HEADLINE = 120
+
+
+_POST_APPEARED = re.compile(
+    r"(?:<p>)?The post <a [^<>]*>[^<>]*</a> appeared first on "
+    r"<a [^<>]*>[^<>]*</a>\.?\s*(?:</p>)?\s*$"
+)
+"""What WordPress adds to each entry of its feeds."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,9 +76,9 @@ def entry_story(
     Without a body the summary is one; without a summary the first paragraph is; without a title
     the first words are the headline.
     """
-    body = entry.safe_body or body_html(
-        entry.body or entry.summary, entry.base, report, f"{entry.place} (content)"
-    )
+    entry.summary = _POST_APPEARED.sub("", entry.summary)
+    markup = _POST_APPEARED.sub("", entry.body) or entry.summary
+    body = entry.safe_body or body_html(markup, entry.base, report, f"{entry.place} (content)")
     excerpt = first_paragraph(body)
     summary = shorten(plain_line(entry.summary) if _adds(entry) else "", LONGEST_SUMMARY)
     headline = plain_line(entry.title) or shorten(excerpt, LONGEST_MADE_HEADLINE)
