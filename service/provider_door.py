@@ -116,8 +116,8 @@ def _in_one_line(cls: type[BaseSettings], read: Callable[[], Value]) -> Value:
         return read()
     except ValidationError as error:
         raise SettingsError(explain(cls, error)) from None
-    except CredentialRefused as refused:
-        raise SettingsError(refused.verdict.why) from None
+    except CredentialRefused as refusal:
+        raise SettingsError(refusal.verdict.why) from None
 
 
 def _environment(prefix: str) -> tuple[tuple[str, str], ...]:

@@ -141,8 +141,8 @@ def explain(cls: type[BaseSettings], error: ValidationError) -> str:
     fault = error.errors()[0]
     name = variable(cls, str(fault["loc"][0])) if fault["loc"] else ""
     missing = fault["type"] == "missing"
-    what = "is missing" if missing else fault["msg"].removeprefix("Value error, ")
-    return f"{name}: {what}" if name else what
+    problem = "is missing" if missing else fault["msg"].removeprefix("Value error, ")
+    return f"{name}: {problem}" if name else problem
 
 
 def variable(cls: type[BaseSettings], name: str) -> str:

@@ -9,7 +9,7 @@ import redis
 from sqlalchemy import Engine, text
 from sqlmodel import Session, SQLModel
 
-from service.demo.servers import Embedded, run_temporarily
+from service.demo.servers import EmbeddedServers, run_temporarily
 from service.store import schema  # noqa: F401 - declares the tables
 from service.store.migrate import migrate
 from service.store.session import open_engine, transaction
@@ -22,7 +22,7 @@ def worker_number(config: pytest.Config) -> int:
 
 
 @pytest.fixture(scope="session")
-def _embedded() -> Iterator[Embedded | None]:
+def _embedded() -> Iterator[EmbeddedServers | None]:
     """Servers of this test process's own, unless the environment names both."""
     if {"NEWSZOP_TEST_POSTGRES", "NEWSZOP_TEST_REDIS"} <= os.environ.keys():
         yield None
@@ -32,14 +32,14 @@ def _embedded() -> Iterator[Embedded | None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(_embedded: Embedded | None) -> str:
+def postgres_server(_embedded: EmbeddedServers | None) -> str:
     """URL of a server (no database name) with a superuser; embedded unless one is given."""
     given = os.environ.get("NEWSZOP_TEST_POSTGRES")
     return given if given or _embedded is None else _embedded.postgres.server_url
 
 
 @pytest.fixture(scope="session")
-def redis_server(_embedded: Embedded | None, request: pytest.FixtureRequest) -> str:
+def redis_server(_embedded: EmbeddedServers | None, request: pytest.FixtureRequest) -> str:
     """URL of a Redis database of this test process's own; workers count up from a given one."""
     given = os.environ.get("NEWSZOP_TEST_REDIS")
     if not given:

@@ -17,7 +17,7 @@ import httpx
 import redis
 
 from service.demo import child_processes, programs
-from service.demo.servers import Embedded, free_port
+from service.demo.servers import EmbeddedServers, free_port
 from service.domain.people import Scope
 from service.settings import new_secret
 from service.store.migrate import migrate
@@ -63,7 +63,7 @@ class System:
         self.close()
 
     def _start_parts(self) -> None:
-        self.servers = Embedded(self.folder / "servers", fast=True)
+        self.servers = EmbeddedServers(self.folder / "servers", fast=True)
         self.servers.start()
         self._stack.callback(self.servers.discard)
         self.standins = standins.start(self.folder / "standins")

@@ -71,21 +71,21 @@ def check_start(settings: Settings) -> None:
 
 def open_context(settings: Settings | None = None) -> WorkerContext:
     """Connect to everything this process will need; raises `SettingsError` for a bad setting."""
-    own = settings or load()
+    config = settings or load()
     client = redis.Redis.from_url(
-        own.redis_url, socket_timeout=1, socket_connect_timeout=1, health_check_interval=30
+        config.redis_url, socket_timeout=1, socket_connect_timeout=1, health_check_interval=30
     )
-    providers = {name: load_provider(name) for name in own.providers}
-    gateway = open_gateway(own)
+    providers = {name: load_provider(name) for name in config.providers}
+    gateway = open_gateway(config)
     for provider in providers.values():
         gateway.open_pool(provider.name, provider.window, provider.guard)
     return WorkerContext(
-        settings=own,
-        engine=open_engine(own.database_url, pool_size=2, name="newszop-worker"),
-        broker=CeleryBroker(own.redis_url),
+        settings=config,
+        engine=open_engine(config.database_url, pool_size=2, name="newszop-worker"),
+        broker=CeleryBroker(config.redis_url),
         redis=client,
         gateway=gateway,
-        credentials=Credentials(own, client),
+        credentials=Credentials(config, client),
         rates=Rates(client, providers.values()),
         providers=providers,
     )

@@ -60,7 +60,7 @@ def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
             Clock.of(session),
             channels=channels,
             shards=planned if shards.open_shards(session, alert_id, 1) else None,
-            ahead=precedence.read_precedence(
+            precedence=precedence.read_precedence(
                 session, alert_id, context.names, lease_s=context.settings.lease_s
             ),
         )

@@ -33,5 +33,5 @@ def open_children(session: Session, alert_id: int, n: int) -> list[int]:
     What nobody asks for (a message was lost) the streams pack when they run dry, or the sweep asks.
     """
     first = n * SPREAD + 1
-    found = shards.open_shards(session, alert_id, SPREAD, first)
-    return [child for child in found if child < first + SPREAD]
+    numbers = shards.open_shards(session, alert_id, SPREAD, first)
+    return [child for child in numbers if child < first + SPREAD]

@@ -45,9 +45,11 @@ def _cut(context: WorkerContext, session: Session, alert: AlertToPlan) -> int:
         alert_transitions.freeze(session, alert.id, alert.now, [], [])
         ranges = shards.ranges_of_source(session, alert.source_alert_id)
     else:
-        frozen = audience.freeze(session, alert.story_id, audience_of(alert))
-        alert_transitions.freeze(session, alert.id, alert.now, frozen.topic_ids, frozen.above)
-        size = audience.rough_size(session, frozen, context.names)
+        recipients = audience.freeze(session, alert.story_id, audience_of(alert))
+        alert_transitions.freeze(
+            session, alert.id, alert.now, recipients.topic_ids, recipients.above
+        )
+        size = audience.rough_size(session, recipients, context.names)
         ranges = shards.cut_id_space(size, context.settings.shard_devices)
     if ranges:
         shards.add(session, alert.id, ranges)

@@ -246,9 +246,9 @@ def provider_names() -> tuple[str, ...]:
 
 def settings_class(name: str) -> type[BaseSettings]:
     """Return the class of the provider's own settings."""
-    known = provider_names()
-    if name not in known:
-        raise LookupError(f"there is no provider {name!r}; there are {', '.join(known)}")
+    names = provider_names()
+    if name not in names:
+        raise LookupError(f"there is no provider {name!r}; there are {', '.join(names)}")
     module = importlib.import_module(f"workers.providers.{name}")
     settings: type[BaseSettings] = module.Settings
     return settings

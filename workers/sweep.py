@@ -146,10 +146,10 @@ def _drain(session: Session, context: WorkerContext, alert_id: int, to: State) -
 
 def _cancel_rejected(context: WorkerContext) -> None:
     with transaction(context.engine) as session:
-        for found, names in unfinished_alerts.lock_rejected_alerts(session):
+        for alert, names in unfinished_alerts.lock_rejected_alerts(session):
             for name in names:
                 batch_closing.close_open_batches(
-                    session, found.alert_id, State.CANCELLED, provider=name, limit=CLOSE_BATCHES
+                    session, alert.alert_id, State.CANCELLED, provider=name, limit=CLOSE_BATCHES
                 )
 
 
@@ -161,16 +161,16 @@ def _resend(context: WorkerContext) -> None:
     """Send the messages of alerts that nobody is at work on."""
     full = {queue for queue in outbox.QUEUES if context.waiting(queue) > LONGEST_QUEUE}
     with unit_of_work(context.engine, context.broker) as work:
-        for found in unfinished_alerts.alerts_to_plan(work.session, PATIENCE_S):
-            if found.queue not in full:
-                work.outbox.add(outbox.plan_alert(found.alert_id, found.queue))
-        for found in unfinished_alerts.alerts_to_fan_out(work.session, PATIENCE_S):
-            for n in shards.open_shards(work.session, found.alert_id, SHARDS_A_PASS):
-                if found.queue not in full:
-                    work.outbox.add(outbox.fan_out_shard(found.alert_id, n, found.queue))
-        for found in unfinished_alerts.alerts_to_deliver(work.session, context.names):
-            if found.queue not in full:
-                work.outbox.add(outbox.deliver(found.alert_id, found.queue))
+        for alert in unfinished_alerts.alerts_to_plan(work.session, PATIENCE_S):
+            if alert.queue not in full:
+                work.outbox.add(outbox.plan_alert(alert.alert_id, alert.queue))
+        for alert in unfinished_alerts.alerts_to_fan_out(work.session, PATIENCE_S):
+            for n in shards.open_shards(work.session, alert.alert_id, SHARDS_A_PASS):
+                if alert.queue not in full:
+                    work.outbox.add(outbox.fan_out_shard(alert.alert_id, n, alert.queue))
+        for alert in unfinished_alerts.alerts_to_deliver(work.session, context.names):
+            if alert.queue not in full:
+                work.outbox.add(outbox.deliver(alert.alert_id, alert.queue))
 
 
 def _each(
@@ -178,11 +178,11 @@ def _each(
     search: Callable[[Session], list[QueuedAlert]],
     settle: Callable[[WorkerContext, int], object],
 ) -> None:
-    """Settle every alert found; one that cannot be settled now keeps no other waiting."""
+    """Settle every unfinished alert; one that cannot be settled now keeps no other waiting."""
     with transaction(context.engine) as session:
         every = search(session)
-    for found in every:
+    for alert in every:
         try:
-            settle(context, found.alert_id)
+            settle(context, alert.alert_id)
         except SQLAlchemyError as error:
-            log.warning("not settled", alert=found.alert_id, error=type(error).__name__)
+            log.warning("not settled", alert=alert.alert_id, error=type(error).__name__)

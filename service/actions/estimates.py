@@ -29,16 +29,16 @@ def estimate_audience(
         if root is None or not root.unbegun:
             return _estimate_correction(work, root, providers)
         draft = replace(draft, topics=root.topics, everyone=root.everyone)
-    frozen = audience.freeze(work.session, story_id, _audience(work, story, draft))
-    return audience.estimate(work.session, frozen, providers)
+    recipients = audience.freeze(work.session, story_id, _audience(work, story, draft))
+    return audience.estimate(work.session, recipients, providers)
 
 
 def require_topics(work: UnitOfWork, draft: Draft) -> None:
     """Refuse topics that do not exist: nobody can follow them, so the alert would reach nobody."""
     if not draft.topics:
         return
-    known = topics.by_paths(work.session, draft.topics)
-    unknown = [path for path in draft.topics if path not in known]
+    existing = topics.by_paths(work.session, draft.topics)
+    unknown = [path for path in draft.topics if path not in existing]
     if unknown:
         raise Invalid("topics", f"There is no topic {', '.join(unknown[:5])}.")
 

@@ -74,9 +74,9 @@ def erase_reader(work: UnitOfWork, reader: Reader) -> None:
 
 def export_reader(work: UnitOfWork, reader: Reader) -> Export:
     """Return everything stored about the reader."""
-    stored = require(readers.export(work.session, reader), "reader")
+    record = require(readers.export(work.session, reader), "reader")
     return Export(
-        reader=stored,
+        reader=record,
         devices=devices.export(work.session, reader.id),
         subscriptions=subscriptions.export(work.session, reader.id),
     )

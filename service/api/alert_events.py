@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.alert_shapes import show_alert
-from service.domain.errors import Unavailable, require
+from service.domain.errors import DATABASE_AWAY, Unavailable, require
 from service.http.auth import AlertWriter
 from service.http.dependencies import Id
 from service.store.alerts import alerts
@@ -83,7 +83,7 @@ class AlertWatches:
                 watch.snapshot = await self._read(alert_id, watch.snapshot)
                 watch.read_at = time.monotonic()
             if watch.snapshot is None:
-                raise Unavailable("The database does not answer just now: try again.")
+                raise Unavailable(DATABASE_AWAY)
             return watch.snapshot
 
     async def _read(self, alert_id: int, last: Snapshot | None) -> Snapshot | None:

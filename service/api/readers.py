@@ -165,12 +165,12 @@ def export_reader(work: WorkDep, reader: CurrentReader, response: Response) -> R
         devices=[_export_device(device) for device in export.devices],
         subscriptions=[
             SubscriptionExport(
-                topic=stored.subscription.topic,
-                least_urgency=stored.subscription.least_urgency,
-                muted_until=stored.subscription.muted_until,
-                created_at=stored.created_at,
+                topic=follow.subscription.topic,
+                least_urgency=follow.subscription.least_urgency,
+                muted_until=follow.subscription.muted_until,
+                created_at=follow.created_at,
             )
-            for stored in export.subscriptions
+            for follow in export.subscriptions
         ],
     )
 

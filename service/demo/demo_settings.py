@@ -11,7 +11,7 @@ from pathlib import Path
 
 from service import provider_door
 from service.demo.child_processes import Child
-from service.demo.servers import Embedded, read_or_create_secret
+from service.demo.servers import EmbeddedServers, read_or_create_secret
 from service.settings import new_secret
 
 ANNOUNCEMENT_TIMEOUT_S = 30.0
@@ -47,7 +47,11 @@ def await_standins(child: Child) -> Standins:
 
 
 def build_environment(
-    overrides: Mapping[str, str], servers: Embedded, standins: Standins, url: str, folder: Path
+    overrides: Mapping[str, str],
+    servers: EmbeddedServers,
+    standins: Standins,
+    url: str,
+    folder: Path,
 ) -> dict[str, str]:
     """Return every setting of the demo's processes; `overrides` win."""
     defaults = {

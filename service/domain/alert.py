@@ -188,10 +188,10 @@ def _spell_locales(locales: Mapping[str, Words]) -> dict[str, Words]:
         raise Invalid("locales", f"At most {MAX_LOCALES} languages.")
     for tag, words in locales.items():
         check_words(words, f"locales.{tag[:40]}.")
-    parsed = {parse_language(tag, "locales"): words for tag, words in locales.items()}
-    if len(parsed) < len(locales):
+    by_tag = {parse_language(tag, "locales"): words for tag, words in locales.items()}
+    if len(by_tag) < len(locales):
         raise Invalid("locales", "The same language stands here twice: case makes no difference.")
-    return parsed
+    return by_tag
 
 
 def _spell(topics: tuple[str, ...] | None) -> tuple[str, ...] | None:

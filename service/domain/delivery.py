@@ -121,15 +121,15 @@ def delivery_ids(alert_id: int) -> Callable[[int], str]:
     """Return the function from device to delivery id, for one alert.
 
     A delivery keeps its id for life, over retries and replays: it is the version 5 UUID
-    (RFC 9562, section 5.5) of "alert/device". Spelt out here because `uuid.uuid5` costs five
-    times as much and every push pays for it.
+    (RFC 9562, section 5.5) of "alert/device". Computed here, because `uuid.uuid5` costs five
+    times as much and every push needs one.
     """
-    begun = hashlib.sha1(_IDS.bytes + b"%d/" % alert_id, usedforsecurity=False)
+    prefix = hashlib.sha1(_IDS.bytes + b"%d/" % alert_id, usedforsecurity=False)
 
     def of_device(device_id: int) -> str:
-        whole = begun.copy()
-        whole.update(b"%d" % device_id)
-        h = whole.hexdigest()
+        digest = prefix.copy()
+        digest.update(b"%d" % device_id)
+        h = digest.hexdigest()
         return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
     return of_device
@@ -168,8 +168,8 @@ def next_step(  # noqa: PLR0911 - one return a verdict is the point
             # The provider is at a standstill through our own fault: nobody's attempt is burnt.
             waiting = Delivery(State.RETRYING, delivery.unknown, delivery.attempts)
             return Step(waiting, due_at=now, effects=effects)
-        case _ as never:
-            assert_never(never)
+        case _:
+            assert_never(verdict)
 
 
 def effects_of(  # noqa: C901, PLR0911 - one case and one return a verdict are the point
@@ -194,14 +194,14 @@ def effects_of(  # noqa: C901, PLR0911 - one case and one return a verdict are t
             return (BuryDelivery(why),)
         case SenderRejected(why=why, remint=remint):
             return (MintCredential(why),) if remint else (HoldProvider(why),)
-        case _ as never:
-            assert_never(never)
+        case _:
+            assert_never(verdict)
 
 
 def _effects_of_delay(verdict: TryLater) -> tuple[Effect, ...]:
     """Return what a TryLater asks for.
 
-    A wait of the whole provider is not among it: `evidence.judge_rate` decides on that by the
+    A wait of the digest provider is not among it: `evidence.judge_rate` decides on that by the
     share of answers that ask for it.
     """
     effects: list[Effect] = [Reconnect()] if verdict.reconnect else []
@@ -213,8 +213,8 @@ def _effects_of_delay(verdict: TryLater) -> tuple[Effect, ...]:
 def _later(
     delivery: Delivery, verdict: TryLater, *, now: datetime, deadline: datetime, jitter: float
 ) -> Step:
-    counted = 0 if verdict.blameless else 1
-    attempts = min(delivery.attempts + counted, MOST_ATTEMPTS_COUNTED)
+    increment = 0 if verdict.blameless else 1
+    attempts = min(delivery.attempts + increment, MOST_ATTEMPTS_COUNTED)
     unknown = delivery.unknown or verdict.unknown
     wait = wait_before(attempts, verdict.after, jitter, verdict.first or FIRST_WAIT)
     due_at = now + wait
@@ -225,12 +225,12 @@ def _later(
 
 
 def wait_before(
-    attempts: int, asked: timedelta | None, jitter: float, first: timedelta = FIRST_WAIT
+    attempts: int, requested_wait: timedelta | None, jitter: float, first: timedelta = FIRST_WAIT
 ) -> timedelta:
     """Return the wait after `attempts` tries: the provider's word first, then ours.
 
     Ours doubles from `first`, usually a second, to five minutes. Both are stretched by up to a
-    quarter, never shortened, so that the devices of one outage do not come back as one herd.
+    quarter, never shortened, so that the devices of one outage do not all come back at once.
     """
-    own = min(first * 2 ** max(attempts - 1, 0), LONGEST_WAIT)
-    return (asked if asked is not None else own) * (1 + jitter / 4)
+    own_wait = min(first * 2 ** max(attempts - 1, 0), LONGEST_WAIT)
+    return (requested_wait if requested_wait is not None else own_wait) * (1 + jitter / 4)

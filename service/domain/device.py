@@ -102,8 +102,8 @@ def place(
     the one that its provider called gone under this very address, else a new one. Nobody else
     keeps it, and what it replaces does not live on beside it.
     """
-    mine = [device for device in devices if device.mine]
-    live = [device for device in mine if device.live]
+    readers_own = [device for device in devices if device.mine]
+    live = [device for device in readers_own if device.live]
     other_owners = [
         d.id for d in devices if d.live and not d.mine and d.address_hash == address_hash
     ]
@@ -118,7 +118,7 @@ def place(
         return Placement(keep=old.id, tombstones=tuple(tombstones))
     surplus = len(live) + 1 - MAX_DEVICES_PER_READER
     tombstones += [(d.id, EVICTED) for d in sorted(live, key=_age)[: max(0, surplus)]]
-    dead = [device for device in mine if not device.live]
+    dead = [device for device in readers_own if not device.live]
     returning = None if other_owners else _with_hash(dead, address_hash)
     rest = sorted((d for d in dead if d is not returning), key=_age, reverse=True)
     return Placement(

@@ -86,6 +86,9 @@ class TooMany(Refusal):
         self.retry_after = retry_after
 
 
+DATABASE_AWAY = "The database does not answer just now: try again."
+
+
 class Unavailable(Refusal):
     """A part that this request needs is away; try again after `retry_after` seconds."""
 

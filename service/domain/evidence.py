@@ -112,14 +112,14 @@ def total(tallies: Iterable[Tally]) -> Tally:
 class Evidence:
     """What one provider has answered about one alert, as far as one process knows.
 
-    `throttled` and `longest_pause` count since the rate was last judged, beside `rated` answers.
+    `rate_answers`, `throttle_answers` and `longest_pause` count since the rate was last judged.
     `uses_origins`: the provider is many servers.
     """
 
     uses_origins: bool = False
     tallies: dict[str, Tally] = field(default_factory=dict)
-    rated: int = 0
-    throttled: int = 0
+    rate_answers: int = 0
+    throttle_answers: int = 0
     longest_pause: timedelta = timedelta(0)
 
     def of(self, origin: str) -> Tally:
@@ -134,7 +134,7 @@ class Evidence:
         tally = self.of(origin)
         tally.answers += 1
         tally.accepted += 1
-        self.rated += 1
+        self.rate_answers += 1
 
     def count(
         self, verdict: NotAccepted, origin: str, *, counts: bool = True, known: bool = True
@@ -146,9 +146,9 @@ class Evidence:
         """
         tally = self.of(origin)
         tally.answers += 1
-        self.rated += 1
+        self.rate_answers += 1
         if isinstance(verdict, TryLater) and verdict.scope is Scope.PROVIDER:
-            self.throttled += 1
+            self.throttle_answers += 1
             self.longest_pause = max(self.longest_pause, verdict.after or PROVIDER_PAUSE)
         elif is_doubt(verdict):
             tally.known = known
@@ -172,7 +172,7 @@ class Evidence:
 
     def clear_rate(self) -> None:
         """Begin to count again what the rate is judged by."""
-        self.rated = self.throttled = 0
+        self.rate_answers = self.throttle_answers = 0
         self.longest_pause = timedelta(0)
 
 
@@ -209,8 +209,8 @@ def judge(
             | SenderRejected()
         ):
             pass
-        case _ as never:
-            assert_never(never)
+        case _:
+            assert_never(verdict)
     return None
 
 
@@ -221,9 +221,9 @@ def _judge_doubts(
         return None
     if probing and evidence.uses_origins:
         return HoldOrigin(_sentence(origin, why, tally), origin, ORIGIN_HOLD)
-    known = total(each for each in evidence.tallies.values() if each.known)
-    if tally.known and not known.accepted:
-        return HoldProvider(_sentence(provider, why, known))
+    at_known_servers = total(each for each in evidence.tallies.values() if each.known)
+    if tally.known and not at_known_servers.accepted:
+        return HoldProvider(_sentence(provider, why, at_known_servers))
     if evidence.uses_origins:
         return HoldOrigin(_sentence(origin, why, tally), origin, ORIGIN_HOLD)
     return HoldProvider(_sentence(provider, why, tally))
@@ -245,10 +245,10 @@ def judge_rate(evidence: Evidence) -> Effect | None:
     a quota looks like from below: those few wait as they were told, and the rate goes down by
     their share.
     """
-    if evidence.throttled * 2 > evidence.rated:
+    if evidence.throttle_answers * 2 > evidence.rate_answers:
         return ThrottleProvider(evidence.longest_pause)
-    if evidence.throttled:
-        return LowerRate(evidence.throttled / evidence.rated)
+    if evidence.throttle_answers:
+        return LowerRate(evidence.throttle_answers / evidence.rate_answers)
     return None
 
 
@@ -261,8 +261,8 @@ def judge_missing_credential(verdict: Verdict) -> Effect:
             return HoldProvider(why)
         case Accepted() | DeviceGone() | DeviceRefused() | AlertRejected():
             return HoldProvider("No credential could be had; run `newszop doctor`.")
-        case _ as never:
-            assert_never(never)
+        case _:
+            assert_never(verdict)
 
 
 class Finding(Enum):

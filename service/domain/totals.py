@@ -63,22 +63,22 @@ class Timing:
 
 def timing(steps: Sequence[tuple[int, int]]) -> Timing:
     """Return the timing of (milliseconds, newly accepted) steps in any order."""
-    ordered = sorted(step for step in steps if step[1] > 0)
-    if not ordered:
+    timeline = sorted(step for step in steps if step[1] > 0)
+    if not timeline:
         return Timing()
-    total = sum(n for _, n in ordered)
+    total = sum(n for _, n in timeline)
     return Timing(
-        first_ms=ordered[0][0],
-        p50_ms=_when(ordered, total * 0.5),
-        p90_ms=_when(ordered, total * 0.9),
-        last_ms=ordered[-1][0],
+        first_ms=timeline[0][0],
+        p50_ms=_when(timeline, total * 0.5),
+        p90_ms=_when(timeline, total * 0.9),
+        last_ms=timeline[-1][0],
     )
 
 
-def _when(ordered: Sequence[tuple[int, int]], share: float) -> int:
+def _when(timeline: Sequence[tuple[int, int]], share: float) -> int:
     so_far = 0
-    for at, n in ordered:
+    for ms, n in timeline:
         so_far += n
         if so_far >= share:
-            return at
-    return ordered[-1][0]
+            return ms
+    return timeline[-1][0]

@@ -219,7 +219,7 @@ async def _postgres_away(request: Request, error: Exception) -> Response:
     return _answer(
         request,
         KINDS[errors.Unavailable],
-        "The database does not answer just now: try again.",
+        errors.DATABASE_AWAY,
         headers={"Retry-After": str(RETRY_AFTER_S)},
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from service.demo import demo_settings
 from service.demo.demo_settings import Standins
-from service.demo.servers import Embedded
+from service.demo.servers import EmbeddedServers
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def standins(tmp_path):
 
 @pytest.fixture
 def build_environment(standins, tmp_path):
-    servers = Embedded(tmp_path / "data")
+    servers = EmbeddedServers(tmp_path / "data")
 
     def build(**overrides: str) -> dict[str, str]:
         return demo_settings.build_environment(

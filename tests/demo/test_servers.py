@@ -13,12 +13,17 @@ import pytest
 import redis
 
 from service.demo.postgres import may_enter
-from service.demo.servers import AlreadyRunning, Embedded, read_or_create_secret, run_temporarily
+from service.demo.servers import (
+    AlreadyRunning,
+    EmbeddedServers,
+    read_or_create_secret,
+    run_temporarily,
+)
 
 STARTER = """
 import sys, time
-from service.demo.servers import Embedded
-servers = Embedded(sys.argv[1], fast=True)
+from service.demo.servers import EmbeddedServers
+servers = EmbeddedServers(sys.argv[1], fast=True)
 servers.start()
 print(servers.postgres.child.pid, servers.redis.child.pid, servers.database_url, flush=True)
 time.sleep(60)
@@ -89,7 +94,7 @@ def test_the_password_is_for_its_owner_only(servers):
 
 def test_a_folder_is_used_by_one_process_at_a_time(servers):
     with pytest.raises(AlreadyRunning, match="running already"):
-        Embedded(servers.folder).start()
+        EmbeddedServers(servers.folder).start()
     assert servers.postgres.child.is_running()
 
 
@@ -100,7 +105,7 @@ def test_both_end_with_the_process_that_started_them_and_start_again(tmp_path):
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE kept (n int)")
         holder.send_signal(signal.SIGKILL)
-    again = Embedded(tmp_path, fast=True)
+    again = EmbeddedServers(tmp_path, fast=True)
     try:
         again.start()  # the earlier servers may still be ending
         assert tables(again.database_url) == {"kept"}
@@ -111,7 +116,7 @@ def test_both_end_with_the_process_that_started_them_and_start_again(tmp_path):
 
 
 def test_a_stale_pid_file_with_the_number_of_another_process_is_ignored(tmp_path):
-    mine = Embedded(tmp_path, fast=True)
+    mine = EmbeddedServers(tmp_path, fast=True)
     try:
         mine.start()
         mine.postgres.kill()
@@ -126,7 +131,7 @@ def test_a_stale_pid_file_with_the_number_of_another_process_is_ignored(tmp_path
 
 
 def test_discarding_leaves_nothing_behind(tmp_path):
-    short_lived = Embedded(tmp_path, fast=True)
+    short_lived = EmbeddedServers(tmp_path, fast=True)
     short_lived.start()
     cluster = short_lived.postgres._existing_home()
     pid = short_lived.postgres.child.pid
@@ -140,7 +145,7 @@ def test_discarding_leaves_nothing_behind(tmp_path):
 def test_a_folder_closed_to_others_stays_closed(tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    servers = Embedded(closed / "data", fast=True)
+    servers = EmbeddedServers(closed / "data", fast=True)
     try:
         servers.start()
         cluster = servers.postgres._existing_home()

@@ -1,23 +1,23 @@
 import random
 
-from workers.standins.received_pushes import PLAIN_SEGMENTS, SEGMENT_PUSHES, Push, ReceivedPushes
+from workers.standins.received_pushes import BLOCK_PUSHES, PLAIN_BLOCKS, Push, ReceivedPushes
 
 
 def push(number: int, alert_id: str = "1", provider: str = "apns") -> Push:
     return Push(provider, f"device {number}", alert_id, "key", f"payload {number}".encode(), number)
 
 
-def test_pushes_are_the_same_in_open_plain_and_compressed_segments():
+def test_pushes_are_the_same_in_open_plain_and_compressed_blocks():
     pushes = ReceivedPushes()
-    expected = [push(number) for number in range((PLAIN_SEGMENTS + 3) * SEGMENT_PUSHES + 5)]
+    expected = [push(number) for number in range((PLAIN_BLOCKS + 3) * BLOCK_PUSHES + 5)]
     for each in expected:
         pushes.add(each)
     assert len(pushes) == len(expected)
     for number in (
         0,
-        SEGMENT_PUSHES - 1,
-        SEGMENT_PUSHES,
-        3 * SEGMENT_PUSHES,
+        BLOCK_PUSHES - 1,
+        BLOCK_PUSHES,
+        3 * BLOCK_PUSHES,
         len(expected) - 6,
         len(expected) - 1,
     ):

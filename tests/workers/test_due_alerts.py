@@ -3,13 +3,13 @@
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 
 from service.store.session import transaction
 from tests import builders as a
+from tests.workers.stages import Context, Settings
 from workers import sweep
 
 SECOND = timedelta(seconds=1)
@@ -47,13 +47,7 @@ def site():
 
 @pytest.fixture
 def process(engine, site):
-    messages = []
-    return SimpleNamespace(
-        engine=engine,
-        broker=SimpleNamespace(send=messages.append),
-        messages=messages,
-        settings=SimpleNamespace(page_origin=f"http://127.0.0.1:{site.server_port}"),
-    )
+    return Context(engine, Settings(page_origin=f"http://127.0.0.1:{site.server_port}"))
 
 
 def schedule(engine, **of_story):

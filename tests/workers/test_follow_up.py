@@ -1,7 +1,6 @@
 """Receipts of tickets: the evidence dates from the push, and a pass ends when no answer comes."""
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +9,7 @@ from service.domain.verdict import DeviceGone, TryLater
 from service.store.deliveries import follow_ups
 from service.store.session import transaction
 from tests import builders as a
+from tests.workers.stages import Context
 from workers.provider import Answer, Failure, Request
 from workers.upkeep import follow_up
 
@@ -28,25 +28,27 @@ class TicketProvider:
         return [self.verdict] * len(tickets)
 
 
+class Gateway:
+    """Gives every request the same answer."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.sent = []
+
+    def send(self, _pool, requests):
+        self.sent.extend(requests)
+        return [(each, self.answer) for each in requests]
+
+
 @pytest.fixture
 def ask(engine):
     """Run one pass; returns how many requests it made."""
 
     def run(verdict, answer):
-        sent = []
-
-        def send(_provider, requests):
-            sent.extend(requests)
-            return [(each, answer) for each in requests]
-
-        context = SimpleNamespace(
-            engine=engine,
-            providers={"expo": TicketProvider(verdict)},
-            credentials=SimpleNamespace(get=lambda *_: None),
-            gateway=SimpleNamespace(send=send),
-        )
+        gateway = Gateway(answer)
+        context = Context(engine, gateway=gateway, providers={"expo": TicketProvider(verdict)})
         follow_up.ask_receipts(context)
-        return len(sent)
+        return len(gateway.sent)
 
     return run
 

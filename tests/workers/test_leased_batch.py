@@ -211,4 +211,4 @@ def test_a_refusal_is_counted_against_its_device(suspect, gone, suspects, dead, 
     assert batch.suspects == suspects
     assert [device for device, _ in batch.dead_devices] == dead
     assert batch.refused_devices == refused
-    assert batch.refused == {}
+    assert batch.refusals == {}

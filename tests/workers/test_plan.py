@@ -1,7 +1,6 @@
 """Planning on real PostgreSQL: shards, their messages, and who goes on."""
 
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -9,19 +8,13 @@ from sqlalchemy import text
 from service.store.deliveries import shards
 from service.store.session import transaction
 from tests import builders as a
+from tests.workers.stages import Context, Settings
 from workers import fan_out, plan
 
 
 @pytest.fixture
 def process(engine):
-    messages = []
-    return SimpleNamespace(
-        engine=engine,
-        broker=SimpleNamespace(send=messages.append),
-        messages=messages,
-        names=["apns"],
-        settings=SimpleNamespace(shard_devices=10),
-    )
+    return Context(engine, Settings(shard_devices=10))
 
 
 def an_alert(engine, readers):

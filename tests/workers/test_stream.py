@@ -4,8 +4,6 @@ from collections import deque
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
-from multiprocessing import Event
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -23,8 +21,10 @@ from service.domain.verdict import (
 )
 from service.store.deliveries import batch_claims, batch_writes
 from service.store.operations import holds
+from service.store.schema import AlertRow
 from service.store.session import transaction
 from tests import builders as a
+from tests.workers.stages import Broker, Context, Credentials
 from workers import deliver
 from workers.delivery import flushing, loop, outcomes
 from workers.provider import Answer, Credential, Request
@@ -108,24 +108,12 @@ class System:
         self.messages = []
         now = datetime.now(UTC)
         credential = Credential("secret", now, now + timedelta(days=1))
-        self.process = SimpleNamespace(
-            settings=SimpleNamespace(
-                flush_ms=20, lease_s=2, public_url="https://news.example", shard_devices=10_000
-            ),
-            engine=engine,
-            broker=SimpleNamespace(send=self.messages.append),
+        self.process = Context(
+            engine,
+            broker=Broker(self.messages),
             gateway=self.gateway,
-            credentials=SimpleNamespace(get=lambda *_: credential, reject=lambda *_: False),
-            rates=SimpleNamespace(
-                take=lambda _name, wanted, _now: wanted,
-                slow=lambda *_: None,
-                ease=lambda *_: None,
-            ),
+            credentials=Credentials(credential),
             providers=self.providers,
-            names=["apns"],
-            waiting=lambda _: 0,
-            secret=b"secret",
-            stopping=Event(),
         )
 
     def provider(self, name="apns", guard=None, says=lambda _: Accepted()):
@@ -167,7 +155,7 @@ class System:
                 text("SELECT provider, device_ids FROM batch WHERE alert_id = :a"), {"a": alert_id}
             ).one()
             pending = [State.PENDING] * len(ids)
-            alert = SimpleNamespace(id=again)
+            alert = AlertRow(id=again)
             a.a_batch(session, alert, pending, provider=provider, device_ids=ids)
         return again
 
@@ -181,7 +169,7 @@ class System:
             ]
             pending = [State.PENDING] * len(devices)
             ids = [each.id for each in devices]
-            alert = SimpleNamespace(id=alert_id)
+            alert = AlertRow(id=alert_id)
             a.a_batch(session, alert, pending, n=n, provider=provider, device_ids=ids)
 
     def states(self, alert_id):

@@ -3,32 +3,26 @@
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from service.domain.delivery import State
+from service.store.schema import AlertRow
 from service.store.session import transaction
 from tests import builders as a
+from tests.workers.stages import Context
 from workers import sweep
 
 
 @pytest.fixture
 def process(engine):
-    return SimpleNamespace(
-        engine=engine,
-        broker=SimpleNamespace(send=lambda _: None),
-        settings=SimpleNamespace(page_origin="http://127.0.0.1:9", canary_minutes=10),
-        names=["apns"],
-        providers={},
-        waiting=lambda _: 0,
-    )
+    return Context(engine)
 
 
 @pytest.fixture(autouse=True)
-def no_house(monkeypatch):
+def no_chores(monkeypatch):
     monkeypatch.setattr(sweep.chores, "run_chores", lambda _: None)
 
 
@@ -48,7 +42,7 @@ def test_an_alert_that_cannot_be_settled_keeps_no_other_waiting(engine, process,
     with transaction(engine) as session:
         order = session.execute(text("SELECT id FROM alert ORDER BY urgency DESC, created_at"))
         stuck, *others = order.scalars()
-        a.a_shard(session, SimpleNamespace(id=stuck), done=False)
+        a.a_shard(session, AlertRow(id=stuck), done=False)
     drain = sweep._drain
 
     def fails_for_one(session, process, alert_id, to):

@@ -128,8 +128,8 @@ class AnswerReader:
             return
         before = batch.history_of(position).accepted_before
         counts = before or not self._was_ever_accepted(channel)
-        known = _is_known_server(channel, request)
-        channel.evidence.count(verdict, origin, counts=counts, known=known)
+        is_known = _is_known_server(channel, request)
+        channel.evidence.count(verdict, origin, counts=counts, known=is_known)
 
     def _was_ever_accepted(self, channel: Channel) -> bool:
         """Whether the provider has accepted any device; True too while nobody can tell."""
@@ -166,11 +166,11 @@ class AnswerReader:
         channel.note_probe_accepted()
         try:
             with transaction(self.context.engine) as session:
-                released = holds.release(session, channel.name, by_probe=True)
+                has_ended = holds.release(session, channel.name, by_probe=True)
         except DATABASE_AWAY as error:
             log.warning("release not written", provider=channel.name, error=type(error).__name__)
             return
-        log.info("a probe was accepted", provider=channel.name, released=released)
+        log.info("a probe was accepted", provider=channel.name, released=has_ended)
 
     def judge_rates(self, channels: Iterable[Channel]) -> None:
         """Slow each provider's project down as far as it asked since the last look."""

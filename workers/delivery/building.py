@@ -51,9 +51,9 @@ class Builder:
         Raises `CredentialRefused` when none can be had.
         """
         credential = self.context.credentials.get(channel.provider, self.clock.now())
-        if channel.prepared is None or channel.prepared.credential != credential:
+        if channel.alert_form is None or channel.alert_form.credential != credential:
             return channel.prepare(self._pushes(channel, credential), credential)
-        return channel.prepared
+        return channel.alert_form
 
     def _pushes(self, channel: Channel, credential: Credential) -> Pushes:
         try:

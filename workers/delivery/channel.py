@@ -47,7 +47,7 @@ class PreparedAlert:
 
 @dataclass(slots=True)
 class Channel:
-    """`unsent` counts pushes that were claimed and not built, `budget` those the rate allows.
+    """`backlog` counts pushes that were claimed and not built, `budget` those the rate allows.
 
     `claim_at` is the monotonic time before which the database has nothing for us; 0 says that
     nobody has looked since there was something.
@@ -58,9 +58,9 @@ class Channel:
     evidence: Evidence = field(init=False)
     batches: dict[tuple[int, int], LeasedBatch] = field(default_factory=dict)
     queue: deque[tuple[LeasedBatch, Iterator[Item]]] = field(default_factory=deque)
-    prepared: PreparedAlert | None = None
+    alert_form: PreparedAlert | None = None
     generation: int = 0
-    unsent: int = 0
+    backlog: int = 0
     budget: int = 0
     claim_at: float = 0.0
     origin_pauses: dict[str, float] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Channel:
         """Whether to claim another batch, before the provider's window could run empty."""
         return (
             self.may_send
-            and self.unsent < self.provider.window
+            and self.backlog < self.provider.window
             and len(self.batches) < MOST_BATCHES
             and now >= self.claim_at
         )
@@ -131,7 +131,7 @@ class Channel:
     def enqueue(self, batch: LeasedBatch, items: Iterator[Item], size: int) -> None:
         """Take the pushes of a batch, to be sent after those already here."""
         self.queue.append((batch, items))
-        self.unsent += size
+        self.backlog += size
 
     def next_item(self) -> tuple[LeasedBatch, Item] | None:
         """Return the next item to send, None when everything is on its way."""
@@ -139,16 +139,16 @@ class Channel:
             batch, items = self.queue[0]
             item = next(items, None)
             if item is not None:
-                self.unsent -= 1 if isinstance(item, tuple) else len(item.positions)
+                self.backlog -= 1 if isinstance(item, tuple) else len(item.positions)
                 return batch, item
             self.queue.popleft()
-        self.unsent = 0
+        self.backlog = 0
         return None
 
     def drop_unbuilt(self) -> None:
         """Drop what was not built yet; the batches themselves stay until they are written."""
         self.queue.clear()
-        self.unsent = 0
+        self.backlog = 0
 
     def give_up(self, batch: LeasedBatch) -> None:
         """Let go of a batch that is no longer ours, and of what was to be sent of it."""
@@ -157,7 +157,7 @@ class Channel:
 
     def is_idle(self, batch: LeasedBatch) -> bool:
         """Whether nothing of the batch is in flight or waits to be built."""
-        return not batch.in_flight and all(queued is not batch for queued, _ in self.queue)
+        return not batch.in_flight and all(other is not batch for other, _ in self.queue)
 
     def grant(self, pushes: int) -> None:
         """Add to what the rate allows."""
@@ -176,13 +176,13 @@ class Channel:
     def prepare(self, pushes: Pushes, credential: Credential) -> PreparedAlert:
         """Keep the alert in the provider's form, made under a new credential."""
         self.generation += 1
-        self.prepared = PreparedAlert(pushes, credential, self.generation)
-        return self.prepared
+        self.alert_form = PreparedAlert(pushes, credential, self.generation)
+        return self.alert_form
 
     def drop_credential(self) -> None:
         """Stop building under the present credential; answers to it hold nobody any more."""
         self.generation += 1
-        self.prepared = None
+        self.alert_form = None
         self.drop_unbuilt()
 
     def pause(self, seconds: float) -> None:

@@ -26,7 +26,7 @@ class Claim(NamedTuple):
 class FanOut(NamedTuple):
     """Whether a shard was packed, and whether shards are left to pack."""
 
-    packed: bool
+    was_packed: bool
     more: bool
 
 
@@ -48,11 +48,11 @@ class Claiming:
             return False
         channel.add(claim.batch)
         try:
-            prepared = self.builder.prepare(channel)
+            alert_form = self.builder.prepare(channel)
         except CredentialRefused as refusal:
             self.reader.lack_credential(channel, refusal.verdict)
             return True
-        items = self.builder.build(channel, claim.batch, prepared.pushes, claim.targets)
+        items = self.builder.build(channel, claim.batch, alert_form.pushes, claim.targets)
         channel.enqueue(claim.batch, items, len(claim.targets))
         return True
 
@@ -74,5 +74,7 @@ class Claiming:
     def fan_out_shard(self, alert: shards.PlannedAlert) -> FanOut:
         """Pack the lowest shard that no other process is packing."""
         with transaction(self.context.engine) as session:
-            packed = shards.fan_out(session, alert, self.context.names)
-            return FanOut(packed, packed or bool(shards.open_shards(session, self.alert_id, 1)))
+            was_packed = shards.fan_out(session, alert, self.context.names)
+            return FanOut(
+                was_packed, was_packed or bool(shards.open_shards(session, self.alert_id, 1))
+            )

@@ -14,7 +14,7 @@ class Clock:
     """What time it was for the database, and how long ago that is."""
 
     read_at: datetime
-    begun: float
+    started: float
 
     @classmethod
     def of(cls, session: Session) -> "Clock":
@@ -23,7 +23,7 @@ class Clock:
 
     def now(self) -> datetime:
         """Return the database's time."""
-        return self.read_at + timedelta(seconds=time.monotonic() - self.begun)
+        return self.read_at + timedelta(seconds=time.monotonic() - self.started)
 
     def ms_since(self, moment: datetime) -> int:
         """Return the milliseconds since a moment of the database's, not below zero."""

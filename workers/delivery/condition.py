@@ -97,8 +97,8 @@ def may_send(condition: Condition, now: float) -> bool:
             return now >= until
         case Held() | Ended():
             return False
-        case _ as never:
-            assert_never(never)
+        case _:
+            assert_never(condition)
 
 
 def next_condition(  # noqa: PLR0911 - one return a row of the table
@@ -106,8 +106,8 @@ def next_condition(  # noqa: PLR0911 - one return a row of the table
 ) -> Condition:
     """Return the condition after an event: the table above."""
     if isinstance(condition, Ended):
-        recorded = isinstance(event, HoldOnRecord | NoHoldOnRecord)
-        return Ended(on_record=True) if recorded else condition
+        was_written = isinstance(event, HoldOnRecord | NoHoldOnRecord)
+        return Ended(on_record=True) if was_written else condition
     match event:
         case PauseAsked(until=until):
             return _paused(condition, until)
@@ -120,10 +120,10 @@ def next_condition(  # noqa: PLR0911 - one return a row of the table
         case HoldOnRecord():
             return condition if isinstance(condition, Probing) else Held(on_record=True)
         case NoHoldOnRecord():
-            cleared = isinstance(condition, Probing) or condition == Held(on_record=True)
-            return Open() if cleared else condition
-        case _ as never:
-            assert_never(never)
+            has_ended = isinstance(condition, Probing) or condition == Held(on_record=True)
+            return Open() if has_ended else condition
+        case _:
+            assert_never(event)
 
 
 def _paused(condition: Open | Paused | Probing | Held, until: float) -> Condition:
@@ -136,5 +136,5 @@ def _paused(condition: Open | Paused | Probing | Held, until: float) -> Conditio
             return Held(on_record=True)
         case Held():
             return condition
-        case _ as never:
-            assert_never(never)
+        case _:
+            assert_never(condition)

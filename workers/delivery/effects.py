@@ -112,5 +112,5 @@ def _apply_one(effect: Effect, outcome: Outcome) -> None:  # noqa: C901, PLR0912
             outcome.end_alert(why)
         case EndAlertAtOrigin(why=why, origin=origin):
             outcome.end_alert_at_origin(why, origin)
-        case _ as never:
-            assert_never(never)
+        case _:
+            assert_never(effect)

@@ -46,16 +46,16 @@ class Flush:
             for channel, batch, idle in held:
                 if idle:
                     judge_devices(session, self.alert_id, channel, batch)
-            written = self._write_batches(session, held)
+            result = self._write_batches(session, held)
             for channel in channels:
-                ours = [b for at, b, _ in held if at is channel and b.key in written.batches]
-                self._write_exceptions(session, channel, ours)
-            back = [batch for _, batch, idle in held if idle and batch.key in written.batches]
-            accepted = [device for batch in back for device in batch.newly_accepted()]
-            device_history.note_acceptances(session, accepted)
+                still_ours = [b for of, b, _ in held if of is channel and b.key in result.batches]
+                self._write_exceptions(session, channel, still_ours)
+            batches = [batch for _, batch, idle in held if idle and batch.key in result.batches]
+            device_ids = [device for batch in batches for device in batch.newly_accepted()]
+            device_history.note_acceptances(session, device_ids)
         for _, batch, _ in held:
             batch.note_written()
-        return written
+        return result
 
     def _write_batches(
         self, session: Session, held: Sequence[ChannelBatch]
@@ -73,22 +73,22 @@ class Flush:
         )
 
     def _write_exceptions(
-        self, session: Session, channel: Channel, ours: Sequence[LeasedBatch]
+        self, session: Session, channel: Channel, batches: Sequence[LeasedBatch]
     ) -> None:
         """Forget dead devices, keep suspects, dead letters and tickets, together with the states.
 
         The devices of all batches at once: two alerts that forget the same ones must not lock them
         in different orders.
         """
-        dead = [device for batch in ours for device in batch.dead_devices]
+        dead = [device for batch in batches for device in batch.dead_devices]
         devices.forget(session, dead, f"{channel.name} said it is gone")
-        device_history.suspect(session, [each for batch in ours for each in batch.suspects])
-        refused = [device for batch in ours for device in batch.refused_devices]
-        device_history.note_refusals(session, refused)
-        tickets = [ticket for batch in ours for ticket in batch.tickets]
+        device_history.suspect(session, [each for batch in batches for each in batch.suspects])
+        device_ids = [device for batch in batches for device in batch.refused_devices]
+        device_history.note_refusals(session, device_ids)
+        tickets = [ticket for batch in batches for ticket in batch.tickets]
         if tickets:
             follow_ups.keep(session, channel.name, tickets)
-        for batch in ours:
+        for batch in batches:
             for letter in batch.dead_letters():
                 place = (self.alert_id, *batch.key, channel.name)
                 dead_letters.bury(session, *place, letter.reason, letter.answer, letter.positions)

@@ -13,7 +13,7 @@ def judge_devices(session: Session, alert_id: int, channel: Channel, batch: Leas
     """Decide on every doubt and every refusal of the batch."""
     if batch.doubts:
         _judge_doubts(session, alert_id, channel, batch)
-    for position, origin in list(batch.refused.items()):
+    for position, origin in list(batch.refusals.items()):
         tally = channel.evidence.of(origin)
         if not tally.refusals_are_few:
             batch.drop_refused(position)

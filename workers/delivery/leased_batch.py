@@ -60,12 +60,12 @@ class LeasedBatch:
 
     `in_flight` are the positions that wait for an answer, `due` those that wait for their next
     attempt. `history` holds what earlier alerts say of a device, packed, where that is anything;
-    `doubts` and `refused` wait to be judged when the batch is given back. `dead_devices`,
+    `doubts` and `refusals` wait to be judged when the batch is given back. `dead_devices`,
     `suspects`, `refused_devices`, `buried` and `tickets` are what the next write has to put on
     record.
     """
 
-    claimed: ClaimedBatch
+    claim: ClaimedBatch
     deadline: datetime
     now: Callable[[], datetime]
     states: bytearray = field(init=False)
@@ -73,7 +73,7 @@ class LeasedBatch:
     due: dict[Position, tuple[datetime, str]] = field(default_factory=dict)
     history: dict[Position, int] = field(default_factory=dict)
     doubts: dict[Position, Doubt] = field(default_factory=dict)
-    refused: dict[Position, str] = field(default_factory=dict)
+    refusals: dict[Position, str] = field(default_factory=dict)
     dead_devices: list[tuple[int, datetime]] = field(default_factory=list)
     suspects: list[int] = field(default_factory=list)
     refused_devices: list[int] = field(default_factory=list)
@@ -83,22 +83,22 @@ class LeasedBatch:
 
     def __post_init__(self) -> None:
         """Take over the states, what was accepted when, and the waits that are not over yet."""
-        steps = self.claimed.progress
-        self.states = bytearray(self.claimed.states)
+        steps = self.claim.progress
+        self.states = bytearray(self.claim.states)
         self.progress = dict(zip(steps[::2], steps[1::2], strict=True))
         start = self.now()
-        for position, seconds in self.claimed.waits.items():
+        for position, seconds in self.claim.waits.items():
             self.due[position] = (start + timedelta(seconds=seconds), "")
 
     @property
     def key(self) -> tuple[int, int]:
         """Return (shard number, batch number): its name within the alert."""
-        return self.claimed.shard_n, self.claimed.n
+        return self.claim.shard_n, self.claim.n
 
     @property
     def device_ids(self) -> Sequence[int]:
         """Return the batch's devices by position."""
-        return self.claimed.device_ids
+        return self.claim.device_ids
 
     @property
     def finished(self) -> bool:
@@ -151,7 +151,7 @@ class LeasedBatch:
 
     def refuse_device(self, position: Position, origin: str) -> None:
         """Note that the device was refused, by whom: judged when the batch is given back."""
-        self.refused[position] = origin
+        self.refusals[position] = origin
 
     def note_history(self, position: Position, bits: int) -> None:
         """Note what earlier alerts say of a device, as the store packs it."""
@@ -204,7 +204,7 @@ class LeasedBatch:
 
     def decide_refused(self, position: Position, *, suspect: bool, gone: bool) -> None:
         """Count the refusal against the device, and what it adds up to."""
-        del self.refused[position]
+        del self.refusals[position]
         device_id = self.device_ids[position]
         if gone:
             self.dead_devices.append((device_id, self.now()))
@@ -215,7 +215,7 @@ class LeasedBatch:
 
     def drop_refused(self, position: Position) -> None:
         """Let a refusal say nothing about its device: too many others were refused."""
-        del self.refused[position]
+        del self.refusals[position]
 
     def spare_doubted(self, position: Position, why: str) -> None:
         """Let the position wait for another attempt, this one not counted: it was our fault."""
@@ -225,7 +225,9 @@ class LeasedBatch:
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters noted since the last write."""
-        return [DeadLetter(why, answer, where) for (why, answer), where in self.buried.items()]
+        return [
+            DeadLetter(why, answer, positions) for (why, answer), positions in self.buried.items()
+        ]
 
     def write(self, *, give_back: bool, not_before_s: float = 0.0) -> BatchWrite:
         """Return what to write now: the lease kept, given back, or ended with the last word.
@@ -242,9 +244,9 @@ class LeasedBatch:
             if self.is_open(position)
         ]
         return BatchWrite(
-            shard_n=self.claimed.shard_n,
-            n=self.claimed.n,
-            token=self.claimed.token,
+            shard_n=self.claim.shard_n,
+            n=self.claim.n,
+            token=self.claim.token,
             states=bytes(self.states),
             lease_change=lease_change,
             progress=tuple(chain.from_iterable(self.progress.items())),

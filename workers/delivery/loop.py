@@ -51,7 +51,7 @@ CLAIM_AGAIN_PLANNING_S = 0.02
 class Stream:
     """One process's work on one alert, until nothing is left, it must make way, or it is over.
 
-    `shards` is set while shards are left to pack. `state` is the alert's, and `ahead` what goes
+    `shards` is set while shards are left to pack. `state` is the alert's, `precedence` what goes
     before it, as of the last write.
     """
 
@@ -64,10 +64,10 @@ class Stream:
         *,
         channels: Sequence[Channel],
         shards: PlannedAlert | None,
-        ahead: Precedence,
+        precedence: Precedence,
     ) -> None:
         self.alert = alert
-        self.ahead = ahead
+        self.precedence = precedence
         self._context = context
         self._alert_id = alert_id
         self._clock = clock
@@ -86,7 +86,7 @@ class Stream:
     @property
     def makes_way_for(self) -> int | None:
         """Return the breaking alert that waits for processes to help it, if we are to."""
-        return None if self.alert.urgency is Urgency.BREAKING else self.ahead.waiting_alert
+        return None if self.alert.urgency is Urgency.BREAKING else self.precedence.waiting_alert
 
     def run(self) -> End:
         """Send until there is a reason to end.
@@ -184,7 +184,7 @@ class Stream:
 
     def _stands_aside(self) -> bool:
         """Whether nothing new is to leave just now, for a breaking alert is on its way."""
-        return self.ahead.is_running and self.alert.urgency is not Urgency.BREAKING
+        return self.precedence.is_running and self.alert.urgency is not Urgency.BREAKING
 
     def _batches(self) -> list[tuple[Channel, LeasedBatch]]:
         return [(each, batch) for each in self._channels for batch in each.batches.values()]
@@ -197,7 +197,7 @@ class Stream:
         now = time.monotonic()
         wanting = [channel for channel in self._channels if channel.wants_batch(now)]
         try:
-            for channel in sorted(wanting, key=lambda channel: channel.unsent):
+            for channel in sorted(wanting, key=lambda channel: channel.backlog):
                 if self._claiming.claim_for(channel):
                     return True
                 channel.claim_after(
@@ -218,10 +218,10 @@ class Stream:
         fan_out = self._claiming.fan_out_shard(self._shards)
         if not fan_out.more:
             self._shards = None
-        if fan_out.packed:
+        if fan_out.was_packed:
             for channel in self._channels:
                 channel.claim_soon()
-        return fan_out.packed
+        return fan_out.was_packed
 
     def _send(self) -> None:
         until = self._written_at + STALE_S
@@ -277,24 +277,24 @@ class Stream:
             for channel, batch in self._batches()
         ]
         try:
-            written = self._flush.write(self._channels, held)
+            result = self._flush.write(self._channels, held)
         except DATABASE_AWAY as error:
             log.warning("states not written", alert=self._alert_id, error=type(error).__name__)
             return time.monotonic() - self._written_at < self._context.settings.lease_s
         for channel, batch, idle in held:
-            if batch.key not in written.batches:
+            if batch.key not in result.batches:
                 log.warning("batch taken over", alert=self._alert_id, batch=batch.key)
                 channel.give_up(batch)
             elif idle:
                 channel.give_up(batch)
-        self._note_written(written)
+        self._note_written(result)
         return True
 
-    def _note_written(self, written: WriteResult) -> None:
+    def _note_written(self, result: WriteResult) -> None:
         """Learn from a write how things stand."""
         self._written_at = time.monotonic()
         self._write_failed = False
-        self._state = written.state
-        self.ahead = written.precedence
+        self._state = result.state
+        self.precedence = result.precedence
         for channel in self._channels:
-            channel.note_written(held=channel.name in written.held_providers)
+            channel.note_written(held=channel.name in result.held_providers)

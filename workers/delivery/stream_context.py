@@ -45,7 +45,7 @@ class CredentialSource(Protocol):
 class RateLimits(Protocol):
     """How fast each provider may be used, over all processes."""
 
-    def take(self, name: str, wanted: int, now: float) -> int:
+    def take(self, name: str, pushes: int, now: float) -> int:
         """Return how many of the wanted pushes may leave now."""
         ...
 

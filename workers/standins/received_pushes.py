@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-SEGMENT_PUSHES = 1024
-PLAIN_SEGMENTS = 160
+BLOCK_PUSHES = 1024
+PLAIN_BLOCKS = 160
 """Segments that stay uncompressed, the newest."""
 MAX_NAMED_REPEATS = 1000
 UNSHARED = 2  # the version of marshal that looks for no repetition, and is faster for it
@@ -57,7 +57,7 @@ class Matches:
 class ReceivedPushes:
     """Every push accepted since the last `forget`; many of them take some 150 bytes each.
 
-    Pushes are stored in segments. The newest segments are plain, older ones compressed.
+    Pushes are stored in blocks. The newest blocks are plain, older ones compressed.
     """
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class ReceivedPushes:
 
     def forget(self) -> None:
         """Start again with none."""
-        self._open_segment: list[Push] = []
-        self._segments: list[bytes] = []
+        self._open_block: list[Push] = []
+        self._blocks: list[bytes] = []
         self._compressed = 0
         self._addresses: array[int] = array("q")
         self._tallies: dict[tuple[str, str], Tally] = {}
@@ -89,34 +89,34 @@ class ReceivedPushes:
         if tally is None:
             tally = self._provider_tallies[push.provider] = Tally()
         tally.add(position, device)
-        self._open_segment.append(push)
-        if len(self._open_segment) == SEGMENT_PUSHES:
-            self._close_segment()
+        self._open_block.append(push)
+        if len(self._open_block) == BLOCK_PUSHES:
+            self._close_block()
 
-    def _close_segment(self) -> None:
-        rows = [tuple(push) for push in self._open_segment]
-        self._segments.append(marshal.dumps(rows, UNSHARED))
-        self._open_segment = []
-        if len(self._segments) - self._compressed > PLAIN_SEGMENTS:
-            oldest = self._segments[self._compressed]
-            self._segments[self._compressed] = zlib.compress(oldest, 1)
+    def _close_block(self) -> None:
+        rows = [tuple(push) for push in self._open_block]
+        self._blocks.append(marshal.dumps(rows, UNSHARED))
+        self._open_block = []
+        if len(self._blocks) - self._compressed > PLAIN_BLOCKS:
+            oldest = self._blocks[self._compressed]
+            self._blocks[self._compressed] = zlib.compress(oldest, 1)
             self._compressed += 1
 
-    def _read_segment(self, number: int) -> list[Push]:
-        if number == len(self._segments):
-            return self._open_segment
-        raw = self._segments[number]
+    def _read_block(self, number: int) -> list[Push]:
+        if number == len(self._blocks):
+            return self._open_block
+        raw = self._blocks[number]
         plain = zlib.decompress(raw) if number < self._compressed else raw
         return [Push(*row) for row in marshal.loads(plain)]  # noqa: S302  # our own bytes
 
     def _read(self, positions: Iterable[int]) -> list[Push]:
         pushes: list[Push] = []
-        number, segment = -1, []
+        number, block = -1, []
         for position in positions:
-            if position // SEGMENT_PUSHES != number:
-                number = position // SEGMENT_PUSHES
-                segment = self._read_segment(number)
-            pushes.append(segment[position % SEGMENT_PUSHES])
+            if position // BLOCK_PUSHES != number:
+                number = position // BLOCK_PUSHES
+                block = self._read_block(number)
+            pushes.append(block[position % BLOCK_PUSHES])
         return pushes
 
     def search(

@@ -242,8 +242,8 @@ def _check_values(message: dict[str, Any], body: bytes) -> None:
 
 def _check_colour(message: dict[str, Any]) -> None:
     """Check that the colour of an Android notification is #rrggbb."""
-    notification = _android(message).get("notification") or {}
-    colour = notification.get("color")
+    display = _android(message).get("notification") or {}
+    colour = display.get("color")
     if colour is not None and not COLOUR.fullmatch(colour):
         reason = f"Invalid notification color: {colour}. It must have the form #rrggbb."
         field = "message.android.notification.color"

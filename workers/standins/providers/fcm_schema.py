@@ -135,7 +135,7 @@ def one_of(*names: str) -> Check:
 
 
 COLOUR = fields(red=number, green=number, blue=number, alpha=number)
-NOTIFICATION: dict[str, Check] = {
+ANDROID_DISPLAY: dict[str, Check] = {
     "title": string,
     "body": string,
     "icon": string,
@@ -183,7 +183,7 @@ MESSAGE = fields(
     notification=fields(title=string, body=string, image=string),
     android=fields(
         **ANDROID,
-        notification=fields(**NOTIFICATION),
+        notification=fields(**ANDROID_DISPLAY),
         priority=one_of("NORMAL", "HIGH", "normal", "high"),
     ),
     androidV2=fields(
@@ -191,7 +191,7 @@ MESSAGE = fields(
         remoteNotification=fields(
             mutableContent=boolean,
             useAsV1DataMessage=boolean,
-            notification=fields(**NOTIFICATION, id=integer),
+            notification=fields(**ANDROID_DISPLAY, id=integer),
         ),
         backgroundSync=fields(),
     ),

@@ -246,14 +246,14 @@ def _check_android(android: Any) -> None:
     key = android.get("collapse_key", -1)
     if isinstance(key, bool) or not isinstance(key, int) or key not in COLLAPSE_KEYS:
         raise Refusal(answer_code("80100013"))
-    notification = android.get("notification")
-    if notification is not None and not _is_clickable(notification):
+    display = android.get("notification")
+    if display is not None and not _is_clickable(display):
         raise Refusal(answer_code("80100003"))
 
 
-def _is_clickable(notification: Any) -> bool:
-    """Say whether a notification has the complete click action that Huawei requires."""
-    action = notification.get("click_action") if isinstance(notification, dict) else None
+def _is_clickable(display: Any) -> bool:
+    """Whether it has the complete click action that Huawei requires."""
+    action = display.get("click_action") if isinstance(display, dict) else None
     if not isinstance(action, dict):
         return False
     kind = action.get("type")

@@ -1,0 +1,65 @@
+"""What a stage of the workers is given, in the hands of a test: only the database is real."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing import Event
+from typing import Any
+
+
+@dataclass
+class Settings:
+    flush_ms: int = 20
+    lease_s: int = 2
+    public_url: str = "https://news.example"
+    page_origin: str = "http://127.0.0.1:9"
+    shard_devices: int = 10_000
+    canary_minutes: int = 10
+
+
+@dataclass
+class Broker:
+    messages: list[Any] = field(default_factory=list)
+
+    def send(self, message: Any) -> None:
+        self.messages.append(message)
+
+
+@dataclass
+class Credentials:
+    credential: Any = None
+
+    def get(self, _provider: Any, _now: Any) -> Any:
+        return self.credential
+
+    def reject(self, _provider: Any, _now: Any) -> bool:
+        return False
+
+
+class Rates:
+    def take(self, _name: str, pushes: int, _now: float) -> int:
+        return pushes
+
+    def pause(self, _name: str, _seconds: float) -> None:
+        pass
+
+    def lower(self, _name: str, _refused: float) -> None:
+        pass
+
+
+@dataclass
+class Context:
+    engine: Any
+    settings: Settings = field(default_factory=Settings)
+    broker: Broker = field(default_factory=Broker)
+    gateway: Any = None
+    credentials: Any = field(default_factory=Credentials)
+    rates: Any = field(default_factory=Rates)
+    providers: dict[str, Any] = field(default_factory=dict)
+    names: list[str] = field(default_factory=lambda: ["apns"])
+    secret: bytes = b"secret"
+    stopping: Any = field(default_factory=Event)
+    waiting: Callable[[str], int] = lambda _: 0
+
+    @property
+    def messages(self) -> list[Any]:
+        return self.broker.messages
