@@ -85,7 +85,8 @@ class LentSocket(ClientSocket):
 
     def __init__(self, family: int, kind: int, protocol: int) -> None:
         self._socket = socket.socket(family, kind, protocol)
-        keep_alive(self._socket)
+        with suppress(OSError):
+            keep_alive(self._socket)
         super().__init__(self._socket.fileno())
 
     def shut_down(self) -> None:

@@ -178,7 +178,10 @@ class Multi:
         if not may_connect(str(where.addr[0]), origin.host, origin.port, self.guard):
             transfer.refused = True
             return _REFUSED
-        opened = LentSocket(where.family, where.socktype, where.protocol)
+        try:
+            opened = LentSocket(where.family, where.socktype, where.protocol)
+        except OSError:  # no IPv6 here, say, or too many open files: libcurl tries the next address
+            return _REFUSED
         self._forget_closed()
         self._sockets.append(opened)
         origin.sockets = [each for each in origin.sockets if each.is_open()]

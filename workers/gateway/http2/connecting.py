@@ -46,12 +46,16 @@ class ConnectionAttempt:
         self._context = context
         self._guard = guard
         self._deadline = time.monotonic() + CONNECT_TIMEOUT_S
-        self._resolving: Future[list[Address]] | None = resolvers.submit(_resolve, host, port)
+        self._resolving: Future[list[Address]] | None = None
         self._addresses: list[Address] = []
         self._address_tried_at = 0.0
         self._raw: socket.socket | None = None
         self._tls: ssl.SSLSocket | None = None
         self._failure = not_sent("no address could be reached")
+        try:
+            self._resolving = resolvers.submit(_resolve, host, port)
+        except RuntimeError:
+            self._failure = not_sent("the system has no thread left to resolve the host with")
 
     def step(self) -> ssl.SSLSocket | Answer | None:
         """Go on as far as possible now. Raises NotHttp2; None when there is more to come."""
@@ -84,12 +88,15 @@ class ConnectionAttempt:
         if not self._addresses:
             return False
         family, ip, port = self._addresses.pop(0)
-        self._raw = socket.socket(family, socket.SOCK_STREAM)
-        self._raw.setblocking(False)
         self._address_tried_at = time.monotonic()
-        code = self._raw.connect_ex((ip, port))
+        try:
+            self._raw = socket.socket(family, socket.SOCK_STREAM)
+            self._raw.setblocking(False)
+            code = self._raw.connect_ex((ip, port))
+        except OSError as error:  # no IPv6 here, say, or too many open files
+            code = error.errno or errno.EIO
         if code and code not in _IN_PROGRESS:
-            self._fail_address(code)
+            self._fail_address(os.strerror(code))
         return True
 
     def _advance(self) -> bool:
@@ -97,16 +104,21 @@ class ConnectionAttempt:
         raw = self._raw
         if raw is None:
             return True
+        try:
+            return self._take_connected(raw)
+        except (OSError, ValueError) as error:
+            self._fail_address(type(error).__name__)
+            return True
+
+    def _take_connected(self, raw: socket.socket) -> bool:
         code = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if not code and not _is_connected(raw):
-            slow = (
-                bool(self._addresses) and time.monotonic() - self._address_tried_at > NEXT_ADDRESS_S
-            )
-            code = errno.ETIMEDOUT if slow else 0
-            if not code:
+            slow = time.monotonic() - self._address_tried_at > NEXT_ADDRESS_S
+            if not (slow and self._addresses):
                 return False
+            code = errno.ETIMEDOUT
         if code:
-            self._fail_address(code)
+            self._fail_address(os.strerror(code))
             return True
         keep_alive(raw)
         self._tls = self._context.wrap_socket(
@@ -115,11 +127,11 @@ class ConnectionAttempt:
         self._raw = None
         return True
 
-    def _fail_address(self, code: int) -> None:
+    def _fail_address(self, why: str) -> None:
         if self._raw is not None:
             self._raw.close()
             self._raw = None
-        self._failure = not_sent(f"cannot connect: {os.strerror(code)}")
+        self._failure = not_sent(f"cannot connect: {why}")
 
     def _shake_hands(self) -> ssl.SSLSocket | Answer | None:
         tls = self._tls
