@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Protocol, runtime_checkable
@@ -213,6 +213,14 @@ class GivesTickets(Protocol):
     def read_follow_ups(self, answer: Answer, tickets: Sequence[str]) -> Sequence[Verdict]:
         """Return one verdict per ticket: TryLater means ask again. Pure and total."""
         ...
+
+
+@runtime_checkable
+class LimitsMints(Protocol):
+    """A provider that refuses senders who come with new credentials too often."""
+
+    remint_after: timedelta
+    """The least time between two credentials while the first is still fresh."""
 
 
 @runtime_checkable

@@ -116,13 +116,19 @@ def test_a_port_belongs_to_the_audience(webpush):
     assert claims_of(request)["aud"] == "https://localhost:8443"
 
 
-def test_the_token_stays_the_same_for_hours_in_all_processes(provider_named, webpush):
+def test_the_token_is_kept_for_six_hours_from_its_first_use(webpush):
+    token = run(webpush.credential(NOW + timedelta(minutes=59)))
+    assert token.fresh_until == NOW + timedelta(hours=6, minutes=59)
+    assert webpush.remint_after == timedelta(hours=1)
+
+
+def test_the_token_is_the_same_in_all_processes_that_start_within_an_hour(provider_named, webpush):
     def sign(provider, now):
         request = the_request(provider, alert_content(), a_target("webpush"), now)
         return headers_of(request)["authorization"]
 
     another = module.Provider(webpush.settings)
-    assert sign(webpush, NOW) == sign(another, NOW + timedelta(hours=5, minutes=59))
+    assert sign(webpush, NOW) == sign(another, NOW + timedelta(minutes=59))
     assert sign(webpush, NOW) != sign(webpush, NOW + timedelta(hours=6))
 
 

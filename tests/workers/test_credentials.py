@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import redis
 from service.domain.verdict import SenderRejected, TryLater
 from service.settings import Settings
 from tests.workers.certificates import Certificate, make_certificate
-from tests.workers.h2_server import H2Server
+from tests.workers.h2_server import H2Server, wait_until
 from workers.credentials.minting import Credentials
 from workers.credentials.shared_store import LOCK_S, SharedStore
 from workers.provider import Answer, Credential, CredentialRefused, Failure, Request
@@ -94,24 +95,24 @@ def process(client: redis.Redis, tmp_path: Path) -> Process:
 def test_a_credential_is_minted_once_while_it_is_fresh(process: Process) -> None:
     provider, credentials = SigningProvider(), process()
 
-    first = credentials.get(provider, NOW)
+    first = credentials.obtain(provider, NOW)
 
-    assert credentials.get(provider, NOW + 49 * MINUTE) == first
+    assert credentials.obtain(provider, NOW + 48 * MINUTE) == first
     assert provider.minted == 1
 
 
 def test_a_credential_is_renewed_when_its_time_has_come(process: Process) -> None:
     provider, credentials = SigningProvider(), process()
-    first = credentials.get(provider, NOW)
+    first = credentials.obtain(provider, NOW)
 
-    assert credentials.get(provider, NOW + 50 * MINUTE) != first
+    assert credentials.obtain(provider, NOW + 50 * MINUTE) != first
     assert provider.minted == 2
 
 
 def test_processes_share_one_mint(process: Process) -> None:
     provider = SigningProvider()
 
-    found = {process().get(provider, NOW).value for _ in range(5)}
+    found = {process().obtain(provider, NOW).value for _ in range(5)}
 
     assert found == {"key-1/1"}
 
@@ -125,7 +126,7 @@ def test_processes_that_start_together_mint_once(process: Process) -> None:
     def start() -> None:
         credentials = process()
         everyone_waits.wait()
-        found.append(credentials.get(provider, NOW).value)
+        found.append(credentials.obtain(provider, NOW).value)
 
     threads = [threading.Thread(target=start) for _ in range(8)]
     for thread in threads:
@@ -139,19 +140,19 @@ def test_processes_that_start_together_mint_once(process: Process) -> None:
 def test_machines_share_by_redis_alone(process: Process) -> None:
     provider = SigningProvider()
 
-    process(folder="machine-1").get(provider, NOW)
+    process(folder="machine-1").obtain(provider, NOW)
 
-    assert process(folder="machine-2").get(provider, NOW).value == "key-1/1"
+    assert process(folder="machine-2").obtain(provider, NOW).value == "key-1/1"
 
 
 def test_a_wiped_redis_makes_nobody_mint_again(process: Process, client: redis.Redis) -> None:
     provider, credentials = SigningProvider(), process()
-    credentials.get(provider, NOW)
+    credentials.obtain(provider, NOW)
 
     client.flushdb()
 
-    assert credentials.get(provider, NOW).value == "key-1/1"
-    assert process().get(provider, NOW).value == "key-1/1"
+    assert credentials.obtain(provider, NOW).value == "key-1/1"
+    assert process().obtain(provider, NOW).value == "key-1/1"
 
 
 def test_without_redis_the_processes_of_a_machine_still_share(
@@ -159,7 +160,7 @@ def test_without_redis_the_processes_of_a_machine_still_share(
 ) -> None:
     provider = SigningProvider()
 
-    found = {process(no_redis).get(provider, NOW).value for _ in range(3)}
+    found = {process(no_redis).obtain(provider, NOW).value for _ in range(3)}
 
     assert found == {"key-1/1"}
 
@@ -171,8 +172,8 @@ def test_without_redis_and_a_place_for_files_each_process_has_its_own(
     provider = SigningProvider()
     credentials = process(no_redis, folder="taken")
 
-    assert credentials.get(provider, NOW).value == "key-1/1"
-    assert credentials.get(provider, NOW).value == "key-1/1"
+    assert credentials.obtain(provider, NOW).value == "key-1/1"
+    assert credentials.obtain(provider, NOW).value == "key-1/1"
 
 
 def test_one_process_at_a_time_holds_the_lock(client: redis.Redis, tmp_path: Path) -> None:
@@ -204,17 +205,17 @@ def test_redis_frees_the_lock_of_a_process_that_died(client: redis.Redis, tmp_pa
 
 def test_a_changed_key_is_picked_up_at_once(process: Process) -> None:
     provider, credentials = SigningProvider(), process()
-    credentials.get(provider, NOW)
+    credentials.obtain(provider, NOW)
 
     provider.key = "key-2"
 
-    assert credentials.get(provider, NOW).value == "key-2/2"
+    assert credentials.obtain(provider, NOW).value == "key-2/2"
 
 
 def test_neither_redis_nor_the_file_shows_the_credential(
     process: Process, client: redis.Redis, tmp_path: Path
 ) -> None:
-    process().get(SigningProvider(), NOW)
+    process().obtain(SigningProvider(), NOW)
 
     kept = [client.get(name) or b"" for name in client.keys("newszop:credential:*")]
     kept += [file.read_bytes() for file in (tmp_path / "shared").iterdir()]
@@ -224,57 +225,146 @@ def test_neither_redis_nor_the_file_shows_the_credential(
 
 
 def test_the_folder_is_for_this_account_only(process: Process, tmp_path: Path) -> None:
-    process().get(SigningProvider(), NOW)
+    process().obtain(SigningProvider(), NOW)
 
     assert (tmp_path / "shared").stat().st_mode & 0o077 == 0
 
 
 def test_a_forged_value_is_not_believed(process: Process, client: redis.Redis) -> None:
     provider = SigningProvider()
-    process(folder="machine-1").get(provider, NOW)
+    process(folder="machine-1").obtain(provider, NOW)
     for name in client.keys("newszop:credential:*"):
         client.set(name, b"forged")
 
-    assert process(folder="machine-2").get(provider, NOW).value == "key-1/2"
+    assert process(folder="machine-2").obtain(provider, NOW).value == "key-1/2"
 
 
 def test_services_with_other_secrets_do_not_meet(process: Process) -> None:
     provider = SigningProvider()
-    process().get(provider, NOW)
+    process().obtain(provider, NOW)
 
-    assert process(secret="another secret altogether").get(provider, NOW).value == "key-1/2"
+    assert process(secret="another secret altogether").obtain(provider, NOW).value == "key-1/2"
 
 
 def test_a_clock_that_is_behind_takes_what_another_machine_minted(process: Process) -> None:
     provider = SigningProvider()
-    process().get(provider, NOW + 3 * MINUTE)
+    process().obtain(provider, NOW + 3 * MINUTE)
 
-    assert process().get(provider, NOW).value == "key-1/1"
+    assert process().obtain(provider, NOW).value == "key-1/1"
 
 
-def test_a_refused_credential_is_not_replaced_within_twenty_minutes(process: Process) -> None:
+def test_a_refused_credential_is_not_replaced_sooner_than_the_provider_allows(
+    process: Process,
+) -> None:
+    """Apple refuses senders that come with a new token more often than every twenty minutes."""
     provider, credentials = SigningProvider(), process()
-    credentials.get(provider, NOW)
+    provider.remint_after = 20 * MINUTE
+    credentials.obtain(provider, NOW)
 
     assert not credentials.reject(provider, NOW + 19 * MINUTE)
-    assert credentials.get(provider, NOW + 19 * MINUTE).value == "key-1/1"
-
-
-def test_a_refused_credential_is_replaced_after_twenty_minutes(process: Process) -> None:
-    provider, credentials = SigningProvider(), process()
-    credentials.get(provider, NOW)
-
+    assert credentials.obtain(provider, NOW + 19 * MINUTE).value == "key-1/1"
     assert credentials.reject(provider, NOW + 21 * MINUTE)
-    assert credentials.get(provider, NOW + 21 * MINUTE).value == "key-1/2"
+    assert credentials.obtain(provider, NOW + 21 * MINUTE).value == "key-1/2"
+
+
+def test_a_young_access_token_that_was_revoked_is_replaced_at_once(process: Process) -> None:
+    provider, credentials = TokenServerProvider("https://nowhere.invalid/"), process()
+    provider.credential = SigningProvider.credential.__get__(provider)  # type: ignore[method-assign]
+    credentials.obtain(provider, NOW)
+
+    assert credentials.reject(provider, NOW + MINUTE)
+    assert credentials.obtain(provider, NOW + MINUTE).value == "key-1/2"
+
+
+def test_an_access_token_that_is_refused_as_soon_as_it_is_there_is_no_cure(
+    process: Process,
+) -> None:
+    provider, credentials = TokenServerProvider("https://nowhere.invalid/"), process()
+    provider.credential = SigningProvider.credential.__get__(provider)  # type: ignore[method-assign]
+    credentials.obtain(provider, NOW)
+
+    assert not credentials.reject(provider, NOW + timedelta(seconds=5))
+
+
+def test_a_credential_is_kept_for_its_whole_life_by_all_who_come_later(process: Process) -> None:
+    """Two processes and the end of a period of the clock: not two tokens within four minutes."""
+    provider = SigningProvider()
+    process().obtain(provider, NOW + 36 * MINUTE)
+
+    found = {process().obtain(provider, NOW + n * MINUTE).value for n in (39, 40, 41, 84)}
+
+    assert found == {"key-1/1"}
+
+
+def test_a_credential_that_ends_soon_is_used_until_the_next_one_is_there(process: Process) -> None:
+    provider, credentials = SigningProvider(), process()
+    first = credentials.obtain(provider, NOW)
+    done = threading.Event()
+    provider.slow = lambda: done.wait(10)
+
+    begin = time.monotonic()
+    assert credentials.get(provider, NOW + 49.5 * MINUTE) == first
+    assert time.monotonic() - begin < 0.09
+
+    done.set()
+    wait_until(lambda: credentials.get(provider, NOW + 49.5 * MINUTE) != first)
+    assert provider.minted == 2
+
+
+def test_a_credential_that_ends_soon_is_used_although_the_next_one_is_refused(
+    process: Process,
+) -> None:
+    provider, credentials = SigningProvider(), process()
+    first = credentials.obtain(provider, NOW)
+    times: list[int] = []
+
+    def refuse() -> None:
+        times.append(1)
+        raise CredentialRefused(SenderRejected("no"))
+
+    provider.slow = refuse
+
+    for _ in range(20):
+        assert credentials.get(provider, NOW + 49.5 * MINUTE) == first
+        time.sleep(0.01)
+    assert len(times) == 1
+    with pytest.raises(CredentialRefused):
+        credentials.obtain(provider, NOW + 50 * MINUTE)
+
+
+def test_a_token_server_that_hangs_holds_up_nobody_else(
+    client: redis.Redis, certificate: Certificate, tmp_path: Path
+) -> None:
+    """The caller sends to all providers: it is told at once that there is no credential yet."""
+    server = H2Server(certificate.certificate, certificate.key)
+    credentials = Credentials(settings(certificate.certificate), client, folder=tmp_path)
+    hanging = TokenServerProvider(f"{server.origin}/slow/2")
+    signing = SigningProvider("key-2")
+    credentials.obtain(signing, NOW)
+    begin = time.monotonic()
+
+    for _ in range(20):
+        with pytest.raises(CredentialRefused) as refused:
+            credentials.get(hanging, NOW)
+        assert credentials.get(signing, NOW).value == "key-2/1"
+
+    assert time.monotonic() - begin < 1
+    verdict = refused.value.verdict
+    assert isinstance(verdict, TryLater)
+    assert verdict.blameless
+    assert verdict.after is not None
+    assert verdict.after < timedelta(seconds=1)
+    assert credentials.obtain(hanging, NOW).value
+    server.close()
 
 
 def test_what_counts_is_when_it_was_minted_and_not_how_it_is_dated(process: Process) -> None:
     """APNs' tokens are dated back to the beginning of their period."""
     provider, credentials = SigningProvider(), process()
     provider.credential = lambda now: _dated_back(provider, now)  # type: ignore[method-assign]
-    credentials.get(provider, NOW)
+    credentials.obtain(provider, NOW)
 
-    assert not credentials.reject(provider, NOW + MINUTE)
+    assert not credentials.reject(provider, NOW + timedelta(seconds=5))
 
 
 def _dated_back(provider: SigningProvider, now: datetime) -> Generator[Request, Answer, Credential]:
@@ -287,21 +377,21 @@ def test_a_whole_fleet_that_is_refused_mints_one_more(process: Process) -> None:
     provider = SigningProvider()
     fleet = [process() for _ in range(4)]
     for each in fleet:
-        each.get(provider, NOW)
+        each.obtain(provider, NOW)
     later = NOW + 30 * MINUTE
 
     for each in fleet:
         assert each.reject(provider, later)
-        assert each.get(provider, later).value == "key-1/2"
+        assert each.obtain(provider, later).value == "key-1/2"
 
     assert provider.minted == 2
 
 
 def test_a_credential_of_short_life_may_be_renewed_when_it_ends(process: Process) -> None:
     provider, credentials = SigningProvider(life=MINUTE), process()
-    credentials.get(provider, NOW)
+    credentials.obtain(provider, NOW)
 
-    assert credentials.get(provider, NOW + 2 * MINUTE).value == "key-1/2"
+    assert credentials.obtain(provider, NOW + 2 * MINUTE).value == "key-1/2"
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +405,7 @@ def test_a_token_server_is_asked_over_verified_tls(
     server = H2Server(certificate.certificate, certificate.key)
     credentials = Credentials(settings(certificate.certificate), client, folder=tmp_path)
 
-    found = credentials.get(TokenServerProvider(f"{server.origin}/answer/200"), NOW)
+    found = credentials.obtain(TokenServerProvider(f"{server.origin}/answer/200"), NOW)
 
     assert '"size": 6' in found.value
     server.close()
@@ -337,9 +427,9 @@ def test_a_token_server_that_refuses_is_a_verdict_and_is_asked_again_later(
     provider = TokenServerProvider(f"{server.origin}{path}")
 
     with pytest.raises(CredentialRefused) as refused:
-        credentials.get(provider, NOW)
+        credentials.obtain(provider, NOW)
 
     assert refused.value.verdict == expected
     provider.url = f"{server.origin}/answer/200"
-    assert credentials.get(provider, NOW).value
+    assert credentials.obtain(provider, NOW).value
     server.close()

@@ -5,10 +5,8 @@ credential is minted under a lock and shared, encrypted. Each process also keeps
 while it is fresh, `get` costs one look-up in a dict.
 """
 
-import json
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,44 +15,25 @@ import redis
 
 from service.domain.verdict import TryLater
 from service.settings import Settings
-from workers.credentials.shared_store import SharedStore
+from workers.credentials.mint import Mint, MintedCredential
+from workers.credentials.shared_store import LOCK_S, SharedStore
 from workers.gateway.httpx.exchange import exchange
 from workers.gateway.httpx.transport import GuardedTransport
 from workers.gateway.trust import TrustStore
-from workers.provider import Answer, Credential, CredentialRefused, Provider, Request
+from workers.provider import Answer, Credential, CredentialRefused, LimitsMints, Provider, Request
 
-REMINT_AFTER = timedelta(minutes=20)
-"""The least time between two mints for one key while the first credential is still fresh."""
+REMINT_AFTER = timedelta(seconds=10)
+"""The least time between two mints for one key while the first credential is still fresh, where
+the provider has no rule of its own (`LimitsMints`)."""
 MINT_TIMEOUT_S = 5.0
 OTHER_MINT_WAIT_S = 2.0
 """How long to wait for another process that is minting."""
 POLL_S = 0.05
-_KEPT_LONGER_S = int(REMINT_AFTER.total_seconds())
-
-
-@dataclass(frozen=True, slots=True)
-class MintedCredential:
-    """A credential and when it was minted; `minted_at` may be the start of its period instead."""
-
-    credential: Credential
-    mint_time: datetime
-
-    def is_fresh(self, now: datetime) -> bool:
-        """Whether it can be used: also if it is dated in our future, when a clock is wrong."""
-        return now < self.credential.fresh_until
-
-    def dump(self) -> bytes:
-        """Return it as bytes."""
-        credential = self.credential
-        times = (credential.minted_at, credential.fresh_until, self.mint_time)
-        return json.dumps([credential.value, *(each.isoformat() for each in times)]).encode()
-
-    @classmethod
-    def load(cls, content: bytes) -> "MintedCredential":
-        """Read what `dump` wrote."""
-        value, *times = json.loads(content)
-        minted_at, fresh_until, mint_time = map(datetime.fromisoformat, times)
-        return cls(Credential(value, minted_at, fresh_until), mint_time)
+PATIENCE_S = 0.1
+"""How long the caller that starts a mint waits: enough to sign a token and to share it."""
+LOOK_AGAIN = timedelta(seconds=0.25)
+"""When to ask again for a credential that is being minted."""
+_KEPT_LONGER_S = 20 * 60
 
 
 class Credentials:
@@ -67,15 +46,58 @@ class Credentials:
         self._by_key: dict[str, MintedCredential] = {}
         self._refusals: dict[str, MintedCredential] = {}
         self._ca_file = settings.ca_file
-        self._http: httpx.Client | None = None
+        self._trust: TrustStore | None = None
+        self._mints: dict[str, Mint] = {}
 
     def get(self, provider: Provider, now: datetime) -> Credential:
-        """Return a fresh credential; raises `CredentialRefused` if there is none."""
+        """Return a fresh credential; raises `CredentialRefused` if there is none, or none yet.
+
+        It never waits for a token server: a thread does, and the caller goes on with other work. A
+        credential that ends soon is used until there is another.
+        """
         key = provider.credential_key()
         current = self._by_key.get(key)
-        if current is None or not current.is_fresh(now):
-            current = self._by_key[key] = self._share(provider, key, now)
+        if current is None or current.is_ending(now):
+            current = self._renew(provider, key, now, current)
         return current.credential
+
+    def obtain(self, provider: Provider, now: datetime) -> Credential:
+        """Return what `get` returns, but wait for it: for callers with no other work."""
+        while True:
+            try:
+                return self.get(provider, now)
+            except CredentialRefused:
+                mint = self._mints.get(provider.credential_key())
+                if mint is None:
+                    raise
+                mint.wait(LOCK_S)
+
+    def _renew(
+        self, provider: Provider, key: str, now: datetime, current: MintedCredential | None
+    ) -> MintedCredential:
+        usable = current if current is not None and current.is_fresh(now) else None
+        mint = self._mints.get(key)
+        if mint is None:
+            mint = self._mints[key] = Mint(lambda: self._share(provider, key, now))
+            if usable is None:
+                mint.wait(PATIENCE_S)
+        if usable is not None and (not mint.has_ended() or mint.has_failed_lately()):
+            return usable
+        if not mint.has_ended():
+            raise CredentialRefused(
+                TryLater("the credential is being fetched", after=LOOK_AGAIN, blameless=True)
+            )
+        del self._mints[key]
+        try:
+            record = mint.result()
+        except CredentialRefused:
+            if usable is None:
+                raise
+            return usable
+        if record == self._refusals.get(key):
+            return self._renew(provider, key, now, None)
+        self._by_key[key] = record
+        return record
 
     def reject(self, provider: Provider, now: datetime) -> bool:
         """Drop the credential that the provider refused; True if the next one will be another.
@@ -90,7 +112,8 @@ class Credentials:
         if other is not None and other.credential != current.credential and other.is_fresh(now):
             self._by_key[key] = other
             return True
-        if now - current.mint_time < REMINT_AFTER:
+        least = provider.remint_after if isinstance(provider, LimitsMints) else REMINT_AFTER
+        if now - current.mint_time < least:
             return False
         self._refusals[key] = self._by_key.pop(key)
         return True
@@ -107,13 +130,17 @@ class Credentials:
                     return self._usable(key, now) or self._mint(provider, key, now)
             if time.monotonic() > deadline:
                 raise CredentialRefused(
-                    TryLater("another process is fetching the credential", blameless=True)
+                    TryLater(
+                        "another process is fetching the credential",
+                        after=LOOK_AGAIN,
+                        blameless=True,
+                    )
                 )
             time.sleep(POLL_S)
 
     def _usable(self, key: str, now: datetime) -> MintedCredential | None:
         shared = self._read(key)
-        if shared is None or not shared.is_fresh(now) or shared == self._refusals.get(key):
+        if shared is None or shared.is_ending(now) or shared == self._refusals.get(key):
             return None
         return shared
 
@@ -132,15 +159,15 @@ class Credentials:
         """Send the requests that the provider yields until it returns its credential."""
         try:
             request = next(minting)
-            while True:
-                request = minting.send(exchange(self._client(), request, MINT_TIMEOUT_S))
+            with self._open_client() as client:
+                while True:
+                    request = minting.send(exchange(client, request, MINT_TIMEOUT_S))
         except StopIteration as done:
             credential: Credential = done.value
             return credential
 
-    def _client(self) -> httpx.Client:
-        if self._http is None:
-            context = TrustStore(self._ca_file).context()
-            transport = GuardedTransport(context, None)
-            self._http = httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
-        return self._http
+    def _open_client(self) -> httpx.Client:
+        """Return a client for one thread and one mint."""
+        trust = self._trust = self._trust or TrustStore(self._ca_file)
+        transport = GuardedTransport(trust.context(), None)
+        return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)

@@ -1,8 +1,7 @@
 """Keys from files, and the tokens signed with them.
 
-A token is the same in all processes for a whole period: its time is the start of the period and its
-signature is deterministic (RFC 6979). So when many workers restart and cannot find each other's
-tokens, the provider still sees one token, not one for each process.
+A token is dated at the start of a short period, and its signature is deterministic (RFC 6979). So
+when many workers restart and cannot find each other's tokens, they still sign the same one.
 """
 
 import hashlib

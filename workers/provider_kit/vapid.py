@@ -11,8 +11,10 @@ from workers.provider_kit.encryption import encode_point
 from workers.provider_kit.signing import sign_es256_token
 
 TOKEN_PERIOD = timedelta(hours=6)
-"""A token is renewed this often and valid twice as long: push services refuse more than a day, and
-Apple asks for at most one renewal an hour."""
+"""A token is renewed so long after its first use, and valid twice as long: push services refuse
+more than a day, and Apple asks for at most one renewal an hour."""
+TOKEN_STEP = timedelta(hours=1)
+"""Tokens are dated in these steps: processes that start together and cannot share sign the same."""
 
 
 def _check_subject(value: str) -> str:

@@ -51,8 +51,12 @@ from workers.provider_kit.signing import (
 
 LIMIT = 4096
 LONGEST_COLLAPSE_ID = 64
-TOKEN_PERIOD = timedelta(minutes=50)
-"""Apple refuses tokens older than an hour, and renewals more often than every 20 minutes."""
+TOKEN_LIFE = timedelta(minutes=50)
+"""Counted from the first use. Apple refuses tokens older than an hour, and renewals more often than
+every 20 minutes."""
+TOKEN_STEP = timedelta(minutes=5)
+"""Tokens are dated in these steps: processes that start together and cannot share sign the same."""
+REMINT_AFTER = timedelta(minutes=20)
 SKEW = timedelta(minutes=1)
 """How far our clock may be ahead of Apple's: it refuses a token that is dated in the future."""
 IMPOSSIBLE_ADDRESS = "00"
@@ -143,6 +147,7 @@ class Provider:
     per_minute: int | None = None
     ramp_seconds = 0
     guard = None
+    remint_after = REMINT_AFTER
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -159,10 +164,10 @@ class Provider:
         """Sign a token; no request is needed."""
         yield from ()
         key = self._key.load()
-        start = period_start(now, TOKEN_PERIOD)
+        start = period_start(now, TOKEN_STEP)
         claims = {"iss": self.settings.team_id, "iat": int((start - SKEW).timestamp())}
         token = sign_es256_token(key, claims, {"kid": self.settings.key_id})
-        return Credential(token, minted_at=start, fresh_until=start + TOKEN_PERIOD)
+        return Credential(token, minted_at=start, fresh_until=now + TOKEN_LIFE)
 
     def credential_key(self) -> str:
         """Return a name that changes with the key, its id and the team."""

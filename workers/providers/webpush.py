@@ -48,7 +48,7 @@ from workers.provider_kit.fitted_payload import FittedPayload, head_to_delivery_
 from workers.provider_kit.setting_types import settings_config
 from workers.provider_kit.signing import KeyFile, P256KeyPath, parse_p256_key, period_start
 from workers.provider_kit.subscription_keys import KEYS_FORM, parse_public_key, parse_secret
-from workers.provider_kit.vapid import TOKEN_PERIOD, Subject, VapidSigner
+from workers.provider_kit.vapid import TOKEN_PERIOD, TOKEN_STEP, Subject, VapidSigner
 
 LIMIT = 4096 - OVERHEAD
 BRIDGED_LIMIT = 2744 - OVERHEAD
@@ -114,6 +114,7 @@ class Provider:
     window = 900
     per_minute: int | None = None
     ramp_seconds = 0
+    remint_after = TOKEN_STEP
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -152,8 +153,8 @@ class Provider:
         """Return the period for which tokens are signed; each push service gets its own token."""
         yield from ()
         self._key.load()
-        start = period_start(now, TOKEN_PERIOD)
-        return Credential(self.public_key, minted_at=start, fresh_until=start + TOKEN_PERIOD)
+        start = period_start(now, TOKEN_STEP)
+        return Credential(self.public_key, minted_at=start, fresh_until=now + TOKEN_PERIOD)
 
     def credential_key(self) -> str:
         """Return a name that changes with the key and the subject."""

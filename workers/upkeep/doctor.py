@@ -9,15 +9,17 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import redis
 from pydantic import ValidationError
 
 from service import settings as service_settings
 from service.domain.verdict import AlertRejected, SenderRejected, TryLater, Verdict
 from service.settings import Settings, SettingsError, explain
 from workers import provider as providers
+from workers.credentials.minting import Credentials
 from workers.gateway.contract import Gateway
 from workers.gateway.opening import open_gateway
-from workers.provider import Answer, Credential, CredentialRefused, Provider, Request
+from workers.provider import Answer, Credential, CredentialRefused, LimitsMints, Provider, Request
 from workers.provider_kit.answers import parse_http_date
 
 LARGEST_SKEW = timedelta(seconds=30)
@@ -53,12 +55,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
     gateway = open_gateway(settings)
     try:
         for name in settings.providers:
-            yield _examine(gateway, name)
+            yield _examine(settings, gateway, name)
     finally:
         gateway.close()
 
 
-def _examine(gateway: Gateway, name: str) -> Finding:
+def _examine(settings: Settings, gateway: Gateway, name: str) -> Finding:
     try:
         provider = providers.load_provider(name)
     except LookupError as error:
@@ -71,7 +73,7 @@ def _examine(gateway: Gateway, name: str) -> Finding:
     gateway.open_pool(name, 1, provider.guard)
     answers: list[Answer] = []
     try:
-        verdict = _ask(gateway, provider, answers)
+        verdict = _ask(settings, gateway, provider, answers)
     except CredentialRefused as refusal:
         verdict = refusal.verdict
     if verdict is None:
@@ -79,10 +81,18 @@ def _examine(gateway: Gateway, name: str) -> Finding:
     return _check_clock(name, answers) or _read(name, verdict)
 
 
-def _ask(gateway: Gateway, provider: Provider, answers: list[Answer]) -> Verdict | None:
+def _ask(
+    settings: Settings, gateway: Gateway, provider: Provider, answers: list[Answer]
+) -> Verdict | None:
     """Return what the provider makes of its probe; None when it has none."""
     now = datetime.now(UTC)
-    credential = _mint(gateway, provider, provider.credential(now), answers)
+    if isinstance(provider, LimitsMints):
+        # A token of the doctor's own would be one too many beside the one that is in use.
+        credential = Credentials(settings, redis.Redis.from_url(settings.redis_url)).obtain(
+            provider, now
+        )
+    else:
+        credential = _mint(gateway, provider, provider.credential(now), answers)
     probe = provider.probe(credential, now)
     if probe is None:
         return None
