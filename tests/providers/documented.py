@@ -1,8 +1,8 @@
 """What the providers' documentation lists as answers, written down beside it, not from our code.
 
-APNs: (status, reason). FCM: (status, error code). Web Push: (status, autopush's errno or Apple's
-reason). HMS: the
-code in the body. Expo: the error of a ticket, a receipt or a request.
+APNs: (status, reason). FCM: (status, error code). Web Push: (status, autopush's errno, Apple's
+reason or the word of Chrome's push service). HMS: the code in the body. Expo: the error of a
+ticket, a receipt or a request.
 """
 
 DOCUMENTED = {
@@ -63,7 +63,11 @@ DOCUMENTED = {
         (400, "112"),
         (400, "113"),
         (401, "109"),
+        (400, "BadJwtToken"),
+        (400, "UnauthorizedRegistration"),
+        (400, "VapidPkHashMismatch"),
         (403, "BadJwtToken"),
+        (403, "VapidPkHashMismatch"),
         (404, "102"),
         (410, "103"),
         (410, "105"),

@@ -15,9 +15,11 @@ from service.domain.verdict import (
 )
 from tests.providers import examples
 from tests.providers.documented import DOCUMENTED
+from tests.providers.reach import README, scope_of, scope_table
 from workers import provider as providers
 from workers.provider import Answer, Failure
-from workers.providers import apns, expo, fcm, hms, webpush
+from workers.provider_kit import push_service_answers
+from workers.providers import apns, expo, fcm, hms
 
 TABLES = {name: table["answers"] for name, table in examples.TABLES.items()}
 ROWS = [(name, row) for name, rows in TABLES.items() for row in rows]
@@ -49,7 +51,6 @@ def marks_of(verdict) -> dict:
         case TryLater():
             marks["after"] = seconds_of(verdict.after)
             marks["first"] = seconds_of(verdict.first)
-            marks["scope"] = verdict.scope if verdict.scope != "device" else None
             marks["unknown"] = verdict.unknown
             marks["reconnect"] = verdict.reconnect
             marks["blameless"] = verdict.blameless
@@ -65,11 +66,34 @@ def marks_of(verdict) -> dict:
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=label)
 def test_a_documented_answer_has_its_verdict(provider_named, name, row):
     [verdict] = provider_named(name).read_answer(answer_in(row), (7,))
-    told = {"status", "reason", "headers", "body", "says", "source"}
+    told = {"status", "reason", "headers", "body", "says", "source", "scope", "together"}
     assert marks_of(verdict) == {key: value for key, value in row.items() if key not in told}
     if "says" in row:
         assert row["says"] in verdict.why
     assert row["source"]
+
+
+@pytest.mark.parametrize(("name", "row"), ROWS, ids=label)
+def test_a_documented_answer_reaches_as_far_as_who_gave_it(provider_named, name, row):
+    provider = provider_named(name)
+    [verdict] = provider.read_answer(answer_in(row), (7,))
+    alone, together = scope_of(provider, verdict), scope_of(provider, verdict, 100)
+    assert (alone, together) == (row["scope"], row.get("together", row["scope"]))
+
+
+def test_no_push_service_ends_an_alert_at_another_or_holds_them_all(webpush):
+    answers = [answer_in(row) for row in TABLES["webpush"]]
+    answers += [Answer(status) for status in range(100, 600)]
+    for answer in answers:
+        [verdict] = webpush.read_answer(answer, (7,))
+        assert scope_of(webpush, verdict, 1000) in {"device", "origin"}, answer
+
+
+def test_the_readme_lists_every_answer_with_its_scope():
+    table = README.read_text().partition("<!-- scopes -->\n")[2].partition("<!-- end -->")[0]
+    assert table == "".join(f"{line}\n" for line in scope_table(TABLES)), (
+        "paste what `python -m tests.providers.reach` prints between the markers"
+    )
 
 
 @pytest.mark.parametrize("name", SENDING)
@@ -97,9 +121,9 @@ def test_the_code_knows_every_error_of_expo():
 
 def test_the_code_knows_every_status_and_number_of_push_services():
     documented = {(s, int(n) if n.isdigit() else n) for s, n in DOCUMENTED["webpush"]}
-    assert set(webpush.DETAILS) <= documented
+    assert set(push_service_answers.DETAILS) <= {word for _, word in documented}
     by_class = {500, 502, 503}
-    assert {status for status, _ in documented} - by_class <= set(webpush.STATUSES) | {400}
+    assert {s for s, _ in documented} - by_class <= set(push_service_answers.STATUSES)
 
 
 @pytest.mark.parametrize("name", SENDING)

@@ -70,6 +70,14 @@ def test_when_all_are_called_illegal_that_is_doubtful(hms):
         assert [verdict.doubtful for verdict in verdicts] == [True] * 3
 
 
+def test_when_half_of_a_request_is_called_illegal_that_is_doubtful(hms):
+    [request] = requests(hms, alert_content(), *targets(4))
+    half = [target.address for target in targets(4)[:2]]
+    verdicts = hms.read_answer(an_answer(200, partial(*half, success=2)), request.positions)
+    assert [verdict.doubtful for verdict in verdicts[:2]] == [True, True]
+    assert verdicts[2:] == [Accepted()] * 2
+
+
 def test_a_partial_success_that_is_cut_off_alerts_nobody_twice(hms):
     [request] = requests(hms, alert_content(), *targets(3))
     answer = an_answer(200, partial(targets(3)[0].address))

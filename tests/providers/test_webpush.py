@@ -10,7 +10,7 @@ import pytest
 from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.domain.subscription import Urgency
-from service.domain.verdict import AlertRejected, DeviceRefused
+from service.domain.verdict import DeviceRefused
 from tests.credentials import a_p256_key, pem
 from tests.providers.examples import (
     BROWSER_KEY,
@@ -169,7 +169,7 @@ def opened(webpush):
 
 @pytest.mark.parametrize("answer", [an_answer(413), an_answer(400, {"errno": 111})])
 def test_a_stranger_behind_an_endpoint_cannot_stop_an_alert_for_others(webpush, opened, answer):
-    assert isinstance(webpush.read_answer(answer, (0,))[0], AlertRejected)
+    assert isinstance(webpush.read_answer(answer, (0,))[0], DeviceRefused)
     assert isinstance(opened.read_answer(answer, (0,))[0], DeviceRefused)
 
 

@@ -4,6 +4,7 @@ Everything here is total: any answer leads to a verdict, none to an exception.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -51,6 +52,20 @@ def read_status(answer: Answer, provider: str) -> NotAccepted:
     return DeviceRefused(f"{provider} answered {status}, for a reason that is not documented")
 
 
+def look_up(
+    reasons: Mapping[tuple[int, str], NotAccepted], status: int, word: str
+) -> NotAccepted | None:
+    """Return what the word means under this status, or else under the status we know it with.
+
+    A provider may give a word under a status that its pages do not name. Only a server's error
+    (5xx) is stronger than a word: it may stand in a page of something in between.
+    """
+    verdict = reasons.get((status, word))
+    if verdict is None and word and 400 <= status < 500:  # noqa: PLR2004 - what 4xx means
+        return next((verdict for (_, each), verdict in reasons.items() if each == word), None)
+    return verdict
+
+
 def is_success(status: int) -> bool:
     """Whether the status is one of the 2xx."""
     return 200 <= status < 300  # noqa: PLR2004 - that is what 2xx means
@@ -84,13 +99,22 @@ def parse_retry_after(answer: Answer, default: timedelta | None = None) -> timed
     the answer's own Date, so a difference between the clocks does not matter.
     """
     value = answer.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(timedelta(seconds=int(value[:9])), LONGEST_RETRY_AFTER)
+    seconds = parse_seconds(value)
+    if seconds is not None:
+        return seconds
     end = parse_http_date(value)
     if end is None:
         return default
     start = parse_http_date(answer.headers.get("date", "")) or datetime.now(UTC)
     return min(max(end - start, timedelta(0)), LONGEST_RETRY_AFTER)
+
+
+def parse_seconds(text: str) -> timedelta | None:
+    """Return the whole number of seconds that a header names, at most a day; None if none."""
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    return min(timedelta(seconds=int(digits[:9])), LONGEST_RETRY_AFTER)
 
 
 def parse_http_date(text: str) -> datetime | None:

@@ -203,7 +203,8 @@ class Provider:
 def _read(answer: Answer) -> Verdict:
     error = answers.parse_object(answer.body)
     reason = answers.as_error_code(error.get("reason"))
-    verdict = REASONS.get((answer.status, reason)) or answers.read_status(answer, "Apple")
+    verdict = answers.look_up(REASONS, answer.status, reason)
+    verdict = verdict or answers.read_status(answer, "Apple")
     if isinstance(verdict, TryLater) and reason:
         wait = answers.parse_retry_after(answer, verdict.after)
         return replace(verdict, why=f"Apple answered {reason}", after=wait)

@@ -71,8 +71,11 @@ class Settings(BaseSettings):
 
 
 _CREDENTIALS = SenderRejected(
-    "Expo cannot push to Apple or Google for the project: set up its push credentials with EAS"
+    "Expo cannot push to this device's platform for the project: set up its push credentials for "
+    "Apple and Google with EAS",
+    scope=Scope.DEVICE,
 )
+"""An Expo project has credentials for each platform: those of one say nothing of the other."""
 _NOT_AUTHORIZED = SenderRejected("Expo does not let us in: check EXPO_ACCESS_TOKEN")
 
 REASONS: Mapping[str, NotAccepted] = {
@@ -124,7 +127,7 @@ class Provider:
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read one ticket for each device, in the order of the request."""
-        if not answers.is_success(answer.status):
+        if not answers.is_success(answer.status) or _first_error(answer):
             return _read_refusal(answer, positions)
         data = answers.parse_object(answer.body).get("data")
         tickets = data if isinstance(data, list) else []
@@ -143,7 +146,7 @@ class Provider:
 
     def read_follow_ups(self, answer: Answer, tickets: Sequence[str]) -> Sequence[Verdict]:
         """Read one receipt for each ticket; a missing one is asked for again later."""
-        if not answers.is_success(answer.status):
+        if not answers.is_success(answer.status) or _first_error(answer):
             return [_read_error_answer(answer)] * len(tickets)
         data = answers.parse_object(answer.body).get("data")
         receipts = data if isinstance(data, dict) else {}
@@ -228,7 +231,9 @@ def _read_error_answer(answer: Answer) -> Verdict:
 
 
 def _first_error(answer: Answer) -> Mapping[str, Any]:
-    errors = answers.parse_object(answer.body).get("errors")
+    """Return the error of a whole request, whatever its status; empty where tickets came."""
+    body = answers.parse_object(answer.body)
+    errors = None if body.get("data") else body.get("errors")
     first = errors[0] if isinstance(errors, list) and errors else {}
     return first if isinstance(first, dict) else {}
 

@@ -92,9 +92,10 @@ REASONS: Mapping[tuple[int, str], NotAccepted] = {
     ),
     (400, "UNSPECIFIED_ERROR"): DeviceRefused("Google gives no reason"),
     (500, "UNSPECIFIED_ERROR"): DeviceRefused("Google gives no reason"),
-    (401, "THIRD_PARTY_AUTH_ERROR"): DeviceRefused(
-        "Firebase cannot reach Apple or the browser for us: upload the APNs key or the web push "
-        "key in the Firebase console"
+    (401, "THIRD_PARTY_AUTH_ERROR"): SenderRejected(
+        "Firebase cannot reach Apple or the browser for us: check the APNs key and the web push "
+        "key in the Firebase console",
+        scope=Scope.DEVICE,
     ),
     (401, "UNAUTHENTICATED"): _TOKEN_REFUSED,
     (401, ""): _TOKEN_REFUSED,
@@ -191,7 +192,7 @@ def _read(answer: Answer) -> Verdict:
     if answer.status == 0:
         return answers.read_status(answer, "Google")
     error = GoogleError.parse(answer.body)
-    verdict = REASONS.get((answer.status, error.code))
+    verdict = answers.look_up(REASONS, answer.status, error.code)
     if error.code == "INVALID_ARGUMENT" and verdict:
         verdict = _read_invalid_argument(error)
     if verdict is None or (error.code == "NOT_FOUND" and "Requested entity" not in error.text):

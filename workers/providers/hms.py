@@ -203,6 +203,8 @@ def _read(answer: Answer, code: str) -> Verdict:
 def _read_partial(answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
     """Tell the illegal addresses from the others, which were accepted.
 
+    They are believed where they are fewer than the others: many may be a mistake of ours.
+
     If the list of them cannot be read, all positions count as accepted: no reader is alerted
     twice, and the next alert's answer names the dead addresses again.
     """
@@ -212,7 +214,8 @@ def _read_partial(answer: Answer, positions: Sequence[Position]) -> Sequence[Ver
     addresses = addresses_at(positions)
     if addresses is None or not illegal:
         return [Accepted()] * len(positions)
-    gone = DeviceGone("Huawei calls the address illegal", doubtful=illegal.issuperset(addresses))
+    count = sum(address in illegal for address in addresses)
+    gone = DeviceGone("Huawei calls the address illegal", doubtful=count * 2 >= len(addresses))
     return [gone if address in illegal else Accepted() for address in addresses]
 
 

@@ -3,9 +3,9 @@
 RFC 8030 is the request, RFC 8291 the encryption, RFC 8292 (VAPID) the signature.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
@@ -16,16 +16,7 @@ from service.domain.errors import Invalid
 from service.domain.language import is_right_to_left
 from service.domain.network import origin_of
 from service.domain.subscription import Urgency
-from service.domain.verdict import (
-    Accepted,
-    AlertRejected,
-    DeviceGone,
-    DeviceRefused,
-    NotAccepted,
-    Scope,
-    TryLater,
-    Verdict,
-)
+from service.domain.verdict import DeviceRefused, Verdict
 from workers.provider import (
     AlertContent,
     Answer,
@@ -35,7 +26,7 @@ from workers.provider import (
     Request,
     Target,
 )
-from workers.provider_kit import answers, presentation
+from workers.provider_kit import presentation
 from workers.provider_kit.encoding import base64url, from_base64url
 from workers.provider_kit.encryption import OVERHEAD, encode_point, encrypt
 from workers.provider_kit.endpoints import (
@@ -45,6 +36,7 @@ from workers.provider_kit.endpoints import (
     EndpointRefused,
 )
 from workers.provider_kit.fitted_payload import FittedPayload, head_to_delivery_id
+from workers.provider_kit.push_service_answers import read_push_service_answer
 from workers.provider_kit.setting_types import settings_config
 from workers.provider_kit.signing import KeyFile, P256KeyPath, parse_p256_key, period_start
 from workers.provider_kit.subscription_keys import KEYS_FORM, parse_public_key, parse_secret
@@ -55,7 +47,6 @@ BRIDGED_LIMIT = 2744 - OVERHEAD
 """Mozilla's limit for Firefox on Android, which it reaches through Google."""
 BRIDGED_HOSTS = ".mozilla.com"
 LONGEST_TOPIC = 32
-ERRNO_LIMIT = 1000
 
 
 class Settings(BaseSettings):
@@ -74,37 +65,6 @@ class Settings(BaseSettings):
         description="Hosts of push services, comma-separated: host, host:port (taken as it "
         "stands), *.suffix, or * for any public one.",
     )
-
-
-_KEY_REFUSED = DeviceGone("its push service refuses our VAPID key for it", doubtful=True)
-_BAD_TOKEN = DeviceRefused(
-    "Apple refuses our VAPID token: check WEBPUSH_SUBJECT and this machine's clock"
-)
-_BAD_KEYS = DeviceRefused("its push service finds its keys wrong")
-_MALFORMED = AlertRejected("A push service finds our request malformed: a fault of this program")
-
-STATUSES: Mapping[int, NotAccepted] = {
-    400: DeviceRefused("its push service finds something wrong with this push"),
-    401: _KEY_REFUSED,
-    403: _KEY_REFUSED,
-    404: DeviceGone("its push service says that the subscription has ended"),
-    410: DeviceGone("its push service says that the subscription has ended"),
-    413: AlertRejected("A push service says that the alert is too large."),
-    406: TryLater("", scope=Scope.ORIGIN),
-    429: TryLater("", scope=Scope.ORIGIN),
-}
-"""What a status means. A 429 pauses only the origin that answered it."""
-
-DETAILS: Mapping[tuple[int, int | str], NotAccepted] = {
-    (400, 101): _BAD_KEYS,
-    (400, 110): _BAD_KEYS,
-    (400, 111): _MALFORMED,
-    (400, 112): _MALFORMED,
-    (400, 113): _MALFORMED,
-    (403, "BadJwtToken"): _BAD_TOKEN,
-    (503, 202): TryLater("", after=timedelta(0)),
-}
-"""What Mozilla's error numbers and Apple's reasons add to the status."""
 
 
 class Provider:
@@ -167,13 +127,7 @@ class Provider:
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for one device."""
-        if answers.is_success(answer.status):
-            return [Accepted()] * len(positions)
-        verdict = _read(answer)
-        if self._allow_list.any_host and isinstance(verdict, AlertRejected):
-            # Any server may answer now; none of them can stop an alert for other devices.
-            verdict = DeviceRefused(verdict.why)
-        return [verdict] * len(positions)
+        return [read_push_service_answer(answer)] * len(positions)
 
     def probe(self, credential: Credential, now: datetime) -> None:
         """Return None: no push service serves every subscription."""
@@ -182,29 +136,6 @@ class Provider:
     def preview(self, content: AlertContent, locale: str) -> Preview:
         """Return the words as they fit, and the plaintext's size."""
         return _payload(content, LIMIT).preview(locale)
-
-
-def _read(answer: Answer) -> NotAccepted:
-    status = answer.status
-    if status == 0:
-        return answers.read_failure(answer)
-    error = answers.parse_object(answer.body)
-    errno, reason = error.get("errno"), answers.as_error_code(error.get("reason"))
-    detail = errno if isinstance(errno, int) and 0 < errno < ERRNO_LIMIT else reason
-    code = f"answer {status}" + (f", {detail}" if detail else "")
-    verdict = DETAILS.get((status, detail)) or STATUSES.get(status) or _read_class(status)
-    if isinstance(verdict, TryLater):
-        wait = answers.parse_retry_after(answer, verdict.after)
-        return replace(verdict, why=f"its push service asks to wait ({code})", after=wait)
-    return answers.with_code(verdict, code)
-
-
-def _read_class(status: int) -> NotAccepted:
-    if 500 <= status < 600 or status in {408, 425}:  # noqa: PLR2004 - what 5xx means
-        return TryLater("")
-    if 300 <= status < 400:  # noqa: PLR2004 - what 3xx means
-        return DeviceRefused("its endpoint has moved; redirects are never followed")
-    return DeviceRefused("its push service gives a reason that is not documented")
 
 
 _URGENCIES = {Urgency.BREAKING: "high", Urgency.NORMAL: "normal", Urgency.QUIET: "low"}
