@@ -219,6 +219,7 @@ def test_a_push_service_that_refuses_our_key_loses_no_device_and_holds_no_other(
     assert gone(system) == suspects(system) == 0
     assert system.states(alert) == [State.ACCEPTED] * 2 + [State.RETRYING] * 30
     assert system.one("SELECT count(*) FROM hold") == 0
+    assert system.one("SELECT min(due_at) > now() + interval '50 s' FROM retry")
 
 
 @pytest.mark.parametrize(("known", "held"), [(False, 0), (True, 1)])

@@ -64,7 +64,7 @@ class Channel:
     budget: int = 0
     claim_at: float = 0.0
     origin_pauses: dict[str, float] = field(default_factory=dict)
-    held_origins: set[str] = field(default_factory=set)
+    held_origins: dict[str, float] = field(default_factory=dict)
     ended_origins: dict[str, str] = field(default_factory=dict)
     ever_accepted: bool | None = None
 
@@ -235,8 +235,12 @@ class Channel:
 
     def hold_origin(self, origin: str, seconds: float) -> None:
         """Send nothing to an origin for a while: its refusals look like a mistake of ours."""
-        self.held_origins.add(origin)
         self.pause_origin(origin, seconds)
+        self.held_origins[origin] = self.origin_pauses[origin]
+
+    def hold_left(self, origin: str) -> float:
+        """Return how many seconds the origin is still held; 0 where it is not."""
+        return max(self.held_origins.get(origin, 0.0) - time.monotonic(), 0.0)
 
     def end_origin(self, origin: str, why: str) -> None:
         """Send nothing more of this alert to an origin."""

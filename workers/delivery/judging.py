@@ -28,13 +28,14 @@ def _judge_doubts(session: Session, alert_id: int, channel: Channel, batch: Leas
         read_record(session, alert_id, channel, origin)
     provider_held = channel.is_held or channel.name in holds.held(session)
     for position, doubt in list(batch.doubts.items()):
-        held = provider_held or doubt.origin in channel.held_origins
+        wait_s = 0.0 if provider_held else channel.hold_left(doubt.origin)
+        held = provider_held or wait_s > 0
         tally = channel.evidence.of(doubt.origin)
         match judge_doubt(tally, batch.history_of(position), held=held):
             case Finding.GONE:
                 batch.forget_doubted(position)
             case Finding.OUR_FAULT:
-                batch.spare_doubted(position, "its provider was held meanwhile")
+                batch.spare_doubted(position, "its provider was held meanwhile", wait_s)
             case Finding.SUSPECT:
                 batch.bury_doubted(position, suspect=True)
             case Finding.BURIED:

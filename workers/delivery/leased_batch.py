@@ -217,11 +217,11 @@ class LeasedBatch:
         """Let a refusal say nothing about its device: too many others were refused."""
         del self.refusals[position]
 
-    def spare_doubted(self, position: Position, why: str) -> None:
+    def spare_doubted(self, position: Position, why: str, wait_s: float = 0.0) -> None:
         """Let the position wait for another attempt, this one not counted: it was our fault."""
         before = self.doubts.pop(position).before
         self.states[position] = Delivery(State.RETRYING, before.unknown, before.attempts).pack()
-        self.due[position] = (self.now(), why)
+        self.due[position] = (self.now() + timedelta(seconds=wait_s), why)
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters noted since the last write."""

@@ -65,19 +65,20 @@ class ChannelOutcome(Outcome):
             return
         self.channel.hold(on_record=self._record_hold(why))
         log.error("provider held", provider=self.channel.name, reason=why)
-        self._spare_doubts(why)
+        for batch, position, _ in self._doubts():
+            batch.spare_doubted(position, why)
 
     def hold_origin(self, why: str, origin: str, duration: timedelta) -> None:
         """Leave one origin alone, in this stream; doubts that came from it were doubts of us."""
         log.error("origin held", provider=self.channel.name, reason=why)
         self.channel.hold_origin(origin, duration.total_seconds())
-        self._spare_doubts(why, origin)
+        for batch, position, doubt in self._doubts():
+            if doubt.origin == origin:
+                batch.spare_doubted(position, why, duration.total_seconds())
 
-    def _spare_doubts(self, why: str, origin: str | None = None) -> None:
-        for batch in self.channel.batches.values():
-            for position, doubt in list(batch.doubts.items()):
-                if origin is None or doubt.origin == origin:
-                    batch.spare_doubted(position, why)
+    def _doubts(self) -> list[tuple[LeasedBatch, Position, Doubt]]:
+        batches = self.channel.batches.values()
+        return [(batch, *doubt) for batch in batches for doubt in batch.doubts.items()]
 
     def _record_hold(self, why: str) -> bool:
         try:
