@@ -35,7 +35,9 @@ from service.api import (
 from service.http import problems
 from service.http.admission import Admission, AdmitRequest
 from service.http.auth import KeyCache
+from service.http.body_deadline import BodyDeadline
 from service.http.body_limit import LimitBody
+from service.http.forwarded import TrustProxies
 from service.http.metrics import CountRequests, Requests
 from service.http.rate_limit import Throttle
 from service.logs import configure_logging
@@ -77,10 +79,8 @@ def create_app(settings: Settings) -> FastAPI:
         responses=problems.DOCUMENTED,
         lifespan=_lifespan,
         dependencies=[AdmitRequest],
-        middleware=[
-            Middleware(CountRequests, requests=Requests(registry)),
-            Middleware(LimitBody),
-        ],
+        redirect_slashes=False,  # it would redirect to whatever host the caller names
+        middleware=_middleware(settings, registry),
     )
     app.state.settings = settings
     app.state.engine = open_engine(settings.database_url, pool_size=settings.db_pool)
@@ -104,8 +104,18 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def _middleware(settings: Settings, registry: CollectorRegistry) -> list[Middleware]:
+    """Return what every request passes, the first of them first."""
+    return [
+        Middleware(TrustProxies, networks=settings.trusted_proxies),
+        Middleware(CountRequests, requests=Requests(registry)),
+        Middleware(LimitBody),
+        Middleware(BodyDeadline),
+    ]
+
+
 def from_environment() -> FastAPI:
-    """Build the application from the environment, as `granian --factory` asks for it."""
+    """Build the application from the environment, as the server asks for it."""
     settings = settings_module.load()
     configure_logging(settings.log_level)
     return create_app(settings)

@@ -5,12 +5,14 @@ prints all of them.
 """
 
 import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+Network = IPv4Network | IPv6Network
 DEFAULT_SECRETS = frozenset({"", "secret", "changeme", "change-me", "newszop"})
 SHORTEST_SECRET = 16
 
@@ -90,6 +92,18 @@ class Settings(BaseSettings):
     breaking_needs_two: bool = Field(
         False, description="Whether a breaking alert leaves only when a second editor confirms it."
     )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (),
+        description="Networks of our proxies, comma-separated: their X-Forwarded-For, "
+        "X-Forwarded-Proto and Forwarded name the caller.",
+    )
+    inner_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="Port of a second listener, for the newsroom, health and metrics, which "
+        "readers cannot fill; off when empty.",
+    )
     demo: bool = Field(False, description="Demo mode: shows /phones and the demo's logins.")
     standins_url: str = Field("", description="Where the stand-ins' control API is; demo only.")
     demo_file: Path | None = Field(
@@ -105,6 +119,20 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(
+                ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip()
+            )
+        return value
+
+    @field_validator("inner_port", mode="before")
+    @classmethod
+    def _none_when_empty(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("public_url", "page_check_url", "standins_url")
     @classmethod

@@ -1,7 +1,7 @@
 """The commands that run the system's programs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -16,6 +16,7 @@ from service.demo.programs import Program
 from service.demo.servers import AlreadyRunning
 from service.demo.supervisor import Stop, Supervisor, stop_all, stoppable
 from service.demo.system import Demo, DemoFailed, DemoOptions
+from service.http import listener
 from service.store import migrate as migrations
 
 Folder = Annotated[Path, typer.Option("--data", envvar="DATA", help="Where its files are kept.")]
@@ -50,9 +51,23 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
 ) -> None:
-    """Serve the site and the API."""
+    """Serve the site and the API, and with NEWSZOP_INNER_PORT the newsroom beside it."""
     store_access.check_settings()
-    exec_program(programs.service(host, port, workers=workers))
+    site = programs.service(host, port, workers=workers)
+    inner_port = store_access.settings().inner_port
+    if inner_port is None:
+        exec_program(site)
+    require_free(host, port, inner_port)
+    supervise((site, programs.service(host, inner_port, name="service-inner")))
+
+
+def require_free(host: str, *ports: int) -> None:
+    """Raise `Failed` for the first port that another program listens on."""
+    for port in ports:
+        try:
+            listener.open_listener(host, port).close()
+        except listener.PortInUse as error:
+            raise Failed(str(error)) from None
 
 
 def work(
@@ -65,9 +80,13 @@ def work(
 ) -> None:
     """Run the workers: one for breaking alerts only, one for everything."""
     store_access.check_settings()
+    supervise(programs.workers(processes or os.cpu_count() or 1, urgent_processes))
+
+
+def supervise(members: Sequence[Program]) -> None:
+    """Run programs side by side until SIGINT or SIGTERM; one that ends is started again."""
     environment = programs.environment(programs.read_environment())
-    worker_programs = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
-    children = [Child(each.name, each.command, environment=environment) for each in worker_programs]
+    children = [Child(each.name, each.command, environment=environment) for each in members]
     supervisor = Supervisor(say)
     with until_stopped():
         try:

@@ -22,11 +22,10 @@ class Program:
     command: tuple[str, ...]
 
 
-def service(host: str, port: int, *, workers: int = 1) -> Program:
-    """Serve the site and the API."""
-    options = ("--interface", "asgi", "--factory", "--no-ws", "--workers-kill-timeout", "5")
+def service(host: str, port: int, *, workers: int = 1, name: str = "service") -> Program:
+    """Serve the site and the API; every service has its own listener, processes and pool."""
     place = ("--host", host, "--port", str(port), "--workers", str(workers))
-    return Program("service", _module("granian", *options, *place, "service.app:from_environment"))
+    return Program(name, _module("service.http.server", *place))
 
 
 def worker(name: str, queues: tuple[str, ...], processes: int) -> Program:

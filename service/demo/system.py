@@ -92,6 +92,7 @@ class Demo:
         )
         self.say("Starting the service ...")  # connects to nothing before its first request
         service = self._launch(programs.service("127.0.0.1", self.port), environment)
+        self._launch_inner(environment)
         self.say("Migrating the database ...")
         migrate(environment["DATABASE_URL"])
         file = contents.LoginFile(self.folder / "demo.json")
@@ -122,6 +123,13 @@ class Demo:
     def _start_workers(self, environment: Mapping[str, str]) -> None:
         for program in (*programs.workers(os.cpu_count() or 1, 1), programs.beat()):
             self._launch(program, environment)
+
+    def _launch_inner(self, environment: Mapping[str, str]) -> None:
+        """Start the second listener when the settings name its port."""
+        port = environment.get("NEWSZOP_INNER_PORT")
+        if port:
+            inner = programs.service("127.0.0.1", int(port), name="service-inner")
+            self._launch(inner, environment)
 
     def _launch(self, program: Program, environment: Mapping[str, str]) -> Child:
         child = self._child(program, environment)

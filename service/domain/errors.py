@@ -9,6 +9,7 @@ Refusal
 │   └── AlreadyAlerted the story has its first alert: names it
 ├── KeyReused          the same Idempotency-Key came with another body
 ├── TooLarge           more bytes than we take
+├── TooSlow            the request did not arrive in time
 ├── TooMany            a limit of ours: says how long to wait
 └── Unavailable        a part we need is away: names it
 """
@@ -76,6 +77,10 @@ class KeyReused(Refusal):
 
 class TooLarge(Refusal):
     """The request has more bytes than we take."""
+
+
+class TooSlow(Refusal):
+    """The request's body stopped on its way."""
 
 
 class TooMany(Refusal):

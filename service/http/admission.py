@@ -31,9 +31,10 @@ NEWSROOM_PATHS = (
     "/api/admin",
     "/desk",
     "/control",
-    "/login",
     "/account",
 )
+SIGN_IN_PATH = "/login"
+"""Strangers may call it and every password costs a processor: a quarter of the slots."""
 UNLIMITED_PATHS = ("/health", "/metrics")
 """Monitoring is answered even when nothing else is."""
 
@@ -43,12 +44,13 @@ class Admission:
 
     def __init__(self, slots: int) -> None:
         self._all = anyio.CapacityLimiter(slots)
+        self._sign_ins = anyio.CapacityLimiter(max(1, slots // 4))
         self._readers = anyio.CapacityLimiter(max(1, slots - max(1, slots // 4)))
 
     @asynccontextmanager
     async def slot(self, path: str) -> AsyncIterator[None]:
         """Hold a slot for the block; raises `Unavailable` when none is free in time."""
-        limiters = [self._all] if path.startswith(NEWSROOM_PATHS) else [self._readers, self._all]
+        limiters = [*self._limits_of(path), self._all]
         borrower = object()
         async with AsyncExitStack() as stack:
             with anyio.move_on_after(MAX_WAIT_S) as timeout:
@@ -58,6 +60,11 @@ class Admission:
             if timeout.cancelled_caught:
                 raise _overloaded()
             yield
+
+    def _limits_of(self, path: str) -> list[anyio.CapacityLimiter]:
+        if path.startswith(SIGN_IN_PATH):
+            return [self._sign_ins]
+        return [] if path.startswith(NEWSROOM_PATHS) else [self._readers]
 
 
 async def _acquire(limiter: anyio.CapacityLimiter, borrower: object) -> None:

@@ -22,13 +22,13 @@ from pydantic import (
 )
 
 from service.domain.errors import TooMany
+from service.http.forwarded import counted_address, is_forwarded
 from service.http.rate_limit import Throttle
 from service.settings import Settings
 from service.unit_of_work import UnitOfWork, unit_of_work
 
 T = TypeVar("T")
 LARGEST_PAGE = 200
-LOGINS_PER_MINUTE = 30
 _ID_LIMIT = 2**63
 
 
@@ -136,17 +136,13 @@ class Closed(BaseModel):
 def limit_registrations(request: Request, settings: SettingsDep) -> None:
     """Refuse more new readers a minute from one address than the settings allow."""
     address = caller_address(request)
-    if not is_loopback(address):
-        limit(request, "registrations", address, settings.registrations_per_minute)
-
-
-def limit_logins(request: Request) -> None:
-    """Refuse more than thirty attempts a minute to sign in from one address."""
-    limit(request, "logins", caller_address(request), LOGINS_PER_MINUTE)
+    if is_loopback(address) and not is_forwarded(request):
+        return
+    key = counted_address(address)
+    limit(request, "registrations", key, settings.registrations_per_minute)
 
 
 RegistrationsLimited = Depends(limit_registrations)
-LoginsLimited = Depends(limit_logins)
 
 
 def limit(request: Request, action: str, caller: str, per_minute: int) -> None:
@@ -158,7 +154,7 @@ def limit(request: Request, action: str, caller: str, per_minute: int) -> None:
 
 
 def caller_address(request: Request) -> str:
-    """Return the network address of the other end of the connection."""
+    """Return the caller's network address, which trusted proxies report (`forwarded.py`)."""
     return request.client.host if request.client else ""
 
 

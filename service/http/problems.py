@@ -12,12 +12,13 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import exc as sql
 from starlette.exceptions import HTTPException
 
 from service.domain import errors
+from service.http.near_misses import methods_of, path_without_slash
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -58,6 +59,7 @@ KINDS: Mapping[type[errors.Refusal], Kind] = {
         (errors.AlreadyAlerted, 409, "already-alerted", "The story has its alert"),
         (errors.KeyReused, 422, "key-reused", "The Idempotency-Key was used for something else"),
         (errors.TooLarge, 413, "too-large", "The request is too large"),
+        (errors.TooSlow, 408, "too-slow", "The request did not arrive in time"),
         (errors.TooMany, 429, "too-many", "Too many requests"),
         (errors.Unavailable, 503, "unavailable", "A part is away"),
     )
@@ -207,11 +209,17 @@ def _describe(fault: Mapping[str, Any]) -> str:
 
 async def _http(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
+    target = path_without_slash(request) if status == HTTPStatus.NOT_FOUND else None
+    if target is not None:
+        return RedirectResponse(target, HTTPStatus.TEMPORARY_REDIRECT)
+    headers = dict(getattr(error, "headers", None) or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = methods_of(request)
     kind = _OF_STATUS.get(status) or Kind(status, f"http-{status}", str(status), "")
     detail = str(getattr(error, "detail", "") or kind.title)
     if detail == HTTPStatus(status).phrase:
         detail = _ROUTER_DETAILS.get(status, detail)
-    return _answer(request, kind, detail, headers=getattr(error, "headers", None))
+    return _answer(request, kind, detail, headers=headers)
 
 
 async def _postgres_away(request: Request, error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """How often a caller may do something expensive: counted in Redis, in memory without Redis."""
 
 import time
+from typing import Literal
 
 import redis
 import structlog
@@ -27,18 +28,32 @@ class Throttle:
 
     def hit(self, action: str, caller: str, per_minute: int) -> int | None:
         """Count one attempt; return the seconds to wait when there were too many, else None."""
+        return self._ask("hit", action, caller, per_minute)
+
+    def wait(self, action: str, caller: str, per_minute: int) -> int | None:
+        """Return the seconds to wait when there were too many, else None; counts nothing."""
+        return self._ask("test", action, caller, per_minute)
+
+    def _ask(
+        self, method: Literal["hit", "test"], action: str, caller: str, per_minute: int
+    ) -> int | None:
         limit = RateLimitItemPerMinute(per_minute)
         try:
-            return self._hit(self._shared, limit, action, caller)
+            return _seconds_left(self._shared, method, limit, action, caller)
         except redis.RedisError as error:
             log.warning("throttle counts in memory", error=type(error).__name__)
-            return self._hit(self._local, limit, action, caller)
+            return _seconds_left(self._local, method, limit, action, caller)
 
-    @staticmethod
-    def _hit(
-        limiter: FixedWindowRateLimiter, limit: RateLimitItemPerMinute, action: str, caller: str
-    ) -> int | None:
-        if limiter.hit(limit, action, caller):
-            return None
-        reset = limiter.get_window_stats(limit, action, caller).reset_time
-        return max(1, round(reset - time.time()))
+
+def _seconds_left(
+    limiter: FixedWindowRateLimiter,
+    method: Literal["hit", "test"],
+    limit: RateLimitItemPerMinute,
+    action: str,
+    caller: str,
+) -> int | None:
+    passes = limiter.hit if method == "hit" else limiter.test
+    if passes(limit, action, caller):
+        return None
+    reset = limiter.get_window_stats(limit, action, caller).reset_time
+    return max(1, round(reset - time.time()))

@@ -5,6 +5,7 @@ import json
 import secrets
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,6 @@ from urllib.parse import urlsplit
 import httpx
 from sqlalchemy import text
 
-from service.demo import programs
 from service.demo.servers import free_port
 from service.store.session import transaction
 from tests.bench.bench_system import BenchSystem, print_progress
@@ -115,9 +115,8 @@ def _minimal_service(bench: BenchSystem) -> Iterator[str]:
             text("CREATE TABLE IF NOT EXISTS bench_bare (id bigserial PRIMARY KEY, at timestamptz)")
         )
     port = free_port()
-    command = list(programs.service("127.0.0.1", port).command)
-    command[command.index("--factory") :] = ["--no-ws", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1", "tests.bench.minimal_service:app"]
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--http", "1"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "tests.bench.minimal_service:app"]
     environment = bench.system.environment
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet)

@@ -13,7 +13,7 @@ PARTS = {
     "workers.standins": "stand-ins",
     "postgres": "postgres",
     "valkey-server": "redis",
-    "granian": "service",
+    "service.http.server": "service",
     "beat": "beat",
     "worker": "workers",
 }

@@ -202,7 +202,7 @@ def test_a_taken_port_is_named_in_one_line(demo, tmp_path):
     assert "PORT" in said
 
 
-@pytest.mark.parametrize("part", ["granian", "valkey-server", "postgres -D"])
+@pytest.mark.parametrize("part", ["service.http.server", "valkey-server", "postgres -D"])
 def test_a_part_that_dies_comes_back(demo, running, part):
     before = httpx.get(f"{demo['url']}/health/ready").status_code
     victims = [process for process in running.family() if part in " ".join(process.cmdline())]

@@ -2,20 +2,16 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
-from service.domain import one_time_code
 from service.domain.delivery import State
-from service.domain.people import Role
 from service.store.deliveries import dead_letters
 from service.store.operations import holds
 from service.store.session import transaction
-from service.store.staff import accounts
 from service.web.admin.charts import draw_chart
 from tests.builders import a_batch, a_story, an_alert
 from tests.web.browsing import PASSWORD
@@ -246,79 +242,6 @@ def test_the_topics_of_a_running_alert_cannot_move(
     answer = admin.submit("/control/topics/move", **{"from": "world", "to": "earth"})
     assert answer.status_code == 422
     assert "is running" in answer.text
-
-
-@pytest.fixture
-def ann(engine: Engine, app: Any) -> Visitor:
-    with transaction(engine) as session:
-        accounts.add_staff(session, "ann@news.example", PASSWORD, Role.EDITOR)
-    visitor = Visitor(app)
-    assert visitor.sign_in("ann@news.example").status_code == 303
-    return visitor
-
-
-def turn_codes_on(ann: Visitor) -> str:
-    page = ann.get("/desk/account").text
-    secret = re.search(r'mono secret">([A-Z2-7]+)<', page)
-    signed = re.search(r'name="signed" value="([^"]+)"', page)
-    assert secret
-    assert signed
-    code = one_time_code.code_at(secret[1], datetime.now(UTC))
-    answer = ann.submit("/desk/account/code", signed=signed[1], code=code)
-    assert answer.status_code == 303
-    return secret[1]
-
-
-def test_with_codes_on_the_password_alone_opens_nothing(ann: Visitor, app: Any) -> None:
-    secret = turn_codes_on(ann)
-    again = Visitor(app)
-    asked = again.sign_in("ann@news.example")
-    assert asked.status_code == 200
-    assert "newszop_staff" not in again.cookies
-    ticket = re.search(r'name="ticket" value="([^"]+)"', asked.text)
-    assert ticket
-    wrong = again.post("/login/code", data={"ticket": ticket[1], "code": "000000"})
-    assert wrong.status_code == 401
-    code = one_time_code.code_at(secret, datetime.now(UTC))
-    assert again.post("/login/code", data={"ticket": ticket[1], "code": code}).status_code == 303
-    assert again.get("/desk").status_code == 200
-    shoulder = Visitor(app).post("/login/code", data={"ticket": ticket[1], "code": code})
-    assert shoulder.status_code == 401
-    forged = Visitor(app).post("/login/code", data={"ticket": "1.x.y", "code": code})
-    assert forged.status_code == 401
-
-
-def test_codes_can_be_turned_off_by_their_owner_or_by_an_admin(
-    ann: Visitor, admin: Visitor, app: Any, engine: Engine
-) -> None:
-    turn_codes_on(ann)
-    assert ann.submit("/desk/account/no-code", present="wrong").status_code == 422
-    assert ann.submit("/desk/account/no-code", present=PASSWORD).status_code == 303
-    turn_codes_on(ann)
-    admin.submit(f"/control/people/{staff_id(engine, 'ann@news.example')}/no-code")
-    assert ann.get("/desk").status_code == 303
-    assert Visitor(app).sign_in("ann@news.example").status_code == 303
-
-
-def test_a_new_password_ends_every_session(ann: Visitor, app: Any) -> None:
-    fields = {"present": PASSWORD, "password": "quite another one"}
-    wrong = ann.submit("/desk/account/password", **(fields | {"present": "wrong"}))
-    assert wrong.status_code == 422
-    assert ann.submit("/desk/account/password", **fields).status_code == 303
-    assert ann.get("/desk").status_code == 303
-    assert Visitor(app).sign_in("ann@news.example", "quite another one").status_code == 303
-
-
-@pytest.mark.parametrize(
-    ("moment", "code"),
-    [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (20000000000, "353130")],
-)
-def test_codes_are_those_of_the_standard(moment: int, code: str) -> None:
-    secret = one_time_code.encode_secret(b"12345678901234567890")
-    at = datetime.fromtimestamp(moment, UTC)
-    assert one_time_code.code_at(secret, at) == code
-    assert one_time_code.step_of(secret, code, at) == moment // 30
-    assert one_time_code.step_of(secret, "123456", at) is None
 
 
 def test_a_chart_of_nothing_is_a_flat_line() -> None:

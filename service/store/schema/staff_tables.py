@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, Index, LargeBinary, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -13,7 +13,8 @@ from service.store.schema.columns import id_column, moment_column, reference_col
 class StaffRow(SQLModel, table=True):
     """A member of the newsroom. `password_hash` is argon2's own encoded form.
 
-    `reader_id` is the reader this person is: whose devices get this person's tests.
+    `totp_step` is the last step whose code was accepted, `totp_failures` how many codes in a row
+    were wrong. `reader_id` is the reader this person is: whose devices get this person's tests.
     """
 
     __tablename__: ClassVar[str] = "staff"
@@ -23,6 +24,10 @@ class StaffRow(SQLModel, table=True):
     password_hash: str = Field(sa_column=Column(Text, nullable=False))
     role: str = Field(sa_column=Column(Text, nullable=False))
     totp_secret: str | None = Field(default=None, sa_column=Column(Text))
+    totp_step: int | None = Field(default=None, sa_column=Column(BigInteger))
+    totp_failures: int = Field(
+        default=0, sa_column=Column(Integer, nullable=False, server_default="0")
+    )
     reader_id: int | None = reference_column("reader.id", nullable=True, ondelete="SET NULL")
     created_at: datetime = moment_column(now=True)
     disabled_at: datetime | None = moment_column(nullable=True)

@@ -4,6 +4,7 @@ Secrets are shown once, when they are made; tables keep argon2's encoding of a p
 SHA-256 of a session's token or a key.
 """
 
+import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -48,9 +49,18 @@ def find_staff(session: Session, email: str) -> Staff | None:
 
 
 def set_password(session: Session, staff_id: int, password: str) -> None:
-    """Change a password and sign the person out everywhere."""
-    _staff_row(session, staff_id).password_hash = _encode(password)
+    """Change a password, sign the person out everywhere, and accept one-time codes again."""
+    row = _staff_row(session, staff_id)
+    row.password_hash = _encode(password)
+    row.totp_failures = 0
     close_sessions_of(session, staff_id)
+
+
+def password_version(session: Session, staff_id: int) -> str:
+    """Return a name of the present password, which a change of it changes; empty for nobody."""
+    query = select(StaffRow.password_hash).where(StaffRow.id == staff_id)
+    encoded = session.exec(query).first()
+    return "" if encoded is None else hashlib.sha256(encoded.encode()).hexdigest()[:16]
 
 
 def disable(session: Session, staff_id: int, now: datetime) -> None:

@@ -20,6 +20,8 @@ from service.web.visitors import Editor, EditorActing
 
 router = APIRouter(prefix="/desk/account")
 TOKENS_PER_MINUTE = 10
+PASSWORDS_PER_MINUTE = 10
+WRONG_PASSWORD = "The current password is wrong."  # noqa: S105 - a sentence
 _Password = Annotated[str, Form(max_length=accounts.LONGEST_PASSWORD)]
 
 
@@ -66,8 +68,8 @@ def change_password(
     password: _Password,
 ) -> Response:
     """Change the password. Every session ends, this one too."""
-    if accounts.authenticate(work.session, staff.email, present, work.now) is None:
-        return _show(request, work, settings, staff, fault="The current password is wrong.")
+    if not _confirm(request, work, staff, present):
+        return _show(request, work, settings, staff, fault=WRONG_PASSWORD)
     try:
         accounts.set_password(work.session, staff.id, password)
     except Invalid as fault:
@@ -85,16 +87,20 @@ def turn_codes_on(
     caller: EditorActing,
     signed: Annotated[str, Form(max_length=200)],
     code: Annotated[str, Form(max_length=20)],
+    present: _Password = "",
 ) -> Response:
-    """Turn one-time codes on, once a first code shows that the app has the secret."""
+    """Turn one-time codes on: the password confirms it, and a first code that the app works."""
     try:
         secret = _signer(settings, staff).unsign(signed).decode()
     except BadSignature:
         return _show(request, work, settings, staff, fault="The form is out of date. Start again.")
-    if one_time_code.step_of(secret, code, work.now) is None:
+    if not _confirm(request, work, staff, present):
+        return _show(request, work, settings, staff, fault=WRONG_PASSWORD, secret=secret)
+    step = one_time_code.step_of(secret, code, work.now)
+    if step is None:
         fault = "This code is wrong. Check the app, and the clock of your device."
         return _show(request, work, settings, staff, fault=fault, secret=secret)
-    second_factor.keep(work.session, staff.id, secret)
+    second_factor.keep(work.session, staff.id, secret, step)
     _audit(work, caller, "ask for codes")
     return _done(request, "Signing in asks for a code from now on.")
 
@@ -109,8 +115,8 @@ def turn_codes_off(
     present: _Password,
 ) -> Response:
     """Turn one-time codes off; the password confirms it."""
-    if accounts.authenticate(work.session, staff.email, present, work.now) is None:
-        return _show(request, work, settings, staff, fault="The current password is wrong.")
+    if not _confirm(request, work, staff, present):
+        return _show(request, work, settings, staff, fault=WRONG_PASSWORD)
     second_factor.keep(work.session, staff.id, None)
     _audit(work, caller, "ask for no codes")
     return _done(request, "Signing in asks for the password only.")
@@ -141,6 +147,12 @@ def unpair_devices(
     """Send one's tests to no device."""
     editor_test_pushes.untie(work, staff, caller)
     return _done(request, "Your devices get no more tests.")
+
+
+def _confirm(request: Request, work: UnitOfWork, staff: Staff, present: str) -> bool:
+    """Say whether this is the password; a stolen session is no way to guess it."""
+    limit(request, "tries with a password", str(staff.id), PASSWORDS_PER_MINUTE)
+    return accounts.authenticate(work.session, staff.email, present, work.now) is not None
 
 
 def _signer(settings: Settings, staff: Staff) -> Signer:

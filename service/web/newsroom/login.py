@@ -7,16 +7,14 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Form, Query, Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 
-from service.domain import one_time_code
-from service.domain.errors import TooMany
 from service.domain.people import Staff
 from service.http.auth import STAFF_COOKIE, caller_of_staff
-from service.http.dependencies import LoginsLimited, SettingsDep, WorkDep, caller_address
-from service.http.rate_limit import Throttle
+from service.http.dependencies import SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.staff import accounts, audit, second_factor
 from service.unit_of_work import UnitOfWork
 from service.web import form_guards
+from service.web.newsroom import sign_in_limits
 from service.web.rendering import redirect, render
 from service.web.visitors import EditorActing, FromOurPages, StaffOrNone, needs_tls
 
@@ -24,8 +22,9 @@ router = APIRouter()
 HOME = "/desk"
 REFUSED = "The e-mail address or the password is wrong."
 TICKET_LIFETIME_S = 300
-TRIES_PER_MINUTE = 10
-"""For one account from one address: guessing is slowed down, and nobody else is locked out."""
+STARTED_OVER = "That took too long, or the password was changed. Start again."
+REFUSED_CODE = "This code is wrong or was used before."
+NO_MORE_CODES = "Too many wrong codes in a row. Ask an admin to reset your password."
 
 
 @router.get("/login")
@@ -84,7 +83,7 @@ def _demo_logins(settings: Settings) -> list[_DemoLogin]:
     return [_DemoLogin(r, one["email"], one["password"]) for r, one in logins if "password" in one]
 
 
-@router.post("/login", dependencies=[FromOurPages, LoginsLimited])
+@router.post("/login", dependencies=[FromOurPages])
 def sign_in(
     request: Request,
     work: WorkDep,
@@ -95,16 +94,17 @@ def sign_in(
 ) -> Response:
     """Open a session, or ask for the one-time code, or refuse without a reason."""
     target = form_guards.local_path(next, HOME)
-    _limit_attempts(request, email)
+    attempt = sign_in_limits.begin_attempt(request, settings, email)
     staff = accounts.authenticate(work.session, email, password, work.now)
     if staff is None:
+        attempt.count_failure()
         return _form(request, settings, target, email=email, fault=REFUSED)
     if second_factor.secret_of(work.session, staff.id) is not None:
-        return _ask_code(request, settings, target, staff.id)
+        return _ask_code(request, work, settings, target, staff.id)
     return _open_session(request, work, settings, staff, target)
 
 
-@router.post("/login/code", dependencies=[FromOurPages, LoginsLimited])
+@router.post("/login/code", dependencies=[FromOurPages])
 def check_code(
     request: Request,
     work: WorkDep,
@@ -117,15 +117,15 @@ def check_code(
     target = form_guards.local_path(next, HOME)
     staff = _read_ticket(work, settings, ticket)
     if staff is None:
-        return _form(request, settings, target, fault="That took too long. Start again.")
-    _limit_attempts(request, f"code of {staff.id}")
-    secret = second_factor.secret_of(work.session, staff.id) or ""
-    step = one_time_code.step_of(secret, code, work.now)
-    if step is None or not _first_use(request, staff.id, step):
-        return _ask_code(
-            request, settings, target, staff.id, fault="This code is wrong or was used before."
-        )
-    return _open_session(request, work, settings, staff, target)
+        return _form(request, settings, target, fault=STARTED_OVER)
+    sign_in_limits.begin_code_attempt(request, staff.id)
+    match second_factor.use_code(work.session, staff.id, code, work.now):
+        case second_factor.CodeUse.BLOCKED:
+            return _form(request, settings, target, fault=NO_MORE_CODES)
+        case second_factor.CodeUse.REFUSED:
+            return _ask_code(request, work, settings, target, staff.id, fault=REFUSED_CODE)
+        case second_factor.CodeUse.ACCEPTED:
+            return _open_session(request, work, settings, staff, target)
 
 
 def _open_session(
@@ -145,13 +145,21 @@ def _open_session(
         samesite="lax",
         secure=needs_tls(request),
     )
+    sign_in_limits.remember_browser(response, settings, staff.email, secure=needs_tls(request))
     return response
 
 
 def _ask_code(
-    request: Request, settings: Settings, target: str, staff_id: int, fault: str = ""
+    request: Request,
+    work: UnitOfWork,
+    settings: Settings,
+    target: str,
+    staff_id: int,
+    *,
+    fault: str = "",
 ) -> Response:
-    ticket = _signer(settings).sign(str(staff_id)).decode()
+    version = accounts.password_version(work.session, staff_id)
+    ticket = _signer(settings).sign(f"{staff_id}.{version}").decode()
     status = 401 if fault else 200
     return render(
         request, "login_code.html", status=status, next=target, ticket=ticket, fault=fault
@@ -159,30 +167,20 @@ def _ask_code(
 
 
 def _read_ticket(work: UnitOfWork, settings: Settings, ticket: str) -> Staff | None:
+    """Return who gave the right password a moment ago, unless it was changed since."""
     try:
-        staff_id = int(_signer(settings).unsign(ticket, max_age=TICKET_LIFETIME_S))
-    except (BadSignature, ValueError):
+        value = _signer(settings).unsign(ticket, max_age=TICKET_LIFETIME_S).decode()
+    except BadSignature:
         return None
-    members = (one for one in accounts.list_staff(work.session) if one.id == staff_id)
+    staff_id, _, version = value.partition(".")
+    if version != accounts.password_version(work.session, int(staff_id)):
+        return None
+    members = (one for one in accounts.list_staff(work.session) if one.id == int(staff_id))
     return next((one for one in members if not one.disabled), None)
 
 
 def _signer(settings: Settings) -> TimestampSigner:
     return TimestampSigner(settings.secret_key, salt="login code")
-
-
-def _first_use(request: Request, staff_id: int, step: int) -> bool:
-    """Whether this code was not used before, so that a code seen by somebody else is worthless."""
-    throttle: Throttle = request.app.state.throttle
-    return throttle.hit("one-time code", f"{staff_id} {step}", 1) is None
-
-
-def _limit_attempts(request: Request, email: str) -> None:
-    throttle: Throttle = request.app.state.throttle
-    key = f"{caller_address(request)} {email.strip().casefold()}"
-    wait = throttle.hit("login", key, TRIES_PER_MINUTE)
-    if wait is not None:
-        raise TooMany("Too many attempts to sign in. Wait a minute.", wait)
 
 
 @router.post("/logout")

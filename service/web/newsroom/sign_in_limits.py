@@ -1,0 +1,106 @@
+"""How often somebody may try to sign in: by account and by address, never for everybody at once.
+
+A browser that has signed in to an account before carries a signed cookie that says so, and its
+tries are counted alone: however many strangers guess, from whatever address, the editor's own
+browser still gets in. Others are counted by the account with their address, and their failures by
+the account and by the address. The address of this machine says nothing about the caller (a proxy
+that nobody told us of), so it has no limit of its own.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+from itsdangerous import BadSignature, TimestampSigner
+
+from service.domain.errors import TooMany
+from service.http.dependencies import caller_address, is_loopback
+from service.http.forwarded import counted_address
+from service.http.rate_limit import Throttle
+from service.settings import Settings
+
+TRIES_PER_MINUTE = 10
+"""For one account, from one address or from one known browser."""
+FAILURES_PER_MINUTE = 30
+"""For one account from all unknown browsers, and for one address with all accounts."""
+CODES_PER_MINUTE = 5
+"""For one account; `second_factor.MOST_FAILURES` bounds them for good."""
+BROWSER_COOKIE = "newszop_browser"
+BROWSER_LIFETIME_S = 180 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try with a password; `failures` are what a wrong one is counted by."""
+
+    throttle: Throttle
+    failures: tuple[tuple[str, str], ...]
+
+    def count_failure(self) -> None:
+        """Count a wrong password."""
+        for action, key in self.failures:
+            self.throttle.hit(action, key, FAILURES_PER_MINUTE)
+
+
+def begin_attempt(request: Request, settings: Settings, email: str) -> Attempt:
+    """Count a try to sign in; raises `TooMany` when there were too many of its kind."""
+    throttle: Throttle = request.app.state.throttle
+    account = _account(email)
+    browser = _read_browser(request, settings, account)
+    if browser is not None:
+        _refuse(throttle.hit("sign-in browser", f"{account} {browser}", TRIES_PER_MINUTE))
+        return Attempt(throttle, ())
+    address = counted_address(caller_address(request))
+    failures = [("sign-in account", account)]
+    if not is_loopback(address):
+        failures.append(("sign-in address", address))
+    for action, key in failures:
+        _refuse(throttle.wait(action, key, FAILURES_PER_MINUTE))
+    _refuse(throttle.hit("sign-in", f"{account} {address}", TRIES_PER_MINUTE))
+    return Attempt(throttle, tuple(failures))
+
+
+def begin_code_attempt(request: Request, staff_id: int) -> None:
+    """Count a try with a one-time code, by the account alone: the password was right."""
+    throttle: Throttle = request.app.state.throttle
+    _refuse(throttle.hit("sign-in code", str(staff_id), CODES_PER_MINUTE))
+
+
+def remember_browser(response: Response, settings: Settings, email: str, *, secure: bool) -> None:
+    """Let this browser's later tries for this account be counted alone."""
+    value = f"{_account(email)}.{secrets.token_urlsafe(9)}"
+    response.set_cookie(
+        BROWSER_COOKIE,
+        _signer(settings).sign(value).decode(),
+        max_age=BROWSER_LIFETIME_S,
+        path="/login",
+        httponly=True,
+        samesite="lax",
+        secure=secure,
+    )
+
+
+def _read_browser(request: Request, settings: Settings, account: str) -> str | None:
+    """Return the browser's mark when it has signed in to this account before."""
+    cookie = request.cookies.get(BROWSER_COOKIE, "")
+    try:
+        value = _signer(settings).unsign(cookie, max_age=BROWSER_LIFETIME_S).decode()
+    except BadSignature:
+        return None
+    owner, _, browser = value.partition(".")
+    return browser if owner == account else None
+
+
+def _signer(settings: Settings) -> TimestampSigner:
+    return TimestampSigner(settings.secret_key, salt="known browser")
+
+
+def _account(email: str) -> str:
+    """Return an account's key: bounded, and no address of a person in Redis."""
+    return hashlib.sha256(email.strip().casefold().encode()).hexdigest()[:32]
+
+
+def _refuse(wait: int | None) -> None:
+    if wait is not None:
+        raise TooMany("Too many attempts to sign in. Wait a minute.", wait)
