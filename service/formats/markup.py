@@ -2,17 +2,16 @@
 
 import html
 import re
-from collections import Counter
 
 import nh3
 
+from service.domain.errors import Invalid
 from service.formats.incoming import Report
 from service.formats.links import absolute_link, picture_address
+from service.formats.markup_bounds import even_out
 from service.formats.text import clean_text, plain_line, says_something
 
 MAX_BODY_BYTES = 1024 * 1024
-DEEPEST_NESTING = 256
-"""Nobody writes deeper; parsing costs the square of it, and minutes for a megabyte of <div>."""
 
 BLOCKS = frozenset(
     {"address", "aside", "blockquote", "dd", "div", "dl", "dt", "figcaption", "figure", "h2", "h3"}
@@ -23,11 +22,6 @@ _TAGS = (
     | {"a", "abbr", "b", "bdi", "bdo", "br", "cite", "code", "del", "em", "i", "img", "ins", "kbd"}
     | {"mark", "q", "s", "small", "span", "strong", "sub", "sup", "time", "u", "wbr"}
     | {"caption", "tbody", "td", "tfoot", "th", "thead", "tr"}
-)
-_WITHOUT_END_TAG = frozenset(
-    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source"}
-    | {"track", "wbr", "caption", "colgroup", "dd", "dt", "li", "optgroup", "option", "p", "rp"}
-    | {"rt", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
 _LAZY_SOURCES = ("src", "data-src", "data-lazy-src", "data-original")
 _CLEANER = nh3.Cleaner(
@@ -52,7 +46,6 @@ _CLEANER = nh3.Cleaner(
 attributes are escaped, so that a tag is found by its own brackets."""
 
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)", re.IGNORECASE)
-_HEADING_1 = re.compile(r"<(/?)h1\b", re.IGNORECASE)
 _LINK = re.compile(r'<(a|blockquote|q)((?:\s+[^\s="<>/]+(?:="[^"]*")?)+)\s*>')
 _IMAGE = re.compile(r'<img((?:\s+[^\s="<>/]+(?:="[^"]*")?)*)\s*/?>')
 _ATTRIBUTE = re.compile(r'([^\s="<>/]+)="([^"]*)"')
@@ -70,19 +63,22 @@ def body_html(markup: str, base: str | None, report: Report, place: str) -> str:
     """Return a body as safe HTML with absolute links; text without tags becomes paragraphs.
 
     A picture is resolved against `base` and upgraded to https; one that cannot be is left out with
-    a remark. Too large or too deeply nested a body is a flaw, and the answer is empty.
+    a remark. Too large a body, or one whose markup is out of bounds, is a flaw, and the answer is
+    empty.
     """
     size = len(markup.encode("utf-8", "replace"))
     if size > MAX_BODY_BYTES:
         report.flaw(place, f"has {size:,} bytes; at most {MAX_BODY_BYTES:,} are taken")
         return ""
     text = clean_text(markup.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    if not nh3.is_html(text):
-        return text_html(html.unescape(text))
-    if _nesting_exceeds(text, DEEPEST_NESTING):
-        report.flaw(place, f"nests tags more than {DEEPEST_NESTING} deep")
+    try:
+        text, has_markup = even_out(text)
+    except Invalid as refusal:
+        report.flaw(place, refusal.detail)
         return ""
-    safe = clean_text(_CLEANER.clean(_HEADING_1.sub(r"<\1h2", text)))
+    if not has_markup:
+        return text_html(html.unescape(text))
+    safe = clean_text(_CLEANER.clean(text))
     text = _LINK.sub(lambda tag: _link_tag(tag, base, report, place), safe)
     text = _IMAGE.sub(lambda image: _image_tag(image[1], base, report, place), text)
     body = _without_empty_tags(text).strip()
@@ -189,22 +185,3 @@ def _without_empty_tags(body: str) -> str:
 def _paragraphs(text: str) -> str:
     parts = (part.strip().replace("\n", "<br>\n") for part in _BLANK_LINE.split(text))
     return "\n".join(f"<p>{part}</p>" for part in parts if part)
-
-
-def _nesting_exceeds(text: str, deepest: int) -> bool:
-    """Count open tags per name and from above: a closing tag needs an opening one of its name."""
-    still_open: Counter[str] = Counter()
-    depth = 0
-    for tag in _TAG.finditer(text):
-        name = tag[2].lower()
-        if name in _WITHOUT_END_TAG:
-            continue
-        if not tag[1]:
-            still_open[name] += 1
-            depth += 1
-        elif still_open[name]:
-            still_open[name] -= 1
-            depth -= 1
-        if depth > deepest:
-            return True
-    return False

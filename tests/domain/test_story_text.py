@@ -1,5 +1,6 @@
 import re
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from service.actions import story_text
 from service.domain.errors import Invalid
 from service.domain.story import MAX_BODY_BYTES, StoryText
+from service.formats import markup_bounds
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 A_MOMENT = "2026-03-01T12:00:00+00:00"
@@ -34,7 +36,7 @@ A_MOMENT = "2026-03-01T12:00:00+00:00"
             '<figure><img src="https://a.example/x.png" onerror=x alt="a b"></figure>',
             '<figure><img src="https://a.example/x.png" alt="a b" loading="lazy"></figure>',
         ),
-        ('<p><img src="data:image/png;base64,AA"></p>', '<p><img loading="lazy"></p>'),
+        ('<p><img src="data:image/png;base64,AA"></p>', '<p><img alt="" loading="lazy"></p>'),
         ('<p dir="rtl" lang="ar">خبر</p>', '<p dir="rtl" lang="ar">خبر</p>'),
         ("<p>a\x00b\x1bc</p>", "<p>abc</p>"),
         ("<style>p{}</style><iframe src=x>y</iframe><p>z</p>", "<p>z</p>"),
@@ -69,10 +71,79 @@ def test_a_megabyte_of_nested_tags_is_refused_in_a_moment(opening):
 
 
 def test_the_deepest_body_that_is_taken_costs_little():
-    deep = "<div>" * story_text.MAX_NESTING + "<hr>" * 150_000
-    began = time.monotonic()
-    story_text.clean_body(deep + "</div>" * story_text.MAX_NESTING)
-    assert time.monotonic() - began < 5
+    depth = markup_bounds.MAX_NESTING
+    rules = "<hr>" * (markup_bounds.MAX_TAGS - 2 * depth)
+    began = time.process_time()
+    story_text.clean_body("<div>" * depth + rules + "</div>" * depth)
+    assert time.process_time() - began < 5
+
+
+HEAVY = {
+    "ampersands": "&" * MAX_BODY_BYTES,
+    "ampersands between ignored tags": "&amp;</x>" * (MAX_BODY_BYTES // 9),
+    "a tag with 110,000 attributes": "<p " + " ".join(f"a{n}" for n in range(110_000)) + ">x</p>",
+    "formatting opened again in each paragraph": "<b title=%d>" * 250 % (*range(250),)
+    + "x<p>" * 8_000,
+    "formatting opened again in plain paragraphs": "<b title=%d>" * 250 % (*range(250),)
+    + "x\n\n" * 8_000,
+    "formatting that a cell keeps open": "<b title=1><table><td></b></table>" * 1_000,
+    "an end tag in an attribute": '<div title="</div>">' * 50_000,
+    "an end tag in a comment": "<div><!--</div>-->" * 50_000,
+    "an end tag in a script": "<div><script></div></script>" * 30_000,
+    "an end tag in a drawing": "<svg><g><![CDATA[></g>]]>" * 40_000,
+    "an end tag in a text field": "<div><textarea></div></textarea>" * 30_000,
+    "unfinished tags": "<p <" * 250_000,
+    "unfinished quotes": '<p a="' * 150_000,
+    "comments without an end": "<!--" * 250_000,
+    "scripts without an end": "<script>" * 120_000,
+    "drawings without an end": "<svg>" * 200_000,
+    "anchors": "<a>" * 300_000,
+    "pictures": "<img>" * 200_000,
+    "end tags alone": "</p>" * 250_000,
+    "cells": "<table>" + "<td>" * 250_000,
+}
+
+
+@pytest.mark.parametrize("body", HEAVY.values(), ids=HEAVY)
+def test_no_body_costs_seconds_or_grows_beyond_bounds(body):
+    began = time.process_time()
+    size = 0
+    with suppress(Invalid):
+        size = len(story_text.clean_body(body))
+    assert time.process_time() - began < 2
+    assert size <= 2 * len(body) + 2 * markup_bounds.FREE_COPIES_BYTES
+    assert size <= story_text.MAX_CLEAN_BYTES
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("<p><b>bold</p><p>still</b> not</p>", "<p><b>bold</b></p><p><b>still</b> not</p>"),
+        ("<p><b>a<i>b</b>c</i></p>", "<p><b>a<i>b</i></b><i>c</i></p>"),
+        ("<ul><li>a<li>b</ul>", "<ul><li>a</li><li>b</li></ul>"),
+        ("<p>a <b and more", "<p>a &lt;b and more</p>"),
+        ("<p>a<svg><title>x</title><path/></svg>b</p>", "<p>ab</p>"),
+        ("<p>a<form>b</form><font>c</font></p>", "<p>abc</p>"),
+        ("<p>caf&eacute; &amp; &#2344;&nbsp;&lt;b&gt;</p>", "<p>café &amp; न&nbsp;&lt;b&gt;</p>"),
+        ('<p title="a>b">c</p>', '<p title="a&gt;b">c</p>'),
+        ("<q cite=javascript:x()>y</q>", "<p><q>y</q></p>"),
+        ('<q CITE = " JavaScript:x()">y</q>', "<p><q>y</q></p>"),
+        ("<q cite='https://a.example/'>y</q>", '<p><q cite="https://a.example/">y</q></p>'),
+        ("<img alt='x' src=https://a.example/>", None),
+        ('<p title="a&#1;b&#x7f;">c&#2;\ufffed</p>', '<p title="ab">cd</p>'),
+    ],
+)
+def test_soup_is_repaired_as_before_and_hostile_values_go(body, text):
+    cleaned = story_text.clean_body(body)
+    if text is not None:
+        assert cleaned == text
+    assert story_text.clean_body(cleaned) == cleaned
+
+
+def test_a_table_of_many_unclosed_cells_and_sloppy_formatting_is_taken():
+    rows = "<tr><td><b>1,204</b><td><a href='https://a.example/?a=1&b=2'>More</a>" * 5_000
+    anchors = "".join(f"<p><a name=p{n}>Paragraph <b>{n}<p>" for n in range(40))
+    assert story_text.clean_body(f"<table>{rows}</table>{anchors}").count("<tr>") == 5_000
 
 
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1])
