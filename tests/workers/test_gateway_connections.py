@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.certificates import Certificate
+from tests.workers.certificates import Certificate, make_certificate
 from tests.workers.gateways import BODY, HEADERS, a_request, numbered, send_all, settings_for
 from tests.workers.h2_server import H2Server, wait_until
 from workers.gateway.contract import Gateway
@@ -98,6 +98,24 @@ def test_a_certificate_for_another_name_sends_nothing(gateway: Gateway, server: 
 
     assert answer.failure is Failure.NOT_SENT
     assert server.seen.requests == []
+
+
+def test_a_certificate_that_names_its_host_in_the_subject_only_sends_nothing(
+    sender: str, tmp_path: Path
+) -> None:
+    """RFC 9525, section 2, and RFC 9110, section 4.3.4: the common name is no host's name."""
+    certificate = make_certificate(tmp_path, alternative_names=False)
+    server = H2Server(certificate.certificate, certificate.key)
+    gateway = open_gateway(settings_for(sender, certificate.certificate))
+    gateway.open_pool("apns", 5)
+
+    for _ in range(2):
+        answers = send_all(gateway, *numbered(server, 3))
+
+        assert [answer.failure for answer in answers] == [Failure.NOT_SENT] * 3
+    assert server.seen.begun == 0
+    gateway.close()
+    server.close()
 
 
 @pytest.mark.parametrize(

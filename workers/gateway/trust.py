@@ -26,7 +26,11 @@ class TrustStore:
 
     def context(self) -> ssl.SSLContext:
         """Return the same trust for Python's own TLS."""
-        return ssl.create_default_context(cafile=self.path)
+        context = ssl.create_default_context(cafile=self.path)
+        # A host is named by the certificate's alternative names, never by its subject's common name
+        # (RFC 9525, 2; RFC 9110, 4.3.4).
+        context.hostname_checks_common_name = False
+        return context
 
 
 def _join(*files: Path) -> Path:

@@ -37,7 +37,13 @@ class Multi:
         self._sockets: list[LentSocket] = []
         self._free: list[Transfer] = []
         self._deaf = DeafConnections(timeout_s)
-        self._rules = Rules(ca_path, timeout_s, guard is not None, self._open_socket)
+        self._rules = Rules(
+            ca_path,
+            timeout_s,
+            guard is not None,
+            self._open_socket,
+            lambda port: shut_down({port}, self._sockets),
+        )
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
         self._added = False

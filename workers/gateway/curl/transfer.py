@@ -51,6 +51,8 @@ class Rules:
     timeout_s: float
     https_only: bool
     open_socket: Callable[["Transfer", pycurl.CurlSockAddr], int]
+    break_off: Callable[[int], None]
+    """Ends the connection at a local port."""
 
 
 class Transfer:
@@ -61,6 +63,7 @@ class Transfer:
         "_headers",
         "_method",
         "_most_taken",
+        "_rules",
         "_setopt",
         "_size",
         "_url",
@@ -72,6 +75,7 @@ class Transfer:
         "lines",
         "origin",
         "refused",
+        "refused_certificate",
         "request",
     )
 
@@ -89,6 +93,9 @@ class Transfer:
         """Whether the guard has refused an address."""
         self.lines: list[bytes] = []
         self.chunks: list[bytes] = []
+        self.refused_certificate = False
+        """Whether the server's certificate names no host."""
+        self._rules = rules
         self._setopt = self.handle.setopt
         self._url = ""
         self._headers: Sequence[str] | None = None
@@ -120,6 +127,8 @@ class Transfer:
             (pycurl.HEADERFUNCTION, self.lines.append),
             (pycurl.WRITEFUNCTION, self.chunks.append),
             (pycurl.READFUNCTION, self._read),
+            (pycurl.OPT_CERTINFO, 1),
+            (pycurl.PREREQFUNCTION, self._check_certificate),
             (pycurl.OPENSOCKETFUNCTION, lambda _purpose, where: rules.open_socket(self, where)),
         ):
             self._setopt(option, value)
@@ -129,6 +138,7 @@ class Transfer:
         self.request = request
         self.origin = origin
         self.handed_at = now
+        self.refused_certificate = False
         self.given = 0
         self.refused = False
         self.body = body = request.body
@@ -160,6 +170,20 @@ class Transfer:
             self._setopt(pycurl.CUSTOMREQUEST, method)
         self._method = method
 
+    def _check_certificate(self, _ip: str, _local_ip: str, _port: int, local_port: int) -> int:
+        """Before the request leaves: refuse a certificate that names its host in the subject only.
+
+        libcurl accepts it, against RFC 9525, section 2. On a connection that is used again there is
+        nothing to check.
+        """
+        chain = self.handle.getinfo(pycurl.INFO_CERTINFO)
+        if not chain or any(_names_host(*field) for field in chain[0]):
+            return pycurl.PREREQFUNC_OK
+        self.refused_certificate = True
+        self.origin.lose()
+        self._rules.break_off(local_port)
+        return pycurl.PREREQFUNC_ABORT
+
     def _read(self, room: int) -> bytes:
         start = self.given
         if not start:
@@ -183,6 +207,8 @@ class Transfer:
         """Return why there is no answer; an answer that broke off in its body is still one."""
         if self.handle.getinfo(pycurl.RESPONSE_CODE) >= FIRST_FINAL_STATUS:
             return self.answer()
+        if self.refused_certificate:
+            message = "the certificate is not trusted: it names no host beside its subject"
         detail = " ".join(f"{message or pycurl.easy_strerror(code)} (curl {code})".split())
         answer = Answer(0, failure=self._why(code, message), detail=detail)
         self.forget()
@@ -191,7 +217,7 @@ class Transfer:
     def _why(self, code: int, message: str) -> Failure:
         if code in _NEVER_SENT or (self.refused and code == pycurl.E_COULDNT_CONNECT):
             return Failure.FORBIDDEN
-        if code in _NOT_SENT or (self.body and not self.given):
+        if code in _NOT_SENT or self.refused_certificate or (self.body and not self.given):
             return Failure.NOT_SENT
         if code == pycurl.E_SEND_FAIL_REWIND and message.startswith(_NO_REWIND):
             return Failure.NOT_SENT
@@ -201,3 +227,8 @@ class Transfer:
         """Drop what came back."""
         self.lines.clear()
         self.chunks.clear()
+
+
+def _names_host(name: str, value: str, *_: str) -> bool:
+    """Whether a field of a certificate names hosts (RFC 5280, 4.2.1.6)."""
+    return name == "X509v3 Subject Alternative Name" and ("DNS:" in value or "IP Address:" in value)
