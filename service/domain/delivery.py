@@ -216,9 +216,12 @@ def _later(
     increment = 0 if verdict.blameless else 1
     attempts = min(delivery.attempts + increment, MOST_ATTEMPTS_COUNTED)
     unknown = delivery.unknown or verdict.unknown
-    wait = wait_before(attempts, verdict.after, jitter, verdict.first or FIRST_WAIT)
-    due_at = now + wait
     effects = effects_of(verdict, now)
+    if verdict.most_attempts is not None and attempts >= verdict.most_attempts:
+        buried = Delivery(State.BURIED, unknown, attempts)
+        return Step(buried, effects=(*effects, BuryDelivery(verdict.why)))
+    after = verdict.later if verdict.after is None and attempts > 1 else verdict.after
+    due_at = now + wait_before(attempts, after, jitter, verdict.first or FIRST_WAIT)
     if due_at >= deadline:
         return Step(Delivery(State.EXPIRED, unknown, attempts), effects=effects)
     return Step(Delivery(State.RETRYING, unknown, attempts), due_at=due_at, effects=effects)

@@ -36,7 +36,8 @@ class Accepted:
 class TryLater:
     """Not now. `after` is the provider's own word, None when it gave none.
 
-    `first` is then how long its rules ask us to wait at least before the first new attempt.
+    `first` is then how long its rules ask us to wait at least before the first new attempt, and
+    `later` before each further one. `most_attempts` is how many its rules allow in all.
     `unknown` says that the push may have arrived: the bytes left and no answer came. `reconnect`
     asks for the next attempt on a new connection. `blameless` attempts are not counted.
     """
@@ -48,6 +49,8 @@ class TryLater:
     scope: Scope = Scope.DEVICE
     blameless: bool = False
     first: timedelta | None = None
+    later: timedelta | None = None
+    most_attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

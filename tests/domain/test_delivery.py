@@ -141,6 +141,29 @@ def test_the_providers_word_comes_before_our_own_wait():
     assert step_of(TryLater("busy")).due_at == NOW + FIRST_WAIT
 
 
+def test_a_second_failure_waits_as_long_as_the_providers_rules_ask():
+    verdict = TryLater("busy", later=timedelta(minutes=15))
+    assert step_of(verdict).due_at == NOW + FIRST_WAIT
+    once = Delivery(State.RETRYING, attempts=1)
+    assert step_of(verdict, once).due_at == NOW + timedelta(minutes=15)
+    asked = TryLater("busy", after=timedelta(seconds=2), later=timedelta(minutes=15))
+    assert step_of(asked, once).due_at == NOW + timedelta(seconds=2)
+
+
+def test_a_delivery_is_buried_after_the_attempts_that_the_provider_allows():
+    """Google asks to wait ten seconds, longer each time, and to give up after an hour."""
+    verdict = TryLater("503", first=timedelta(seconds=10), most_attempts=14)
+    for jitter in (0.0, 1.0):
+        delivery, waited = Delivery(), timedelta(0)
+        while (step := step_of(verdict, delivery, jitter=jitter)).due_at is not None:
+            assert step.due_at - NOW >= timedelta(seconds=10)
+            waited += step.due_at - NOW
+            delivery = step.delivery
+        assert timedelta(minutes=40) < waited < timedelta(minutes=60)
+        assert step.delivery.state is State.BURIED
+        assert BuryDelivery("503") in step.effects
+
+
 @pytest.mark.parametrize("left", [timedelta(0), FIRST_WAIT / 2, FIRST_WAIT])
 def test_a_retry_that_could_only_come_after_the_deadline_is_not_waited_for(left):
     step = step_of(TryLater("busy", unknown=True), deadline=NOW + left)

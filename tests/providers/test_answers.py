@@ -51,6 +51,8 @@ def marks_of(verdict) -> dict:
         case TryLater():
             marks["after"] = seconds_of(verdict.after)
             marks["first"] = seconds_of(verdict.first)
+            marks["later"] = seconds_of(verdict.later)
+            marks["most_attempts"] = verdict.most_attempts
             marks["unknown"] = verdict.unknown
             marks["reconnect"] = verdict.reconnect
             marks["blameless"] = verdict.blameless

@@ -721,6 +721,32 @@ def test_a_slow_provider_is_heard_out_when_the_stream_must_end(system, monkeypat
     assert system.states(alert) == [State.ACCEPTED] * 5
 
 
+def test_a_silent_device_does_not_delay_the_retries_of_its_batch(system, monkeypatch):
+    monkeypatch.setattr(loop, "STREAM_S", 6)
+    again = TryLater("busy", after=timedelta(seconds=1))
+    system.provider(says=lambda body: again if len(times[body]) == 1 else Accepted())
+    times = {"silent": [], "busy": []}
+    begin = loop.time.monotonic()
+
+    def poll(timeout):
+        loop.time.sleep(min(timeout, 0.01))
+        answers = []
+        for pool, request in list(system.gateway.waiting):
+            seconds = loop.time.monotonic() - begin
+            if request.body != b"silent" or seconds > 4:
+                system.gateway.waiting.remove((pool, request))
+                times[request.body.decode()].append(seconds)
+                answers.append((request, Answer(200, body=request.body)))
+        return answers
+
+    system.gateway.poll = poll
+    alert = system.alert(["silent", "busy"])
+    deliver.deliver(system.process, alert)
+    assert len(times["busy"]) == 2
+    assert times["busy"][1] < 3
+    assert system.states(alert)[1] is State.ACCEPTED
+
+
 def test_a_process_that_is_told_to_end_waits_for_seconds_only(system, monkeypatch):
     monkeypatch.setattr(loop, "LAST_ANSWERS_S", 0.05)
     system.provider()

@@ -159,6 +159,10 @@ class Channel:
         """Whether nothing of the batch is in flight or waits to be built."""
         return not batch.in_flight and all(other is not batch for other, _ in self.queue)
 
+    def waits_for_answers_only(self, batch: LeasedBatch) -> bool:
+        """Whether nothing of the batch waits to be built, but it cannot be given back yet."""
+        return bool(batch.in_flight) and all(queued is not batch for queued, _ in self.queue)
+
     def grant(self, pushes: int) -> None:
         """Add to what the rate allows."""
         self.budget += pushes

@@ -42,8 +42,11 @@ class Claiming:
     reader: AnswerReader
 
     def claim_for(self, channel: Channel) -> bool:
-        """Claim a batch for a channel and queue its pushes; False when there is none to claim."""
-        claim = self.claim_batch(channel.name)
+        """Claim a batch for a channel and queue its pushes; False when there is none to claim.
+
+        What is due again of a batch that we hold goes first.
+        """
+        claim = self.repeat_due(channel) or self.claim_batch(channel.name)
         if claim is None:
             return False
         channel.add(claim.batch)
@@ -55,6 +58,15 @@ class Claiming:
         items = self.builder.build(channel, claim.batch, alert_form.pushes, claim.targets)
         channel.enqueue(claim.batch, items, len(claim.targets))
         return True
+
+    def repeat_due(self, channel: Channel) -> Claim | None:
+        """Load what is due again of a batch that waits for the answers of silent devices only."""
+        for batch in channel.batches.values():
+            if channel.waits_for_answers_only(batch) and batch.end_waits():
+                with transaction(self.context.engine) as session:
+                    secret = self.context.secret
+                    return Claim(batch, load_targets(session, batch, self.alert_id, secret))
+        return None
 
     def claim_batch(self, provider: str) -> Claim | None:
         """Claim one batch of the provider and load its devices; None when there is none."""

@@ -111,11 +111,20 @@ class LeasedBatch:
 
     def positions_due(self) -> list[Position]:
         """Return the positions that are to be sent now."""
-        return [p for p, byte in enumerate(self.states) if byte & 7 in OPEN and p not in self.due]
+        waiting = self.in_flight.union(self.due)
+        return [p for p, byte in enumerate(self.states) if byte & 7 in OPEN and p not in waiting]
+
+    def end_waits(self) -> bool:
+        """Let positions whose wait is over be sent again; returns whether there are any."""
+        now = self.now()
+        over = [position for position, (due_at, _) in self.due.items() if due_at <= now]
+        for position in over:
+            del self.due[position]
+        return bool(over)
 
     def unsent(self, targets: Sequence[Target]) -> list[Target]:
         """Return those of the targets that are due and neither answered nor in flight."""
-        waiting = set(self.positions_due()) - self.in_flight
+        waiting = set(self.positions_due())
         return [target for target in targets if target.position in waiting]
 
     def mark_sent(self, positions: Sequence[Position]) -> None:

@@ -96,7 +96,7 @@ _ENVIRONMENT = (
     "key and to production for the other"
 )
 _BROKEN = TryLater("", after=timedelta(0), reconnect=True)
-_OVERLOADED = TryLater("", reconnect=True)
+_OVERLOADED = TryLater("", reconnect=True, later=timedelta(minutes=15))
 
 REASONS: Mapping[tuple[int, str], NotAccepted] = {
     (400, "BadDeviceToken"): DeviceGone("no address of this environment", doubtful=True),
@@ -135,8 +135,8 @@ REASONS: Mapping[tuple[int, str], NotAccepted] = {
     (503, "ServiceUnavailable"): _OVERLOADED,
     (503, "Shutdown"): _OVERLOADED,
 }
-"""What each documented reason means. Apple asks to wait 15 minutes after a 500 or 503. That is too
-long for a breaking alert: the push is tried again on a new connection, after ever longer waits."""
+"""What each documented reason means. Apple asks to wait 15 minutes after a 500 or 503. One attempt
+goes before that, at once and on a new connection, for it may be one server's trouble alone."""
 
 
 class Provider:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,8 @@ LONGEST_TTL_SECONDS = 28 * 86_400
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 FIRST_WAIT = timedelta(seconds=10)
 """Google asks to wait at least this long before the second attempt, and longer after each."""
+MOST_ATTEMPTS = 14
+"""Google asks to give up after 60 minutes: the thirteen waits take 45 minutes, at most 56."""
 QUOTA_WAIT = timedelta(minutes=1)
 IMPOSSIBLE_ADDRESS = "newszop:an-address-that-cannot-exist"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+:[A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{64,}")
@@ -199,10 +202,13 @@ def _read(answer: Answer) -> Verdict:
         verdict = answers.read_status(answer, "Google")
     if not isinstance(verdict, TryLater):
         return answers.with_code(verdict, error.code)
+    after = answers.parse_retry_after(answer, verdict.after)
+    in_trouble = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and after is None
     return replace(
         verdict,
+        most_attempts=MOST_ATTEMPTS if in_trouble else None,
         why=f"Google answered {answer.status} {error.code}",
-        after=answers.parse_retry_after(answer, verdict.after),
+        after=after,
         first=FIRST_WAIT,
         scope=Scope.DEVICE if error.is_device_quota else verdict.scope,
     )
