@@ -178,8 +178,8 @@ class Provider(Protocol):
     def probe(self, credential: Credential, now: datetime) -> Request | None:
         """Return a request that alerts nobody and shows whether we are let in; None if none can.
 
-        Its address is an impossible one. So every verdict on its answer is good, except
-        SenderRejected, TryLater and AlertRejected.
+        Its address is an impossible one. So its answer is good when it is an acceptance, or when
+        it refuses that address: DeviceGone.
         """
         ...
 

@@ -41,12 +41,12 @@ def scope_of(provider: Provider, verdict: Verdict, count: int = 1) -> str:
     evidence = Evidence(uses_origins=provider.guard is not None)
     origin = ORIGIN if evidence.uses_origins else ONE_SERVER
     evidence.count_acceptance(ORIGIN + ":8443")  # another origin does accept
+    evidence.clear_rate()
     effects: list[Effect | None] = list(effects_of(verdict, NOW))
     if not isinstance(verdict, Accepted):
         for _ in range(count):
             evidence.count(verdict, origin)
         effects.append(judge(evidence, verdict, origin, provider.name))
-    evidence.rated = count
     effects.append(judge_rate(evidence))
     return max(map(_scope_of_effect, effects), key=list(SCOPES).index, default="device")
 

@@ -134,13 +134,31 @@ def test_the_code_knows_every_status_and_number_of_push_services():
     [
         (Failure.NOT_SENT, TryLater("not sent: no route")),
         (Failure.UNKNOWN, TryLater("no answer: no route", unknown=True)),
-        (Failure.FORBIDDEN, DeviceRefused("the address leads to a network that is not public")),
         (None, TryLater("no answer: no route", unknown=True)),
     ],
 )
 def test_no_answer_means_the_same_everywhere(provider_named, name, failure, verdict):
     answer = Answer(0, failure=failure, detail="no route")
     assert list(provider_named(name).read_answer(answer, (3,))) == [verdict]
+
+
+UNSENDABLE = Answer(
+    0, failure=Failure.FORBIDDEN, detail="not a request that can be sent: TypeError"
+)
+
+
+@pytest.mark.parametrize("name", sorted(set(SENDING) - {"webpush"}))
+def test_a_request_that_cannot_be_sent_is_our_fault_and_names_the_settings(provider_named, name):
+    [verdict] = provider_named(name).read_answer(UNSENDABLE, (3,))
+    assert isinstance(verdict, SenderRejected)
+    assert f"{name.upper()}_" in verdict.why
+    assert "not public" not in verdict.why
+
+
+def test_an_address_in_a_private_network_is_told_from_one_that_nothing_can_be_sent_to(webpush):
+    private = Answer(0, failure=Failure.FORBIDDEN, detail="the host is not public")
+    assert "not public" in webpush.read_answer(private, (0,))[0].why
+    assert "not public" not in webpush.read_answer(UNSENDABLE, (0,))[0].why
 
 
 @pytest.mark.parametrize("name", SENDING)

@@ -2,7 +2,17 @@
 
 import pytest
 
+from service.domain.verdict import (
+    Accepted,
+    AlertRejected,
+    DeviceGone,
+    DeviceRefused,
+    Scope,
+    SenderRejected,
+    TryLater,
+)
 from service.settings import Settings
+from workers.providers import apns
 from workers.upkeep import doctor
 
 NAMES = ("apns", "console", "expo", "fcm", "hms", "webpush")
@@ -65,6 +75,24 @@ def test_an_untrusted_server_is_a_matter_of_the_ca_file(examine):
     found = examine(("apns",), trusted=False)["apns"]
     assert not found.is_well
     assert "NEWSZOP_CA_FILE" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("verdict", "is_well"),
+    [
+        (Accepted(), True),
+        (DeviceGone("no address of this environment", doubtful=True), True),
+        (DeviceRefused("something else is wrong"), False),
+        (AlertRejected("It is malformed."), False),
+        (SenderRejected("Check it.", scope=Scope.DEVICE), False),
+        (TryLater("answered 503"), False),
+    ],
+)
+def test_only_an_acceptance_or_the_refusal_of_the_address_is_well(
+    examine, monkeypatch, verdict, is_well
+):
+    monkeypatch.setattr(apns.Provider, "read_answer", lambda *_: [verdict])
+    assert examine(("apns",))["apns"].is_well is is_well
 
 
 def test_no_secret_shows_in_what_the_doctor_says(examine):

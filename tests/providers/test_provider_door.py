@@ -104,8 +104,16 @@ def test_a_start_with_sound_settings_passes(in_use):
             {"WEBPUSH_ALLOWED_HOSTS": "a b"},
             "WEBPUSH_ALLOWED_HOSTS: 'a b' is not a host",
         ),
-        (["webpush"], {"WEBPUSH_SUBJECT": "me"}, "WEBPUSH_SUBJECT: must be mailto: or https:"),
+        (["webpush"], {"WEBPUSH_SUBJECT": "me"}, "WEBPUSH_SUBJECT: must be mailto:name@host"),
         (["hms"], {"HMS_APP_SECRET": ""}, "HMS_APP_SECRET: "),
+        (["hms"], {"HMS_APP_ID": "1/2"}, "HMS_APP_ID: must be letters, digits"),
+        (["apns"], {"APNS_TOPIC": "org.example.news\nx: y"}, "APNS_TOPIC: must be letters, digits"),
+        (["apns"], {"APNS_TOPIC": " "}, "APNS_TOPIC: must be letters, digits"),
+        (["apns"], {"APNS_KEY_ID": "ABC"}, "APNS_KEY_ID: must be ten letters and digits"),
+        (["apns"], {"APNS_TEAM_ID": "TEAM12345-"}, "APNS_TEAM_ID: must be ten letters"),
+        (["apns"], {"APNS_URL": "https://x.example\n.y"}, "APNS_URL: must be an origin"),
+        (["apns"], {"APNS_URL": "https://x.example:99999"}, "APNS_URL: must be an origin"),
+        (["expo"], {"EXPO_ACCESS_TOKEN": "a\nb"}, "EXPO_ACCESS_TOKEN: must be printable ASCII"),
     ],
 )
 def test_a_bad_start_is_told_in_one_line_that_names_the_setting(
@@ -120,6 +128,14 @@ def test_a_bad_start_is_told_in_one_line_that_names_the_setting(
         provider_door.start_check(settings(*names))
     assert str(refused.value).startswith(line)
     assert "\n" not in str(refused.value)
+
+
+def test_every_setting_is_stripped(in_use, monkeypatch):
+    names = ("apns", "fcm", "webpush", "hms", "expo")
+    plain = {name: provider_door.settings_classes()[name]() for name in names}
+    for name, value in in_use.items():
+        monkeypatch.setenv(name, f" {value}\n")
+    assert {name: provider_door.settings_classes()[name]() for name in names} == plain
 
 
 def test_a_service_account_with_another_key_is_a_bad_setting(in_use, monkeypatch, tmp_path):

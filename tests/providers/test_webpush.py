@@ -242,7 +242,30 @@ def test_the_credential_holds_no_secret(webpush):
 
 
 @pytest.mark.parametrize(
-    "subject", ["", "push@news.example", "mailto:x@localhost", "http://a.example", "mailto:"]
+    "subject",
+    [
+        "",
+        "push@news.example",
+        "mailto:x@localhost",
+        "http://a.example",
+        "mailto:",
+        "mailto:mailto:x@news.example",
+        "mailto:<x@news.example>",
+        "mailto: x@news.example",
+        "mailto:x@y@news.example",
+        "mailto:x@news.example,y@news.example",
+        "mailto:x@news.example?subject=push",
+        "mailto:x@news.invalid",
+        "mailto:x@127.0.0.1",
+        "mailto:x@news.local",
+        "mailto:x@news",
+        "mailto:x@news.example\nbcc:y@news.example",
+        "https:news.example",
+        "https://localhost/contact",
+        "https://127.0.0.1/",
+        "https://me@news.example/",
+        "https://news.example/con tact",
+    ],
 )
 def test_a_subject_that_apple_would_refuse_is_a_bad_setting(webpush, subject):
     with pytest.raises(ValueError, match="subject"):

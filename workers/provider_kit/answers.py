@@ -22,20 +22,23 @@ from workers.provider import Answer, Failure
 
 LONGEST_RETRY_AFTER = timedelta(days=1)
 LONGEST_DETAIL = 120
+CANNOT_BE_SENT = "not a request that can be sent"
+"""How the detail of a request begins that is malformed itself; else its address was refused."""
 
 _TRY_LATER = frozenset(range(500, 600)) | {408, 425, 429}
 _WRONG_ADDRESS = frozenset(range(300, 400)) | {404, 405, 407}
 _NOT_AUTHORIZED = frozenset({401, 403})
 
 
-def read_status(answer: Answer, provider: str) -> NotAccepted:
+def read_status(answer: Answer, provider: str, *, settings: str) -> NotAccepted:
     """Return what a status other than 2xx means at a provider whose address we configured.
 
-    `provider` is the name that people know it by. A status alone never means DeviceGone.
+    `provider` is the name that people know it by, `settings` are those that its requests are made
+    of. A status alone never means DeviceGone.
     """
     status = answer.status
     if status == 0:
-        return read_failure(answer)
+        return _read_own_fault(answer, provider, settings) or read_failure(answer)
     if status in _TRY_LATER:
         return TryLater(f"{provider} answered {status}", after=parse_retry_after(answer))
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -50,6 +53,14 @@ def read_status(answer: Answer, provider: str) -> NotAccepted:
             f"{provider} does not let us in (answer {status}): check the provider's credentials."
         )
     return DeviceRefused(f"{provider} answered {status}, for a reason that is not documented")
+
+
+def _read_own_fault(answer: Answer, provider: str, settings: str) -> NotAccepted | None:
+    """Return what a forbidden request means where no address is guarded: it is at fault itself."""
+    if answer.failure is not Failure.FORBIDDEN:
+        return None
+    detail = answer.detail[:LONGEST_DETAIL]
+    return SenderRejected(f"Nothing can be sent to {provider} ({detail}): check {settings}.")
 
 
 def look_up(
@@ -75,6 +86,8 @@ def read_failure(answer: Answer) -> NotAccepted:
     """Return what it means that no answer came."""
     detail = answer.detail[:LONGEST_DETAIL]
     if answer.failure is Failure.FORBIDDEN:
+        if detail.startswith(CANNOT_BE_SENT):
+            return DeviceRefused("nothing can be sent to this address")
         return DeviceRefused("the address leads to a network that is not public")
     if answer.failure is Failure.NOT_SENT:
         return TryLater(f"not sent: {detail}")

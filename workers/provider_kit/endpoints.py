@@ -30,7 +30,12 @@ _ENTRY = re.compile(r"(\*|(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(
 _ENDPOINT = re.compile(r"(?i:https)://([^/?#]*)((?:[/?][!$%&'()*+,\-./0-9:;=?@A-Z_a-z~\[\]]*)?)")
 _AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:@\[\]]+)(?::([0-9]{1,5}))?")
 _NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?")
-_NEVER_PUBLIC = (".localhost", ".local", ".internal", ".home.arpa")
+_NEVER_PUBLIC = (".localhost", ".local", ".internal", ".invalid", ".home.arpa")
+
+
+def is_public_name(host: str) -> bool:
+    """Whether the host, in lower case, is a name that the public DNS can have."""
+    return bool(_NAME.fullmatch(host)) and not host.endswith(_NEVER_PUBLIC)
 
 
 class EndpointRefused(ValueError):
@@ -116,7 +121,7 @@ class AllowList:
             is_plain = str(address) == host.strip("[]")
             if not (is_native and is_plain and is_public_address(str(address))):
                 raise EndpointRefused("An endpoint is reached at a public address.")
-        elif not _NAME.fullmatch(host) or host.endswith(_NEVER_PUBLIC):
+        elif not is_public_name(host):
             raise EndpointRefused("An endpoint's host is a name in the public DNS.")
 
 

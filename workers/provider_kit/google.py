@@ -34,8 +34,10 @@ class ServiceAccount(NamedTuple):
         if missing:
             raise ValueError(f"is not a service account's JSON: it lacks {', '.join(missing)}")
         account = cls(*(fields[name] for name in cls._fields))
-        if not account.token_uri.startswith(("https://", "http://")):
+        if not re.fullmatch(r"https?://[!-~]+", account.token_uri):
             raise ValueError("holds a service account whose token_uri is not a URL")
+        if not re.fullmatch(r"[A-Za-z0-9.:_-]+", account.project_id):
+            raise ValueError("holds a service account whose project_id is not a project's id")
         try:
             account.sign_grant("", datetime.fromtimestamp(0, UTC))
         except (ValueError, TypeError, jwt.PyJWTError):

@@ -6,11 +6,19 @@ from urllib.parse import urlencode
 
 from service.domain.verdict import SenderRejected, TryLater
 from workers.provider import Answer, Credential, CredentialRefused, Request
-from workers.provider_kit.answers import as_error_code, is_success, parse_object, read_status
+from workers.provider_kit.answers import (
+    LONGEST_DETAIL,
+    as_error_code,
+    is_success,
+    parse_object,
+    read_status,
+)
 
 RENEW_BEFORE_END = timedelta(minutes=5)
 DEFAULT_LIFE_S = 3600
 LONGEST_LIFE_S = 86_400
+TRY_LATER_ERRORS = frozenset({"internal_failure", "server_error", "temporarily_unavailable"})
+"""Words of a token server that say nothing against us, whatever the status is."""
 
 
 def bearer_headers(credential: Credential) -> Sequence[str]:
@@ -31,14 +39,27 @@ def request_access_token(
     )
     grant = parse_object(answer.body)
     token = grant.get("access_token")
-    if is_success(answer.status) and isinstance(token, str) and token and token.isprintable():
+    if (
+        is_success(answer.status)
+        and isinstance(token, str)
+        and token
+        and token.isascii()
+        and token.isprintable()
+    ):
         life = _parse_life(grant.get("expires_in"))
         fresh_until = now + max(life - RENEW_BEFORE_END, life / 2)
         return Credential(token, minted_at=now, fresh_until=fresh_until)
-    verdict = None if is_success(answer.status) else read_status(answer, server)
+    verdict = (
+        None if is_success(answer.status) else read_status(answer, server, settings="its address")
+    )
     if isinstance(verdict, TryLater):
         raise CredentialRefused(verdict)
-    reason = as_error_code(grant.get("error")) or f"answer {answer.status}"
+    error = as_error_code(grant.get("error"))
+    if error in TRY_LATER_ERRORS:
+        raise CredentialRefused(TryLater(f"{server} answered {error}"))
+    reason = error or (
+        f"answer {answer.status}" if answer.status else answer.detail[:LONGEST_DETAIL]
+    )
     raise CredentialRefused(
         SenderRejected(f"{server} gives us no access token ({reason}): {advice}.")
     )

@@ -22,6 +22,7 @@ from pydantic import AfterValidator
 
 from service.domain.verdict import SenderRejected
 from workers.provider import CredentialRefused
+from workers.provider_kit.setting_types import strip_text
 
 FINGERPRINT_CHARS = 16
 
@@ -111,7 +112,7 @@ def key_file_validator(parse: Callable[[bytes], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-P256KeyPath = Annotated[Path, key_file_validator(parse_p256_key)]
+P256KeyPath = Annotated[Path, strip_text, key_file_validator(parse_p256_key)]
 """A setting that names the file of a P-256 private key."""
 
 

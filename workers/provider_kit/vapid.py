@@ -1,5 +1,6 @@
 """VAPID (RFC 8292): the token by which a push service knows the sender, one for each service."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from pydantic import AfterValidator
 
 from workers.provider_kit.encoding import base64url
 from workers.provider_kit.encryption import encode_point
+from workers.provider_kit.endpoints import is_public_name
 from workers.provider_kit.signing import sign_es256_token
 
 TOKEN_PERIOD = timedelta(hours=6)
@@ -17,11 +19,17 @@ TOKEN_STEP = timedelta(hours=1)
 """Tokens are dated in these steps: processes that start together and cannot share sign the same."""
 
 
+_MAILTO = re.compile(r"mailto:[A-Za-z0-9!#$&'*+/=^_`{|}~.-]+@([^@]+)")
+_PAGE = re.compile(r"https://([^/?#@:]+)(?::[0-9]{1,5})?(?:[/?#][!-~]*)?")
+
+
 def _check_subject(value: str) -> str:
-    scheme, _, rest = value.partition(":")
-    host = rest.rpartition("@")[2] if scheme == "mailto" else rest.removeprefix("//")
-    if scheme not in {"mailto", "https"} or "." not in host or host.endswith(".localhost"):
-        raise ValueError("must be mailto: or https: with a real host, or Apple refuses it")
+    """Accept what Apple accepts: one plain mail address, or a page, at a host that can exist."""
+    match = _MAILTO.fullmatch(value) or _PAGE.fullmatch(value)
+    if not match or not is_public_name(match[1].lower()):
+        raise ValueError(
+            "must be mailto:name@host or https://host with one real host, or Apple refuses it"
+        )
     return value
 
 

@@ -40,7 +40,7 @@ from workers.provider import (
 from workers.provider_kit import answers, presentation
 from workers.provider_kit.encoding import json_bytes
 from workers.provider_kit.fitted_payload import FittedPayload, head_to_delivery_id
-from workers.provider_kit.setting_types import Origin, settings_config
+from workers.provider_kit.setting_types import AppleId, Name, Origin, settings_config
 from workers.provider_kit.signing import (
     KeyFile,
     P256KeyPath,
@@ -75,9 +75,9 @@ class Settings(BaseSettings):
         description="Apple's server; https://api.sandbox.push.apple.com for development builds.",
     )
     key_file: P256KeyPath = Field(description="The .p8 file with the signing key, from Apple.")
-    key_id: str = Field(min_length=1, description="The key's id: ten characters, beside the key.")
-    team_id: str = Field(min_length=1, description="The team's id: ten characters, from Apple.")
-    topic: str = Field(min_length=1, description="The app's bundle id, such as org.example.news.")
+    key_id: AppleId = Field(description="The key's id: ten characters, beside the key.")
+    team_id: AppleId = Field(description="The team's id: ten characters, from Apple.")
+    topic: Name = Field(description="The app's bundle id, such as org.example.news.")
 
 
 _GONE = "the app is gone from the device"
@@ -204,7 +204,7 @@ def _read(answer: Answer) -> Verdict:
     error = answers.parse_object(answer.body)
     reason = answers.as_error_code(error.get("reason"))
     verdict = answers.look_up(REASONS, answer.status, reason)
-    verdict = verdict or answers.read_status(answer, "Apple")
+    verdict = verdict or answers.read_status(answer, "Apple", settings="APNS_URL and APNS_TOPIC")
     if isinstance(verdict, TryLater) and reason:
         wait = answers.parse_retry_after(answer, verdict.after)
         return replace(verdict, why=f"Apple answered {reason}", after=wait)

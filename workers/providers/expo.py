@@ -43,7 +43,7 @@ from workers.provider_kit import answers, presentation
 from workers.provider_kit.addressed_positions import AddressedPositions, addresses_at
 from workers.provider_kit.encoding import escape_json, json_bytes
 from workers.provider_kit.fitted_payload import IDS_ROOM, FittedPayload, head_to_delivery_id
-from workers.provider_kit.setting_types import Origin, settings_config
+from workers.provider_kit.setting_types import HeaderText, Origin, settings_config
 
 LIMIT = 4096
 SPACES_ROOM = 64
@@ -53,7 +53,7 @@ TAIL_ROOM = IDS_ROOM + ADDRESS_ROOM + len(',"to":""}') + SPACES_ROOM
 DEVICES_AT_ONCE = 100
 LONGEST_COLLAPSE_ID = 64
 RECEIPT_AFTER = timedelta(minutes=15)
-IMPOSSIBLE_ADDRESS = "an-address-that-cannot-exist"
+IMPOSSIBLE_ADDRESS = "ExponentPushToken[impossible]"
 TICKET_BYTES = 512
 _NEVER_ENDS = timedelta(days=3650)
 _TOKEN = re.compile(r"Expo(?:nent)?PushToken\[[A-Za-z0-9_:.-]{1,200}\]")
@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     model_config = settings_config("EXPO_")
 
     url: Origin = Field("https://exp.host", description="Expo's server.")
-    access_token: str = Field(
+    access_token: HeaderText = Field(
         "", description="The project's access token, where enhanced push security is on."
     )
 
@@ -76,6 +76,7 @@ _CREDENTIALS = SenderRejected(
     scope=Scope.DEVICE,
 )
 """An Expo project has credentials for each platform: those of one say nothing of the other."""
+_SENDING = "EXPO_URL and EXPO_ACCESS_TOKEN"
 _NOT_AUTHORIZED = SenderRejected("Expo does not let us in: check EXPO_ACCESS_TOKEN")
 
 REASONS: Mapping[str, NotAccepted] = {
@@ -223,7 +224,7 @@ def _read_refusal(answer: Answer, positions: Sequence[Position]) -> Sequence[Ver
 def _read_error_answer(answer: Answer) -> Verdict:
     code = answers.as_error_code(_first_error(answer).get("code"))
     verdict = REASONS.get(code) if answer.status else None
-    verdict = verdict or answers.read_status(answer, "Expo")
+    verdict = verdict or answers.read_status(answer, "Expo", settings=_SENDING)
     if isinstance(verdict, TryLater) and answer.status:
         wait = answers.parse_retry_after(answer)
         return replace(verdict, why=f"Expo answered {answer.status} {code}", after=wait)

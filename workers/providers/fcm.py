@@ -42,7 +42,7 @@ from workers.provider_kit.encoding import escape_json, json_bytes
 from workers.provider_kit.fitted_payload import IDS_ROOM, FittedPayload, head_to_delivery_id
 from workers.provider_kit.google import GoogleError, ServiceAccount
 from workers.provider_kit.oauth import bearer_headers, request_access_token
-from workers.provider_kit.setting_types import Origin, settings_config
+from workers.provider_kit.setting_types import Origin, settings_config, strip_text
 from workers.provider_kit.signing import KeyFile, key_file_validator
 
 LIMIT = 4096
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     model_config = settings_config("FCM_")
 
     url: Origin = Field("https://fcm.googleapis.com", description="Google's server.")
-    credentials_file: Annotated[Path, key_file_validator(ServiceAccount.parse)] = Field(
+    credentials_file: Annotated[Path, strip_text, key_file_validator(ServiceAccount.parse)] = Field(
         description="The service account's JSON, from the Firebase console; its token_uri is used."
     )
     per_minute: int = Field(
@@ -193,13 +193,13 @@ _ACCEPTED: tuple[Verdict, ...] = (Accepted(),)
 
 def _read(answer: Answer) -> Verdict:
     if answer.status == 0:
-        return answers.read_status(answer, "Google")
+        return _read_status(answer)
     error = GoogleError.parse(answer.body)
     verdict = answers.look_up(REASONS, answer.status, error.code)
     if error.code == "INVALID_ARGUMENT" and verdict:
         verdict = _read_invalid_argument(error)
     if verdict is None or (error.code == "NOT_FOUND" and "Requested entity" not in error.text):
-        verdict = answers.read_status(answer, "Google")
+        verdict = _read_status(answer)
     if not isinstance(verdict, TryLater):
         return answers.with_code(verdict, error.code)
     after = answers.parse_retry_after(answer, verdict.after)
@@ -212,6 +212,10 @@ def _read(answer: Answer) -> Verdict:
         first=FIRST_WAIT,
         scope=Scope.DEVICE if error.is_device_quota else verdict.scope,
     )
+
+
+def _read_status(answer: Answer) -> NotAccepted:
+    return answers.read_status(answer, "Google", settings="FCM_URL and FCM_CREDENTIALS_FILE")
 
 
 def _read_invalid_argument(error: GoogleError) -> NotAccepted:

@@ -42,7 +42,7 @@ from workers.provider_kit.addressed_positions import AddressedPositions, address
 from workers.provider_kit.encoding import escape_json, json_bytes
 from workers.provider_kit.fitted_payload import FittedPayload
 from workers.provider_kit.oauth import bearer_headers, request_access_token
-from workers.provider_kit.setting_types import Origin, settings_config
+from workers.provider_kit.setting_types import Name, Origin, settings_config
 
 LIMIT = 4096
 SPACES_ROOM = 64
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     token_url: Origin = Field(
         "https://oauth-login.cloud.huawei.com", description="Huawei's token server."
     )
-    app_id: str = Field(min_length=1, description="The app's id, from AppGallery Connect.")
+    app_id: Name = Field(description="The app's id, from AppGallery Connect.")
     app_secret: str = Field(min_length=1, description="The app's secret, from AppGallery Connect.")
     category: str = Field(
         "", description="The message category Huawei granted the app; without one pushes are few."
@@ -187,7 +187,7 @@ def _read(answer: Answer, code: str) -> Verdict:
         if code:
             return DeviceRefused(f"Huawei answered {code}, which is not documented")
         return TryLater("Huawei's answer cannot be read", unknown=True)
-    verdict = verdict or answers.read_status(answer, "Huawei")
+    verdict = verdict or answers.read_status(answer, "Huawei", settings="HMS_URL and HMS_APP_ID")
     if not isinstance(verdict, TryLater) or answer.status == 0:
         return answers.with_code(verdict, code)
     all_slow = verdict.scope is Scope.PROVIDER or answer.status in _BUSY

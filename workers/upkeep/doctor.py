@@ -8,12 +8,21 @@ import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import assert_never
 
 import redis
 from pydantic import ValidationError
 
 from service import settings as service_settings
-from service.domain.verdict import AlertRejected, SenderRejected, TryLater, Verdict
+from service.domain.verdict import (
+    Accepted,
+    AlertRejected,
+    DeviceGone,
+    DeviceRefused,
+    SenderRejected,
+    TryLater,
+    Verdict,
+)
 from service.settings import Settings, SettingsError, explain
 from workers import provider as providers
 from workers.credentials.minting import Credentials
@@ -122,16 +131,30 @@ def _send(gateway: Gateway, provider: Provider, request: Request) -> Answer:
 
 
 def _read(name: str, verdict: Verdict) -> Finding:
+    prefix = name.upper()
     match verdict:
         case SenderRejected(why=why):
             return Finding(name, False, why)
         case AlertRejected(why=why):
             return Finding(name, False, f"{why} The provider's rules may have changed.")
         case TryLater(why=why):
-            advice = f"check {name.upper()}_URL, the network and NEWSZOP_CA_FILE, or wait"
-            return Finding(name, False, f"It does not answer as it should ({why}): {advice}.")
-        case _:
+            return Finding(
+                name,
+                False,
+                f"It does not answer as it should ({why}): check {prefix}_URL, the network and "
+                "NEWSZOP_CA_FILE, or wait.",
+            )
+        case DeviceRefused(why=why):
+            return Finding(
+                name,
+                False,
+                f"It does not refuse the impossible address but something else ({why}): check all "
+                f"settings that begin with {prefix}_.",
+            )
+        case Accepted() | DeviceGone():
             return Finding(name, True, "It lets us in.")
+        case _ as never:
+            assert_never(never)
 
 
 def _check_clock(name: str, answers: list[Answer]) -> Finding | None:
