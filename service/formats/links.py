@@ -8,6 +8,9 @@ from service.formats.text import clean_text
 MAX_URL = 2048
 _BLANK = re.compile(r"[\t\n\r]")
 _UNSAFE = re.compile(r"[\s<>\"\\^`{|}\x00-\x20\x7f]")
+_ORDINARY = re.compile(r"https?://[a-z0-9.-]{3,200}/[A-Za-z0-9/._~%&=+,:;@-]{0,1500}", re.ASCII)
+"""Absolute and in one spelling already, as nearly all are: nothing to take apart."""
+
 _TRACKING = re.compile(r"(?:utm_[a-z]+|fbclid|gclid|mc_cid|mc_eid)=[^&]*&?")
 
 
@@ -17,6 +20,8 @@ def absolute_link(address: str, base: str | None) -> str | None:
     Spaces at the ends and line breaks go, as a browser drops them (WHATWG URL, 4.4); spaces inside
     are escaped.
     """
+    if _ORDINARY.fullmatch(address):
+        return address
     text = _BLANK.sub("", clean_text(address)).strip()
     if not text or len(text) > MAX_URL:
         return None

@@ -49,7 +49,6 @@ _NESTED_AMPERSAND = re.compile(
     r"&(?:amp;|#0{0,5}38;|#x0{0,5}26;)+(?=#?[0-9a-z]{1,31};)", re.IGNORECASE
 )
 _MOST_ESCAPINGS = 50
-_SPACE = re.compile(r"[\s\x85\u2028\u2029]+")
 _IGNORABLE = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
 _SENTENCE_END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f\u0964\u061f]['\"\u201d\u2019\u00bb)]?\s")
 
@@ -80,7 +79,7 @@ def plain_line(text: str) -> str:
         line = clean_text(_decode_once(line)) if "<" in line or "&" in line else line
         if line == before:
             break
-    return _SPACE.sub(" ", line).strip()
+    return " ".join(line.split())
 
 
 def _decode_once(line: str) -> str:
@@ -116,7 +115,7 @@ def search_key(text: str) -> str:
     """
     key = unicodedata.normalize("NFKC", text).casefold()
     key = unicodedata.normalize("NFKC", _IGNORABLE.sub("", key))
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", key.casefold())).strip()
+    return " ".join(unicodedata.normalize("NFKC", key.casefold()).split())
 
 
 def shorten(line: str, longest: int) -> str:

@@ -43,6 +43,9 @@ class XmlElement(Protocol):
 
     def __iter__(self) -> Iterator["XmlElement"]: ...
 
+    def iterchildren(self, *tags: str) -> Iterator["XmlElement"]:
+        """Yield the children of some tags; `{*}name` is a name in any namespace."""
+
     def iter(self) -> Iterator["XmlElement"]:
         """Yield the element and all below it."""
 
@@ -182,11 +185,8 @@ def namespace_of(element: XmlElement) -> str:
 
 
 def children(element: XmlElement, *names: str) -> Iterator[XmlElement]:
-    """Yield the children with one of the local names; all of them without a name."""
-    for child in element:
-        name = local_name(child)
-        if name and (not names or name in names):
-            yield child
+    """Yield the children with one of the local names, in any namespace; all without a name."""
+    return element.iterchildren(*(f"{{*}}{name}" for name in names or "*"))
 
 
 def first_child(element: XmlElement | None, *names: str) -> XmlElement | None:

@@ -78,10 +78,11 @@ def test_a_document_type_hides_behind_nothing(late):
     ("read", "size"),
     [
         (lambda d: parse_feed(d, address=ADDRESS), 50_000_000),
+        (lambda d: parse_feed(b"{" + d, address=ADDRESS), 50_000_000),
         (parse_newsml_g2, 5_000_000),
         (parse_xml, 5_000_000),
     ],
-    ids=["feed", "newsml", "xml"],
+    ids=["feed", "json feed", "newsml", "xml"],
 )
 def test_what_is_too_large_is_refused_before_it_is_parsed(read, size, parses):
     with pytest.raises(TooLarge, match="bytes"):
@@ -89,10 +90,12 @@ def test_what_is_too_large_is_refused_before_it_is_parsed(read, size, parses):
     assert parses == []
 
 
-@pytest.mark.parametrize("document", [b"<a/>" * 500_000, b'<a b="c">' * 450_000])
+@pytest.mark.parametrize(
+    "document", [b"<a/>" * 500_000, b"<a" + b' b=""' * 450_000 + b"/>", b"<a>" + b"&lt;" * 900_000]
+)
 def test_too_many_elements_are_refused_before_they_are_parsed(document, parses):
     with pytest.raises(TooLarge):
-        parse_xml(document[:4_000_000])
+        parse_xml(document)
     assert parses == []
 
 

@@ -107,6 +107,11 @@ def test_two_topics_never_share_a_path():
     assert paths == ["sport", "sport/cup", "sport/20000002", "sport/20000003"]
 
 
+def test_no_topic_stands_under_the_paths_of_single_stories():
+    (topic,) = vocabulary(concept("20000001", "Story")).topics
+    assert topic.path == "20000001"
+
+
 def test_a_path_is_never_longer_than_a_topic_path_may_be():
     chain = [SPORT]
     above = "15000000"

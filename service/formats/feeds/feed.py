@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.domain.errors import TooLarge
 from service.formats.feeds.atom import read_atom
 from service.formats.feeds.entries import FeedFacts
 from service.formats.feeds.json_feed import read_json_feed
 from service.formats.feeds.rss import read_rss
 from service.formats.incoming import Flaw, MalformedDocument, Stories
-from service.formats.xml_document import MAX_FEED_BYTES, local_name, parse_feed_xml
+from service.formats.xml_document import local_name, parse_feed_xml
 
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
@@ -54,8 +53,6 @@ def parse_feed(
     Categories become topics by `aliases`, which maps codes, and names in their search key. Raises
     `TooLarge` before parsing more than 8 MiB, `MalformedDocument` for what is no feed.
     """
-    if len(document) > MAX_FEED_BYTES:
-        raise TooLarge(f"At most {MAX_FEED_BYTES:,} bytes; these are {len(document):,}.")
     start = document[:100].lstrip(b"".join(_MARKS) + b"\0 \t\r\n")
     if start[:1] in (b"{", b"["):
         return _feed(FeedKind.JSON, read_json_feed(document, address, aliases))
