@@ -35,6 +35,8 @@ app.conf.update(
     broker_connection_timeout=2,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    broker_channel_error_retry=True,
+    worker_consumer="workers.upkeep.broker_consumer:ReconnectingConsumer",
     broker_transport_options={
         "queue_order_strategy": "priority",
         "socket_timeout": 5,

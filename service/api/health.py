@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import redis
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
@@ -11,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.domain.errors import Unavailable
+from service.http.broker_check import takes_writes
 from service.http.dependencies import RedisDep, SettingsDep
 from service.http.metrics import collect_gauges
 from service.http.problems import KINDS, problem
@@ -39,9 +39,7 @@ async def report_alive() -> dict[str, str]:
 def report_ready(request: Request, client: RedisDep, settings: SettingsDep) -> Any:
     """Report whether requests can be served: a 503 names what is missing."""
     missing = _missing_in_postgres(settings.database_url)
-    try:
-        client.ping()
-    except redis.RedisError:
+    if not takes_writes(client):
         missing.append("Redis")
     warnings = [] if missing else _warnings(request.app.state.engine, settings.canary_minutes)
     if missing:

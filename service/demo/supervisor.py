@@ -2,17 +2,21 @@
 
 import signal
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import FrameType
 
-from service.demo.child_processes import Child
+from service.demo.child_processes import Child, ChildFailed
 
 LOOK_EVERY_S = 0.25
-MAX_DEATHS = 5
 DEATHS_PERIOD_S = 60.0
-"""A child that dies more often within the period is not started again."""
+LONGEST_WAIT_S = 15.0
+WRONG_START = 2
+"""The exit code of a program of ours that was started wrongly: a bad setting, a bad option."""
+MAX_WRONG_STARTS = 5
+"""A child that ends so more often within the period is not started again: only we can mend it."""
 
 
 class Stop(BaseException):
@@ -36,40 +40,79 @@ def stoppable() -> Iterator[None]:
             signal.signal(each, handler)
 
 
+@dataclass(slots=True)
+class Watched:
+    """A child, what starts it again, and its deaths of the last minute with their exit codes."""
+
+    child: Child
+    restart: Callable[[], None]
+    deaths: deque[tuple[float, int | None]] = field(default_factory=deque)
+    start_at: float | None = None
+
+    def note_death(self, code: int | None) -> float:
+        """Note one more death; return the seconds until the next start: none after the first."""
+        now = time.monotonic()
+        self.deaths.append((now, code))
+        while self.deaths[0][0] < now - DEATHS_PERIOD_S:
+            self.deaths.popleft()
+        wait = min(2.0 ** (len(self.deaths) - 2), LONGEST_WAIT_S) if len(self.deaths) > 1 else 0.0
+        self.start_at = now + wait
+        return wait
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it was started wrongly again and again."""
+        return [code for _, code in self.deaths].count(WRONG_START) > MAX_WRONG_STARTS
+
+
 class Supervisor:
-    """Watches children: a dead one is reported and started again, up to `MAX_DEATHS`."""
+    """Watches children: a dead one is reported and started again, after waits that grow.
+
+    What is outside of a child may be away for hours (a database, a broker), so nothing is given up
+    for dying often. Only a child that says it was started wrongly is.
+    """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._restart: dict[Child, Callable[[], None]] = {}
-        self._deaths: dict[Child, deque[float]] = defaultdict(deque)
+        self._watched: dict[Child, Watched] = {}
 
     def watch(self, child: Child, restart: Callable[[], None]) -> None:
-        """Watch a running child; `restart` starts it again."""
-        self._restart[child] = restart
+        """Watch a running child; `restart` starts it again, or raises `ChildFailed`."""
+        self._watched[child] = Watched(child, restart)
 
     def run_forever(self) -> None:
-        """Watch until `Stop`; raises `ChildFailed` when one will not stay alive."""
+        """Watch until `Stop`; raises `ChildFailed` when one was started wrongly."""
         while True:
-            for child in list(self._restart):
-                child.trim_log()
-                if not child.is_running():
-                    self._revive(child)
+            for watched in list(self._watched.values()):
+                self._look_after(watched)
             time.sleep(LOOK_EVERY_S)
 
-    def _revive(self, child: Child) -> None:
+    def _look_after(self, watched: Watched) -> None:
+        watched.child.trim_log()
+        if watched.start_at is None and not watched.child.is_running():
+            self._note_end(watched)
+        if watched.start_at is not None and time.monotonic() >= watched.start_at:
+            self._start_again(watched)
+
+    def _note_end(self, watched: Watched) -> None:
+        child = watched.child
         code = child.wait(0)
         child.kill()  # what is left of its group
-        now = time.monotonic()
-        deaths = self._deaths[child]
-        deaths.append(now)
-        while deaths[0] < now - DEATHS_PERIOD_S:
-            deaths.popleft()
-        if len(deaths) > MAX_DEATHS:
-            raise child.failure(f"ended {len(deaths)} times within a minute")
+        wait = watched.note_death(code)
+        if watched.hopeless:
+            raise child.failure(f"was started wrongly {MAX_WRONG_STARTS + 1} times within a minute")
+        when = f"in {wait:.0f} s" if wait else "now"
         where = f"; see {child.log}" if child.log else ""
-        self._say(f"{child.name} ended ({describe_exit(code)}) and is started again{where}")
-        self._restart[child]()
+        self._say(f"{child.name} ended ({describe_exit(code)}) and is started again {when}{where}")
+
+    def _start_again(self, watched: Watched) -> None:
+        try:
+            watched.restart()
+        except ChildFailed as failure:
+            wait = watched.note_death(None)
+            self._say(f"{failure}; it is tried again in {wait:.0f} s")
+        else:
+            watched.start_at = None
 
 
 def describe_exit(code: int | None) -> str:

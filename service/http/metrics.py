@@ -14,6 +14,7 @@ from sqlmodel import Session
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.actions import providers as provider_actions
+from service.http.broker_check import takes_writes
 from service.store.operations import gauges, holds
 from service.store.session import transaction
 
@@ -76,7 +77,8 @@ class CountRequests:
 def collect_gauges(engine: Engine, client: redis.Redis, providers: Iterable[str]) -> bytes:
     """Return the present gauges in Prometheus' text form.
 
-    Those of a part that does not answer are left out, and `newszop_up` is 0 for it.
+    Those of a part that does not answer are left out. `newszop_up` is 0 for a part that does not
+    answer, and for a Redis that takes no writes.
     """
     registry = CollectorRegistry()
     lengths = [
@@ -93,8 +95,8 @@ def collect_gauges(engine: Engine, client: redis.Redis, providers: Iterable[str]
         store_gauges = []
     for gauge in store_gauges:
         registry.register(gauge)
-    up = [(("redis",), float(bool(lengths))), (("postgres",), float(bool(store_gauges)))]
-    registry.register(_gauge("newszop_up", "Whether a part answers.", ["part"], up))
+    up = [(("redis",), float(takes_writes(client))), (("postgres",), float(bool(store_gauges)))]
+    registry.register(_gauge("newszop_up", "Whether a part works.", ["part"], up))
     return generate_latest(registry)
 
 

@@ -3,10 +3,13 @@ import socket
 from contextlib import closing
 
 import pytest
+import redis
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from service.app import create_app
+from service.demo.servers import free_port
+from service.demo.valkey import Redis
 from service.domain.delivery import State
 from tests.builders import a_batch, a_story, an_alert
 
@@ -70,6 +73,38 @@ def test_postgres_away_is_named_while_the_process_lives(without_postgres):
 def test_redis_away_is_named(without_redis):
     answer = without_redis.get("/health/ready")
     assert (answer.status_code, answer.json()["missing"]) == (503, ["Redis"])
+
+
+@pytest.fixture
+def own_redis(tmp_path):
+    """A Redis of this test's own, to be changed at will."""
+    server = Redis(tmp_path / "redis", tmp_path, free_port(), "secret-of-the-test")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("setting", ["replicaof", "min-replicas-to-write"])
+def test_a_redis_that_refuses_writes_is_missing_until_it_takes_them_again(
+    without, own_redis, setting
+):
+    url = f"{own_redis.server_url}/0"
+    client = without(redis_url=url)
+    assert client.get("/health/ready").status_code == 200
+    with redis.Redis.from_url(url) as admin:
+        if setting == "replicaof":
+            admin.replicaof("127.0.0.1", 1)
+        else:
+            admin.config_set(setting, 1)
+        answer = client.get("/health/ready")
+        assert (answer.status_code, answer.json()["missing"]) == (503, ["Redis"])
+        assert value(client.get("/metrics").text, 'newszop_up{part="redis"}') == 0
+        if setting == "replicaof":
+            admin.replicaof("NO", "ONE")
+        else:
+            admin.config_set(setting, 0)
+    assert client.get("/health/ready").status_code == 200
+    assert value(client.get("/metrics").text, 'newszop_up{part="redis"}') == 1
 
 
 def test_missing_migrations_are_named(client, session):

@@ -1,5 +1,6 @@
 """Child processes: started, watched, with bounded logs, and never left behind."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -11,8 +12,9 @@ import psutil
 import pytest
 
 from service.demo import child_processes
+from service.demo import supervisor as supervising
 from service.demo.child_processes import Child, ChildFailed
-from service.demo.supervisor import Stop, Supervisor, describe_exit, stop_all, stoppable
+from service.demo.supervisor import Stop, Supervisor, Watched, describe_exit, stop_all, stoppable
 
 PARENT = """
 import sys, time
@@ -112,13 +114,44 @@ def test_a_dead_child_is_reported_and_started_again(tmp_path):
     assert "script ended (by signal SIGKILL)" in lines[0]
 
 
-def test_a_child_that_dies_again_and_again_is_given_up(tmp_path):
-    child = shell("exit 3", tmp_path / "log")
+def test_a_child_that_was_started_wrongly_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervising, "LONGEST_WAIT_S", 0.1)
+    child = shell("exit 2", tmp_path / "log")
     child.start()
     supervisor = Supervisor(lambda _: None)
     supervisor.watch(child, child.start)
-    with pytest.raises(ChildFailed, match="script ended 6 times"):
+    with pytest.raises(ChildFailed, match="script was started wrongly 6 times"):
         supervisor.run_forever()
+
+
+def test_a_child_that_dies_of_something_outside_is_started_again_for_as_long_as_it_lasts(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(supervising, "LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr(supervising, "LOOK_EVERY_S", 0.01)
+    child = shell("exit 1", tmp_path / "log")
+    child.start()
+    starts = itertools.count(1)
+
+    def restart() -> None:
+        match next(starts):
+            case 12:
+                raise Stop  # ends run_forever
+            case number if number % 2:
+                raise child.failure("did not answer")
+            case _:
+                child.start()
+
+    supervisor = Supervisor(lambda _: None)
+    supervisor.watch(child, restart)
+    with pytest.raises(Stop):
+        supervisor.run_forever()
+    child.stop()
+
+
+def test_the_waits_before_a_new_start_grow(tmp_path):
+    watched = Watched(shell("exit 1", tmp_path / "log"), lambda: None)
+    assert [watched.note_death(1) for _ in range(7)] == [0, 1, 2, 4, 8, 15, 15]
 
 
 def test_only_the_first_signal_counts():

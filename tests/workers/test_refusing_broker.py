@@ -1,0 +1,130 @@
+"""A broker that is there and refuses every write: a real one, and a real worker before it."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from service.demo import programs
+from service.demo.servers import free_port
+from service.demo.valkey import Redis
+from service.outbox import CeleryBroker, Message
+from service.settings import new_secret
+
+REFUSAL_S = 8.0
+RECOVERY_S = 15.0
+PASSWORD = "a password of the tests"
+
+
+def refuse_as_a_replica(client: redis.Redis) -> Callable[[], object]:
+    """Answer READONLY, as the old primary of a failover does."""
+    client.replicaof("127.0.0.1", 1)
+    return lambda: client.replicaof("NO", "ONE")
+
+
+def refuse_without_replicas(client: redis.Redis) -> Callable[[], object]:
+    """Answer NOREPLICAS, as a primary that has lost its replicas does."""
+    client.config_set("min-replicas-to-write", 1)
+    return lambda: client.config_set("min-replicas-to-write", 0)
+
+
+def refuse_without_a_disk(client: redis.Redis) -> Callable[[], object]:
+    """Answer MISCONF, as a server that cannot save does."""
+    folder = Path(client.config_get("dir")["dir"])
+    client.config_set("save", "3600 1")
+    shutil.rmtree(folder)
+    client.bgsave()
+    await_true(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", 5)
+
+    def save_again() -> None:
+        folder.mkdir()
+        client.config_set("save", "")
+
+    return save_again
+
+
+REFUSALS = (refuse_as_a_replica, refuse_without_replicas, refuse_without_a_disk)
+
+
+def await_true(condition: Callable[[], bool], within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    folder = tmp_path_factory.mktemp("broker")
+    own = Redis(folder / "data", folder, free_port(), PASSWORD.replace(" ", "-"))
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture(scope="module")
+def url(server: Redis) -> str:
+    return f"{server.server_url}/0"
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, decode_responses=True)
+
+
+@pytest.fixture(scope="module")
+def worker(
+    url: str, database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[subprocess.Popen[bytes]]:
+    log = tmp_path_factory.mktemp("worker") / "log"
+    environment = {
+        "PATH": "",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": url,
+        "NEWSZOP_SECRET_KEY": new_secret(),
+    }
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            programs.worker("tests", ("urgent", "normal"), 1).command,
+            env=programs.environment(environment),
+            stdout=out,
+            stderr=out,
+        )
+    process.log = log
+    yield process
+    process.terminate()
+    process.wait(20)
+
+
+@contextmanager
+def refusal(client: redis.Redis, refuse: Callable[[redis.Redis], Callable[[], object]]):
+    mend = refuse(client)
+    try:
+        yield
+    finally:
+        mend()
+
+
+def is_consumed(client: redis.Redis, url: str) -> None:
+    """Wait until a worker takes a new message."""
+    CeleryBroker(url).send(Message("sweep", "normal", ()))
+    await_true(lambda: client.llen("normal") == 0, RECOVERY_S)
+
+
+@pytest.mark.parametrize("refuse", REFUSALS, ids=lambda refuse: refuse.__name__)
+def test_a_worker_outlives_a_broker_that_refuses_writes(worker, client, url, refuse):
+    is_consumed(client, url)
+    lines = worker.log.read_bytes().count(b"\n")
+    with refusal(client, refuse):
+        with pytest.raises(redis.ResponseError):
+            client.set("a", "write")
+        time.sleep(REFUSAL_S)
+        assert worker.poll() is None
+    is_consumed(client, url)
+    assert worker.poll() is None
+    assert worker.log.read_bytes().count(b"\n") - lines < 60
