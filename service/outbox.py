@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 from celery import Celery
+from kombu import pools
 
 QUEUES = ("urgent", "normal")
 """Every queue, the most urgent first; `domain.alert.queue_of` chooses one of them."""
@@ -76,22 +77,37 @@ class CeleryBroker:
     """Sends messages by Celery, which needs only the task's name, not its code."""
 
     def __init__(self, redis_url: str) -> None:
-        self._app = Celery("newszop", broker=redis_url, set_as_current=False)
-        self._app.conf.update(
-            broker_connection_timeout=SEND_TIMEOUT_S,
-            broker_transport_options={
-                "socket_timeout": SEND_TIMEOUT_S,
-                "socket_connect_timeout": SEND_TIMEOUT_S,
-            },
-            task_ignore_result=True,
-        )
+        self._url = redis_url
+        self._app = _open_app(redis_url)
 
     def send(self, message: Message) -> None:
-        """Publish within about a second, or raise what the transport raises."""
-        self._app.send_task(
-            message.task,
-            args=list(message.args),
-            queue=message.queue,
-            retry=False,
-            ignore_result=True,
-        )
+        """Publish within about a second, or raise what the transport raises.
+
+        After a failure the next message gets a new connection: a broker that has failed over may
+        be elsewhere, while its old primary still answers and refuses.
+        """
+        try:
+            self._app.send_task(
+                message.task,
+                args=list(message.args),
+                queue=message.queue,
+                retry=False,
+                ignore_result=True,
+            )
+        except Exception:
+            pools.reset()
+            self._app = _open_app(self._url)
+            raise
+
+
+def _open_app(redis_url: str) -> Celery:
+    app = Celery("newszop", broker=redis_url, set_as_current=False)
+    app.conf.update(
+        broker_connection_timeout=SEND_TIMEOUT_S,
+        broker_transport_options={
+            "socket_timeout": SEND_TIMEOUT_S,
+            "socket_connect_timeout": SEND_TIMEOUT_S,
+        },
+        task_ignore_result=True,
+    )
+    return app

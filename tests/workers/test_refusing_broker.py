@@ -4,17 +4,21 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
 
 from service.demo import programs
 from service.demo.servers import free_port
 from service.demo.valkey import Redis
 from service.outbox import CeleryBroker, Message
 from service.settings import new_secret
+from workers.app import app as worker_app
+from workers.upkeep.sweep_beat import MonotonicScheduler
 
 REFUSAL_S = 8.0
 RECOVERY_S = 15.0
@@ -128,3 +132,43 @@ def test_a_worker_outlives_a_broker_that_refuses_writes(worker, client, url, ref
     is_consumed(client, url)
     assert worker.poll() is None
     assert worker.log.read_bytes().count(b"\n") - lines < 60
+
+
+def connections(client: redis.Redis) -> set[str]:
+    return {each["id"] for each in client.client_list()}
+
+
+@pytest.fixture
+def message_sender(url: str) -> Callable[[], None]:
+    broker = CeleryBroker(url)
+
+    def send() -> None:
+        with suppress(redis.RedisError, OperationalError):
+            broker.send(Message("sweep", "urgent", ()))
+
+    return send
+
+
+@pytest.fixture
+def beat(url: str) -> Callable[[], object]:
+    app = Celery("beat", broker=url, set_as_current=False)
+    app.conf.beat_schedule = worker_app.conf.beat_schedule
+    scheduler = MonotonicScheduler(app)
+
+    def tick() -> object:
+        scheduler._next_send = 0
+        return scheduler.tick()
+
+    return tick
+
+
+@pytest.mark.parametrize("sender", ["message_sender", "beat"])
+def test_after_a_refusal_a_message_takes_a_new_connection(request, client, sender):
+    send = request.getfixturevalue(sender)
+    send()
+    before = connections(client)
+    with refusal(client, refuse_as_a_replica):
+        send()
+    send()
+    assert connections(client) - before
+    assert len(connections(client)) <= len(before)

@@ -7,9 +7,14 @@ an hour late. This one also has no state to keep on disk.
 import time
 from typing import Any
 
-from celery.beat import Scheduler
+import structlog
+from celery.beat import ScheduleEntry, Scheduler
+from kombu import Connection, Producer
+
+log = structlog.get_logger()
 
 EVERY_S = 1.0
+LONGEST_WAIT_S = 5
 
 
 class MonotonicScheduler(Scheduler):
@@ -26,3 +31,30 @@ class MonotonicScheduler(Scheduler):
         for entry in self.schedule.values():
             self.apply_entry(entry, producer=self.producer)
         return EVERY_S
+
+    def apply_entry(self, entry: ScheduleEntry, producer: Producer | None = None) -> None:
+        """Send one entry. A failure is one line of the log, and ends the connection.
+
+        A broker that has failed over may be elsewhere, while its old primary still answers and
+        refuses.
+        """
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except Exception as error:  # noqa: BLE001 - whatever the transport raises, it is sent again
+            log.warning("not sent", entry=entry.name, error=f"{type(error).__name__}: {error}")
+            self.__dict__.pop("producer", None)
+            connection = self.__dict__.pop("connection", None)
+            if connection is not None:
+                connection.release()
+
+    def _ensure_connected(self) -> Connection:
+        """Connect, however long it takes, and look for the broker every few seconds at least."""
+
+        def report(error: Exception, wait_s: float) -> None:
+            log.warning(
+                "the broker is away", error=f"{type(error).__name__}: {error}", wait_s=wait_s
+            )
+
+        return self.connection.ensure_connection(
+            report, interval_start=1, interval_step=1, interval_max=LONGEST_WAIT_S
+        )
