@@ -41,7 +41,7 @@ def stoppable() -> Iterator[None]:
 
 
 @dataclass(slots=True)
-class Watched:
+class ChildRecord:
     """A child, what starts it again, and its deaths of the last minute with their exit codes."""
 
     child: Child
@@ -74,45 +74,45 @@ class Supervisor:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._watched: dict[Child, Watched] = {}
+        self._records: dict[Child, ChildRecord] = {}
 
     def watch(self, child: Child, restart: Callable[[], None]) -> None:
         """Watch a running child; `restart` starts it again, or raises `ChildFailed`."""
-        self._watched[child] = Watched(child, restart)
+        self._records[child] = ChildRecord(child, restart)
 
     def run_forever(self) -> None:
         """Watch until `Stop`; raises `ChildFailed` when one was started wrongly."""
         while True:
-            for watched in list(self._watched.values()):
-                self._look_after(watched)
+            for record in list(self._records.values()):
+                self._look_after(record)
             time.sleep(LOOK_EVERY_S)
 
-    def _look_after(self, watched: Watched) -> None:
-        watched.child.trim_log()
-        if watched.start_at is None and not watched.child.is_running():
-            self._note_end(watched)
-        if watched.start_at is not None and time.monotonic() >= watched.start_at:
-            self._start_again(watched)
+    def _look_after(self, record: ChildRecord) -> None:
+        record.child.trim_log()
+        if record.start_at is None and not record.child.is_running():
+            self._note_end(record)
+        if record.start_at is not None and time.monotonic() >= record.start_at:
+            self._start_again(record)
 
-    def _note_end(self, watched: Watched) -> None:
-        child = watched.child
+    def _note_end(self, record: ChildRecord) -> None:
+        child = record.child
         code = child.wait(0)
         child.kill()  # what is left of its group
-        wait = watched.note_death(code)
-        if watched.hopeless:
+        wait = record.note_death(code)
+        if record.hopeless:
             raise child.failure(f"was started wrongly {MAX_WRONG_STARTS + 1} times within a minute")
         when = f"in {wait:.0f} s" if wait else "now"
-        where = f"; see {child.log}" if child.log else ""
-        self._say(f"{child.name} ended ({describe_exit(code)}) and is started again {when}{where}")
+        place = f"; see {child.log}" if child.log else ""
+        self._say(f"{child.name} ended ({describe_exit(code)}) and is started again {when}{place}")
 
-    def _start_again(self, watched: Watched) -> None:
+    def _start_again(self, record: ChildRecord) -> None:
         try:
-            watched.restart()
+            record.restart()
         except ChildFailed as failure:
-            wait = watched.note_death(None)
+            wait = record.note_death(None)
             self._say(f"{failure}; it is tried again in {wait:.0f} s")
         else:
-            watched.start_at = None
+            record.start_at = None
 
 
 def describe_exit(code: int | None) -> str:

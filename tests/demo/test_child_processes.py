@@ -14,7 +14,14 @@ import pytest
 from service.demo import child_processes
 from service.demo import supervisor as supervising
 from service.demo.child_processes import Child, ChildFailed
-from service.demo.supervisor import Stop, Supervisor, Watched, describe_exit, stop_all, stoppable
+from service.demo.supervisor import (
+    ChildRecord,
+    Stop,
+    Supervisor,
+    describe_exit,
+    stop_all,
+    stoppable,
+)
 
 PARENT = """
 import sys, time
@@ -150,8 +157,8 @@ def test_a_child_that_dies_of_something_outside_is_started_again_for_as_long_as_
 
 
 def test_the_waits_before_a_new_start_grow(tmp_path):
-    watched = Watched(shell("exit 1", tmp_path / "log"), lambda: None)
-    assert [watched.note_death(1) for _ in range(7)] == [0, 1, 2, 4, 8, 15, 15]
+    record = ChildRecord(shell("exit 1", tmp_path / "log"), lambda: None)
+    assert [record.note_death(1) for _ in range(7)] == [0, 1, 2, 4, 8, 15, 15]
 
 
 def test_only_the_first_signal_counts():
