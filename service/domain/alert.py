@@ -190,7 +190,7 @@ def _spell_locales(locales: Mapping[str, Words]) -> dict[str, Words]:
         check_words(words, f"locales.{tag[:40]}.")
     by_tag = {parse_language(tag, "locales"): words for tag, words in locales.items()}
     if len(by_tag) < len(locales):
-        raise Invalid("locales", "The same language stands here twice: case makes no difference.")
+        raise Invalid("locales", "The same language stands here twice, perhaps under two names.")
     return by_tag
 
 

@@ -61,6 +61,32 @@ _EXCEPTIONAL_REGIONS: Mapping[str, frozenset[str]] = {
     "uz": frozenset({"af"}),
 }
 """Where a language is written the other way round than usual (CLDR, likelySubtags)."""
+_ALIASES: Mapping[str, str] = {
+    "arb": "ar",
+    "bh": "bho",
+    "cmn": "zh",
+    "in": "id",
+    "iw": "he",
+    "ji": "yi",
+    "jw": "jv",
+    "mo": "ro",
+    "nno": "nn",
+    "no": "nb",
+    "nob": "nb",
+    "pes": "fa",
+    "prs": "fa-AF",
+    "sh": "sr-Latn",
+    "swh": "sw",
+    "tl": "fil",
+    "tw": "ak",
+    "ydd": "yi",
+    "zsm": "ms",
+}
+"""Codes that phones, browsers and newsrooms still use, by the present one (CLDR, languageAlias).
+
+Android says `in`, `iw` and `ji` for Indonesian, Hebrew and Yiddish. `no` is `nb`, which most of it
+is; CLDR has it the other way round since its version 39, and both mean the same there.
+"""
 _OWN_NAMES: Mapping[str, str] = {
     "ar": "العربية",
     "bn": "বাংলা",
@@ -96,23 +122,41 @@ _TAG = re.compile(
     """,
     re.VERBOSE | re.ASCII | re.IGNORECASE,
 )
+_JAVA_SCRIPT = re.compile(r"([A-Za-z]{2,3})(?:_([A-Za-z0-9]{2,3}))?_{1,2}#([A-Za-z]{4})")
 
 
 def parse_language(tag: str, field: str = "language") -> str:
-    """Return a well-formed tag in its usual spelling, or raise `Invalid` naming `field`.
+    """Return a well-formed tag in its canonical form, or raise `Invalid` naming `field`.
 
-    The language itself is not looked up: the registry of languages grows.
+    That is its usual spelling, and the present code of a language that had another. Otherwise the
+    language is not looked up: the registry of languages grows.
     """
     if len(tag) > MAX_TAG or _TAG.fullmatch(tag) is None:
         raise Invalid(field, f"{tag[:40]!r} is not a language tag such as en, pt-BR or zh-Hant.")
-    language, *subtags = tag.lower().split("-")
+    language, *subtags = canonical_subtags(tag)
     end = _extensions_start(subtags)
     return "-".join([language, *map(_usual_case, subtags[:end]), *subtags[end:]])
 
 
 def parse_locale(locale: str, field: str = "locale") -> str:
-    """Return a device's locale as a tag: phones may write `pt_BR`. An empty locale stays empty."""
-    return parse_language(locale.replace("_", "-"), field) if locale else ""
+    """Return a device's locale as a tag: phones may write `pt_BR`. An empty locale stays empty.
+
+    Java writes a script last: `zh_TW_#Hant`.
+    """
+    match = _JAVA_SCRIPT.fullmatch(locale)
+    tag = "-".join(filter(None, match.group(1, 3, 2))) if match else locale.replace("_", "-")
+    return parse_language(tag, field) if locale else ""
+
+
+def canonical_subtags(tag: str) -> list[str]:
+    """Return the tag's subtags in lower case, under the present code of its language.
+
+    What the present code adds, a script or a region, gives way to the tag's own.
+    """
+    language, *subtags = tag.lower().split("-")
+    canonical, *implied = _ALIASES.get(language, language).lower().split("-")
+    named = {len(subtag) for subtag in subtags[: _extensions_start(subtags)]}
+    return [canonical, *(subtag for subtag in implied if len(subtag) not in named), *subtags]
 
 
 def language_name(tag: str) -> str:

@@ -15,6 +15,18 @@ from service.domain.language import is_right_to_left, parse_language, parse_loca
         ("de-CH-1996", "de-CH-1996"),
         ("en-u-CA-buddhist", "en-u-ca-buddhist"),
         ("en-x-AA-bbbb", "en-x-aa-bbbb"),
+        ("in", "id"),
+        ("IW-il", "he-IL"),
+        ("ji", "yi"),
+        ("jw-ID", "jv-ID"),
+        ("mo", "ro"),
+        ("no-NO", "nb-NO"),
+        ("tl-PH", "fil-PH"),
+        ("sh", "sr-Latn"),
+        ("sh-Cyrl-BA", "sr-Cyrl-BA"),
+        ("sh-BA", "sr-Latn-BA"),
+        ("prs", "fa-AF"),
+        ("prs-Arab-AF", "fa-Arab-AF"),
     ],
 )
 def test_a_tag_has_its_usual_spelling(given, spelt):
@@ -33,6 +45,9 @@ def test_what_is_no_tag_is_refused_by_the_name_of_its_field(given):
 def test_a_phones_locale_may_have_underscores_and_may_be_missing():
     assert parse_locale("pt_BR") == "pt-BR"
     assert parse_locale("zh_hant_TW") == "zh-Hant-TW"
+    assert parse_locale("iw_IL") == "he-IL"
+    assert parse_locale("zh_TW_#Hant") == "zh-Hant-TW"
+    assert parse_locale("zh__#Hant") == "zh-Hant"
     assert parse_locale("") == ""
     with pytest.raises(Invalid) as refused:
         parse_locale("__")

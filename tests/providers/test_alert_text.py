@@ -52,6 +52,78 @@ def test_a_device_in_the_storys_own_language_reads_the_storys_words():
     assert choose_language("zh-CN", content) == "zh"
 
 
+@pytest.mark.parametrize(
+    ("locale", "text"),
+    [
+        ("in-ID", "id"),
+        ("iw_IL", "he"),
+        ("ji", "yi"),
+        ("jw", "jv"),
+        ("mo-MD", "ro"),
+        ("he-IL", "iw"),
+        ("id", "in"),
+        ("no", "nb"),
+        ("nb-NO", "no"),
+        ("nn-NO", "nb"),
+        ("nn-NO", "no"),
+        ("tl", "fil"),
+        ("fil-PH", "tl"),
+        ("cmn-CN", "zh"),
+        ("zh-TW", "zh-Hant"),
+        ("zh_HK", "zh-Hant"),
+        ("zh-CN", "zh-Hans"),
+        ("zh", "zh-Hans"),
+        ("zh-Hant", "zh-TW"),
+        ("zh-Hant-TW", "zh-TW"),
+        ("zh-HK", "zh-TW"),
+        ("zh-Hans-SG", "zh-CN"),
+        ("zh-TW", "zh"),
+        ("sr-ME", "sr-Latn"),
+        ("sr-RS", "sr-Cyrl"),
+        ("sh", "sr-Latn"),
+        ("pa-PK", "pa-Arab"),
+        ("pt-BR", "pt"),
+    ],
+)
+def test_a_device_finds_the_text_that_has_another_name_for_its_language(locale, text):
+    words = Words("t", "b")
+    content = alert_content(words={"": words, text: words, "qaa": words})
+    assert choose_language(locale, content) == text
+
+
+@pytest.mark.parametrize(
+    ("locale", "text"),
+    [
+        ("zh-TW", "zh-Hans"),
+        ("zh-CN", "zh-TW"),
+        ("sr-RS", "sr-Latn"),
+        ("pt-PT", "pt-BR"),
+        ("nb", "nn"),
+        ("en-IN", "in"),
+    ],
+)
+def test_a_device_gets_no_text_in_another_script_or_language(locale, text):
+    words = Words("t", "b")
+    assert choose_language(locale, alert_content(words={"": words, text: words})) == ""
+
+
+def test_the_text_in_a_devices_own_script_comes_first():
+    words = Words("t", "b")
+    content = alert_content(
+        language="zh", words={"": words, "zh-Hant": words, "zh-TW": words, "zh-Hans": words}
+    )
+    assert choose_language("zh-TW", content) == "zh-TW"
+    assert choose_language("zh-HK", content) == "zh-Hant"
+    assert choose_language("zh-CN", content) == "zh-Hans"
+    assert choose_language("zh", content) == "zh-Hans"
+
+
+def test_a_story_in_hebrew_is_in_the_language_of_android_too():
+    words = Words("t", "b")
+    content = alert_content(language="he", words={"": words, "en": words})
+    assert choose_language("iw-IL", content) == ""
+
+
 FAMILY, FLAG = "👨‍👩‍👧‍👦", "🇮🇳"
 
 

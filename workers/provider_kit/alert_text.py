@@ -5,7 +5,6 @@ character: a Devanagari cluster, a flag or a family emoji is kept whole or left 
 """
 
 import json
-import re
 import unicodedata
 
 import regex
@@ -13,6 +12,7 @@ import regex
 from service.domain.alert import Words
 from service.domain.language import is_right_to_left
 from workers.provider import AlertContent
+from workers.provider_kit.language_lookup import index_texts, lookup_keys
 
 ELLIPSIS = "…"
 RIGHT_TO_LEFT_MARK = "\u200f"
@@ -23,16 +23,10 @@ def choose_language(locale: str, content: AlertContent) -> str:
 
     "" stands for the alert's default words.
     """
-    tags = {content.language.lower(): ""}
-    tags |= {tag.lower(): tag for tag in content.words if tag}
-    subtags = re.split(r"[.@]", locale, maxsplit=1)[0].replace("_", "-").lower().split("-")
-    while subtags:
-        tag = tags.get("-".join(subtags))
-        if tag is not None:
-            return tag
-        subtags.pop()
-        if subtags and len(subtags[-1]) == 1:
-            subtags.pop()
+    tags = index_texts([content.language, *filter(None, content.words)])
+    for key in lookup_keys(locale):
+        if key in tags:
+            return tags[key] if tags[key] in content.words else ""
     return ""
 
 
