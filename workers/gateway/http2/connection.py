@@ -11,7 +11,13 @@ from workers.gateway.http2.frames import Frame, ProtocolError
 from workers.gateway.http2.header_blocks import HeaderBlocks
 from workers.gateway.http2.header_compression import RequestEncoder
 from workers.gateway.http2.open_streams import OpenStreams
-from workers.gateway.http2.receive_limits import GREETING, STREAM_WINDOW, ReceiveLimits
+from workers.gateway.http2.receive_limits import (
+    GREETING,
+    LEAST_CHARGE,
+    SETTINGS_WEIGHT,
+    STREAM_WINDOW,
+    ReceiveLimits,
+)
 from workers.gateway.http2.send_queue import SendQueue
 from workers.gateway.http2.stream import Stream
 from workers.provider import Failure, Request
@@ -90,7 +96,7 @@ class Http2Connection:
             finally:
                 self._read(received, events)
             if events:
-                self._limits.count_answer()
+                self._limits.count_answers(len(events))
         except ProtocolError as error:
             self.draining = True
             goaway = frames.frame(frames.GOAWAY, 0, 0, frames.pack_goaway(error.code))
@@ -124,7 +130,8 @@ class Http2Connection:
             last = bool(flags & frames.END_STREAM)
             self._limits.count_late_data(number, len(payload), last=last)
         else:
-            self._limits.count_frame()
+            weight = SETTINGS_WEIGHT if kind == frames.SETTINGS else 1
+            self._limits.count_frame(len(payload), weight)
             self._read_control(frame, stream, events)
 
     def _check_order(self, kind: int, flags: int, number: int) -> None:
@@ -141,6 +148,7 @@ class Http2Connection:
         number = frame[2]
         block = self._blocks.add(frame)
         if block is None:
+            self._limits.count_frame(len(frame[3]))
             return
         status, headers, last = block
         if stream is not None:
@@ -148,7 +156,7 @@ class Http2Connection:
         if stream is not None and last:
             self._open.finish(number, stream, events)
             return
-        self._limits.count_frame()
+        self._limits.count_frame(len(frame[3]))
         if last:
             self._limits.end(number)
 
@@ -165,17 +173,15 @@ class Http2Connection:
         """Read a part of a body; of one that is longer than its request keeps, the rest is cut."""
         self._widen_ours(len(payload))
         part = frames.plain_payload(frames.DATA, flags, payload)
-        if not part:
+        if not stream.has_status:
+            raise ProtocolError("a body without a status")
+        last = flags & frames.END_STREAM
+        if len(part) < LEAST_CHARGE and not last:
             self._limits.count_frame()
         enough = stream.take_body(part)
-        if not stream.has_status:
-            self._open.refuse(
-                number, stream, "a body without a status", frames.PROTOCOL_ERROR, events
-            )
-        elif stream.received > STREAM_WINDOW:
-            code = frames.FLOW_CONTROL_ERROR
-            self._open.refuse(number, stream, "more of a body than was allowed", code, events)
-        elif flags & frames.END_STREAM:
+        if stream.received > STREAM_WINDOW:
+            raise ProtocolError("more of a body than was allowed", frames.FLOW_CONTROL_ERROR)
+        if last:
             self._open.finish(number, stream, events)
         elif enough:
             self._open.cut(number, stream, events)

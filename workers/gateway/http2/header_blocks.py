@@ -6,7 +6,8 @@ from workers.gateway.http2 import frames
 from workers.gateway.http2.frames import Frame, ProtocolError
 from workers.gateway.http2.header_compression import AnswerDecoder
 
-LONGEST_BLOCK = 4 * frames.DEFAULT_FRAME_SIZE
+LONGEST_BLOCK = frames.DEFAULT_FRAME_SIZE
+"""Bytes. Providers' blocks take hundreds; each answer keeps its own until it was read."""
 
 Block = tuple[int, Mapping[str, str], bool]
 """Status (0 for trailers), headers, and whether the stream ends with them."""

@@ -16,6 +16,9 @@ from workers.gateway.origin import USER_AGENT
 
 OUR_TABLE_SIZE = 0
 """What the other side may remember of its answers: nothing, so that each can be read by itself."""
+LONGEST_LIST = 16 * 1024
+"""Bytes of an answer's headers as RFC 9113, 6.5.2, counts them: an index of one byte may name a
+line of four thousand."""
 MOST_TABLE_SIZE = 4096
 MOST_YOUNG = 512
 _FIRST_DYNAMIC = 62
@@ -175,7 +178,7 @@ class AnswerDecoder:
         if self._forgetful is None:
             grows_again = len(block) > 1 and block[1] & _SIZE_UPDATE_BITS == _SIZE_UPDATE
             self._forgetful = block[:1] == _EMPTY_TABLE and not grows_again
-            self._decoder = None if self._forgetful else hpack.Decoder()
+            self._decoder = None if self._forgetful else hpack.Decoder(LONGEST_LIST)
         if self._decoder is not None:
             headers = _decode(self._decoder, block)
             return _status(headers), headers
@@ -195,7 +198,7 @@ class BlockHeaders(Mapping[str, str]):
 
     def _all(self) -> dict[str, str]:
         if self._read is None:
-            decoder = hpack.Decoder()
+            decoder = hpack.Decoder(LONGEST_LIST)
             decoder.max_allowed_table_size = OUR_TABLE_SIZE
             decoder.header_table_size = OUR_TABLE_SIZE
             try:

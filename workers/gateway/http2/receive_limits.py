@@ -8,7 +8,13 @@ STREAM_WINDOW = 1 << 20
 """How much of an answer's body may come unasked; no answer that we keep is longer."""
 CONNECTION_WINDOW = 1 << 24
 MOST_FRAMES_WITHOUT_ANSWER = 10_000
-"""Frames in a row that bring no answer: more of them are an attack (RFC 9113, 10.5)."""
+"""Frames that bring no answer: more of them are an attack (RFC 9113, 10.5)."""
+FRAMES_FOR_ANSWER = 50
+"""How many more of them each answer allows, up to that bound."""
+BYTES_FOR_FRAME = 256
+"""A frame beyond this size counts as one more for each time: its bytes are work too."""
+SETTINGS_WEIGHT = 10
+"""A SETTINGS frame changes the windows of all streams, and so counts as many."""
 MOST_CANCELLED = 4_096
 """Cancelled streams that are remembered; frames on older ones bring no answer."""
 LEAST_CHARGE = 256
@@ -32,7 +38,7 @@ class ReceiveLimits:
     def __init__(self) -> None:
         self._unacknowledged = 0
         """Bytes of bodies since the connection's window was last widened."""
-        self._frames = 0
+        self._frames_left = MOST_FRAMES_WITHOUT_ANSWER
         self._cancelled: dict[int, int] = {}
         """Cancelled streams by number, with what is left of their windows."""
 
@@ -47,15 +53,16 @@ class ReceiveLimits:
         increment, self._unacknowledged = self._unacknowledged, 0
         return increment
 
-    def count_frame(self) -> None:
+    def count_frame(self, size: int = 0, weight: int = 1) -> None:
         """Count a frame that brings no answer. Raises ProtocolError for the one too many."""
-        self._frames += 1
-        if self._frames > MOST_FRAMES_WITHOUT_ANSWER:
+        self._frames_left -= weight + size // BYTES_FOR_FRAME
+        if self._frames_left < 0:
             raise ProtocolError("many frames and no answers", frames.ENHANCE_YOUR_CALM)
 
-    def count_answer(self) -> None:
-        """Begin to count again: an answer has come."""
-        self._frames = 0
+    def count_answers(self, count: int) -> None:
+        """Allow more frames: answers have come."""
+        frames_left = self._frames_left + count * FRAMES_FOR_ANSWER
+        self._frames_left = min(frames_left, MOST_FRAMES_WITHOUT_ANSWER)
 
     def cancel(self, number: int, received: int) -> None:
         """Remember a stream that we ended after `received` bytes of its answer.
@@ -69,9 +76,11 @@ class ReceiveLimits:
     def count_late_data(self, number: int, size: int, *, last: bool) -> None:
         """Count a part of a body that comes after its stream is over."""
         window = self._cancelled.get(number, 0) - max(size, LEAST_CHARGE)
-        if window < 0 or not size:
-            self.count_frame()
-        elif last:
+        if window < 0 or size < LEAST_CHARGE:
+            self.count_frame(size)
+        if window < 0:
+            return
+        if last:
             del self._cancelled[number]
         else:
             self._cancelled[number] = window

@@ -53,11 +53,11 @@ class SendQueue:
             self._write_bodies()
 
     def _write_bodies(self) -> None:
-        """Write of the waiting bodies what the windows allow."""
-        if not self.blocked:
-            return
-        waiting, self.blocked = self.blocked, deque()
-        for number, stream in waiting:
+        """Write of the waiting bodies what the windows allow, each in its turn."""
+        for _ in range(len(self.blocked)):
+            if self._window <= 0:
+                return
+            number, stream = self.blocked.popleft()
             self._write_body(number, stream)
             if stream.unsent_body:
                 self.blocked.append((number, stream))

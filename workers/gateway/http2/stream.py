@@ -47,7 +47,7 @@ class Stream:
         """Take a part of the body; returns whether that is all that the request keeps of it."""
         self._chunks.append(part)
         self.received += len(part)
-        return self.received >= self.request.answer_limit and self.has_status
+        return self.received >= self.request.answer_limit
 
     def finish(self) -> Answer:
         """Return the answer as far as it has come."""
