@@ -83,7 +83,9 @@ def create_app(settings: Settings) -> FastAPI:
         middleware=_middleware(settings, registry),
     )
     app.state.settings = settings
-    app.state.engine = open_engine(settings.database_url, pool_size=settings.db_pool)
+    app.state.engine = open_engine(
+        settings.database_url, pool_size=settings.db_pool, pooler=settings.db_pooler
+    )
     app.state.broker = CeleryBroker(settings.redis_url)
     app.state.redis = redis.Redis.from_url(
         settings.redis_url,

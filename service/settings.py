@@ -86,6 +86,10 @@ class Settings(BaseSettings):
         30, ge=1, description="New readers a minute from one address; loopback is not limited."
     )
     db_pool: int = Field(8, ge=1, description="Connections to PostgreSQL one process keeps.")
+    db_pooler: bool = Field(
+        False,
+        description="Whether PostgreSQL is behind a transaction pooler, such as pgbouncer.",
+    )
     canary_minutes: int = Field(
         10, ge=1, description="Minutes without a finished canary alert until that is a warning."
     )

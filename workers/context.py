@@ -81,7 +81,9 @@ def open_context(settings: Settings | None = None) -> WorkerContext:
         gateway.open_pool(provider.name, provider.window, provider.guard)
     return WorkerContext(
         settings=config,
-        engine=open_engine(config.database_url, pool_size=2, name="newszop-worker"),
+        engine=open_engine(
+            config.database_url, pool_size=2, name="newszop-worker", pooler=config.db_pooler
+        ),
         broker=CeleryBroker(config.redis_url),
         redis=client,
         gateway=gateway,

@@ -18,11 +18,12 @@ from service.domain.story import StoryState
 from service.store.alerts import alert_transitions, unfinished_alerts
 from service.store.alerts.unfinished_alerts import AlertToStart, QueuedAlert
 from service.store.deliveries import batch_closing, shards
-from service.store.session import transaction
+from service.store.session import limit_lock_waits, transaction
 from service.unit_of_work import unit_of_work
 from workers.context import WorkerContext
 from workers.delivery import alert_end
 from workers.upkeep import chores
+from workers.upkeep.sweep_lease import SweepLease
 
 log = structlog.get_logger()
 
@@ -34,6 +35,8 @@ PAGES_S = 3.0
 """How long a pass goes on asking for pages: the next passes take the other alerts."""
 CLOSE_BATCHES = 500
 SHARDS_A_PASS = 16
+LOCK_WAIT_S = 1.0
+"""How long a search waits for a row that somebody holds: the next pass comes in a second."""
 LONGEST_QUEUE = 200
 """A queue with more messages than this is not short of messages: nothing is sent again."""
 
@@ -43,15 +46,25 @@ def sweep(context: WorkerContext) -> None:
 
     Asking for pages comes last: it is the only search that waits for somebody else's answer.
     """
-    with transaction(context.engine) as guard:
-        if not unfinished_alerts.lock_sweep(guard):
-            return
+    lease = SweepLease(context.engine)
+    if not lease.take():
+        return
+    try:
         for search in (_expire, _cancel_stopped, _cancel_rejected, _finish, _resend, _start_due):
-            try:
-                search(context)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the others go on
-                log.warning("sweep", search=search.__name__, error=type(error).__name__)
-        chores.run_chores(context)
+            if not lease.take():
+                return
+            _make(search, context)
+        if lease.take():
+            chores.run_chores(context)
+    finally:
+        lease.give_back()
+
+
+def _make(search: Callable[[WorkerContext], None], context: WorkerContext) -> None:
+    try:
+        search(context)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the others go on
+        log.warning("sweep", search=search.__name__, error=type(error).__name__)
 
 
 def _start_due(context: WorkerContext) -> None:
@@ -72,6 +85,7 @@ def _start_one(context: WorkerContext, due: AlertToStart) -> None:
     reason = _why_not(due)
     live = reason is None and not _embargoed(due) and _page_answers(context, due.slug)
     with unit_of_work(context.engine, context.broker) as work:
+        limit_lock_waits(work.session, LOCK_WAIT_S)
         if reason is not None:
             alert_transitions.refuse_start(work.session, due.alert_id, reason)
         elif not live:
@@ -113,6 +127,7 @@ def _expire(context: WorkerContext) -> None:
 
 def _expire_one(context: WorkerContext, alert_id: int) -> None:
     with transaction(context.engine) as session:
+        limit_lock_waits(session, LOCK_WAIT_S)
         if not alert_transitions.lock_overdue(session, alert_id):
             return
         alert_transitions.expire_unstarted(session, alert_id)
@@ -127,6 +142,7 @@ def _cancel_stopped(context: WorkerContext) -> None:
 
 def _cancel_one(context: WorkerContext, alert_id: int) -> None:
     with transaction(context.engine) as session:
+        limit_lock_waits(session, LOCK_WAIT_S)
         alert_transitions.settle_unstarted(session, alert_id)
         _drain(session, context, alert_id, State.CANCELLED)
     alert_end.end_if_done(context, alert_id)

@@ -38,7 +38,7 @@ async def report_alive() -> dict[str, str]:
 @router.get("/health/ready", response_model=Ready)
 def report_ready(request: Request, client: RedisDep, settings: SettingsDep) -> Any:
     """Report whether requests can be served: a 503 names what is missing."""
-    missing = _missing_in_postgres(settings.database_url)
+    missing = _missing_in_postgres(settings.database_url, pooler=settings.db_pooler)
     if not takes_writes(client):
         missing.append("Redis")
     warnings = [] if missing else _warnings(request.app.state.engine, settings.canary_minutes)
@@ -53,10 +53,10 @@ def report_ready(request: Request, client: RedisDep, settings: SettingsDep) -> A
     return Ready(status="ready", warnings=warnings)
 
 
-def _missing_in_postgres(url: str) -> list[str]:
+def _missing_in_postgres(url: str, *, pooler: bool) -> list[str]:
     """Check on a connection outside the pool: a busy pool is not a missing database."""
     try:
-        return ["migrations"] if migrate.pending(url) else []
+        return ["migrations"] if migrate.pending(url, pooler=pooler) else []
     except SQLAlchemyError:
         return ["Postgres"]
 

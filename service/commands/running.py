@@ -107,7 +107,8 @@ def sweep() -> None:
 def migrate() -> None:
     """Bring the database to the present schema; harmless when it is there."""
     with store_access.store():
-        migrations.migrate(store_access.settings().database_url)
+        settings = store_access.settings()
+        migrations.migrate(settings.database_url, pooler=settings.db_pooler)
     say("The database has the present schema.")
 
 

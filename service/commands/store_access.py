@@ -39,7 +39,10 @@ def check_settings() -> Settings:
 @contextmanager
 def store() -> Iterator[Engine]:
     """Open the database for a command."""
-    engine = open_engine(settings().database_url, pool_size=2, name="newszop command")
+    values = settings()
+    engine = open_engine(
+        values.database_url, pool_size=2, name="newszop command", pooler=values.db_pooler
+    )
     try:
         yield engine
     except Refusal as refusal:

@@ -18,26 +18,32 @@ from service.store.session import open_engine
 FOLDER = Path(__file__).with_name("migrations")
 MISREAD = frozenset({"topic_tree"})
 """Indexes that alembic cannot compare: it does not read the collation of an index's column."""
+DDL_LOCK_TIMEOUT_S = 30
+"""A change of a table waits so long for those who use it; while it waits, new ones wait behind."""
 LOCK = 7239
 """The advisory lock's number: the process that migrates holds it, and a second one waits."""
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, *, pooler: bool = False) -> None:
     """Carry out what is missing; safe to run again and from several processes at once."""
-    engine = open_engine(url, pool_size=1, name="newszop migrate")
+    engine = open_engine(url, pool_size=1, name="newszop migrate", pooler=pooler)
     try:
         with engine.begin() as connection:
             connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            connection.execute(text(f"SET LOCAL lock_timeout = '{DDL_LOCK_TIMEOUT_S}s'"))
             command.upgrade(_config(connection), "head")
             fill_time_zones(connection)
     finally:
         engine.dispose()
 
 
-def pending(database: Engine | str) -> bool:
+def pending(database: Engine | str, *, pooler: bool = False) -> bool:
     """Tell whether a migration is still to be carried out; raises when Postgres is away."""
-    engine = open_engine(database, pool_size=1) if isinstance(database, str) else database
+    engine = (
+        open_engine(database, pool_size=1, pooler=pooler) if isinstance(database, str) else database
+    )
     try:
         with engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_heads() != newest()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from sqlalchemy import Engine, create_engine, exc, text
+from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 from sqlmodel import Session
 
 from service.store import liveness
@@ -15,15 +15,42 @@ DATABASE_AWAY = (exc.OperationalError, exc.InternalError, exc.InterfaceError, ex
 CONNECT_TIMEOUT_S = 3
 POOL_TIMEOUT_S = 3
 STATEMENT_TIMEOUT_MS = 15_000
+LOCK_TIMEOUT_MS = 10_000
+IDLE_TRANSACTION_TIMEOUT_MS = 15_000
+SILENCE_TIMEOUT_MS = 10_000
+KEEPALIVE = {"idle": 5, "interval": 2, "count": 3}
+"""A peer that is silent for 5 s is asked every 2 s; after three questions it is gone."""
+
+_SESSION_SETTINGS = {
+    "statement_timeout": STATEMENT_TIMEOUT_MS,
+    "lock_timeout": LOCK_TIMEOUT_MS,
+    "idle_in_transaction_session_timeout": IDLE_TRANSACTION_TIMEOUT_MS,
+    "timezone": "UTC",
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+}
+"""By name, in milliseconds: how long a session may take for one statement, wait for one lock, and
+stay idle in a transaction before the server ends it and frees its locks."""
+
+_SERVER_KEEPALIVE = {f"tcp_keepalives_{name}": value for name, value in KEEPALIVE.items()} | {
+    "tcp_user_timeout": SILENCE_TIMEOUT_MS
+}
+"""What the server does about a host that vanished: without this it keeps its locks for hours."""
 
 
-def open_engine(url: str, *, pool_size: int = 8, name: str = "newszop") -> Engine:
+def open_engine(
+    url: str, *, pool_size: int = 8, name: str = "newszop", pooler: bool = False
+) -> Engine:
     """Return an engine on `url` (a libpq URL). Nothing connects until it is used.
 
     A statement ends after 15 s, so that no request and no worker hangs on a lock for ever. A
-    server too frozen to end it is noticed by `liveness` after about four seconds. Plans
-    are made for the values at hand: a topic that ten readers follow and one that a million follow
-    want different ones. None is compiled: our statements are over before a compiler is.
+    server too frozen to end it is noticed by `liveness` after about four seconds. A host of ours
+    that vanishes loses its locks after 11 s, by the server's keepalives. Plans are made for the
+    values at hand: a topic that ten readers follow and one that a million follow want different
+    ones. None is compiled: our statements are over before a compiler is.
+
+    Behind a transaction pooler (`pooler`) a session belongs to others too: it takes no options at
+    the start and keeps no prepared statement, and each transaction sets its limits for itself.
     """
     address = url.replace("postgres://", "postgresql://", 1)
     engine = create_engine(
@@ -36,15 +63,27 @@ def open_engine(url: str, *, pool_size: int = 8, name: str = "newszop") -> Engin
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": name,
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC "
-            "-c plan_cache_mode=force_custom_plan -c jit=off",
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
+            **{f"keepalives_{part}": value for part, value in KEEPALIVE.items()},
+            "tcp_user_timeout": SILENCE_TIMEOUT_MS,
+            **({"prepare_threshold": None} if pooler else {"options": session_options()}),
         },
     )
+    if pooler:
+        event.listen(engine, "begin", _set_limits)
     liveness.watch(engine)
     return engine
+
+
+def session_options() -> str:
+    """Return the options of a session as libpq takes them."""
+    settings = _SESSION_SETTINGS | _SERVER_KEEPALIVE
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+def _set_limits(connection: Connection) -> None:
+    """Set the limits of one transaction: the only scope that a transaction pooler leaves us."""
+    calls = (f"set_config('{name}', '{value}', true)" for name, value in _SESSION_SETTINGS.items())
+    connection.exec_driver_sql(f"SELECT {', '.join(calls)}")
 
 
 @contextmanager
@@ -57,6 +96,12 @@ def transaction(engine: Engine) -> Iterator[Session]:
         except BaseException:
             session.rollback()
             raise
+
+
+def limit_lock_waits(session: Session, seconds: float) -> None:
+    """Let this transaction wait no longer than that for any one lock."""
+    limit = f"{round(seconds * 1000)}ms"
+    session.execute(text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": limit})
 
 
 def database_now(session: Session) -> datetime:

@@ -9,11 +9,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from service.domain.delivery import State
+from service.store.operations import process_leases
 from service.store.schema import AlertRow
 from service.store.session import transaction
 from tests import builders as a
 from tests.workers.stages import Context
 from workers import sweep
+from workers.upkeep import sweep_lease
 
 
 @pytest.fixture
@@ -120,6 +122,61 @@ def test_a_replay_in_the_instant_of_a_rejections_clearing_keeps_its_deliveries(e
         replaying.commit()
     with transaction(engine) as session:
         assert session.execute(text("SELECT finished_at FROM batch")).scalar_one() is None
+
+
+def test_while_one_process_sweeps_another_does_not(engine, process, monkeypatch):
+    other_passes = []
+
+    def sweep_elsewhere(_process):
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(sweep_lease.os, "getpid", lambda: 0)
+            elsewhere.setattr(sweep, "_expire", other_passes.append)
+            sweep.sweep(process)
+
+    monkeypatch.setattr(sweep, "_finish", sweep_elsewhere)
+    sweep.sweep(process)
+    assert other_passes == []
+    monkeypatch.setattr(sweep, "_expire", other_passes.append)
+    sweep.sweep(process)
+    assert len(other_passes) == 1
+
+
+def test_a_process_that_vanished_in_a_pass_is_replaced_within_seconds(engine, process, monkeypatch):
+    monkeypatch.setattr(sweep_lease, "LEASE_S", 0.5)
+    passes = []
+    monkeypatch.setattr(sweep, "_expire", passes.append)
+    with transaction(engine) as session:
+        assert process_leases.take(session, sweep_lease.NAME, "a host that is gone", 0.5)
+    sweep.sweep(process)
+    assert passes == []
+    time.sleep(0.6)
+    sweep.sweep(process)
+    assert len(passes) == 1
+
+
+def test_no_pass_waits_for_a_lease_whose_row_is_locked(engine, process):
+    sweep.sweep(process)
+    with engine.connect() as stuck:
+        stuck.execute(text("SELECT * FROM process_lease FOR UPDATE"))
+        started_at = time.monotonic()
+        sweep.sweep(process)
+        assert time.monotonic() - started_at < 1
+
+
+def test_an_alert_that_a_vanished_host_has_locked_keeps_no_other_waiting(
+    engine, process, monkeypatch
+):
+    monkeypatch.setattr(sweep, "LOCK_WAIT_S", 0.2)
+    past = datetime.now(UTC) - timedelta(seconds=5)
+    stuck, *others = alerts(engine, state="scheduled", send_at=past, expires_at=past)
+    with engine.connect() as holder:
+        holder.execute(text("SELECT * FROM alert WHERE id = :a FOR UPDATE"), {"a": stuck})
+        started_at = time.monotonic()
+        sweep.sweep(process)
+        assert time.monotonic() - started_at < 4
+        states_meanwhile = states(engine)
+    assert states_meanwhile[stuck] == "scheduled"
+    assert {states_meanwhile[other] for other in others} == {"expired"}
 
 
 def test_pages_that_hang_hold_up_a_pass_for_seconds_and_not_for_each(engine, process, monkeypatch):

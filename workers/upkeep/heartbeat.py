@@ -16,7 +16,9 @@ EVERY_S = 5.0
 
 def beat_forever(settings: Settings, name: str, queues: list[str]) -> None:
     """Renew the row until the process ends; while the database is away, keep trying."""
-    engine = open_engine(settings.database_url, pool_size=1, name="newszop-heartbeat")
+    engine = open_engine(
+        settings.database_url, pool_size=1, name="newszop-heartbeat", pooler=settings.db_pooler
+    )
     while True:
         try:
             with transaction(engine) as session:

@@ -21,16 +21,6 @@ from service.store.sql_fragments import (
 MOST_ALERTS = 200
 """Most alerts of one search; the next pass of the sweep, a second later, takes the others."""
 
-_SWEEP_LOCK = 7240
-
-
-def lock_sweep(session: Session) -> bool:
-    """Whether this transaction is the one sweep at work; False when another is."""
-    is_ours = session.execute(
-        text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _SWEEP_LOCK}
-    ).scalar_one()
-    return bool(is_ours)
-
 
 @dataclass(frozen=True, slots=True)
 class QueuedAlert:

@@ -25,7 +25,9 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with open_engine(settings.load().database_url, pool_size=1).connect() as opened:
+    values = settings.load()
+    engine = open_engine(values.database_url, pool_size=1, pooler=values.db_pooler)
+    with engine.connect() as opened:
         run(opened)
 
 __all__ = ["schema"]

@@ -231,8 +231,9 @@ def _finished(running: dict[Future[int], int]) -> Iterator[tuple[int, int]]:
 
 def _copy(url: str, habits: Habits, part: Slice) -> int:
     """Copy a slice in one transaction; returns how many readers were added."""
-    options = "-c synchronous_commit=off -c timezone=UTC"
-    with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S, options=options) as connection:
+    with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        connection.execute("SET LOCAL synchronous_commit = off")
+        connection.execute("SET LOCAL timezone = 'UTC'")
         first_reader = connection.execute("SELECT 1 FROM reader WHERE id = %s", [first_id(part)])
         if part.readers == 0 or first_reader.fetchone() is not None:
             return 0

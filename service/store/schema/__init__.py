@@ -13,7 +13,12 @@ from service.store.schema.delivery_tables import (
     RetryRow,
     ShardRow,
 )
-from service.store.schema.operation_tables import HoldRow, IdempotencyRow, WorkerRow
+from service.store.schema.operation_tables import (
+    HoldRow,
+    IdempotencyRow,
+    ProcessLeaseRow,
+    WorkerRow,
+)
 from service.store.schema.reader_tables import (
     DeviceRow,
     ReaderRow,
@@ -36,6 +41,7 @@ __all__ = [
     "FollowUpRow",
     "HoldRow",
     "IdempotencyRow",
+    "ProcessLeaseRow",
     "ReaderRow",
     "ReceiptRow",
     "RetryRow",

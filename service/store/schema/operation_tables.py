@@ -30,6 +30,15 @@ class WorkerRow(SQLModel, table=True):
     last_seen: datetime = moment_column(now=True)
 
 
+class ProcessLeaseRow(SQLModel, table=True):
+    """Work that one process does at a time, and until when it is that process's."""
+
+    __tablename__: ClassVar[str] = "process_lease"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    holder: str = Field(sa_column=Column(Text, nullable=False))
+    expires_at: datetime = moment_column()
+
+
 class IdempotencyRow(SQLModel, table=True):
     """The first answer to an Idempotency-Key, written in the transaction of what it did."""
 
