@@ -39,6 +39,11 @@ class DeviceBody(Closed):
     provider: Line = Field(examples=["fcm"])
     address: Address = Field(description="A token, an installation's id, or an endpoint's URL.")
     keys: Keys | None = Field(None, description="Browsers only.")
+    expiration_time: float | None = Field(
+        None,
+        alias="expirationTime",
+        description="Taken as browsers hand it out with a subscription, and not used.",
+    )
     replaces: Line | None = Field(None, description="The address this device had before.")
     locale: Line = Field("", examples=["pt-BR"])
     app_version: Line = Field("", examples=["5.12.0"])

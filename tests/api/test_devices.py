@@ -58,6 +58,14 @@ def test_a_device_is_new_once_and_then_known(as_reader, put, kept, body):
     assert str(row.id) == made.json()["id"]
 
 
+def test_a_subscription_is_taken_as_browsers_and_libraries_hand_it_out(as_reader, put, kept):
+    standard = {name: key.replace("-", "+").replace("_", "/") + "=" for name, key in KEYS.items()}
+    assert put(as_reader, **BROWSER, expirationTime=None).status_code == 201
+    assert put(as_reader, **BROWSER | {"keys": standard}, expirationTime=1.5e12).status_code == 200
+    (row,) = kept()
+    assert {"p256dh": row.p256dh, "auth": row.auth} == KEYS
+
+
 def test_the_list_shows_everything_but_the_address(client, as_reader, put):
     made = put(as_reader, **BROWSER, locale="pt_BR", app_version="5.12.0").json()
     answer = client.get("/api/me/devices", headers=as_reader)

@@ -188,6 +188,45 @@ def test_right_to_left_words_are_marked(provider_named, name):
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("body", ["", " \n"])
+def test_a_flash_without_a_summary_has_no_body(provider_named, name, body):
+    request = the_request(provider_named(name), alert_content(body=body), a_target(name))
+    shown = message_in(request)
+    words = {"apns": lambda: shown["aps"]["alert"], "expo": lambda: shown, "webpush": lambda: shown}
+    texts = words.get(name, lambda: shown["notification"])()
+    assert texts["title"] == "Rain at last"
+    if name == "hms":  # Huawei takes no alert without a body
+        assert texts["body"] == "news.example"
+    else:
+        assert "body" not in texts
+
+
+@pytest.mark.parametrize("name", ["fcm", "webpush", "hms"])
+@pytest.mark.parametrize(("left_ms", "ttl"), [(1, 1), (999, 1), (1000, 1), (1001, 2), (59_500, 60)])
+def test_the_time_to_live_of_an_alert_that_has_not_expired_is_at_least_a_second(
+    provider_named, name, left_ms, ttl
+):
+    content = alert_content(expires_at=NOW + timedelta(milliseconds=left_ms))
+    request = the_request(provider_named(name), content, a_target(name))
+    if name == "webpush":
+        assert headers_of(request)["ttl"] == str(ttl)
+    else:
+        assert message_in(request)["android"]["ttl"] == f"{ttl}s"
+
+
+@pytest.mark.parametrize("name", ["apns", "expo", "fcm"])
+def test_an_alert_expires_at_the_end_of_its_last_second(provider_named, name):
+    content = alert_content(expires_at=NOW + timedelta(milliseconds=500))
+    request = the_request(provider_named(name), content, a_target(name))
+    expiry = {
+        "apns": lambda: headers_of(request)["apns-expiration"],
+        "expo": lambda: message_in(request)["expiration"],
+        "fcm": lambda: message_in(request)["apns"]["headers"]["apns-expiration"],
+    }
+    assert int(expiry[name]()) == int(NOW.timestamp()) + 1
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
 def test_the_time_to_live_is_what_is_left(provider_named, name):
     content = alert_content(expires_at=NOW + timedelta(minutes=90))
     request = the_request(

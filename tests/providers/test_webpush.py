@@ -1,5 +1,6 @@
 """Requests for push services: headers, signature, and who may be registered."""
 
+import base64
 import json
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ import pytest
 from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.domain.subscription import Urgency
-from service.domain.verdict import DeviceRefused
+from service.domain.verdict import DeviceGone, DeviceRefused
 from tests.credentials import a_p256_key, pem
 from tests.providers.examples import (
     BROWSER_KEY,
@@ -25,6 +26,7 @@ from tests.providers.examples import (
     run,
     the_request,
 )
+from workers.provider_kit.encoding import from_base64url
 from workers.provider_kit.encryption import encode_point
 from workers.providers import webpush as module
 
@@ -171,6 +173,29 @@ def opened(webpush):
 def test_a_stranger_behind_an_endpoint_cannot_stop_an_alert_for_others(webpush, opened, answer):
     assert isinstance(webpush.read_answer(answer, (0,))[0], DeviceRefused)
     assert isinstance(opened.read_answer(answer, (0,))[0], DeviceRefused)
+
+
+def test_a_subscription_that_chrome_has_removed_is_gone_at_once(webpush):
+    removed = a_target("webpush", address="https://permanently-removed.invalid/fcm/send/x")
+    [(position, verdict), _] = requests(
+        webpush, alert_content(), removed, a_target("webpush", 1, delivery_id="1")
+    )
+    assert position == 0
+    assert isinstance(verdict, DeviceGone)
+    assert not verdict.doubtful
+
+
+def test_keys_may_be_in_standard_base64_with_padding(webpush):
+    target = a_target("webpush")
+    key, secret = from_base64url(target.p256dh), from_base64url(target.auth)
+    registration = Registration(
+        provider="webpush",
+        address=target.address,
+        p256dh=base64.b64encode(key).decode(),
+        auth=base64.b64encode(secret).decode(),
+    )
+    valid = webpush.check(registration)
+    assert (valid.p256dh, valid.auth) == (target.p256dh, target.auth)
 
 
 def test_only_a_named_host_and_port_may_be_private(webpush):

@@ -3,6 +3,8 @@
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+_STANDARD_DIGITS = str.maketrans("+/", "-_")
+
 
 def json_bytes(value: object) -> bytes:
     """Return `value` as compact JSON in UTF-8."""
@@ -22,8 +24,11 @@ def base64url(data: bytes) -> str:
 
 
 def from_base64url(text: str) -> bytes:
-    """Return the data that `text` spells, padded or not; raises ValueError when it spells none."""
-    digits = text.rstrip("=")
+    """Return the data that `text` spells, padded or not; raises ValueError when it spells none.
+
+    Libraries hand out standard base64 too, with `+` and `/`.
+    """
+    digits = text.rstrip("=").translate(_STANDARD_DIGITS)
     if not digits.isascii() or not digits.replace("-", "").replace("_", "").isalnum():
         raise ValueError("not base64url")
     return urlsafe_b64decode(digits + "=" * (-len(digits) % 4))

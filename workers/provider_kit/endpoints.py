@@ -30,6 +30,8 @@ _ENTRY = re.compile(r"(\*|(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(
 _ENDPOINT = re.compile(r"(?i:https)://([^/?#]*)((?:[/?][!$%&'()*+,\-./0-9:;=?@A-Z_a-z~\[\]]*)?)")
 _AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:@\[\]]+)(?::([0-9]{1,5}))?")
 _NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?")
+REMOVED_HOST = "permanently-removed.invalid"
+"""Where Chrome says that its subscriptions are once they were removed for good."""
 _NEVER_PUBLIC = (".localhost", ".local", ".internal", ".invalid", ".home.arpa")
 
 

@@ -81,7 +81,8 @@ class FittedPayload:
         )
 
     def _fit(self, words: Words, language: str) -> Words:
-        frame = len(self._render(Words("", ""), language)) + self._tail_room
+        placeholder = Words("", "-")  # a payload without any body has no field for it
+        frame = len(self._render(placeholder, language)) - 1 + self._tail_room
         return fit_words(words, self._limit - frame)
 
 

@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from math import ceil
 
+from service.domain.alert import Words
 from service.domain.subscription import Urgency
 from workers.provider import AlertContent
 from workers.provider_kit.encoding import base64url
@@ -48,8 +50,21 @@ def image_url_of(content: AlertContent) -> str | None:
 
 
 def seconds_left(content: AlertContent, now: datetime) -> int:
-    """Return how many whole seconds the alert is still worth showing, never below zero."""
-    return max(0, int((content.expires_at - now).total_seconds()))
+    """Return for how many seconds the alert is still worth showing: 0 only when it has expired.
+
+    A second that has begun counts: a TTL of 0 asks push services to store nothing.
+    """
+    return max(0, ceil((content.expires_at - now).total_seconds()))
+
+
+def expiry_of(content: AlertContent) -> int:
+    """Return when the alert expires: the end of that second, in seconds since 1970."""
+    return ceil(content.expires_at.timestamp())
+
+
+def shown_words(words: Words) -> dict[str, str]:
+    """Return the words to be shown; a body without text is left out."""
+    return {"title": words.title} | ({"body": words.body} if words.body.strip() else {})
 
 
 def fit_collapse_key(key: str, longest: int, allowed: str = "-._~") -> str:

@@ -239,7 +239,7 @@ class ApnsPushes:
             f"apns-topic: {settings.topic}",
             "apns-push-type: alert",
             f"apns-priority: {priority}",
-            f"apns-expiration: {int(content.expires_at.timestamp())}",
+            f"apns-expiration: {presentation.expiry_of(content)}",
             f"apns-collapse-id: {collapse_id}",
         )
         self._heads = _payload(content).heads()
@@ -268,7 +268,7 @@ def _payload(content: AlertContent) -> FittedPayload:
 def _render_head(words: Words, content: AlertContent) -> bytes:
     image = presentation.image_url_of(content)
     aps: dict[str, object] = {
-        "alert": {"title": words.title, "body": words.body},
+        "alert": presentation.shown_words(words),
         "thread-id": content.collapse_key,
         "interruption-level": presentation.interruption_level(content),
     }

@@ -283,11 +283,10 @@ def _render_head(words: Words, content: AlertContent) -> bytes:
     image = presentation.image_url_of(content)
     return head_to_delivery_id(
         {
-            "title": words.title,
-            "body": words.body,
+            **presentation.shown_words(words),
             **({} if quiet else {"sound": "default"}),
             **({"richContent": {"image": image}, "mutableContent": True} if image else {}),
-            "expiration": int(content.expires_at.timestamp()),
+            "expiration": presentation.expiry_of(content),
             "priority": "normal" if quiet else "high",
             "channelId": presentation.android_channel(content),
             "interruptionLevel": presentation.interruption_level(content),

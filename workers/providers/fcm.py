@@ -267,7 +267,7 @@ def _payload(content: AlertContent) -> FittedPayload:
 def _render_head(words: Words, content: AlertContent) -> bytes:
     """Return the push up to the delivery's id. None of the keys in `data` is a reserved one."""
     image = presentation.image_url_of(content)
-    shown = {"title": words.title, "body": words.body} | ({"image": image} if image else {})
+    shown = presentation.shown_words(words) | ({"image": image} if image else {})
     data = {**presentation.story_fields(content), "delivery_id": ""}
     return head_to_delivery_id({"message": {"notification": shown, "data": data}})
 
@@ -294,7 +294,7 @@ def _apns_options(content: AlertContent, key: str) -> Mapping[str, object]:
     aps |= {"mutable-content": 1} if presentation.image_url_of(content) else {}
     headers = {
         "apns-priority": "5" if quiet else "10",
-        "apns-expiration": str(int(content.expires_at.timestamp())),
+        "apns-expiration": str(presentation.expiry_of(content)),
         "apns-collapse-id": key,
     }
     return {"headers": headers, "payload": {"aps": aps}}

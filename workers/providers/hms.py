@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
@@ -268,11 +269,13 @@ def _payload(words: Words, content: AlertContent, category: str, ttl: int) -> Ma
     """Return the push without its addresses.
 
     It has no collapse_key: Huawei keeps a hundred of them, and a clash would lose another story's
-    alert. The tag replaces an earlier alert of this story on the screen.
+    alert. The tag replaces an earlier alert of this story on the screen. Huawei asks for a body: an
+    alert without one shows the site's host.
     """
     quiet = presentation.is_quiet(content)
     image = presentation.image_url_of(content)
-    shown = {"title": words.title, "body": words.body} | ({"image": image} if image else {})
+    shown = {"body": urlsplit(content.url).hostname} | presentation.shown_words(words)
+    shown |= {"image": image} if image else {}
     android = {
         "urgency": "HIGH" if content.urgency is Urgency.BREAKING and not quiet else "NORMAL",
         "ttl": f"{ttl}s",

@@ -16,7 +16,7 @@ from service.domain.errors import Invalid
 from service.domain.language import is_right_to_left
 from service.domain.network import origin_of
 from service.domain.subscription import Urgency
-from service.domain.verdict import DeviceRefused, Verdict
+from service.domain.verdict import DeviceGone, DeviceRefused, Verdict
 from workers.provider import (
     AlertContent,
     Answer,
@@ -31,6 +31,7 @@ from workers.provider_kit.encoding import base64url, from_base64url
 from workers.provider_kit.encryption import OVERHEAD, encode_point, encrypt
 from workers.provider_kit.endpoints import (
     KNOWN_PUSH_SERVICES,
+    REMOVED_HOST,
     AllowedHosts,
     AllowList,
     EndpointRefused,
@@ -158,6 +159,9 @@ class WebPushes:
         ttl = presentation.seconds_left(self._content, now)
         for target in targets:
             origin = origin_of(target.address)
+            if origin.endswith(REMOVED_HOST):
+                yield target.position, DeviceGone("its browser has removed the subscription")
+                continue
             headers = by_origin.get(origin)
             if headers is None:
                 headers = by_origin[origin] = self._headers(origin, ttl)
@@ -206,8 +210,7 @@ def _render_head(words: Words, language: str, content: AlertContent) -> bytes:
     image = presentation.image_url_of(content)
     return head_to_delivery_id(
         {
-            "title": words.title,
-            "body": words.body,
+            **presentation.shown_words(words),
             "icon": content.icon_url,
             **({"image": image} if image else {}),
             "tag": _topic(content),
