@@ -34,7 +34,7 @@ from service.api import (
 )
 from service.http import problems
 from service.http.admission import Admission, AdmitRequest
-from service.http.auth import KeyCache
+from service.http.auth import KeyCache, is_known
 from service.http.body_deadline import BodyDeadline
 from service.http.body_limit import LimitBody
 from service.http.forwarded import TrustProxies
@@ -111,7 +111,7 @@ def _middleware(settings: Settings, registry: CollectorRegistry) -> list[Middlew
     return [
         Middleware(TrustProxies, networks=settings.trusted_proxies),
         Middleware(CountRequests, requests=Requests(registry)),
-        Middleware(LimitBody),
+        Middleware(LimitBody, is_known=is_known),
         Middleware(BodyDeadline),
     ]
 

@@ -21,7 +21,7 @@ from service.domain.alert import (
 )
 from service.domain.subscription import Urgency
 from service.domain.totals import Totals
-from service.http.dependencies import Closed, Id, Line, Moment
+from service.http.dependencies import Closed, Id, Line, Moment, at_most
 
 Title = Annotated[str, Field(max_length=MAX_TITLE)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
@@ -45,7 +45,7 @@ class AlertBody(Closed):
     title: Title | None = Field(None, description="Left out: the story's headline.")
     body: Text | None = Field(None, description="Left out: the story's summary.")
     urgency: Urgency = Field(Urgency.NORMAL, description="Breaking disturbs quiet hours.")
-    topics: Annotated[list[Line], Field(max_length=MAX_TOPICS)] | None = Field(
+    topics: Annotated[list[Line], at_most(MAX_TOPICS)] | None = Field(
         None, description="Left out: the story's topics and the story itself."
     )
     everyone: bool = Field(False, description="Every reader; cannot be combined with topics.")
@@ -62,7 +62,7 @@ class AlertBody(Closed):
         description="Alone: corrects the first alert on the devices that have it. With topics or "
         "everyone: another audience; the new text replaces the earlier one where it is shown.",
     )
-    locales: dict[str, WordsBody] = Field({}, max_length=MAX_LOCALES)
+    locales: Annotated[dict[str, WordsBody], at_most(MAX_LOCALES)] = Field({})
 
     def read(self) -> Draft:
         """Return it as a domain value."""

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from service.actions import replays
 from service.http.auth import AdminCaller
@@ -16,6 +16,7 @@ from service.http.dependencies import (
     Listing,
     Moment,
     WorkDep,
+    at_most,
     page,
 )
 from service.store.deliveries import dead_letters
@@ -43,7 +44,7 @@ class DeadLetterShown(BaseModel):
 class ReplayBody(Closed):
     """Which ones to push again: those that match every given member."""
 
-    ids: Annotated[list[Id], Field(max_length=MAX_IDS)] | None = None
+    ids: Annotated[list[Id], at_most(MAX_IDS)] | None = None
     alert: Id | None = None
     provider: Line | None = None
     reason: Line | None = None

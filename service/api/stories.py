@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field, StrictInt
 
 from service.actions import stories as story_actions
+from service.actions import story_text
 from service.actions.stories import IncomingStory
 from service.domain.errors import NotFound, no_such, require
 from service.domain.story import Outcome, Story, StoryState, StoryText, readable
@@ -20,6 +21,7 @@ from service.http.dependencies import (
     Moment,
     SettingsDep,
     WorkDep,
+    at_most,
 )
 from service.store.stories import stories
 
@@ -36,7 +38,9 @@ class StoryIn(Closed):
     headline: str = Field(examples=["Grid holds through the storm"])
     body: str = Field(description="HTML or plain text, at most 1 MiB; kept as safe HTML.")
     summary: str | None = None
-    topics: list[str] | None = Field(None, examples=[["weather", "world/ukraine"]])
+    topics: Annotated[list[str], at_most(story_text.MAX_TOPICS)] | None = Field(
+        None, examples=[["weather", "world/ukraine"]]
+    )
     language: str | None = Field(None, description="BCP 47; `en` when left out.")
     source_uri: str | None = Field(None, description="The sender's own name of the story.")
     version: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | None = None

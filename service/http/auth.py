@@ -15,6 +15,7 @@ from fastapi.params import Depends as Dependency
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 from sqlmodel import Session
+from starlette.types import Scope as RequestScope
 
 from service.domain.errors import Forbidden, Unauthenticated
 from service.domain.people import ApiKey, Caller, Reader, Scope, Staff, hash_token
@@ -125,6 +126,25 @@ def _signed_in(engine: Engine, cookie: str) -> Caller:
     return caller_of_staff(staff)
 
 
+async def is_known(scope: RequestScope) -> bool:
+    """Whether a request carries a valid API key or staff session; asks for a large body only."""
+    request = Request(scope)
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    engine: Engine = request.app.state.engine
+    if scheme.lower() == "bearer" and secret:
+        keys: KeyCache = request.app.state.key_cache
+        secret = secret.strip()
+        key = keys.get(secret) or await run_in_threadpool(keys.fetch, engine, secret)
+        return key is not None
+    cookie = request.cookies.get(STAFF_COOKIE)
+    return cookie is not None and await run_in_threadpool(_has_session, engine, cookie)
+
+
+def _has_session(engine: Engine, cookie: str) -> bool:
+    with transaction(engine) as session:
+        return staff_from_cookie(session, cookie, datetime.now(UTC)) is not None
+
+
 def _reader(request: Request, bearer: _ReaderBearer) -> Reader:
     if bearer is None:
         raise Unauthenticated("Send a reader's token: Authorization: Bearer ...")
@@ -150,5 +170,6 @@ __all__ = [
     "caller_of_key",
     "caller_of_staff",
     "hash_token",
+    "is_known",
     "staff_from_cookie",
 ]

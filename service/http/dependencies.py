@@ -19,10 +19,12 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
 
 from service.domain.errors import TooMany
 from service.http.forwarded import counted_address, is_forwarded
+from service.http.problems import MAX_ERRORS
 from service.http.rate_limit import Throttle
 from service.settings import Settings
 from service.unit_of_work import UnitOfWork, unit_of_work
@@ -127,10 +129,29 @@ Line = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_withou
 """A short text from outside: bounded, and without the NUL that Postgres cannot store."""
 
 
+def at_most(number: int) -> BeforeValidator:
+    """Return a check of a list's or an object's length that comes before its items."""
+
+    def check_length(value: object) -> object:
+        if isinstance(value, list | dict) and len(value) > number:
+            raise ValueError(f"At most {number:,}; these are {len(value):,}.")
+        return value
+
+    return BeforeValidator(check_length)
+
+
 class Closed(BaseModel):
     """A request's body that refuses members it does not know, so that a typing error is seen."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_members(cls, value: object) -> object:
+        """Refuse a flood of members before each of them becomes an error."""
+        if isinstance(value, dict) and len(value) > len(cls.model_fields) + MAX_ERRORS:
+            raise ValueError(f"At most {len(cls.model_fields)} members; these are {len(value):,}.")
+        return value
 
 
 def limit_registrations(request: Request, settings: SettingsDep) -> None:

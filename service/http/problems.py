@@ -24,6 +24,10 @@ log = structlog.get_logger()
 router = APIRouter()
 
 RETRY_AFTER_S = 2
+MAX_ERRORS = 20
+"""Wrong fields in one problem; who has more of them starts with these."""
+MAX_NAME = 200
+MAX_DETAIL = 500
 MACHINE_PATHS = ("/api", "/health", "/metrics", "/problems", "/openapi.json")
 """Below these paths a browser gets the problem too, not a page."""
 
@@ -187,8 +191,13 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
         reason = faults[0].get("ctx", {}).get("error", "unreadable")
         where = faults[0]["loc"][-1]
         return _answer(request, MALFORMED, f"The body is not JSON: {reason} at character {where}.")
-    fields = [{"field": _field_path(fault["loc"]), "detail": _describe(fault)} for fault in faults]
+    fields = [
+        {"field": _field_path(fault["loc"]), "detail": _describe(fault)[:MAX_DETAIL]}
+        for fault in faults[:MAX_ERRORS]
+    ]
     detail = "; ".join(f"{field['field']}: {field['detail']}" for field in fields[:3])
+    if len(faults) > len(fields):
+        detail += f"; {len(faults) - len(fields):,} more are wrong"
     in_path = all(fault["loc"][:1] == ("path",) for fault in faults)
     kind = KINDS[errors.NotFound if in_path else errors.Invalid]
     return _answer(request, kind, detail, errors=fields)
@@ -196,7 +205,7 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 
 def _field_path(loc: Sequence[str | int]) -> str:
     """Return a field's dotted path, without the part of the request that it is in."""
-    return ".".join(str(step) for step in loc[1:]) or "body"
+    return ".".join(str(step)[:MAX_NAME] for step in loc[1:])[:MAX_NAME] or "body"
 
 
 def _describe(fault: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from service.domain.errors import Invalid
 from service.domain.language import parse_language
 from service.domain.subscription import Urgency
 from service.domain.time_zone import canonical_name
-from service.http.dependencies import Line, WorkDep
+from service.http.dependencies import Line, WorkDep, at_most
 from service.store.readers import subscriptions
 from service.web.rendering import PRIVATE
 from service.web.visitors import (
@@ -26,6 +26,7 @@ from service.web.visitors import (
 
 router = APIRouter(prefix=READER_PATH)
 PROVIDER = "webpush"
+MAX_TOPICS = 24
 _Endpoint = Annotated[str, Field(max_length=MAX_ADDRESS)]
 
 
@@ -42,7 +43,7 @@ class BrowserRegistration(BaseModel):
     endpoint: _Endpoint
     keys: SubscriptionKeys
     replaces: _Endpoint | None = None
-    topics: Annotated[list[Line], Field(max_length=24)] = []
+    topics: Annotated[list[Line], at_most(MAX_TOPICS)] = []
     least_urgency: Urgency = Urgency.QUIET
     language: Line = "en"
     timezone: Line = "UTC"
