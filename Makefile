@@ -14,7 +14,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos lock clean
+.PHONY: help run test check foreign bench chaos lock clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -32,6 +32,9 @@ check: $(VENV)/installed-tests ## Format, lint, types, import contracts; no test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+foreign: $(VENV)/installed-tests $(VENV)/installed-foreign ## Test against servers and libraries that others wrote, as far as they are here
+	@FOREIGN_REQUESTS=$${FOREIGN_REQUESTS:-5000} $(BIN)/python -m pytest -n 2 --dist=loadgroup -m foreign tests/foreign
+
 bench: $(VENV)/installed-tests $(VENV)/installed-bench ## Measure, beside peers in the same run; ONLY=a,b OUT=f.json COMPARE=f.json
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT)) \
 		$(if $(COMPARE),--compare $(COMPARE))
@@ -44,6 +47,8 @@ lock: $(VENV)/installed-tests ## Pin the newest dependencies (needs uv)
 	@uv pip compile $(LOCK) -c requirements.lock tests/requirements.in -o tests/requirements.lock
 	@uv pip compile $(LOCK) -c requirements.lock -c tests/requirements.lock tests/bench/requirements.in \
 		-o tests/bench/requirements.lock
+	@uv pip compile $(LOCK) -c requirements.lock -c tests/requirements.lock tests/foreign/requirements.in \
+		-o tests/foreign/requirements.lock
 
 clean: ## Remove what was installed, and the demo's data
 	@if [ -f $(DATA)/postgres.at ]; then case "$$(cat $(DATA)/postgres.at)" in \
@@ -70,3 +75,7 @@ $(VENV)/installed-tests: tests/requirements.lock $(VENV)/installed
 $(VENV)/installed-bench: tests/bench/requirements.lock $(VENV)/installed-tests
 	@$(PIP) install --require-hashes -r tests/bench/requirements.lock && touch $@ || \
 		echo 'The peers could not be installed: they will not be measured.'
+
+$(VENV)/installed-foreign: tests/foreign/requirements.lock $(VENV)/installed-tests
+	@$(PIP) install --require-hashes -r tests/foreign/requirements.lock && touch $@ || \
+		echo 'The client libraries could not be installed: their tests will be skipped.'
