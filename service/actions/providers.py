@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 import redis
 
@@ -9,13 +10,14 @@ from service import outbox
 from service.domain.errors import Invalid, NotFound
 from service.domain.people import Caller
 from service.settings import Settings
-from service.store.operations import gauges, heartbeats, holds
+from service.store.operations import failing, gauges, heartbeats, holds
 from service.store.operations.gauges import Pace, Waiting
 from service.store.operations.heartbeats import Heartbeat
 from service.store.staff import audit
 from service.unit_of_work import UnitOfWork
 
 MAX_REASON = 500
+UNKNOWN_CAUSE = "It has accepted nothing for a minute."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +37,26 @@ class Overview:
     workers: list[Heartbeat]
 
 
+class ProviderState(StrEnum):
+    """Whether a provider takes our pushes."""
+
+    IN_USE = "in_use"
+    FAILING = "failing"
+    """It has accepted nothing for a minute, while deliveries wait for it."""
+    HELD = "held"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderStatus:
-    """A provider: whether it is held, and how it did in the last minute."""
+    """A provider: whether it is held or failing and why, and how it did in the last minute.
+
+    `waiting` counts the deliveries that are not final. `cause` is None while it is in use.
+    """
 
     name: str
+    state: ProviderState
+    cause: str | None
+    waiting: int
     held: bool
     reason: str | None
     since: datetime | None
@@ -71,9 +88,16 @@ def list_providers(work: UnitOfWork, settings: Settings) -> list[ProviderStatus]
     """Return the providers that are in use, held, or have deliveries waiting."""
     held = holds.held(work.session)
     pace = gauges.pace(work.session)
-    names = (*settings.providers, *sorted({*held, *pace, *gauges.waiting(work.session)}))
+    waiting = gauges.waiting(work.session)
+    causes = failing.causes(work.session)
+    names = (*settings.providers, *sorted({*held, *pace, *waiting}))
     return [
-        _status(name, held.get(name), pace.get(name, Pace(name=name)))
+        _status(
+            waiting.get(name, Waiting(name=name)),
+            held.get(name),
+            pace.get(name, Pace(name=name)),
+            causes.get(name),
+        )
         for name in dict.fromkeys(names)
     ]
 
@@ -107,9 +131,19 @@ def _require_provider(work: UnitOfWork, settings: Settings, provider: str) -> No
         raise NotFound(f"There is no provider {provider[:40]!r} in use.")
 
 
-def _status(name: str, hold: holds.Hold | None, pace: Pace) -> ProviderStatus:
+def _status(
+    waiting: Waiting, hold: holds.Hold | None, pace: Pace, cause: str | None
+) -> ProviderStatus:
+    state = ProviderState.IN_USE
+    if hold is not None:
+        state, cause = ProviderState.HELD, hold.reason
+    elif cause is not None and not pace.accepted_per_second:
+        state, cause = ProviderState.FAILING, cause or UNKNOWN_CAUSE
     return ProviderStatus(
-        name=name,
+        name=waiting.name,
+        state=state,
+        cause=None if state is ProviderState.IN_USE else cause,
+        waiting=waiting.pending + waiting.leased + waiting.retrying,
         held=hold is not None,
         reason=None if hold is None else hold.reason,
         since=None if hold is None else hold.since,

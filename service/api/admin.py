@@ -63,11 +63,16 @@ class OverviewOut(_Shown):
 class ProviderOut(_Shown):
     """A provider, and how it did in the last minute.
 
+    It is failing when it has accepted nothing for a minute while deliveries wait for it; `cause`
+    says why it is failing or held. `waiting` counts the deliveries that are not final.
     `error_share` is the share of deliveries that are retrying or buried, among the answered ones
     of the batches sent in that minute; 0 when there were none.
     """
 
     name: str
+    state: provider_actions.ProviderState
+    cause: str | None
+    waiting: int
     held: bool
     reason: str | None
     since: Moment | None

@@ -167,3 +167,66 @@ def test_a_workers_hold_is_probed_by_one_at_a_time(session):
     assert not holds.take_probe(session, "apns")
     assert holds.release(session, "apns")
     assert not holds.take_probe(session, "apns")
+
+
+MINUTES_AGO = datetime.now(UTC) - timedelta(minutes=3)
+
+
+def provider_status(client, as_admin, name):
+    items = client.get("/api/admin/providers", headers=as_admin).json()["items"]
+    return next(item for item in items if item["name"] == name)
+
+
+def fruitless(session, why, **batch):
+    """An alert of which nothing was accepted in the three minutes since its first attempt."""
+    alert = an_alert(session, a_story(session), state="sending", created_at=MINUTES_AGO)
+    values = {"started_at": MINUTES_AGO} | batch
+    a_batch(session, alert, [State.RETRYING] * 3, provider="fcm", **values)
+    for position in range(3):
+        session.execute(
+            text("INSERT INTO retry VALUES (:a, 0, 0, :p, now(), :why)"),
+            {"a": alert.id, "p": position, "why": why},
+        )
+    session.commit()
+
+
+def test_a_provider_that_nothing_reaches_for_a_minute_is_failing_with_its_cause(
+    client, session, as_admin
+):
+    fruitless(session, "not sent: the certificate is unknown")
+    status = provider_status(client, as_admin, "fcm")
+    assert (status["state"], status["cause"], status["waiting"]) == (
+        "failing",
+        "not sent: the certificate is unknown",
+        3,
+    )
+
+
+def test_a_provider_that_has_just_begun_to_fail_or_accepts_others_is_in_use(
+    client, session, as_admin
+):
+    now = datetime.now(UTC)
+    fruitless(session, "HTTP 503", started_at=now)
+    assert provider_status(client, as_admin, "fcm")["state"] == "in_use"
+    session.execute(text("UPDATE batch SET started_at = :then"), {"then": MINUTES_AGO})
+    session.commit()
+    assert provider_status(client, as_admin, "fcm")["state"] == "failing"
+    other = an_alert(session, a_story(session), state="sending", created_at=now)
+    a_batch(
+        session,
+        other,
+        [State.ACCEPTED, State.PENDING],
+        provider="fcm",
+        started_at=now,
+        progress=[100, 60],
+    )
+    session.commit()
+    status = provider_status(client, as_admin, "fcm")
+    assert (status["state"], status["cause"]) == ("in_use", None)
+
+
+def test_a_held_provider_says_why(client, session, as_admin):
+    fruitless(session, "HTTP 503")
+    client.put("/api/admin/providers/fcm/hold", json={"reason": "They asked."}, headers=as_admin)
+    status = provider_status(client, as_admin, "fcm")
+    assert (status["state"], status["cause"]) == ("held", "They asked.")

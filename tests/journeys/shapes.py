@@ -91,6 +91,9 @@ OVERVIEW = {
 }
 PROVIDER = {
     "name": text,
+    "state": lambda value: value in {"in_use", "failing", "held"},
+    "cause": maybe(text),
+    "waiting": a_count,
     "held": lambda value: type(value) is bool,
     "reason": maybe(text),
     "since": maybe(a_moment),

@@ -155,6 +155,19 @@ def test_one_devices_fate_comes_with_its_reason(session, device, delivery, reaso
     assert fate.reason == reason or (reason and fate.reason.startswith(reason))
 
 
+@pytest.mark.parametrize("state", [EXPIRED, CANCELLED])
+def test_what_ended_with_the_alert_keeps_its_last_reason(session, device, state):
+    alert = sharded(session, stop_reason="Stopped by somebody.")
+    a.a_batch(session, alert, [state], shard_n=1, device_ids=[device.id])
+    session.flush()
+    why = "not sent: the certificate is unknown"
+    session.execute(
+        text("INSERT INTO retry VALUES (:a, 1, 0, 0, now(), :why)"), {"a": alert.id, "why": why}
+    )
+    fate = device_reports.report(session, domain(session, alert), device.id)
+    assert fate.reason.endswith("The last attempt: not sent: the certificate is unknown")
+
+
 def test_an_erased_device_is_still_found_in_its_batch(session, device):
     alert = sharded(session)
     a.a_batch(session, alert, [ACCEPTED], shard_n=1, device_ids=[device.id])

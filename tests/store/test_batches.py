@@ -101,6 +101,7 @@ def test_a_released_batch_is_not_claimable_before_its_earliest_retry(engine, ale
     again = claim(engine, alert)[0]
     assert list(again.waits) == [2]
     assert 50 < again.waits[2] <= 60
+    assert again.reasons == {1: "HTTP 503", 2: "HTTP 429"}
 
 
 def test_fresh_batches_are_claimed_before_retries(engine, alert):

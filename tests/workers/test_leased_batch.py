@@ -61,6 +61,32 @@ def test_a_wait_past_the_deadline_expires_the_delivery():
     assert states(batch) == [State.EXPIRED]
 
 
+@pytest.mark.parametrize("state", [State.EXPIRED, State.CANCELLED])
+def test_the_last_reason_is_kept_when_the_alert_ends(state):
+    batch = a_batch(bytes(3))
+    batch.settle(1, TryLater("not sent: the certificate is unknown"), 0.0)
+    batch.accept(0, 10)
+    batch.close([1, 2], state)
+    last_write = batch.write(give_back=True)
+    assert last_write.lease_change is LeaseChange.END
+    assert last_write.waits == [(1, 0.0, "not sent: the certificate is unknown")]
+
+
+def test_the_reason_of_an_attempt_that_came_too_late_is_kept():
+    batch = a_batch(bytes(1), deadline=NOW + timedelta(seconds=30))
+    batch.settle(0, TryLater("HTTP 503", after=timedelta(seconds=31)), 0.0)
+    assert batch.write(give_back=True).waits == [(0, 0.0, "HTTP 503")]
+
+
+def test_a_batch_of_acceptances_keeps_no_reason():
+    batch = a_batch(bytes(2))
+    batch.settle(0, TryLater("HTTP 503"), 0.0)
+    batch.end_waits()
+    batch.accept(0, 10)
+    batch.accept(1, 10)
+    assert batch.write(give_back=True).waits == []
+
+
 def test_a_batch_with_something_unsent_is_released_to_be_claimed_at_once():
     batch = a_batch()
     batch.settle(1, TryLater("HTTP 503", after=timedelta(seconds=40)), 0.0)

@@ -642,6 +642,7 @@ def test_an_alert_of_which_nothing_left_before_its_deadline_is_expired(system, r
     deliver.deliver(system.process, alert)
     assert system.states(alert) == [State.EXPIRED] * 2
     assert system.one("SELECT state FROM alert WHERE id = :a", a=alert) == state
+    assert system.one("SELECT count(*) FROM retry WHERE why = 'HTTP 503'") == room
 
 
 def test_a_rejection_that_a_replay_took_back_is_not_written_again(system):

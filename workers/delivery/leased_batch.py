@@ -3,7 +3,7 @@
 It knows nothing of HTTP, SQL or other batches.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -31,6 +31,7 @@ PROGRESS_STEP_MS = 25
 """Acceptances are counted by the 25 ms in which they came."""
 
 OPEN = (State.PENDING, State.RETRYING)
+IN_VAIN = (State.RETRYING, State.EXPIRED, State.CANCELLED)
 SOONEST_RETRY_S = 0.5
 
 
@@ -59,10 +60,10 @@ class LeasedBatch:
     """One claimed batch. `now` is the database's clock, carried on by a monotonic one.
 
     `in_flight` are the positions that wait for an answer, `due` those that wait for their next
-    attempt. `history` holds what earlier alerts say of a device, packed, where that is anything;
-    `doubts` and `refusals` wait to be judged when the batch is given back. `dead_devices`,
-    `suspects`, `refused_devices`, `buried` and `tickets` are what the next write has to put on
-    record.
+    attempt. `reasons` are the last reasons why positions were not accepted. `history` holds what
+    earlier alerts say of a device, packed, where that is anything; `doubts` and `refusals` wait to
+    be judged when the batch is given back. `dead_devices`, `suspects`, `refused_devices`, `buried`
+    and `tickets` are what the next write has to put on record.
     """
 
     claim: ClaimedBatch
@@ -71,6 +72,7 @@ class LeasedBatch:
     states: bytearray = field(init=False)
     in_flight: set[Position] = field(default_factory=set)
     due: dict[Position, tuple[datetime, str]] = field(default_factory=dict)
+    reasons: dict[Position, str] = field(init=False)
     history: dict[Position, int] = field(default_factory=dict)
     doubts: dict[Position, Doubt] = field(default_factory=dict)
     refusals: dict[Position, str] = field(default_factory=dict)
@@ -86,9 +88,11 @@ class LeasedBatch:
         steps = self.claim.progress
         self.states = bytearray(self.claim.states)
         self.progress = dict(zip(steps[::2], steps[1::2], strict=True))
+        self.reasons = dict(self.claim.reasons)
         start = self.now()
         for position, seconds in self.claim.waits.items():
-            self.due[position] = (start + timedelta(seconds=seconds), "")
+            due_at = start + timedelta(seconds=seconds)
+            self.due[position] = (due_at, self.reasons.get(position, ""))
 
     @property
     def key(self) -> tuple[int, int]:
@@ -146,6 +150,7 @@ class LeasedBatch:
         before = Delivery.unpack(self.states[position])
         step = next_step(before, verdict, now=self.now(), deadline=self.deadline, jitter=jitter)
         self.states[position] = step.delivery.pack()
+        self.reasons[position] = verdict.why
         if step.due_at is not None:
             self.due[position] = (step.due_at, verdict.why)
         return step
@@ -261,8 +266,14 @@ class LeasedBatch:
             progress=tuple(chain.from_iterable(self.progress.items())),
             in_flight=bool(self.in_flight),
             due_s=max(self._soonest_s(waits), not_before_s),
-            waits=waits if lease_change is LeaseChange.RELEASE else (),
+            waits=[*waits, *self._last_reasons()] if give_back else (),
         )
+
+    def _last_reasons(self) -> Iterator[tuple[Position, float, str]]:
+        """Yield what is kept of positions that were tried in vain and wait for nothing."""
+        for position, why in self.reasons.items():
+            if why and position not in self.due and self.states[position] & 7 in IN_VAIN:
+                yield position, 0.0, why
 
     def _soonest_s(self, waits: Sequence[tuple[int, float, str]]) -> float:
         """Return the seconds until a process should look again: none while anything is due."""

@@ -6,11 +6,11 @@ when the lease has run out.
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from service.store.readers.device_history import HISTORY
@@ -31,6 +31,8 @@ class ClaimedBatch:
     progress: list[int]
     waits: dict[int, float]
     """Seconds until a retrying position is due; those not named are due now."""
+    reasons: dict[int, str] = field(default_factory=dict)
+    """Why positions that were tried are not accepted, as far as that is on record."""
 
 
 _CLAIM = f"""
@@ -75,30 +77,35 @@ def claim(
     rows = session.execute(text(_CLAIM.format(which=_FRESH)), values).all()
     if not rows:
         rows = session.execute(text(_CLAIM.format(which="")), values).all()
-    return [
-        ClaimedBatch(
-            shard_n=row.shard_n,
-            n=row.n,
-            provider=provider,
-            token=token,
-            device_ids=row.device_ids,
-            states=bytes(row.states),
-            progress=row.progress,
-            waits=_waits(session, alert_id, row.shard_n, row.n) if any(row.states) else {},
-        )
-        for row in rows
-    ]
+    return [_read(session, alert_id, provider, token, row) for row in rows]
 
 
-def _waits(session: Session, alert_id: int, shard_n: int, n: int) -> dict[int, float]:
-    rows = session.execute(
+def _read(
+    session: Session, alert_id: int, provider: str, token: int, row: Row[Any]
+) -> ClaimedBatch:
+    retries = _retries(session, alert_id, row.shard_n, row.n) if any(row.states) else []
+    return ClaimedBatch(
+        shard_n=row.shard_n,
+        n=row.n,
+        provider=provider,
+        token=token,
+        device_ids=row.device_ids,
+        states=bytes(row.states),
+        progress=row.progress,
+        waits={retry.position: retry.seconds for retry in retries if retry.seconds > 0},
+        reasons={retry.position: retry.why for retry in retries},
+    )
+
+
+def _retries(session: Session, alert_id: int, shard_n: int, n: int) -> Sequence[Row[Any]]:
+    """Return the positions that were tried in vain: seconds until they are due, and why."""
+    return session.execute(
         text(
-            "SELECT position, extract(epoch FROM due_at - now())::float8 FROM retry "
-            "WHERE alert_id = :a AND shard_n = :shard_n AND n = :n AND due_at > now()"
+            "SELECT position, extract(epoch FROM due_at - now())::float8 AS seconds, why "
+            "FROM retry WHERE alert_id = :a AND shard_n = :shard_n AND n = :n"
         ),
         {"a": alert_id, "shard_n": shard_n, "n": n},
-    )
-    return {int(position): float(seconds) for position, seconds in rows}
+    ).all()
 
 
 def has_claimable(session: Session, alert_id: int, providers: Sequence[str]) -> bool:

@@ -50,7 +50,7 @@ class BatchWrite:
     in_flight: bool = False
     due_s: float = 0.0
     waits: Sequence[tuple[int, float, str]] = ()
-    """Released positions that wait: (position, seconds, why)."""
+    """Released positions that wait, and those that ended unaccepted: (position, seconds, why)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def write(
     """Write the states of the batches we hold in one statement, and learn what changed meanwhile.
 
     A breaking alert has precedence only as far as one of the `providers` could push it.
-    The waits of released batches replace those on record.
+    The waits of batches that are given back replace those on record.
     """
     values = _columns(alert_id, writes, lease_s) | precedence_values(providers, lease_s)
     row = session.execute(text(_WRITE), values).one()

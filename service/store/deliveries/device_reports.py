@@ -80,33 +80,39 @@ def _find(
     return PlacedDelivery(row.shard_n, row.n, row.position, row.provider, Delivery.unpack(row.byte))
 
 
+_LAST_REASON = (
+    "SELECT nullif(why, '') FROM retry WHERE alert_id = :alert AND shard_n = :shard_n "
+    "AND n = :n AND position = :position"
+)
 _REASONS = {
-    State.RETRYING: "SELECT why FROM retry WHERE alert_id = :alert AND shard_n = :shard_n "
-    "AND n = :n AND position = :position",
+    State.RETRYING: _LAST_REASON,
+    State.CANCELLED: _LAST_REASON,
+    State.EXPIRED: _LAST_REASON,
     State.BURIED: "SELECT concat_ws(': ', reason, nullif(answer, '')) FROM dead_letter "
     "WHERE alert_id = :alert AND shard_n = :shard_n AND n = :n AND replayed_at IS NULL "
     "AND positions @> ARRAY[CAST(:position AS smallint)] ORDER BY buried_at DESC LIMIT 1",
     State.GONE: "SELECT gone_why FROM device WHERE id = :device",
 }
-"""Where the reason of a state is kept."""
+"""Where the reason of a state is kept. What ended by the alert's end keeps its last one."""
 
 
 def _reason(session: Session, alert: Alert, device_id: int, location: PlacedDelivery) -> str | None:
+    query = _REASONS.get(location.delivery.state)
+    if query is None:
+        return None
+    values = {
+        "alert": alert.id,
+        "shard_n": location.shard_n,
+        "n": location.n,
+        "position": location.position,
+        "device": device_id,
+    }
+    reason: str | None = session.execute(text(query), values).scalar_one_or_none()
     match location.delivery.state:
         case State.CANCELLED:
-            return alert.stop_reason
+            end = alert.stop_reason
         case State.EXPIRED:
-            return f"The deadline passed at {alert.expires_at.isoformat()}."
-        case State.RETRYING | State.BURIED | State.GONE as state:
-            return session.execute(
-                text(_REASONS[state]),
-                {
-                    "alert": alert.id,
-                    "shard_n": location.shard_n,
-                    "n": location.n,
-                    "position": location.position,
-                    "device": device_id,
-                },
-            ).scalar_one_or_none()
-        case State.PENDING | State.ACCEPTED:
-            return None
+            end = f"The deadline passed at {alert.expires_at.isoformat()}."
+        case _:
+            return reason
+    return f"{end or 'Cancelled.'} The last attempt: {reason}" if reason else end

@@ -70,7 +70,10 @@ class BatchRow(SQLModel, table=True):
 
 
 class RetryRow(SQLModel, table=True):
-    """A delivery that waits: the exceptions only."""
+    """A delivery that waits, or that expired or was cancelled after a try, with its last reason.
+
+    The exceptions only: an accepted delivery has no row.
+    """
 
     __tablename__: ClassVar[str] = "retry"
     alert_id: int = reference_column("alert.id", primary_key=True)
