@@ -43,6 +43,15 @@ def failed(error: str) -> dict:
     return {"status": "error", "message": "as told", "details": {"error": error}}
 
 
+def test_one_address_that_is_no_token_is_doubtful_and_many_of_them_say_nothing_of_one(expo):
+    text = '"[0].to" must be a valid Expo push token.'
+    answer = an_answer(400, {"errors": [{"code": "VALIDATION_ERROR", "message": text}]})
+    [verdict] = expo.read_answer(answer, (0,))
+    assert isinstance(verdict, DeviceGone)
+    assert verdict.doubtful
+    assert {type(each) for each in expo.read_answer(answer, (0, 1))} == {DeviceRefused}
+
+
 def test_a_hundred_devices_share_a_request_and_each_has_its_own_ids(expo):
     found = requests(expo, alert_content(), *targets(250))
     assert [len(request.positions) for request in found] == [100, 100, 50]

@@ -53,7 +53,7 @@ TAIL_ROOM = IDS_ROOM + ADDRESS_ROOM + len(',"to":""}') + SPACES_ROOM
 DEVICES_AT_ONCE = 100
 LONGEST_COLLAPSE_ID = 64
 RECEIPT_AFTER = timedelta(minutes=15)
-IMPOSSIBLE_ADDRESS = "ExponentPushToken[impossible]"
+IMPOSSIBLE_ADDRESS = "an-address-that-cannot-exist"
 TICKET_BYTES = 512
 _NEVER_ENDS = timedelta(days=3650)
 _TOKEN = re.compile(r"Expo(?:nent)?PushToken\[[A-Za-z0-9_:.-]{1,200}\]")
@@ -76,9 +76,9 @@ _CREDENTIALS = SenderRejected(
     scope=Scope.DEVICE,
 )
 """An Expo project has credentials for each platform: those of one say nothing of the other."""
-_SENDING = "EXPO_URL and EXPO_ACCESS_TOKEN"
 _NOT_AUTHORIZED = SenderRejected("Expo does not let us in: check EXPO_ACCESS_TOKEN")
 
+_NOT_A_TOKEN = DeviceGone("VALIDATION_ERROR: not a valid address", doubtful=True)
 REASONS: Mapping[str, NotAccepted] = {
     "DeviceNotRegistered": DeviceGone("the app is gone from the device"),
     "MessageTooBig": AlertRejected("Expo says that the alert is too large"),
@@ -207,13 +207,14 @@ def _read_refusal(answer: Answer, positions: Sequence[Position]) -> Sequence[Ver
 
     If it held addresses of several projects, those of the largest project are tried again.
     """
-    verdict = _read_error_answer(answer)
     error = _first_error(answer)
+    verdict = _read_error_answer(answer)
+    if len(positions) == 1 and "must be a valid Expo push token" in str(error.get("message")):
+        verdict = _NOT_A_TOKEN
     groups = error.get("details")
     addresses = addresses_at(positions)
-    if error.get("code") != "PUSH_TOO_MANY_EXPERIENCE_IDS" or not isinstance(groups, dict):
-        return [verdict] * len(positions)
-    if addresses is None:
+    code = error.get("code")
+    if code != "PUSH_TOO_MANY_EXPERIENCE_IDS" or not isinstance(groups, dict) or addresses is None:
         return [verdict] * len(positions)
     projects = [{str(item) for item in each} for each in groups.values() if isinstance(each, list)]
     largest = max(projects, key=len, default=set())
@@ -224,10 +225,12 @@ def _read_refusal(answer: Answer, positions: Sequence[Position]) -> Sequence[Ver
 def _read_error_answer(answer: Answer) -> Verdict:
     code = answers.as_error_code(_first_error(answer).get("code"))
     verdict = REASONS.get(code) if answer.status else None
-    verdict = verdict or answers.read_status(answer, "Expo", settings=_SENDING)
+    verdict = verdict or answers.read_status(
+        answer, "Expo", settings="EXPO_URL and EXPO_ACCESS_TOKEN"
+    )
     if isinstance(verdict, TryLater) and answer.status:
-        wait = answers.parse_retry_after(answer)
-        return replace(verdict, why=f"Expo answered {answer.status} {code}", after=wait)
+        why, wait = f"Expo answered {answer.status} {code}", answers.parse_retry_after(answer)
+        return replace(verdict, why=why, after=wait)
     return answers.with_code(verdict, code)
 
 
@@ -235,8 +238,7 @@ def _first_error(answer: Answer) -> Mapping[str, Any]:
     """Return the error of a whole request, whatever its status; empty where tickets came."""
     body = answers.parse_object(answer.body)
     errors = None if body.get("data") else body.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors else {}
-    return first if isinstance(first, dict) else {}
+    return errors[0] if isinstance(errors, list) and isinstance(next(iter(errors), 0), dict) else {}
 
 
 class ExpoPushes:
