@@ -28,6 +28,8 @@ TICK_S = 0.25
 LONGEST_SILENCE_S = 0.7
 """With a tick added it stays under the second that the API promises."""
 RECONNECT_MS = 2000
+WATCHER_CHECK_S = 3.0
+"""How long a watcher whose key was revoked or whose session was closed still hears."""
 MAX_WATCHERS = 500
 READING_THREADS = 2
 """Threads that may read alerts for watchers, so that requests keep theirs."""
@@ -93,14 +95,29 @@ class AlertWatches:
             log.warning("alert not read", alert=alert_id, error=type(error).__name__)
             return last
 
-    async def events(self, alert_id: int) -> AsyncIterator[ServerSentEvent]:
+    async def may_watch(self, check: Callable[[], bool]) -> bool:
+        """Say what `check` says of the watcher; while Postgres is away, that nothing changed."""
+        try:
+            return await anyio.to_thread.run_sync(check, limiter=self.threads)
+        except SQLAlchemyError:
+            return True
+
+    async def events(
+        self, alert_id: int, check: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[ServerSentEvent]:
         """Yield the totals at once, at every change and every second, until they are final.
 
-        The caller is within `watching`, and cancels the iteration when the watcher has gone.
+        They end too when `check`, asked every `WATCHER_CHECK_S`, says that the watcher may not
+        watch any more. The caller is within `watching`, and cancels the iteration when the watcher
+        has gone.
         """
         yield ServerSentEvent(retry=RECONNECT_MS)
-        json, sent_at = "", float("-inf")
+        json, sent_at, checked_at = "", float("-inf"), time.monotonic()
         while True:
+            if time.monotonic() - checked_at >= WATCHER_CHECK_S:
+                if not await self.may_watch(check):
+                    return
+                checked_at = time.monotonic()
             snapshot = await self.latest(alert_id)
             if snapshot.json != json or time.monotonic() - sent_at >= LONGEST_SILENCE_S:
                 json, sent_at = snapshot.json, time.monotonic()

@@ -1,9 +1,10 @@
 """AN ALERT IS SENT HERE: Send Push, its report and its events, stop, replay, withdraw."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response, status
+from fastapi import APIRouter, Header, Request, Response, status
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
@@ -25,8 +26,8 @@ from service.api.alert_shapes import (
 )
 from service.domain.alert import Report
 from service.domain.errors import NotFound, require
-from service.domain.people import Caller
-from service.http.auth import AlertWriter
+from service.domain.people import Caller, Scope
+from service.http.auth import AlertWriter, still_has_scope
 from service.http.dependencies import Cursor, Id, Limit, Listing, SettingsDep, WorkDep, page
 from service.store.alerts import alerts
 from service.store.deliveries import device_reports
@@ -96,9 +97,12 @@ def show_report(work: WorkDep, settings: SettingsDep, _: AlertWriter, alert_id: 
 
 
 @router.get("/alerts/{alert_id}/events", response_class=EventSourceResponse)
-async def watch_totals(watches: WatchesDep, alert_id: Id) -> AsyncIterator[ServerSentEvent]:
+async def watch_totals(
+    request: Request, watches: WatchesDep, alert_id: Id
+) -> AsyncIterator[ServerSentEvent]:
     """Stream `event: totals` with the report, at every change and at least every second."""
-    async for event in watches.events(alert_id):
+    check = partial(still_has_scope, request, Scope.ALERTS_WRITE)
+    async for event in watches.events(alert_id, check):
         yield event
 
 

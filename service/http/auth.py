@@ -145,6 +145,23 @@ def _has_session(engine: Engine, cookie: str) -> bool:
         return staff_from_cookie(session, cookie, datetime.now(UTC)) is not None
 
 
+def still_has_scope(request: Request, scope: Scope) -> bool:
+    """Look the caller of a long answer up again: a key may be revoked, a session closed meanwhile.
+
+    Runs in a thread, because it asks Postgres.
+    """
+    state = request.app.state
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        keys: KeyCache = state.key_cache
+        key = keys.fetch(state.engine, secret.strip())
+        return key is not None and scope in key.scopes
+    with transaction(state.engine) as session:
+        token = request.cookies.get(STAFF_COOKIE)
+        staff = staff_from_cookie(session, token, datetime.now(UTC))
+    return staff is not None and scope in staff.role.scopes
+
+
 def _reader(request: Request, bearer: _ReaderBearer) -> Reader:
     if bearer is None:
         raise Unauthenticated("Send a reader's token: Authorization: Bearer ...")
@@ -172,4 +189,5 @@ __all__ = [
     "hash_token",
     "is_known",
     "staff_from_cookie",
+    "still_has_scope",
 ]

@@ -265,3 +265,37 @@ def test_watchers_of_the_real_server_hear_every_second_until_the_end(
         assert at[-1][1]["state"] == "finished"
         assert len(at) >= 4
         assert max(b[0] - a[0] for a, b in itertools.pairwise(at)) < 1.5
+
+
+def test_a_watcher_whose_key_is_revoked_hears_no_more(server, engine, as_editor, alert_id):
+    path = f"{server}/api/alerts/{alert_id}/events"
+    with httpx.stream("GET", path, headers=as_editor, timeout=5) as answer:
+        lines = answer.iter_lines()
+        next(line for line in lines if line.startswith("data: "))
+        change(engine, "UPDATE api_key SET revoked_at = now()")
+        begin = time.monotonic()
+        for _ in lines:
+            assert time.monotonic() - begin < alert_events.WATCHER_CHECK_S + 5
+    assert httpx.get(path, headers=as_editor).status_code == 401
+
+
+def test_a_watcher_whose_session_was_closed_or_role_changed_hears_no_more(engine, alert_id):
+    answers = iter([True, False])
+
+    async def count_reports():
+        watches = alert_events.open_watches(engine, SITE)
+        with watches.watching(alert_id):
+            return [event async for event in watches.events(alert_id, lambda: next(answers))]
+
+    begin = time.monotonic()
+    asyncio.run(count_reports())
+    assert time.monotonic() - begin < 2 * alert_events.WATCHER_CHECK_S + 5
+    assert list(answers) == []
+
+
+def test_a_watcher_may_stay_while_nobody_can_be_asked(engine, alert_id):
+    def ask_postgres():
+        raise OperationalError("SELECT", {}, Exception("away"))
+
+    watches = alert_events.open_watches(engine, SITE)
+    assert asyncio.run(watches.may_watch(ask_postgres))
