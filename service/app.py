@@ -34,10 +34,12 @@ from service.api import (
 )
 from service.http import problems
 from service.http.admission import Admission, AdmitRequest
+from service.http.answer_headers import AnswerHeaders
 from service.http.auth import KeyCache, is_known
 from service.http.body_deadline import BodyDeadline
 from service.http.body_limit import LimitBody
 from service.http.forwarded import TrustProxies
+from service.http.head_requests import AnswerHead
 from service.http.metrics import CountRequests, Requests
 from service.http.rate_limit import Throttle
 from service.logs import configure_logging
@@ -109,8 +111,10 @@ def create_app(settings: Settings) -> FastAPI:
 def _middleware(settings: Settings, registry: CollectorRegistry) -> list[Middleware]:
     """Return what every request passes, the first of them first."""
     return [
+        Middleware(AnswerHead),
         Middleware(TrustProxies, networks=settings.trusted_proxies),
         Middleware(CountRequests, requests=Requests(registry)),
+        Middleware(AnswerHeaders, is_https=settings.public_url.startswith("https://")),
         Middleware(LimitBody, is_known=is_known),
         Middleware(BodyDeadline),
     ]

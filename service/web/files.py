@@ -1,19 +1,24 @@
 """The site's files: styles, scripts, icons, the service worker, the manifest, robots.txt."""
 
+import gzip
+from functools import cache
 from os import PathLike
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request, Response, status
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from starlette.datastructures import Headers
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from service.http.dependencies import SettingsDep
+from service.http.encodings import accepts_gzip
 from service.web.rendering import STATIC, render, renderer, static_build
 
 router = APIRouter()
 IMMUTABLE = "public, max-age=31536000, immutable"
 ONE_DAY = "public, max-age=86400"
+COMPRESSIBLE = (".css", ".js", ".svg")
 _ICON_SIZES = (192, 512)
 
 
@@ -31,7 +36,29 @@ class BuildFiles(StaticFiles):
         is_current = scope["path_params"].get("build") == static_build()
         response.headers["Cache-Control"] = IMMUTABLE if is_current else "no-cache"
         response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+        gzipped = compress().get(str(full_path))
+        if gzipped is None or response.status_code != status.HTTP_200_OK:
+            return response
+        response.headers["Vary"] = "Accept-Encoding"
+        if not accepts_gzip(Headers(scope=scope).get("accept-encoding", "")):
+            return response
+        return _compressed(gzipped, response)
+
+
+def _compressed(gzipped: bytes, response: Response) -> Response:
+    """Return a file's answer with the file compressed; its entity tag is weak then."""
+    headers = dict(response.headers) | {"content-encoding": "gzip"}
+    headers["etag"] = f"W/{headers['etag']}"
+    for name in ("content-length", "accept-ranges"):
+        headers.pop(name, None)
+    return Response(gzipped, response.status_code, headers)
+
+
+@cache
+def compress() -> dict[str, bytes]:
+    """Return every style and script compressed; they are few and do not change while we run."""
+    files = (file for file in STATIC.rglob("*") if file.suffix in COMPRESSIBLE)
+    return {str(file.resolve()): gzip.compress(file.read_bytes(), 9, mtime=0) for file in files}
 
 
 def _file(name: str | PathLike[str], media_type: str, cache: str) -> FileResponse:
@@ -43,7 +70,11 @@ def _file(name: str | PathLike[str], media_type: str, cache: str) -> FileRespons
 def service_worker(request: Request) -> Response:
     """Return the service worker, which must be at the root to control every page."""
     text = renderer(request).text("service-worker.js", build=static_build())
-    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if accepts_gzip(request.headers.get("accept-encoding", "")):
+        headers["Content-Encoding"] = "gzip"
+        gzipped = gzip.compress(text.encode(), 5, mtime=0)
+        return Response(gzipped, media_type="text/javascript", headers=headers)
     return Response(text, media_type="text/javascript", headers=headers)
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from fastapi import Request, Response
 
-from service.web.rendering import SECURITY_HEADERS
+from service.http.answer_headers import SECURITY_HEADERS
+from service.http.encodings import accepts_gzip
 
 RUSH_PER_S = 15
 MAX_AGE_S = 1.0
@@ -48,7 +49,7 @@ class PublicText:
         if self.status == 200 and _matches(visitor_tags, self.etag):  # noqa: PLR2004 - HTTP's OK
             return Response(status_code=304, headers=headers)
         body = self.body
-        if self.gzipped and "gzip" in request.headers.get("accept-encoding", ""):
+        if self.gzipped and accepts_gzip(request.headers.get("accept-encoding", "")):
             body = self.gzipped
             headers["Content-Encoding"] = "gzip"
         if self.media_type == "text/html":

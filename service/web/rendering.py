@@ -1,6 +1,6 @@
 """From a template to a response: Jinja's environment and filters, and the headers of every page.
 
-Pages hold no inline script and no inline style, so the policy below forbids both. Only two values
+Pages hold no inline script and no inline style, so their policy forbids both. Only two values
 are ever marked safe: a story's body, which was sanitized when it entered, and JSON-LD, which is
 escaped here.
 """
@@ -21,24 +21,13 @@ from markupsafe import Markup
 
 from service.domain.people import Role, Staff
 from service.domain.subscription import Urgency
+from service.http.answer_headers import SECURITY_HEADERS
 from service.settings import Settings
 from service.web import form_guards, formatting
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; "
-    "connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-SECURITY_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "strict-origin-when-cross-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 PRIVATE = "private, no-store"
 
 

@@ -48,6 +48,7 @@ def mount(app: FastAPI) -> None:
         app.include_router(router, include_in_schema=False)
     if app.state.settings.demo:
         app.include_router(phones.router, include_in_schema=False)
+    files.compress()  # now, because it takes too long for the event loop
     app.router.routes.append(Mount("/static/{build}", app=files.BuildFiles(directory=STATIC)))
     app.add_exception_handler(visitors.SignInFirst, _redirect_to_login)
 
