@@ -1,4 +1,4 @@
-"""The headers that every answer has, whoever wrote it: how long it may be kept, and what it may do.
+"""The headers that every answer has: how long it may be kept, and what it may do.
 
 An answer to a request with a cookie or a token is kept by nobody, unless its writer says how it may
 be kept. Pages forbid inline scripts; the pages of the documentation, which hold no text of anybody,
