@@ -4,13 +4,19 @@ A page requested without a cookie is the same for everyone. While it is requeste
 `RUSH_PER_S` times a second, it is answered from memory and is at most `MAX_AGE_S` old. Otherwise
 every request renders it again, so that nobody sees what is no longer true. Shared caches in front
 of the site get the same rule in `Cache-Control`.
+
+A page depends on its path and the parameters that it reads, and on nothing else: what social
+networks append to a link (`fbclid`) and the cookies of others have no say. Only our staff's cookie
+has: a cache in front of the site must pass requests with it on.
 """
 
 import gzip
 import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 
@@ -20,6 +26,9 @@ from service.http.encodings import accepts_gzip
 RUSH_PER_S = 15
 MAX_AGE_S = 1.0
 MAX_PAGES = 256
+MAX_BYTES = 64 * 1024 * 1024
+"""Of all texts in memory, with their compressed forms. The least recently requested go first."""
+MAX_PAGE_BYTES = MAX_BYTES // 8
 MIN_GZIP_BYTES = 1024
 PUBLIC = "public, max-age=0, s-maxage=5, stale-while-revalidate=30, stale-if-error=600"
 
@@ -42,9 +51,14 @@ class PublicText:
         digest = hashlib.blake2b(body, digest_size=12).hexdigest()
         return cls(body, gzipped, f'W/"{digest}"', media_type, status)
 
-    def respond(self, request: Request, *, vary: str = "Cookie, Accept-Encoding") -> Response:
+    @property
+    def weight(self) -> int:
+        """Bytes in memory."""
+        return len(self.body) + len(self.gzipped)
+
+    def respond(self, request: Request) -> Response:
         """Return the response: 304 when the visitor already has this version."""
-        headers = {"Cache-Control": PUBLIC, "ETag": self.etag, "Vary": vary}
+        headers = {"Cache-Control": PUBLIC, "ETag": self.etag, "Vary": "Accept-Encoding"}
         visitor_tags = request.headers.get("if-none-match", "")
         if self.status == 200 and _matches(visitor_tags, self.etag):  # noqa: PLR2004 - HTTP's OK
             return Response(status_code=304, headers=headers)
@@ -55,6 +69,12 @@ class PublicText:
         if self.media_type == "text/html":
             headers.update(SECURITY_HEADERS)
         return Response(body, self.status, headers, media_type=self.media_type)
+
+
+def page_address(request: Request, **parameters: str | None) -> str:
+    """Return what a page is remembered by: its path and the parameters that it reads."""
+    used = {name: value for name, value in parameters.items() if value is not None}
+    return f"{request.url.path}?{urlencode(used)}"
 
 
 def _matches(if_none_match: str, etag: str) -> bool:
@@ -75,10 +95,11 @@ class _Entry:
 
 @dataclass(slots=True)
 class PageCache:
-    """The public pages that one process answers from memory, at most `MAX_PAGES` of them."""
+    """The public pages that one process answers from memory, bounded in number and in bytes."""
 
     clock: Callable[[], float] = time.monotonic
-    _entries: dict[str, _Entry] = field(default_factory=dict)
+    weight: int = 0
+    _entries: OrderedDict[str, _Entry] = field(default_factory=OrderedDict)
 
     def lookup(self, address: str) -> PublicText | None:
         """Return the page from memory if it is in a rush and fresh. Counts the request.
@@ -88,9 +109,9 @@ class PageCache:
         """
         entry = self._entries.get(address)
         if entry is None:
-            if len(self._entries) >= MAX_PAGES:
-                self._entries.clear()
             entry = self._entries[address] = _Entry()
+            self._make_room()
+        self._entries.move_to_end(address)
         now = self.clock()
         if int(now) != entry.second:
             rush = entry.second == int(now) - 1 and entry.requests > RUSH_PER_S
@@ -104,11 +125,20 @@ class PageCache:
         return entry.text
 
     def store(self, address: str, text: PublicText) -> None:
-        """Remember what was just rendered."""
+        """Remember what was just rendered, unless it is too large."""
         entry = self._entries.get(address)
-        if entry is not None:
-            entry.text, entry.rendered_at = text, self.clock()
+        if entry is None or text.weight > MAX_PAGE_BYTES:
+            return
+        self.weight += text.weight - (entry.text.weight if entry.text else 0)
+        entry.text, entry.rendered_at = text, self.clock()
+        self._make_room()
 
     def forget(self, address: str) -> None:
         """Forget a page that no longer exists."""
-        self._entries.pop(address, None)
+        entry = self._entries.pop(address, None)
+        if entry is not None and entry.text is not None:
+            self.weight -= entry.text.weight
+
+    def _make_room(self) -> None:
+        while len(self._entries) > MAX_PAGES or self.weight > MAX_BYTES:
+            self.forget(next(iter(self._entries)))

@@ -128,7 +128,7 @@ def test_the_desk_sees_every_state_last_touched_first(work, draft):
 def test_lists_come_without_bodies_unless_asked(work, draft):
     story_actions.publish(work, draft.id, EDITOR)
     assert stories.newest(work.session).items[0].text.body == ""
-    assert stories.newest(work.session, body=True).items[0].text.body == TEXT.body
+    assert stories.newest(work.session, longest_body=1000).items[0].text.body == TEXT.body
     assert stories.many(work.session, [draft.id])[draft.id].text.headline == "Grid holds"
 
 

@@ -5,7 +5,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, func, literal_column, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Text,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import Session, SQLModel
 
@@ -96,14 +107,17 @@ def newest(
     cursor: str | None = None,
     limit: int = 50,
     *,
-    body: bool = False,
+    longest_body: int = 0,
 ) -> Page[Story]:
     """Return public stories, the newest first, of a topic and all below it.
 
-    They come without their bodies unless asked: fifty of them may weigh fifty megabytes.
+    A body of more bytes than `longest_body` is left empty: fifty of them may weigh a hundred
+    megabytes.
     """
+    is_short = func.octet_length(_S.body) <= longest_body
+    body = (case((is_short, _S.body), else_="").label("body"),) if longest_body else ()
     query = (
-        select(*(_COLUMNS if body else _WITHOUT_BODY))
+        select(*_WITHOUT_BODY, *body)
         .where(*_readable(), *_about(topic))
         .order_by(_S.published_at.desc(), _S.id.desc())
         .limit(limit + 1)

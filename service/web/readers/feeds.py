@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -10,19 +11,22 @@ from sqlmodel import Session
 
 from service.domain import topic as topic_paths
 from service.domain.errors import no_such
-from service.domain.story import Story
+from service.domain.story import Story, StoryText
 from service.domain.topic import Topic
 from service.http.admission import run_admitted
 from service.settings import Settings
 from service.store.session import transaction
 from service.store.stories import stories, topics
 from service.web import lookups
-from service.web.formatting import iso
-from service.web.page_cache import PageCache, PublicText
+from service.web.formatting import cut, iso, plain
+from service.web.page_cache import PageCache, PublicText, page_address
 from service.web.rendering import renderer
 
 router = APIRouter()
 ITEMS = 50
+LONGEST_BODY = 256 * 1024
+MAX_BODIES = 2 * 1024 * 1024
+"""Bytes of one body, and of all bodies in a feed; what is over them is told by its summary."""
 SITEMAP_ITEMS = 1000
 SITEMAP_PAGE = 200
 SITEMAP_AGE = timedelta(days=2)
@@ -38,11 +42,15 @@ async def rss(request: Request, topic: _Topic = None) -> Response:
     def write_feed(session: Session) -> PublicText:
         items, subject = _newest(session, topic)
         text = renderer(request).text(
-            "feed.xml", stories=items, topic=subject, labels=lookups.story_labels(session, items)
+            "feed.xml",
+            stories=items,
+            topic=subject,
+            labels=lookups.story_labels(session, items),
+            summary_of=summary_of,
         )
         return PublicText.of(text, "application/rss+xml")
 
-    return await _respond(request, write_feed)
+    return await _respond(request, write_feed, topic=topic)
 
 
 @router.api_route("/feed.json", methods=_METHODS)
@@ -55,7 +63,7 @@ async def json_feed(request: Request, topic: _Topic = None) -> Response:
         feed = _json_feed(request.app.state.settings, items, subject, labels)
         return PublicText.of(json.dumps(feed, ensure_ascii=False), "application/feed+json")
 
-    return await _respond(request, write_feed)
+    return await _respond(request, write_feed, topic=topic)
 
 
 @router.api_route("/sitemap-news.xml", methods=_METHODS)
@@ -81,12 +89,23 @@ async def sitemap(request: Request) -> Response:
 
 def _newest(session: Session, topic: str | None) -> tuple[list[Story], Topic | None]:
     if topic is None:
-        return stories.newest(session, limit=ITEMS, body=True).items, None
+        return _bounded(stories.newest(session, limit=ITEMS, longest_body=LONGEST_BODY).items), None
     path = topic_paths.parse_path(topic, "topic")
     topics_by_path = topics.by_paths(session, [path])
     if path not in topics_by_path:
         raise no_such("topic")
-    return stories.newest(session, path, limit=ITEMS, body=True).items, topics_by_path[path]
+    page = stories.newest(session, path, limit=ITEMS, longest_body=LONGEST_BODY)
+    return _bounded(page.items), topics_by_path[path]
+
+
+def _bounded(items: list[Story]) -> list[Story]:
+    """Return the stories with as many bodies, from the newest on, as a feed may hold."""
+    room = MAX_BODIES
+    bounded = []
+    for story in items:
+        room -= len(story.text.body.encode())
+        bounded.append(story if room >= 0 else replace(story, text=replace(story.text, body="")))
+    return bounded
 
 
 def _json_feed(
@@ -110,7 +129,7 @@ def _json_item(site: str, story: Story, labels: dict[str, str]) -> dict[str, Any
         "id": url,
         "url": url,
         "title": story.text.headline,
-        "content_html": story.text.body,
+        **_json_content(story.text),
         "language": story.text.language,
         "date_published": iso(story.published_at or story.created_at),
         "date_modified": iso(story.updated_at),
@@ -125,15 +144,27 @@ def _json_item(site: str, story: Story, labels: dict[str, str]) -> dict[str, Any
     return item
 
 
-async def _respond(request: Request, write: Callable[[Session], PublicText]) -> Response:
+def _json_content(text: StoryText) -> dict[str, str]:
+    """Return what an item says; JSON Feed 1.1 asks for HTML or for text."""
+    return {"content_html": text.body} if text.body else {"content_text": summary_of(text)}
+
+
+def summary_of(text: StoryText) -> str:
+    """Return what stands for a body that a feed does not hold."""
+    return text.summary or cut(plain(text.body), 300) or text.headline
+
+
+async def _respond(
+    request: Request, write: Callable[[Session], PublicText], topic: str | None = None
+) -> Response:
     """Return a feed: the same for everyone, cookie or not, and from memory during a rush."""
-    address = f"{request.url.path}?{request.url.query}"
+    address = page_address(request, topic=topic)
     pages: PageCache = request.app.state.page_cache
     text = pages.lookup(address)
     if text is None:
         text = await run_admitted(request, _read_and_write, request, write)
         pages.store(address, text)
-    return text.respond(request, vary="Accept-Encoding")
+    return text.respond(request)
 
 
 def _read_and_write(request: Request, write: Callable[[Session], PublicText]) -> PublicText:

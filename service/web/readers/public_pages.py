@@ -19,7 +19,7 @@ from service.store.session import transaction
 from service.store.stories import stories, topics
 from service.web import lookups
 from service.web.formatting import cut, iso, plain
-from service.web.page_cache import PageCache, PublicText
+from service.web.page_cache import PageCache, PublicText, page_address
 from service.web.rendering import query_string, render, renderer
 
 router = APIRouter()
@@ -43,7 +43,7 @@ async def front(request: Request, before: Before = None) -> Response:
             "older": before is not None,
         }
 
-    return await _respond(request, "front.html", query)
+    return await _respond(request, "front.html", query, before=before)
 
 
 @router.api_route("/topics", methods=_GET)
@@ -54,7 +54,7 @@ async def all_topics(request: Request, before: Before = None) -> Response:
         page = topics.page(session, before, TOPICS_PER_PAGE)
         return {"topics": page.items, "next": query_string(before=page.next)}
 
-    return await _respond(request, "topics.html", query)
+    return await _respond(request, "topics.html", query, before=before)
 
 
 @router.api_route("/topics/{path:path}", methods=_GET)
@@ -77,7 +77,7 @@ async def topic(request: Request, path: str, before: Before = None) -> Response:
             "next": query_string(before=page.next),
         }
 
-    return await _respond(request, "topic.html", query)
+    return await _respond(request, "topic.html", query, before=before)
 
 
 @router.api_route("/stories/{slug}", methods=_GET)
@@ -156,14 +156,16 @@ def _json_ld(
     }
 
 
-async def _respond(request: Request, template: str, query: ContextQuery) -> Response:
+async def _respond(
+    request: Request, template: str, query: ContextQuery, before: str | None = None
+) -> Response:
     """Return the page that is the same for everyone, from memory during a rush.
 
     Staff get a page of their own.
     """
     if STAFF_COOKIE in request.cookies:
         return await run_admitted(request, _render_for_staff, request, template, query)
-    address = f"{request.url.path}?{request.url.query}"
+    address = page_address(request, before=before)
     pages: PageCache = request.app.state.page_cache
     text = pages.lookup(address)
     if text is None:
