@@ -7,6 +7,7 @@ from enum import StrEnum
 import redis
 
 from service import outbox
+from service.actions.outages import find_outages
 from service.domain.errors import Invalid, NotFound
 from service.domain.people import Caller
 from service.settings import Settings
@@ -30,11 +31,12 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Messages and deliveries that wait, and the workers that take them."""
+    """Messages and deliveries that wait, the workers that take them, and which are missing."""
 
     queues: list[Queue]
     providers: list[Waiting]
     workers: list[Heartbeat]
+    warnings: list[str]
 
 
 class ProviderState(StrEnum):
@@ -75,12 +77,11 @@ def count_messages(client: redis.Redis) -> list[Queue]:
 
 def overview(work: UnitOfWork, client: redis.Redis, settings: Settings) -> Overview:
     """Return what waits, for every provider that is in use or has deliveries waiting."""
-    waiting = gauges.waiting(work.session)
-    names = dict.fromkeys((*settings.providers, *sorted(waiting)))
     return Overview(
         queues=count_messages(client),
-        providers=[waiting.get(name, Waiting(name=name)) for name in names],
+        providers=list(gauges.backlogs(work.session, settings.providers).values()),
         workers=heartbeats.alive(work.session),
+        warnings=find_outages(work.session),
     )
 
 

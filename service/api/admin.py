@@ -53,11 +53,15 @@ class WorkerOut(_Shown):
 
 
 class OverviewOut(_Shown):
-    """Messages and deliveries that wait, and the workers that take them."""
+    """Messages and deliveries that wait, and the workers that take them.
+
+    `warnings` say what keeps alerts from leaving: no worker, no sweep.
+    """
 
     queues: list[QueueOut]
     providers: list[WaitingOut]
     workers: list[WorkerOut]
+    warnings: list[str]
 
 
 class ProviderOut(_Shown):

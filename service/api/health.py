@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.actions.outages import find_outages
 from service.domain.errors import Unavailable
 from service.http.broker_check import takes_writes
 from service.http.dependencies import RedisDep, SettingsDep
@@ -64,11 +65,12 @@ def _missing_in_postgres(url: str, *, pooler: bool) -> list[str]:
 def _warnings(engine: Engine, minutes: int) -> list[str]:
     with transaction(engine) as session:
         last = gauges.last_canary(session)
+        warnings = find_outages(session)
     if last is None:
-        return ["canary: none has come through yet"]
-    if datetime.now(UTC) - last > timedelta(minutes=minutes):
-        return [f"canary: the last one came through at {last.isoformat()}"]
-    return []
+        warnings.append("canary: none has come through yet")
+    elif datetime.now(UTC) - last > timedelta(minutes=minutes):
+        warnings.append(f"canary: the last one came through at {last.isoformat()}")
+    return warnings
 
 
 @router.get("/metrics", include_in_schema=False)

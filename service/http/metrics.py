@@ -14,8 +14,10 @@ from sqlmodel import Session
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.actions import providers as provider_actions
+from service.actions.outages import SILENCE_S
 from service.http.broker_check import takes_writes
-from service.store.operations import gauges, holds
+from service.outbox import QUEUES
+from service.store.operations import gauges, heartbeats, holds, process_leases
 from service.store.session import transaction
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
@@ -102,6 +104,7 @@ def collect_gauges(engine: Engine, client: redis.Redis, providers: Iterable[str]
 
 def _store_gauges(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
     yield from _by_provider(session, providers)
+    yield from _signs_of_life(session)
     states = gauges.alerts_by_state(session).items()
     yield _gauge(
         "newszop_alerts", "Alerts.", ["state"], [((s.value,), float(n)) for s, n in states]
@@ -114,8 +117,9 @@ def _store_gauges(session: Session, providers: Iterable[str]) -> Iterator[Collec
 
 
 def _by_provider(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
-    waiting, pace, held = gauges.waiting(session), gauges.pace(session), holds.held(session)
-    names = sorted({*providers, *waiting, *pace, *held})
+    waiting, pace = gauges.backlogs(session, providers), gauges.pace(session)
+    held = holds.held(session)
+    names = sorted({*waiting, *pace, *held})
     yield _gauge(
         "newszop_deliveries",
         "Open deliveries; each is pending, leased or retrying.",
@@ -145,6 +149,30 @@ def _by_provider(session: Session, providers: Iterable[str]) -> Iterator[Collect
         "1 while a provider is held.",
         ["provider"],
         [((n,), float(n in held)) for n in names],
+    )
+
+
+def _signs_of_life(session: Session) -> Iterator[Collector]:
+    ages = heartbeats.ages(session)
+    yield _gauge(
+        "newszop_worker_heartbeat_age_seconds",
+        "Seconds since a worker was last seen; gone after a day.",
+        ["worker"],
+        [((name,), age) for name, age in ages.items()],
+    )
+    alive = heartbeats.alive(session, SILENCE_S)
+    yield _gauge(
+        "newszop_workers",
+        "Workers that take messages from a queue now.",
+        ["queue"],
+        [((queue,), float(sum(queue in each.queues for each in alive))) for queue in QUEUES],
+    )
+    idle_s = process_leases.idle_seconds(session, process_leases.SWEEP)
+    yield _gauge(
+        "newszop_sweep_age_seconds",
+        "Seconds since the last pass of the sweep; absent before the first.",
+        [],
+        [] if idle_s is None else [((), idle_s)],
     )
 
 

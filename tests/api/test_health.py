@@ -1,6 +1,7 @@
 import re
 import socket
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
@@ -11,6 +12,7 @@ from service.app import create_app
 from service.demo.servers import free_port
 from service.demo.valkey import Redis
 from service.domain.delivery import State
+from service.store.operations import heartbeats, process_leases
 from tests.builders import a_batch, a_story, an_alert
 
 
@@ -46,14 +48,60 @@ def without_redis(without):
     return without(redis_url=f"redis://127.0.0.1:{nobody_listens()}/0")
 
 
-def test_a_whole_system_is_ready_and_warns_of_the_absent_canary(client):
+def test_a_system_without_workers_is_ready_and_warns_of_what_is_absent(client):
     answer = client.get("/health/ready")
     assert answer.status_code == 200
     assert answer.json()["missing"] == []
-    assert [w.split(":")[0] for w in answer.json()["warnings"]] == ["canary"]
+    assert [w.split(":")[0] for w in answer.json()["warnings"]] == ["workers", "sweep", "canary"]
+
+
+def show_life(session, *queues):
+    """A worker takes from the queues, and the sweep makes its passes."""
+    heartbeats.beat(session, "worker@host", queues)
+    process_leases.take(session, process_leases.SWEEP, "host/1", 1)
+    session.commit()
+
+
+def silence(client):
+    warnings = client.get("/health/ready").json()["warnings"]
+    return [warning for warning in warnings if not warning.startswith("canary")]
+
+
+def test_dead_workers_and_a_silent_sweep_are_seen_before_anything_is_sent(
+    client, session, as_admin
+):
+    assert "nobody can send now" in silence(client)[0]
+    show_life(session, "urgent", "normal")
+    assert silence(client) == []
+    session.execute(text("UPDATE worker SET last_seen = now() - interval '30 s'"))
+    session.execute(text("UPDATE process_lease SET expires_at = now() - interval '40 s'"))
+    session.commit()
+    workers, sweep = silence(client)
+    assert "nobody can send now" in workers
+    assert "no pass for 40 s" in sweep
+    queues = client.get("/api/admin/queues", headers=as_admin).json()
+    assert queues["warnings"] == [workers, sweep]
+    show_life(session, "urgent")
+    assert silence(client) == ["workers: none takes messages from the queue normal"]
+
+
+def test_an_alert_that_nobody_plans_has_been_waiting_since_it_was_due(client, session, as_admin):
+    due = datetime.now(UTC) - timedelta(seconds=90)
+    an_alert(session, a_story(session), state="planning", created_at=due)
+    show_life(session, "urgent")
+    session.execute(text("UPDATE worker SET last_seen = now() - interval '50 s'"))
+    session.commit()
+    queues = client.get("/api/admin/queues", headers=as_admin).json()
+    assert all(90 <= one["oldest_seconds"] < 120 for one in queues["providers"])
+    metrics = client.get("/metrics").text
+    assert 90 <= value(metrics, 'newszop_oldest_pending_seconds{provider="apns"}') < 120
+    assert value(metrics, 'newszop_workers{queue="urgent"}') == 0
+    assert 50 <= value(metrics, 'newszop_worker_heartbeat_age_seconds{worker="worker@host"}') < 80
+    assert value(metrics, "newszop_sweep_age_seconds") < 20
 
 
 def test_a_canary_that_came_through_ends_the_warning(client, session):
+    show_life(session, "urgent", "normal")
     alert = an_alert(session, a_story(session), state="finished", dry_run=True, created_by="canary")
     session.execute(text("UPDATE alert SET finished_at = now() WHERE id = :id"), {"id": alert.id})
     session.commit()

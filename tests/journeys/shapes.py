@@ -88,6 +88,7 @@ OVERVIEW = {
         | dict.fromkeys(("pending", "leased", "retrying"), a_count)
     ),
     "workers": each({"name": text, "queues": each(text), "last_seen": a_moment}),
+    "warnings": each(text),
 }
 PROVIDER = {
     "name": text,

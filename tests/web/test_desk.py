@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from service.domain.people import Role
+from service.store.operations import heartbeats, process_leases
 from service.store.schema import new_id
+from service.store.session import transaction
 from tests.web.conftest import Visitor
 
 Ingest = Callable[..., dict[str, Any]]
@@ -236,6 +238,16 @@ def test_a_second_editor_is_redirected_to_the_existing_alert(
     second = id_in(push(make_staff("other", Role.EDITOR), story, mode="first"))
     assert first == second
     assert len(alerts(engine)) == 1
+
+
+def test_the_push_page_says_that_nobody_can_send_before_the_editor_presses(
+    editor: Visitor, story: str, engine: Engine
+) -> None:
+    assert "Nobody can send now" in editor.get(f"/desk/stories/{story}/push").text
+    with transaction(engine) as session:
+        heartbeats.beat(session, "worker@host", ["urgent", "normal"])
+        process_leases.take(session, process_leases.SWEEP, "host/1", 5)
+    assert "Nobody can send now" not in editor.get(f"/desk/stories/{story}/push").text
 
 
 def test_a_draft_cannot_be_pushed_and_the_page_says_why(

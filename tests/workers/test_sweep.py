@@ -146,7 +146,7 @@ def test_a_process_that_vanished_in_a_pass_is_replaced_within_seconds(engine, pr
     passes = []
     monkeypatch.setattr(sweep, "_expire", passes.append)
     with transaction(engine) as session:
-        assert process_leases.take(session, sweep_lease.NAME, "a host that is gone", 0.5)
+        assert process_leases.take(session, process_leases.SWEEP, "a host that is gone", 0.5)
     sweep.sweep(process)
     assert passes == []
     time.sleep(0.6)

@@ -11,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.store.operations import process_leases
 from service.store.session import transaction
 
-NAME = "sweep"
 LEASE_S = 6.0
 """After so long the next pass takes over from a process that vanished in the middle of one."""
 RENEWAL_S = LEASE_S / 3
@@ -31,11 +30,11 @@ class SweepLease:
         if now - self._renewed_at < RENEWAL_S:
             return True
         with transaction(self._engine) as session:
-            is_ours = process_leases.take(session, NAME, self._holder, LEASE_S)
+            is_ours = process_leases.take(session, process_leases.SWEEP, self._holder, LEASE_S)
         self._renewed_at = now
         return is_ours
 
     def give_back(self) -> None:
         """Let any process make the next pass; without a database the lease runs out by itself."""
         with suppress(SQLAlchemyError), transaction(self._engine) as session:
-            process_leases.give_back(session, NAME, self._holder)
+            process_leases.give_back(session, process_leases.SWEEP, self._holder)

@@ -3,7 +3,8 @@
 All are counted from the batches when they are asked for, in milliseconds: open batches are few.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
@@ -12,7 +13,13 @@ from sqlmodel import Session
 from service.domain.alert import AlertState
 from service.domain.delivery import State
 from service.domain.new_alerts import CANARY
-from service.store.sql_fragments import alert_runs, batch_is_open, count_of, due_at
+from service.store.sql_fragments import (
+    alert_has_not_ended,
+    alert_runs,
+    batch_is_open,
+    count_of,
+    due_at,
+)
 
 WINDOW_S = 60
 
@@ -69,6 +76,29 @@ def waiting(session: Session) -> dict[str, Waiting]:
             oldest_seconds=max(0.0, round(float(row.oldest), 3)),
         )
         for row in rows
+    }
+
+
+_UNPLANNED = f"""
+SELECT extract(epoch FROM now() - min({due_at("a")})) FROM alert a
+WHERE {alert_has_not_ended("a")} AND {due_at("a")} <= now()
+    AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.alert_id = a.id)
+"""
+
+
+def backlogs(session: Session, providers: Iterable[str]) -> dict[str, Waiting]:
+    """Return what waits for each of the providers and for any other that has deliveries.
+
+    While the oldest alert that is due has no delivery yet, all providers wait since it was due.
+    """
+    by_provider = waiting(session)
+    unplanned = session.execute(text(_UNPLANNED)).scalar_one()
+    least_s = 0.0 if unplanned is None else round(float(unplanned), 3)
+    names = dict.fromkeys((*providers, *sorted(by_provider)))
+    all_waiting = (by_provider.get(name, Waiting(name=name)) for name in names)
+    return {
+        each.name: replace(each, oldest_seconds=max(each.oldest_seconds, least_s))
+        for each in all_waiting
     }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlmodel import Session
 
-ALIVE = "60 s"
+ALIVE_S = 60.0
 FORGOTTEN = "1 day"
 
 
@@ -35,15 +35,23 @@ def beat(session: Session, name: str, queues: Sequence[str]) -> None:
     )
 
 
-def alive(session: Session) -> list[Heartbeat]:
-    """Return the workers seen within a minute, by name."""
+def alive(session: Session, within_s: float = ALIVE_S) -> list[Heartbeat]:
+    """Return the workers seen within a minute, or within another time, by name."""
     rows = session.execute(
         text(
             "SELECT name, queues, last_seen FROM worker "
-            "WHERE last_seen > now() - CAST(:alive AS interval) ORDER BY name"
+            "WHERE last_seen > now() - make_interval(secs => :within) ORDER BY name"
         ),
-        {"alive": ALIVE},
+        {"within": within_s},
     )
     return [
         Heartbeat(name=row.name, queues=tuple(row.queues), last_seen=row.last_seen) for row in rows
     ]
+
+
+def ages(session: Session) -> dict[str, float]:
+    """Return for each worker of the last day the seconds since it was seen."""
+    rows = session.execute(
+        text("SELECT name, extract(epoch FROM now() - last_seen) AS age FROM worker ORDER BY name")
+    )
+    return {row.name: max(float(row.age), 0.0) for row in rows}

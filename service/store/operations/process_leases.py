@@ -7,6 +7,9 @@ it for seconds, and no other ever waits for it.
 from sqlalchemy import text
 from sqlmodel import Session
 
+SWEEP = "sweep"
+"""The lease of the process that makes the present pass of the sweep."""
+
 _TAKE = text("""
     WITH free AS (
         SELECT name FROM process_lease WHERE name = :name
@@ -24,6 +27,10 @@ _GIVE_BACK = text("""
     UPDATE process_lease SET expires_at = clock_timestamp()
     WHERE name = :name AND holder = :holder""")
 
+_IDLE = text("""
+    SELECT extract(epoch FROM clock_timestamp() - expires_at) FROM process_lease
+    WHERE name = :name""")
+
 
 def take(session: Session, name: str, holder: str, seconds: float) -> bool:
     """Take the lease for some seconds, or renew it; False while another process has it."""
@@ -36,3 +43,9 @@ def take(session: Session, name: str, holder: str, seconds: float) -> bool:
 def give_back(session: Session, name: str, holder: str) -> None:
     """End the lease now, so that any process may do the work next."""
     session.execute(_GIVE_BACK, {"name": name, "holder": holder})
+
+
+def idle_seconds(session: Session, name: str) -> float | None:
+    """Return for how long nobody has had the lease, 0 while somebody has it; None for never."""
+    idle = session.execute(_IDLE, {"name": name}).scalar_one_or_none()
+    return None if idle is None else max(float(idle), 0.0)

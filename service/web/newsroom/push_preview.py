@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Path, Request, Response
 
 from service import provider_door
 from service.actions import estimates
+from service.actions.outages import find_outages
 from service.domain.alert import Draft, Words, collapse_key
 from service.domain.errors import Refusal, require
 from service.domain.story import Story
@@ -56,6 +57,7 @@ def preview_push(
     relevant = {name: one for name, one in previews.items() if estimate.by_provider.get(name)}
     return {
         "estimate": estimate,
+        "outages": find_outages(work.session),
         "recent_alerts": recent_alerts[:MAX_RECENT_ALERTS],
         "previews": relevant or previews,
         "language": story.text.language,

@@ -1,0 +1,26 @@
+"""What keeps alerts from leaving although the site works: no worker, no sweep."""
+
+from sqlmodel import Session
+
+from service.outbox import QUEUES
+from service.store.operations import heartbeats, process_leases
+
+SILENCE_S = 20.0
+"""Workers show a sign of life every five seconds, and the sweep makes a pass every second."""
+
+
+def find_outages(session: Session) -> list[str]:
+    """Return one sentence for each part that is silent; none when alerts can leave."""
+    consumed = {queue for worker in heartbeats.alive(session, SILENCE_S) for queue in worker.queues}
+    orphans = [queue for queue in QUEUES if queue not in consumed]
+    outages = []
+    if len(orphans) == len(QUEUES):
+        outages.append(f"workers: none was seen for {SILENCE_S:.0f} s; nobody can send now")
+    elif orphans:
+        outages.append(f"workers: none takes messages from the queue {orphans[0]}")
+    idle_s = process_leases.idle_seconds(session, process_leases.SWEEP)
+    if idle_s is None:
+        outages.append("sweep: it has never made a pass")
+    elif idle_s > SILENCE_S:
+        outages.append(f"sweep: no pass for {idle_s:.0f} s; scheduled alerts and retries wait")
+    return outages
