@@ -7,7 +7,6 @@ work, it sends the stage's message again - but for ends that need nobody: expiry
 import time
 from collections.abc import Callable
 
-import httpx
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
@@ -22,7 +21,7 @@ from service.store.session import limit_lock_waits, transaction
 from service.unit_of_work import unit_of_work
 from workers.context import WorkerContext
 from workers.delivery import alert_end
-from workers.upkeep import chores
+from workers.upkeep import chores, story_page
 from workers.upkeep.sweep_lease import SweepLease
 
 log = structlog.get_logger()
@@ -30,7 +29,9 @@ log = structlog.get_logger()
 PATIENCE_S = 2.0
 """How long a message may take before its work counts as lost."""
 PAGE_AGAIN_S = 5.0
-PAGE_TIMEOUT_S = 2.0
+WARN_AT = 2
+"""Refusals in a row after which the log says so: the first may be a restart of the site."""
+WARN_EVERY = 60
 PAGES_S = 3.0
 """How long a pass goes on asking for pages: the next passes take the other alerts."""
 CLOSE_BATCHES = 500
@@ -83,13 +84,17 @@ def _start_due(context: WorkerContext) -> None:
 
 def _start_one(context: WorkerContext, due: AlertToStart) -> None:
     reason = _why_not(due)
-    live = reason is None and not _embargoed(due) and _page_answers(context, due.slug)
+    wait = _why_wait(context, due) if reason is None else None
     with unit_of_work(context.engine, context.broker) as work:
         limit_lock_waits(work.session, LOCK_WAIT_S)
         if reason is not None:
             alert_transitions.refuse_start(work.session, due.alert_id, reason)
-        elif not live:
-            alert_transitions.postpone_page_check(work.session, due.alert_id, PAGE_AGAIN_S)
+        elif wait is not None:
+            refusals = alert_transitions.postpone_page_check(
+                work.session, due.alert_id, PAGE_AGAIN_S, wait
+            )
+            if refusals == WARN_AT or refusals % WARN_EVERY == 0:
+                log.warning("scheduled alert waits", alert=due.alert_id, reason=wait)
         elif alert_transitions.start_scheduled(work.session, due.alert_id):
             work.outbox.add(outbox.plan_alert(due.alert_id, due.queue))
 
@@ -105,19 +110,13 @@ def _why_not(due: AlertToStart) -> str | None:
     return None
 
 
-def _embargoed(due: AlertToStart) -> bool:
-    """Whether the story's embargo was put off: its page is not there yet, whatever a cache says."""
-    return due.embargo_until is not None and due.now < due.embargo_until
-
-
-def _page_answers(context: WorkerContext, slug: str) -> bool:
-    """Whether readers who tap the alert would find the story: its page answers 200."""
-    address = f"{context.settings.page_origin}/stories/{slug}"
-    try:
-        with httpx.stream("GET", address, timeout=PAGE_TIMEOUT_S, trust_env=False) as page:
-            return page.status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
+def _why_wait(context: WorkerContext, due: AlertToStart) -> str | None:
+    """Say why a due alert must wait; None when readers who tap it would find the story."""
+    if due.embargo_until is not None and due.now < due.embargo_until:
+        # its page is not there yet, whatever a cache says
+        return "The story's embargo was put off."
+    settings = context.settings
+    return story_page.why_not_shown(settings.page_origin, settings.public_url, due.slug)
 
 
 def _expire(context: WorkerContext) -> None:

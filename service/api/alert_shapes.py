@@ -157,11 +157,14 @@ class AlertShown(BaseModel):
     url: str
     source_alert_id: Id | None = None
     stop_reason: str | None = None
+    wait_reason: str | None = Field(
+        None, description="Why a scheduled alert has not left although its time has come."
+    )
 
     @model_serializer(mode="wrap")
     def _leave_out(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         members: dict[str, Any] = serialize(self)
-        for optional in ("source_alert_id", "stop_reason"):
+        for optional in ("source_alert_id", "stop_reason", "wait_reason"):
             if members[optional] is None:
                 del members[optional]
         return members
@@ -215,6 +218,7 @@ def show_alert(report: Report, site: str) -> AlertShown:
         url=alert_url(site, alert.id),
         source_alert_id=alert.source_alert_id,
         stop_reason=alert.stop_reason,
+        wait_reason=alert.wait_reason,
     )
 
 

@@ -112,6 +112,7 @@ class Alert:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     stop_reason: str | None = None
+    wait_reason: str | None = None
     source_alert_id: int | None = None
     takes_over: bool = False
     reader_id: int | None = None

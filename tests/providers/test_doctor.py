@@ -1,5 +1,8 @@
 """What the doctor says of providers that are well, and of those that are not."""
 
+from types import SimpleNamespace
+
+import httpx
 import pytest
 
 from service.domain.verdict import (
@@ -13,7 +16,7 @@ from service.domain.verdict import (
 )
 from service.settings import Settings
 from workers.providers import apns
-from workers.upkeep import doctor
+from workers.upkeep import doctor, story_page
 
 NAMES = ("apns", "console", "expo", "fcm", "hms", "webpush")
 
@@ -99,3 +102,21 @@ def test_no_secret_shows_in_what_the_doctor_says(examine):
     secret = "a-token-that-nobody-may-see"
     said = examine(("expo", "hms"), EXPO_ACCESS_TOKEN=secret, HMS_APP_SECRET=secret)
     assert not any(secret in found.sentence for found in said.values())
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_well"),
+    [(200, True), (401, False), (None, True)],
+    ids=["answers", "asks for a password", "is off"],
+)
+def test_the_doctor_asks_for_a_storys_page(monkeypatch, capsys, answer, is_well):
+    def get(_address, **_options):
+        if answer is None:
+            raise httpx.ConnectError("refused")
+        return httpx.Response(200, json={"items": [{"slug": "rain"}]})
+
+    monkeypatch.setattr(doctor.httpx, "get", get)
+    monkeypatch.setattr(story_page, "_ask", lambda _address: (answer, None))
+    settings = SimpleNamespace(page_origin="http://site", public_url="http://site")
+    assert doctor._check_page(settings) is is_well
+    assert capsys.readouterr().out.startswith("page ")

@@ -6,7 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
+from service.api.alert_shapes import show_alert
+from service.store.alerts import alerts
 from service.store.session import transaction
 from tests import builders as a
 from tests.workers.stages import Context, Settings
@@ -20,6 +23,7 @@ class Site(ThreadingHTTPServer):
 
     def __init__(self):
         self.status = 200
+        self.redirects = {}
         self.asked = []
         super().__init__(("127.0.0.1", 0), Page)
 
@@ -27,7 +31,10 @@ class Site(ThreadingHTTPServer):
 class Page(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.asked.append(self.path)
-        self.send_response(self.server.status)
+        target = self.server.redirects.get(self.path)
+        self.send_response(self.server.status if target is None else 301)
+        if target is not None:
+            self.send_header("Location", target)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -62,7 +69,10 @@ def schedule(engine, **of_story):
 def told(engine, alert_id):
     with transaction(engine) as session:
         return session.execute(
-            text("SELECT state, stop_reason, page_due_at - now() AS wait FROM alert WHERE id = :a"),
+            text(
+                "SELECT state, stop_reason, wait_reason, page_refusals, "
+                "page_due_at - now() AS wait FROM alert WHERE id = :a"
+            ),
             {"a": alert_id},
         ).one()
 
@@ -142,3 +152,55 @@ def test_a_page_that_never_answers_ends_in_an_expired_alert(engine, process, sit
     site.status = 200
     sweep._start_due(process)
     assert told(engine, alert_id).state == "expired"
+    assert "404" in told(engine, alert_id).stop_reason
+
+
+@pytest.mark.parametrize(
+    "target", ["/stories/its-new-name", "http://{site}/stories/x", "{page}/"], ids=str
+)
+def test_a_redirect_within_the_own_site_is_followed(engine, process, site, target):
+    alert_id, page = schedule(engine)
+    site.redirects[page] = target.format(site=f"127.0.0.1:{site.server_port}", page=page)
+    sweep._start_due(process)
+    assert told(engine, alert_id).state == "planning"
+
+
+@pytest.mark.parametrize(
+    ("target", "word"),
+    [
+        ("https://elsewhere.example/stories/x", "elsewhere.example"),
+        ("/login?next=/stories/x", "/login"),
+        ("{page}", "more than"),
+    ],
+)
+def test_a_redirect_that_ends_at_no_story_is_a_refusal(engine, process, site, target, word):
+    alert_id, page = schedule(engine)
+    site.redirects[page] = target.format(page=page)
+    sweep._start_due(process)
+    waiting = told(engine, alert_id)
+    assert waiting.state == "scheduled"
+    assert word in waiting.wait_reason
+
+
+def test_the_reason_of_a_wait_is_kept_warned_of_once_and_cleared_at_the_start(
+    engine, process, site
+):
+    alert_id, _ = schedule(engine)
+    site.status = 401
+    warnings = []
+    for _ in range(4):
+        with capture_logs() as entries:
+            sweep._start_due(process)
+        warnings.append([entry["reason"] for entry in entries if entry["log_level"] == "warning"])
+        pass_five_seconds(engine)
+    assert [len(each) for each in warnings] == [0, 1, 0, 0]
+    assert "password (401)" in warnings[1][0]
+    with transaction(engine) as session:
+        report = alerts.report(session, alert_id)
+    shown = show_alert(report, "https://news.example").model_dump()
+    assert shown["wait_reason"] == warnings[1][0]
+    assert "stop_reason" not in shown
+    site.status = 200
+    sweep._start_due(process)
+    started = told(engine, alert_id)
+    assert (started.state, started.wait_reason, started.page_refusals) == ("planning", None, 0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
+import httpx
 import redis
 from pydantic import ValidationError
 
@@ -30,7 +31,10 @@ from workers.gateway.contract import Gateway
 from workers.gateway.opening import open_gateway
 from workers.provider import Answer, Credential, CredentialRefused, LimitsMints, Provider, Request
 from workers.provider_kit.answers import parse_http_date
+from workers.upkeep import story_page
 
+PAGE_TIMEOUT_S = 5.0
+PAGE_IS_WELL = "It answers, or there is no story yet."
 LARGEST_SKEW = timedelta(seconds=30)
 
 
@@ -56,7 +60,27 @@ def main() -> int:
         word = "well" if finding.is_well else "ILL"
         sys.stdout.write(f"{finding.provider:<8} {word:<4} {finding.sentence}\n")
         sys.stdout.flush()
-    return 0 if well else 1
+    return 0 if _check_page(settings) and well else 1
+
+
+def _check_page(settings: Settings) -> bool:
+    """Ask for the newest story's page as before a scheduled alert; a site that is off is no ill."""
+    origin = settings.page_origin
+    try:
+        answer = httpx.get(f"{origin}/api/stories?limit=1", timeout=PAGE_TIMEOUT_S, trust_env=False)
+        stories = answer.json()["items"] if answer.is_success else None
+    except httpx.ConnectError:
+        sys.stdout.write(f"page     ---- Nothing answers at {origin}: start it, and ask again.\n")
+        return True
+    except (httpx.HTTPError, ValueError, KeyError):
+        stories = None
+    fault: str | None = f"{origin} does not answer as our site: scheduled alerts would wait."
+    if stories is not None:
+        slug = stories[0]["slug"] if stories else ""
+        fault = story_page.why_not_shown(origin, settings.public_url, slug) if slug else None
+    word = "well" if fault is None else "ILL"
+    sys.stdout.write(f"page     {word:<4} {fault or PAGE_IS_WELL}\n")
+    return fault is None
 
 
 def examine(settings: Settings) -> Iterator[Finding]:

@@ -47,7 +47,8 @@ from service.store.sql_fragments import (
 from service.store.stories import stories
 
 _START_SCHEDULED = """
-UPDATE alert SET state = 'planning' WHERE id = :alert_id AND state = 'scheduled' RETURNING id
+UPDATE alert SET state = 'planning', wait_reason = NULL, page_refusals = 0
+WHERE id = :alert_id AND state = 'scheduled' RETURNING id
 """
 
 
@@ -81,13 +82,17 @@ def refuse_start(session: Session, alert_id: int, reason: str) -> None:
 
 
 _POSTPONE_PAGE_CHECK = """
-UPDATE alert SET page_due_at = now() + make_interval(secs => :seconds) WHERE id = :alert_id
+UPDATE alert SET page_due_at = now() + make_interval(secs => :seconds), wait_reason = :reason,
+    page_refusals = page_refusals + 1
+WHERE id = :alert_id RETURNING page_refusals
 """
 
 
-def postpone_page_check(session: Session, alert_id: int, seconds: float) -> None:
-    """Leave a scheduled alert as it is and look for its story's page again after a while."""
-    session.execute(text(_POSTPONE_PAGE_CHECK), {"alert_id": alert_id, "seconds": seconds})
+def postpone_page_check(session: Session, alert_id: int, seconds: float, reason: str) -> int:
+    """Look for a scheduled alert's story again after a while; returns how often it was refused."""
+    values = {"alert_id": alert_id, "seconds": seconds, "reason": reason}
+    refusals: int = session.execute(text(_POSTPONE_PAGE_CHECK), values).scalar_one()
+    return refusals
 
 
 _FREEZE = """
@@ -183,7 +188,8 @@ def lock_overdue(session: Session, alert_id: int) -> bool:
 
 
 _EXPIRE_UNSTARTED = """
-UPDATE alert SET state = 'expired', finished_at = now(), settled = true
+UPDATE alert SET state = 'expired', finished_at = now(), settled = true,
+    stop_reason = coalesce(stop_reason, wait_reason)
 WHERE id = :alert_id AND state IN ('scheduled', 'planning') AND started_at IS NULL
 """
 

@@ -205,6 +205,7 @@ def _alert(row: Row[Any]) -> Alert:
         started_at=row.started_at,
         finished_at=row.finished_at,
         stop_reason=row.stop_reason,
+        wait_reason=row.wait_reason if row.state == AlertState.SCHEDULED else None,
         source_alert_id=row.source_alert_id,
         takes_over=row.takes_over,
         reader_id=row.reader_id,

@@ -15,7 +15,8 @@ class AlertRow(SQLModel, table=True):
 
     `void` is a first alert that ended with nothing accepted: it frees the story's one place.
     `takes_over` is a correction that stopped its source in the middle: whom that had not reached
-    is its too. `page_due_at` is when the story's page is asked for again before a scheduled start.
+    is its too. `page_due_at` is when the story's page is asked for again before a scheduled start,
+    `wait_reason` why the alert waits, `page_refusals` how often in a row.
     `topic_ids` and `above` (pairs topic, ancestor, flattened) are the audience frozen at the start.
     `reader_id` is whom a test is for. It refers to nothing: where that reader is erased, a test is
     for nobody, and never for the story's followers.
@@ -66,6 +67,10 @@ class AlertRow(SQLModel, table=True):
     )
     finished_at: datetime | None = moment_column(nullable=True)
     page_due_at: datetime | None = moment_column(nullable=True)
+    page_refusals: int = Field(
+        default=0, sa_column=Column(Integer, nullable=False, server_default="0")
+    )
+    wait_reason: str | None = Field(default=None, sa_column=Column(Text))
     stop_reason: str | None = Field(default=None, sa_column=Column(Text))
     settled: bool = Field(default=False, nullable=False)
     rejected_by: list[str] = Field(
