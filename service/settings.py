@@ -8,9 +8,12 @@ import secrets
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.domain.network import is_public_host
 
 Network = IPv4Network | IPv6Network
 DEFAULT_SECRETS = frozenset({"", "secret", "changeme", "change-me", "newszop"})
@@ -154,10 +157,25 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _keep_demo_private(self) -> "Settings":
+        refusal = why_no_demo(self.public_url) if self.demo else None
+        if refusal is not None:
+            raise ValueError(refusal)
+        return self
+
     @property
     def page_origin(self) -> str:
         """Where a story's page is asked for before its scheduled alert leaves."""
         return self.page_check_url or self.public_url
+
+
+def why_no_demo(public_url: str) -> str | None:
+    """Say why the demo, whose logins everybody may read, must not run at this address."""
+    host = urlsplit(public_url).hostname or ""
+    if not is_public_host(host):
+        return None
+    return f"NEWSZOP_DEMO shows its logins to everybody, so NEWSZOP_PUBLIC_URL cannot be {host}"
 
 
 def load() -> Settings:

@@ -23,6 +23,7 @@ from service.demo.demo_settings import Standins
 from service.demo.programs import Program
 from service.demo.servers import EmbeddedServers, free_port
 from service.demo.supervisor import Supervisor, stop_all
+from service.settings import why_no_demo
 from service.store.migrate import migrate
 from service.store.session import open_engine
 
@@ -73,6 +74,7 @@ class Demo:
             servers = EmbeddedServers(self.folder, without=without)
             servers.lock_folder()
             require_free_port(self.port)
+            require_private_site(self.overrides.get("NEWSZOP_PUBLIC_URL", self.url))
             stack.callback(servers.stop)
             stack.callback(self._stop_children)
             logins, standins = self._bring_up(servers)
@@ -189,6 +191,13 @@ class Demo:
             "Ctrl-C stops everything.",
         ]
         self.say("\n".join(lines))
+
+
+def require_private_site(url: str) -> None:
+    """Raise `DemoFailed` when people outside could reach the demo, which shows its logins."""
+    refusal = why_no_demo(url)
+    if refusal is not None:
+        raise DemoFailed(refusal)
 
 
 def require_free_port(port: int) -> None:

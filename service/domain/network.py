@@ -74,6 +74,30 @@ def is_public_address(ip: str) -> bool:
     return address is not None and _public(address)
 
 
+PRIVATE_NAMES = (
+    ".localhost",
+    ".local",
+    ".internal",
+    ".home.arpa",
+    ".test",
+    ".example",
+    ".invalid",
+)
+"""Ends of names that nobody outside can look up (RFC 6761, 6762, 8375; ICANN's `internal`)."""
+
+
+def is_public_host(host: str) -> bool:
+    """Whether people outside could reach this host: a public address, or a name they can look up.
+
+    `host` is a URL's, without its port and without brackets.
+    """
+    name = host.lower().rstrip(".")
+    address = host_as_address(name)
+    if address is not None:
+        return _public(address)
+    return "." in name and not f".{name}".endswith(PRIVATE_NAMES)
+
+
 def host_as_address(host: str) -> Address | None:
     """Return the address that `host` spells in any way a resolver understands; None for a name.
 
