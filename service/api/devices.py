@@ -77,7 +77,17 @@ class DeviceShown(BaseModel):
     registered_at: Moment
 
 
-@router.put("", responses={200: {"description": "Known before"}, 201: {"description": "New"}})
+@router.put(
+    "",
+    responses={
+        200: {"description": "Known before"},
+        201: {"description": "New"},
+        409: {
+            "description": "`/problems/address-gone`: the push service has ended the subscription "
+            "at this endpoint for good. Unsubscribe, subscribe again, and register the new one."
+        },
+    },
+)
 def register_device(
     work: WorkDep, reader: CurrentReader, body: DeviceBody, response: Response
 ) -> DeviceId:

@@ -9,6 +9,12 @@ MAX_TOMBSTONES_PER_READER = 32
 MAX_ADDRESS = 2048
 MAX_APP_VERSION = 64
 
+ENDPOINT = "endpoint"
+"""The kind of address that never comes alive again once its push service has ended it (404, 410).
+
+A token of Apple or Google may: an app that is installed again can get the same one.
+"""
+
 MOVED = "moved"
 """Another reader registered the address: it belongs to its last registrant."""
 REPLACED = "replaced"

@@ -6,7 +6,8 @@ Refusal
 ├── Unauthenticated    we do not know who is calling
 ├── Forbidden          we know, and the caller may not
 ├── Conflict           the request is sound, the state of things is against it
-│   └── AlreadyAlerted the story has its first alert: names it
+│   ├── AlreadyAlerted the story has its first alert: names it
+│   └── AddressGone    the address that registers is known to be dead
 ├── KeyReused          the same Idempotency-Key came with another body
 ├── TooLarge           more bytes than we take
 ├── TooSlow            the request did not arrive in time
@@ -69,6 +70,16 @@ class AlreadyAlerted(Conflict):
     def __init__(self, first_id: int) -> None:
         super().__init__('This story already has its alert; send "update": true to correct it.')
         self.first_id = first_id
+
+
+class AddressGone(Conflict):
+    """The device's address is dead for good: a browser must unsubscribe and subscribe again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Its push service has ended this subscription: unsubscribe, subscribe again and "
+            "register the new address."
+        )
 
 
 class KeyReused(Refusal):

@@ -61,6 +61,7 @@ KINDS: Mapping[type[errors.Refusal], Kind] = {
         (errors.Forbidden, 403, "forbidden", "This caller may not"),
         (errors.Conflict, 409, "conflict", "The state of things is against it"),
         (errors.AlreadyAlerted, 409, "already-alerted", "The story has its alert"),
+        (errors.AddressGone, 409, "address-gone", "The address is dead"),
         (errors.KeyReused, 422, "key-reused", "The Idempotency-Key was used for something else"),
         (errors.TooLarge, 413, "too-large", "The request is too large"),
         (errors.TooSlow, 408, "too-slow", "The request did not arrive in time"),

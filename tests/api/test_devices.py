@@ -5,6 +5,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import text
 
+from service.store.readers import devices
+from service.store.session import transaction
 from workers.provider_kit.encoding import base64url
 
 pytestmark = pytest.mark.usefixtures("providers")
@@ -64,6 +66,24 @@ def test_a_subscription_is_taken_as_browsers_and_libraries_hand_it_out(as_reader
     assert put(as_reader, **BROWSER | {"keys": standard}, expirationTime=1.5e12).status_code == 200
     (row,) = kept()
     assert {"p256dh": row.p256dh, "auth": row.auth} == KEYS
+
+
+def test_a_dead_endpoint_is_refused_with_a_word_to_act_on_and_a_token_may_come_alive(
+    as_reader, put, engine
+):
+    phone = {"provider": "apns", "address": "ab" * 32}
+    ids = [int(put(as_reader, **body).json()["id"]) for body in (BROWSER, phone)]
+    with transaction(engine) as session:
+        devices.forget(session, [(each, None) for each in ids], "410")
+    answer = put(as_reader, **BROWSER)
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/address-gone")
+    assert "subscribe again" in answer.json()["detail"]
+    assert put(as_reader, **phone).status_code == 200
+
+
+def test_the_address_of_a_subscription_that_chrome_removed_is_a_dead_one(as_reader, put):
+    removed = BROWSER | {"address": "https://permanently-removed.invalid/fcm/send/x"}
+    assert put(as_reader, **removed).json()["type"] == "/problems/address-gone"
 
 
 def test_the_list_shows_everything_but_the_address(client, as_reader, put):

@@ -16,6 +16,7 @@ REFUSALS = [
 MADE = {
     errors.Invalid: errors.Invalid("topics.1", "No."),
     errors.AlreadyAlerted: errors.AlreadyAlerted(7),
+    errors.AddressGone: errors.AddressGone(),
     errors.TooMany: errors.TooMany("No.", 17),
     errors.Unavailable: errors.Unavailable("No.", 5),
 }

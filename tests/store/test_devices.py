@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from service.domain.device import MAX_TOMBSTONES_PER_READER, Registration
-from service.domain.errors import NotFound
+from service.domain.errors import AddressGone, NotFound
 from service.domain.people import Reader
 from service.store.readers import device_history, devices, readers
 from service.store.schema import new_id
@@ -235,6 +235,43 @@ def test_a_device_that_was_gone_comes_back_under_its_id(a_reader, register, engi
     assert (back.id, is_new) == (device.id, False)
     (row,) = rows()
     assert (row["gone_at"], row["gone_why"], row["address"]) == (None, None, "aa")
+
+
+@pytest.fixture
+def register_browser(engine):
+    def at_noon(reader_id, address):
+        registration = Registration(provider="webpush", kind="endpoint", address=address)
+        with transaction(engine) as session:
+            return devices.register(session, reader_id, registration, NOON)
+
+    return at_noon
+
+
+def test_an_endpoint_that_is_dead_for_good_is_registered_by_nobody_again(
+    a_reader, register_browser, engine, rows
+):
+    reader = a_reader()
+    device, _ = register_browser(reader, "https://push.example/1")
+    with transaction(engine) as session:
+        devices.forget(session, [(device.id, None)], "410")
+    for each in (reader, a_reader()):
+        with pytest.raises(AddressGone):
+            register_browser(each, "https://push.example/1")
+    assert rows("gone_at IS NULL") == []
+    _, is_new = register_browser(reader, "https://push.example/2")
+    assert is_new
+
+
+def test_an_endpoint_that_was_forgotten_by_doubtful_evidence_may_come_back(
+    a_reader, register_browser, engine
+):
+    reader = a_reader()
+    device, _ = register_browser(reader, "https://push.example/1")
+    with transaction(engine) as session:
+        device_history.suspect(session, [device.id])
+        devices.forget(session, [(device.id, None)], "refused for a day")
+    back, is_new = register_browser(reader, "https://push.example/1")
+    assert (back.id, is_new) == (device.id, False)
 
 
 def test_a_gone_device_that_comes_back_as_the_seventeenth_evicts_the_oldest(

@@ -30,6 +30,18 @@ SUBSCRIBE = """
     PushManager.prototype.getSubscription = async () => null;
 """
 
+SUBSCRIBE_AGAIN = """
+    const made = JSON_HERE;
+    window.unsubscribed = [];
+    PushManager.prototype.subscribe = async function (options) {
+        const { address, keys } = made.shift();
+        const unsubscribe = async () => window.unsubscribed.push(address);
+        const toJSON = () => ({ endpoint: address, keys });
+        return { endpoint: address, options, unsubscribe, toJSON };
+    };
+    PushManager.prototype.getSubscription = async () => null;
+"""
+
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
@@ -71,6 +83,37 @@ def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
     page.goto("/me")
     expect(page.get_by_text("Muted until").first).to_be_visible()
     expect(page.get_by_role("link", name="It rains")).to_be_visible()
+
+
+def test_a_reader_whose_subscription_has_died_gets_alerts_by_pressing_again(
+    system: System, open_context: OpenContext
+) -> None:
+    story = system.ingest(headline="Died and back", topics=["died"])
+    made = system.control.post("/control/subscriptions", json={"provider": "webpush", "count": 2})
+    context = open_context()
+    context.grant_permissions(["notifications"])
+    context.add_init_script(SUBSCRIBE_AGAIN.replace("JSON_HERE", json.dumps(made.json()["items"])))
+    page = context.new_page()
+    press_get_alerts(page, story)
+    first, second = (item["address"] for item in made.json()["items"])
+    body = {"reason": "as told"}
+    system.weather(
+        provider="webpush", address=first, script=[{"status": 410, "body": body, "count": 1}]
+    )
+    assert system.finished(system.send(story, title="Lost"))["totals"]["gone"] == 1
+    press_get_alerts(page, story)
+    assert page.evaluate("window.unsubscribed") == [first]
+    later = system.send(system.ingest(headline="Later", topics=["died"]), title="Back again")
+    assert system.finished(later)["totals"]["accepted"] == 1
+    [push] = system.pushes(alert_id=later["id"])["items"]
+    assert push["address"] == second
+
+
+def press_get_alerts(page: Page, story: dict[str, Any]) -> None:
+    page.goto(str(story["url"]))
+    page.get_by_role("button", name="Get alerts").click()
+    page.get_by_role("dialog").get_by_role("button", name="Allow alerts").click()
+    expect(page.get_by_role("button", name="Alerts are on")).to_be_visible()
 
 
 def notifications(page: Page) -> list[list[str]]:

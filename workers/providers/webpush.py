@@ -11,8 +11,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from service.domain.alert import Words
-from service.domain.device import Registration
-from service.domain.errors import Invalid
+from service.domain.device import ENDPOINT, Registration
+from service.domain.errors import AddressGone, Invalid
 from service.domain.language import is_right_to_left
 from service.domain.network import origin_of
 from service.domain.subscription import Urgency
@@ -93,7 +93,12 @@ class Provider:
         return base64url(encode_point(self._key.latest().public_key()))
 
     def check(self, registration: Registration) -> Registration:
-        """Accept an endpoint on the allow-list with keys that a push can be encrypted for."""
+        """Accept an endpoint on the allow-list with keys that a push can be encrypted for.
+
+        Raises `AddressGone` for the address that Chrome gives a subscription it has removed.
+        """
+        if REMOVED_HOST in registration.address:
+            raise AddressGone
         try:
             endpoint = self._allow_list.check_endpoint(registration.address.strip())
         except EndpointRefused as error:
@@ -105,7 +110,7 @@ class Provider:
         return replace(
             registration,
             address=endpoint,
-            kind="endpoint",
+            kind=ENDPOINT,
             p256dh=base64url(key),
             auth=base64url(secret),
         )

@@ -14,8 +14,16 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlmodel import Session
 
-from service.domain.device import REMOVED, ConcernedDevice, Device, Placement, Registration, place
-from service.domain.errors import no_such
+from service.domain.device import (
+    ENDPOINT,
+    REMOVED,
+    ConcernedDevice,
+    Device,
+    Placement,
+    Registration,
+    place,
+)
+from service.domain.errors import AddressGone, no_such
 from service.store.paging import Page, after_moment, cut, read_moment
 from service.store.schema import new_id
 
@@ -41,6 +49,10 @@ _CONCERNED = text("""
     FROM device
     WHERE reader_id = :reader_id OR (address_hash = ANY(:hashes) AND gone_at IS NULL)
     ORDER BY id FOR UPDATE""")
+
+_IS_DEAD = text("""
+    SELECT EXISTS (SELECT 1 FROM device WHERE address_hash = :address_hash
+        AND gone_at IS NOT NULL AND kind = 'endpoint' AND suspect_at IS NULL)""")
 
 _TOMBSTONES = text("""
     UPDATE device SET gone_at = :at, gone_why = dead.why, address = '', address_hash = '',
@@ -122,7 +134,8 @@ def register(
     """Give the address to this reader, its last registrant; say whether the device is new.
 
     A device that only renews itself, as most do at every start of an app, costs one statement.
-    Anything else is decided by `place` with the addresses and the reader locked.
+    Anything else is decided by `place` with the addresses and the reader locked. Raises
+    `AddressGone` for an endpoint whose push service said that it is dead, to any reader.
     """
     values = _values(reader_id, registration, now)
     if registration.replaces is None:
@@ -133,6 +146,8 @@ def register(
     old_hash = None
     if registration.replaces is not None:
         old_hash = address_hash(registration.provider, registration.replaces)
+    if registration.kind == ENDPOINT and session.execute(_IS_DEAD, values).scalar_one():
+        raise AddressGone
     devices = _lock_concerned(session, reader_id, [h for h in (new_hash, old_hash) if h])
     placement = place(devices, new_hash, old_hash)
     _make_room(session, placement, now)

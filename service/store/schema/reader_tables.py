@@ -61,6 +61,11 @@ class DeviceRow(SQLModel, table=True):
             postgresql_where=text("gone_at IS NULL"),
         ),
         Index(
+            "device_dead_endpoint",
+            "address_hash",
+            postgresql_where=text("gone_at IS NOT NULL AND kind = 'endpoint'"),
+        ),
+        Index(
             "device_reader",  # of tombstones too: erasing a reader looks for all its devices
             "reader_id",
             postgresql_include=["id", "provider", "gone_at"],

@@ -148,9 +148,18 @@ self.addEventListener("pushsubscriptionchange", (event) => {
 async function registerRenewed(oldSubscription, newSubscription) {
   const { key } = await (await fetch("/me/browser")).json();
   if (!key) return;
-  const subscription = newSubscription ?? (await self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key }));
+  const options = { userVisibleOnly: true, applicationServerKey: key };
+  const subscription = newSubscription ?? (await self.registration.pushManager.subscribe(options));
+  const response = await putSubscription(subscription, oldSubscription);
+  if (response.status !== 409) return;
+  // Its push service has ended this one too: another has another address.
+  await subscription.unsubscribe();
+  await putSubscription(await self.registration.pushManager.subscribe(options), oldSubscription);
+}
+
+function putSubscription(subscription, oldSubscription) {
   const { endpoint, keys } = subscription.toJSON();
-  await fetch("/me/browser", {
+  return fetch("/me/browser", {
     method: "PUT",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ endpoint, keys, replaces: oldSubscription?.endpoint ?? null }),

@@ -56,20 +56,37 @@ export async function getAlerts(key, topics, leastUrgency) {
   if ((await Notification.requestPermission()) !== "granted") throw new Refused(findObstacle() ?? "Alerts need your permission. Press Get alerts again when you want them.");
   await navigator.serviceWorker.register("/service-worker.js");
   const worker = await navigator.serviceWorker.ready;
-  const { subscription, replaces } = await subscribe(worker.pushManager, key);
+  const choices = { topics, least_urgency: leastUrgency };
+  let { subscription, replaces } = await subscribe(worker.pushManager, key);
+  let response = await register(subscription, { ...choices, replaces });
+  if (await isAddressGone(response)) {
+    await subscription.unsubscribe();
+    ({ subscription } = await subscribe(worker.pushManager, key));
+    response = await register(subscription, choices);
+  }
+  if (!response.ok) throw new Refused(await readReason(response));
+  markReader();
+  return response.json();
+}
+
+function register(subscription, choices) {
   const { endpoint, keys } = subscription.toJSON();
-  const response = await fetch("/me/browser", {
+  return fetch("/me/browser", {
     method: "PUT",
     headers: { "Content-Type": "application/json", Accept: "application/json" },
     body: JSON.stringify({
-      endpoint, keys, replaces, topics, least_urgency: leastUrgency,
+      endpoint, keys, ...choices,
       language: navigator.language || "en",
       timezone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC",
     }),
   });
-  if (!response.ok) throw new Refused(await readReason(response));
-  markReader();
-  return response.json();
+}
+
+// The push service has ended this subscription for good, and the browser does not know it.
+async function isAddressGone(response) {
+  if (response.status !== 409) return false;
+  const problem = await response.clone().json().catch(() => ({}));
+  return problem.type === "/problems/address-gone";
 }
 
 // A subscription made with an earlier key of ours no longer works: it is replaced.
