@@ -55,6 +55,7 @@ clean: ## Remove what was installed, and the demo's data
 		/var/tmp/newszop-*) rm -rf "$$(cat $(DATA)/postgres.at)";; esac; fi
 	rm -rf $(VENV) $(DATA) *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
+VNU := 26.9.27
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
 
 $(BIN)/python:
@@ -79,3 +80,5 @@ $(VENV)/installed-bench: tests/bench/requirements.lock $(VENV)/installed-tests
 $(VENV)/installed-foreign: tests/foreign/requirements.lock $(VENV)/installed-tests
 	@$(PIP) install --require-hashes -r tests/foreign/requirements.lock && touch $@ || \
 		echo 'The client libraries could not be installed: their tests will be skipped.'
+	@npm install --silent --no-fund --no-audit --prefix $(VENV)/node vnu-jar@$(VNU) > /dev/null 2>&1 || \
+		echo 'The validator of HTML could not be installed (it takes npm): its test will be skipped.'
