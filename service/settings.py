@@ -93,6 +93,9 @@ class Settings(BaseSettings):
         False,
         description="Whether PostgreSQL is behind a transaction pooler, such as pgbouncer.",
     )
+    metrics_token: str = Field(
+        "", description="What Prometheus sends as a Bearer token to /metrics; open when empty."
+    )
     canary_minutes: int = Field(
         10, ge=1, description="Minutes without a finished canary alert until that is a warning."
     )

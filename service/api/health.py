@@ -1,16 +1,18 @@
 """For monitoring: alive, ready, and the figures for Prometheus."""
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.actions.outages import find_outages
-from service.domain.errors import Unavailable
+from service.domain.errors import Unauthenticated, Unavailable
+from service.http import shared_counters
 from service.http.broker_check import takes_writes
 from service.http.dependencies import RedisDep, SettingsDep
 from service.http.metrics import collect_gauges
@@ -75,9 +77,19 @@ def _warnings(engine: Engine, minutes: int) -> list[str]:
 
 @router.get("/metrics", include_in_schema=False)
 def report_metrics(request: Request, client: RedisDep, settings: SettingsDep) -> Response:
-    """Return this process's counters and the system's gauges in Prometheus' text form."""
+    """Return the counters of this port's processes and the system's gauges, for Prometheus.
+
+    With `NEWSZOP_METRICS_TOKEN` only to those who send it as a Bearer token.
+    """
+    _require_token(request, settings.metrics_token)
     state = request.app.state
-    text = generate_latest(state.registry) + collect_gauges(
+    text = shared_counters.collect(state.registry) + collect_gauges(
         state.engine, client, settings.providers
     )
     return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _require_token(request: Request, token: str) -> None:
+    credentials = request.headers.get("Authorization", "")
+    if token and not secrets.compare_digest(credentials.encode(), f"Bearer {token}".encode()):
+        raise Unauthenticated("Send NEWSZOP_METRICS_TOKEN as a Bearer token.")

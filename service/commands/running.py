@@ -16,7 +16,7 @@ from service.demo.programs import Program
 from service.demo.servers import AlreadyRunning
 from service.demo.supervisor import Stop, Supervisor, stop_all, stoppable
 from service.demo.system import Demo, DemoFailed, DemoOptions
-from service.http import listener
+from service.http import listener, shared_counters
 from service.store import migrate as migrations
 
 Folder = Annotated[Path, typer.Option("--data", envvar="DATA", help="Where its files are kept.")]
@@ -53,6 +53,7 @@ def serve(
 ) -> None:
     """Serve the site and the API, and with NEWSZOP_INNER_PORT the newsroom beside it."""
     store_access.check_settings()
+    shared_counters.open_folder()
     site = programs.service(host, port, workers=workers)
     inner_port = store_access.settings().inner_port
     if inner_port is None:

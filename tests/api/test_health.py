@@ -213,6 +213,15 @@ def test_prometheus_reads_what_waits_and_what_was_answered(client, session):
     assert "MADE-UP" not in metrics
 
 
+def test_metrics_are_for_those_who_have_the_token(without):
+    client = without(metrics_token="a token of Prometheus")
+    assert client.get("/metrics").status_code == 401
+    for credentials in ("Bearer another", "a token of Prometheus", "Bearer "):
+        assert client.get("/metrics", headers={"Authorization": credentials}).status_code == 401
+    headers = {"Authorization": "Bearer a token of Prometheus"}
+    assert client.get("/metrics", headers=headers).status_code == 200
+
+
 def test_metrics_say_what_is_away(without_postgres, without_redis):
     assert value(without_postgres.get("/metrics").text, 'newszop_up{part="postgres"}') == 0
     metrics = without_redis.get("/metrics").text
