@@ -32,7 +32,7 @@ from service.api import (
     subscriptions,
     topics,
 )
-from service.http import problems
+from service.http import api_document, problems
 from service.http.admission import Admission, AdmitRequest
 from service.http.answer_headers import AnswerHeaders
 from service.http.auth import KeyCache, is_known
@@ -79,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         static_url="/docs/files",
         responses=problems.DOCUMENTED,
+        generate_unique_id_function=api_document.operation_id,
         lifespan=_lifespan,
         dependencies=[AdmitRequest],
         redirect_slashes=False,  # it would redirect to whatever host the caller names
@@ -105,6 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     web.mount(app)
+    api_document.install(app)
     return app
 
 

@@ -1,9 +1,9 @@
 """The JSON of alerts: the bodies of requests and the reports that answer them."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, Field
 
 from service.domain.alert import (
     DEFAULT_TTL,
@@ -26,6 +26,10 @@ from service.http.dependencies import Closed, Id, Line, Moment, at_most
 Title = Annotated[str, Field(max_length=MAX_TITLE)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 _SECONDS = int(LONGEST_TTL.total_seconds())
+
+
+def _is_absent(value: object) -> bool:
+    return value is None
 
 
 class WordsBody(Closed):
@@ -155,19 +159,13 @@ class AlertShown(BaseModel):
     test: bool = Field(description="For the devices of the editor who sent it, and no others.")
     created_by: str
     url: str
-    source_alert_id: Id | None = None
-    stop_reason: str | None = None
+    source_alert_id: Id | None = Field(None, exclude_if=_is_absent)
+    stop_reason: str | None = Field(None, exclude_if=_is_absent)
     wait_reason: str | None = Field(
-        None, description="Why a scheduled alert has not left although its time has come."
+        None,
+        exclude_if=_is_absent,
+        description="Why a scheduled alert has not left although its time has come.",
     )
-
-    @model_serializer(mode="wrap")
-    def _leave_out(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        members: dict[str, Any] = serialize(self)
-        for optional in ("source_alert_id", "stop_reason", "wait_reason"):
-            if members[optional] is None:
-                del members[optional]
-        return members
 
 
 class FateShown(BaseModel):

@@ -19,6 +19,7 @@ from service.http.dependencies import (
     WorkDep,
     page,
 )
+from service.http.problems import document_refusal
 from service.store.readers import devices
 
 router = APIRouter(prefix="/api/me/devices", tags=["readers"])
@@ -81,11 +82,11 @@ class DeviceShown(BaseModel):
     "",
     responses={
         200: {"description": "Known before"},
-        201: {"description": "New"},
-        409: {
-            "description": "`/problems/address-gone`: the push service has ended the subscription "
-            "at this endpoint for good. Unsubscribe, subscribe again, and register the new one."
-        },
+        201: {"description": "New", "model": DeviceId},
+        409: document_refusal(
+            "`/problems/address-gone`: the push service has ended the subscription at this "
+            "endpoint for good. Unsubscribe, subscribe again, and register the new one."
+        ),
     },
 )
 def register_device(

@@ -43,8 +43,8 @@ class NewReader(Closed):
 class ReaderChange(Closed):
     """A member left out stays as it is; `quiet_hours` null removes them."""
 
-    language: Language = ""
-    timezone: Timezone = ""
+    language: Language = Field(default_factory=str)
+    timezone: Timezone = Field(default_factory=str)
     quiet_hours: QuietHoursBody | None = None
 
     def changes(self) -> reader_actions.ReaderChanges:

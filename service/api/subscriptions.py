@@ -46,7 +46,11 @@ def show_subscription(work: WorkDep, reader: CurrentReader, topic: str) -> Subsc
 
 
 @router.put(
-    "/{topic:path}", responses={200: {"description": "Known before"}, 201: {"description": "New"}}
+    "/{topic:path}",
+    responses={
+        200: {"description": "Known before"},
+        201: {"description": "New", "model": SubscriptionShown},
+    },
 )
 def follow_topic(
     work: WorkDep,

@@ -28,15 +28,15 @@ CACHE_S = 2.0
 """How long a known key is trusted without a query; a revoked key works for so long at most."""
 
 _key_bearer = HTTPBearer(
-    auto_error=False, scheme_name="API key", description="`nzp_...`, made by `newszop key add`."
+    auto_error=False, scheme_name="ApiKey", description="`nzp_...`, made by `newszop key add`."
 )
 _reader_bearer = HTTPBearer(
-    auto_error=False, scheme_name="Reader token", description="From `POST /api/readers`."
+    auto_error=False, scheme_name="ReaderToken", description="From `POST /api/readers`."
 )
 _staff_cookie = APIKeyCookie(
     name=STAFF_COOKIE,
     auto_error=False,
-    scheme_name="Staff session",
+    scheme_name="StaffSession",
     description="Set by /login; for GET calls only.",
 )
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_key_bearer)]

@@ -103,12 +103,16 @@ class Problem(BaseModel):
     errors: list[FieldError] = []
 
 
-DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem",
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
-    }
-}
+PROBLEM_REFERENCE = "#/components/schemas/Problem"
+
+
+def document_refusal(description: str) -> dict[str, Any]:
+    """Return a refusal's entry in the OpenAPI document."""
+    schema = {"schema": {"$ref": PROBLEM_REFERENCE}}
+    return {"description": description, "content": {"application/problem+json": schema}}
+
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {"default": document_refusal("A problem")}
 """The refusals of every call, for OpenAPI."""
 
 

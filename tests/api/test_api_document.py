@@ -1,0 +1,102 @@
+"""The OpenAPI document: valid, complete, and true to what the calls do."""
+
+import json
+import re
+from collections import Counter
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+READER_CALLS = {
+    ("/api/me/devices", "put"): "DeviceId",
+    ("/api/me/subscriptions/{topic}", "put"): "SubscriptionShown",
+}
+
+
+@pytest.fixture
+def document(client):
+    return client.get("/openapi.json").json()
+
+
+def operations(document):
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_the_document_is_valid_openapi(document):
+    assert [fault.message for fault in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_every_reference_resolves(document):
+    references = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)))
+    assert references
+    for reference in references:
+        node = document
+        assert reference.startswith("#/")
+        for step in reference[2:].split("/"):
+            node = node[step]
+
+
+def test_names_of_schemes_and_models_fit_every_generator(document):
+    components = document["components"]
+    for name in (*components["securitySchemes"], *components["schemas"]):
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
+    titles = Counter(schema.get("title") for schema in components["schemas"].values())
+    assert max(titles.values()) == 1, titles.most_common(3)
+
+
+def test_every_answer_has_its_schema(document):
+    for path, method, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            if status == "204":
+                assert "content" not in answer
+                continue
+            for media_type, media in answer["content"].items():
+                assert media["schema"], (path, method, status, media_type)
+
+
+@pytest.mark.parametrize(("call", "model"), READER_CALLS.items())
+def test_a_new_thing_is_answered_as_a_known_one(document, call, model):
+    path, method = call
+    responses = document["paths"][path][method]["responses"]
+    for status in ("200", "201"):
+        schema = responses[status]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": f"#/components/schemas/{model}"}
+
+
+def test_every_call_says_what_it_does_and_has_a_name_of_its_own(document):
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(names) == len(set(names))
+    for path, method, operation in operations(document):
+        assert len(operation["summary"].split()) > 2, (path, method, operation["summary"])
+        assert not operation["summary"].istitle(), (path, method)
+
+
+def test_a_report_is_typed(document):
+    schema = document["components"]["schemas"]["AlertShown"]
+    assert {"totals", "timing", "by_provider", "stop_reason"} <= schema["properties"].keys()
+    assert "stop_reason" not in schema["required"]
+
+
+def test_every_default_is_accepted(client, document, as_reader, as_editor, providers):
+    schemas = document["components"]["schemas"]
+
+    def defaults(name):
+        members = schemas[name]["properties"].items()
+        return {member: schema["default"] for member, schema in members if "default" in schema}
+
+    device = defaults("DeviceBody") | {"provider": "apns", "address": "ab" * 32}
+    story = defaults("StoryIn") | {"headline": "h", "body": "b", "topics": ["sport"]}
+    made = client.post("/api/stories", json=story, headers=as_editor)
+    assert made.status_code == 201, made.text
+    calls = (
+        ("POST", "/api/readers", defaults("NewReader"), {}),
+        ("PATCH", "/api/me", defaults("ReaderChange"), as_reader),
+        ("PUT", "/api/me/devices", device, as_reader),
+        ("PUT", "/api/me/subscriptions/sport", defaults("Terms"), as_reader),
+        ("POST", f"/api/stories/{made.json()['id']}/alerts", defaults("AlertBody"), as_editor),
+    )
+    for method, path, body, headers in calls:
+        answer = client.request(method, path, json=body, headers=headers)
+        assert answer.is_success, (path, body, answer.text)
