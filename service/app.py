@@ -26,6 +26,7 @@ from service.api import (
     dead_letters,
     devices,
     health,
+    ingest,
     readers,
     receipts,
     stories,
@@ -58,6 +59,7 @@ refusal RFC 9457 `application/problem+json`.
 _ROUTERS = (
     health.router,
     stories.router,
+    ingest.router,
     topics.router,
     alerts.router,
     receipts.router,

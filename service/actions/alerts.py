@@ -5,6 +5,7 @@ follows only makes it start sooner than the sweep would.
 """
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from service import outbox
 from service.actions.estimates import require_topics
@@ -20,7 +21,7 @@ from service.domain.alert import (
 from service.domain.errors import Conflict, require
 from service.domain.new_alerts import Origin, new_first_alert, new_update, new_withdrawal
 from service.domain.people import Caller
-from service.domain.story import why_not_pushable
+from service.domain.story import Story, why_not_pushable
 from service.store.alerts import alert_transitions, alerts
 from service.store.schema import new_id
 from service.store.staff import audit
@@ -40,6 +41,7 @@ def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) ->
     refusal = why_not_pushable(story, draft.send_at or work.now)
     if refusal is not None:
         raise Conflict(refusal)
+    draft = _within_expiry(draft, story, work.now)
     require_topics(work, draft)
     root = _corrected_root(work, story_id, draft)
     if root is not None and root.unbegun and draft.send_at is None:
@@ -109,6 +111,17 @@ def stop_alerts_of(work: UnitOfWork, story_id: int, caller: Caller, reason: str)
     ]
 
 
+def stop_running_alerts_of(
+    work: UnitOfWork, story_id: int, caller: Caller, reason: str
+) -> list[Alert]:
+    """Stop the story's running alerts; those that are scheduled are judged when they are due."""
+    return [
+        stop(work, alert.id, caller, reason)
+        for alert in alerts.lock(work.session, sorted(alerts.stoppable(work.session, story_id)))
+        if alert.state is not AlertState.SCHEDULED
+    ]
+
+
 def lock_with_story(work: UnitOfWork, alert_id: int) -> Alert:
     """Lock an alert's story, then the alert; returns the alert.
 
@@ -129,6 +142,15 @@ def _start(work: UnitOfWork, alert: Alert) -> None:
         return
     alert_transitions.stop_replaced_alerts(work.session, alert, work.now)
     work.outbox.add(outbox.plan_alert(alert.id, alert.queue))
+
+
+def _within_expiry(draft: Draft, story: Story, now: datetime) -> Draft:
+    """Let an alert live no longer than its story: nothing is pushed after the story expires."""
+    if story.text.expires_at is None:
+        return draft
+    rest = story.text.expires_at - (draft.send_at or now)
+    whole_seconds = timedelta(seconds=max(1, int(rest.total_seconds())))
+    return replace(draft, ttl=min(draft.ttl, whole_seconds))
 
 
 def _origin(work: UnitOfWork, story_id: int, caller: Caller) -> Origin:

@@ -1,10 +1,10 @@
-"""What people and machines do with stories: ingest, save, publish, correct, retract."""
+"""What people do with stories: save, publish, correct, retract."""
 
 from dataclasses import dataclass, replace
 
 from service.actions import alerts as alert_actions
 from service.actions import story_text
-from service.domain.errors import Conflict, Invalid, require
+from service.domain.errors import Conflict, require
 from service.domain.people import Caller
 from service.domain.story import (
     Outcome,
@@ -14,51 +14,20 @@ from service.domain.story import (
     judge_version,
     published_when,
     state_after,
+    why_not_pushable,
 )
 from service.store.schema import new_id
 from service.store.staff import audit
 from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
 
-MAX_SOURCE_URI = 2048
-INSERT_ATTEMPTS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingStory:
-    """A story from outside. `source_uri` is the sender's name for it."""
-
-    text: StoryText
-    state: StoryState = StoryState.PUBLISHED
-    source_uri: str | None = None
-    version: int | None = None
-
 
 @dataclass(frozen=True, slots=True)
-class IngestResult:
-    """The story as it is now, and what the incoming text did to it."""
+class SavedStory:
+    """The story as it is now, and what a text did to it."""
 
     story: Story
     outcome: Outcome
-
-
-def ingest(work: UnitOfWork, incoming: IncomingStory, caller: Caller) -> IngestResult:
-    """Take in a story, new or known by its `source_uri`; re-delivery changes nothing.
-
-    Two simultaneous deliveries of one source make one story: the second waits for the first.
-    """
-    text = _edit(incoming.text, incoming.state)
-    source_uri = _check_source(incoming.source_uri)
-    for _ in range(INSERT_ATTEMPTS):
-        if source_uri is not None:
-            current = stories.lock_source(work.session, source_uri)
-            if current is not None:
-                return _update(work, current, text, incoming.state, incoming.version, caller)
-        story = _build_story(work, text, incoming.state, source_uri, incoming.version)
-        if stories.add(work.session, story, caller.name):
-            topics.ensure(work.session, text.topics)
-            return IngestResult(story, Outcome.CREATED)
-    raise Conflict("Another delivery of this story is being taken in: send it again.")
 
 
 def save_story(
@@ -73,9 +42,9 @@ def save_story(
 
     `version` is the one the editor began from; `Conflict` when somebody saved another since.
     """
-    text = _edit(text, state)
+    text = edit_text(text, state)
     if story_id is None:
-        story = _build_story(work, text, state, None, None)
+        story = build_story(work, text, state, None, None)
         if not stories.add(work.session, story, caller.name):
             raise Conflict("The story could not be saved: try again.")
         topics.ensure(work.session, text.topics)
@@ -85,7 +54,8 @@ def save_story(
             raise Conflict(
                 f"Somebody saved version {current.version} since you opened version {version}."
             )
-        story = _update(work, current, text, state, _revival_version(current, state), caller).story
+        version = _revival_version(current, state)
+        story = update_story(work, current, text, state, version, caller).story
     _audit_publication(work, story, caller)
     return story
 
@@ -131,26 +101,27 @@ def retract(work: UnitOfWork, story_id: int, caller: Caller, reason: str = "") -
     return current
 
 
-def _edit(text: StoryText, state: StoryState) -> StoryText:
-    text = story_text.edit(text)
+def edit_text(text: StoryText, state: StoryState, base: str | None = None) -> StoryText:
+    """Return the text as it is saved; raises `Invalid`. Only a draft may have an empty body."""
+    text = story_text.edit(text, base)
     if state is not StoryState.DRAFT:
         story_text.require_body(text)
     return text
 
 
-def _update(
+def update_story(
     work: UnitOfWork,
     current: Story,
     text: StoryText,
     new_state: StoryState,
     version: int | None,
     caller: Caller,
-) -> IngestResult:
-    """Judge a text for an existing story, and save it if it is new."""
+) -> SavedStory:
+    """Judge a text for an existing story, which is locked, and save it if it is new."""
     state = state_after(current, text, new_state, version)
     outcome, number = judge_version(current, text, state, version)
     if outcome is not Outcome.UPDATED:
-        return IngestResult(current, outcome)
+        return SavedStory(current, outcome)
     story = replace(
         current,
         version=number,
@@ -161,16 +132,20 @@ def _update(
     )
     stories.save(work.session, story, caller.name)
     topics.ensure(work.session, text.topics)
-    return IngestResult(story, outcome)
+    refusal = why_not_pushable(story, work.now)
+    if refusal is not None and story.state.public:
+        alert_actions.stop_running_alerts_of(work, story.id, caller, refusal)
+    return SavedStory(story, outcome)
 
 
-def _build_story(
+def build_story(
     work: UnitOfWork,
     text: StoryText,
     state: StoryState,
     source_uri: str | None,
     version: int | None,
 ) -> Story:
+    """Return a new story, which is not saved yet."""
     story_id = new_id()
     return Story(
         id=story_id,
@@ -183,16 +158,6 @@ def _build_story(
         updated_at=work.now,
         published_at=published_when(None, text, state, work.now),
     )
-
-
-def _check_source(source_uri: str | None) -> str | None:
-    if source_uri is None:
-        return None
-    if not source_uri.strip() or not source_uri.isprintable():
-        raise Invalid("source_uri", "Give the sender's own name of the story, such as a URI.")
-    if len(source_uri) > MAX_SOURCE_URI:
-        raise Invalid("source_uri", f"At most {MAX_SOURCE_URI:,} characters.")
-    return source_uri.strip()
 
 
 def _lock(work: UnitOfWork, story_id: int) -> Story:

@@ -1,11 +1,8 @@
 """How a story's text is cleaned before it is saved: safe HTML, plain lines, a slug."""
 
-import html
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 import nh3
 from anyascii import anyascii
@@ -14,12 +11,15 @@ from service.domain.errors import Invalid
 from service.domain.language import parse_language
 from service.domain.story import MAX_BODY_BYTES, StoryText
 from service.domain.topic import parse_path
+from service.formats import text as any_text
+from service.formats.incoming import Report
+from service.formats.links import picture_address
+from service.formats.markup import body_html, is_readable
 from service.formats.markup_bounds import even_out
 
 MAX_HEADLINE = 500
 MAX_SUMMARY = 5000
 MAX_AUTHOR = 200
-MAX_URL = 2048
 MAX_TOPICS = 50
 MAX_SLUG = 80
 MAX_CLEAN_BYTES = 2 * MAX_BODY_BYTES
@@ -56,27 +56,28 @@ _CLEANER = nh3.Cleaner(
     link_rel="noopener noreferrer",
 )
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)", re.IGNORECASE)
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
-_SPACE = re.compile(r"[ \t\n\r\f\v\x85\u2028\u2029]+")
 _WORD = re.compile(r"[a-z0-9]+")
 _SLUG_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _SLUG_TAIL = 8
 
 
-def edit(text: StoryText) -> StoryText:
-    """Return the text as it is saved, or raise `Invalid`, which names the wrong field."""
+def edit(text: StoryText, base: str | None = None) -> StoryText:
+    """Return the text as it is saved, or raise `Invalid`, which names the wrong field.
+
+    Relative addresses of pictures and links are resolved against `base`.
+    """
     text = replace(
         text,
         headline=plain_line(text.headline, "headline", MAX_HEADLINE),
         summary=plain_line(text.summary, "summary", MAX_SUMMARY),
-        body=clean_body(text.body),
+        body=clean_body(text.body, base),
         author=plain_line(text.author, "author", MAX_AUTHOR),
         topics=check_topics(text.topics),
         language=parse_language(text.language),
-        image_url=check_image_url(text.image_url),
+        image_url=check_image_url(text.image_url, base),
     )
-    if not _is_visible(text.headline):
+    if not any_text.says_something(text.headline):
         raise Invalid("headline", "A story needs a headline.")
     _check_dates(text)
     return text
@@ -84,36 +85,34 @@ def edit(text: StoryText) -> StoryText:
 
 def require_body(text: StoryText) -> None:
     """Refuse a text with nothing to read, which only a draft may have."""
-    if not _is_visible(html.unescape(re.sub(r"<[^>]*>", "", text.body))) and (
-        "<img" not in text.body
-    ):
-        raise Invalid("body", "Nothing readable is left of the body.")
+    if not is_readable(text.body):
+        raise Invalid(
+            "body",
+            "Nothing readable is left of the body: pictures need an absolute https address, "
+            "and scripts, frames and forms are left out.",
+        )
 
 
-def plain_line(text: str, field: str, max_length: int) -> str:
-    """Return one line without control characters; tags in it are text like any other."""
-    line = _SPACE.sub(" ", without_controls(text)).strip()
+def plain_line(source: str, field: str, max_length: int) -> str:
+    """Return one line of plain text: no tags, entities, controls or line breaks."""
+    line = any_text.plain_line(source)
     if len(line) > max_length:
         raise Invalid(field, f"At most {max_length:,} characters; these are {len(line):,}.")
     return line
 
 
-def without_controls(text: str) -> str:
-    """Drop control characters except tabs and line ends; joiners of letters and emoji stay.
+def clean_body(body: str, base: str | None = None) -> str:
+    """Return the body as safe HTML; plain text becomes paragraphs.
 
-    What remains may stand in XML 1.0 (its section 2.2), so in a feed.
+    Links and pictures are absolute, resolved against `base`; a picture that has no https address
+    is left out.
     """
-    return _CONTROLS.sub("", text)
-
-
-def clean_body(body: str) -> str:
-    """Return the body as safe HTML; plain text becomes paragraphs."""
-    size = len(body.encode("utf-8", "replace"))
-    if size > MAX_BODY_BYTES:
-        raise Invalid("body", f"At most {MAX_BODY_BYTES:,} bytes; these are {size:,}.")
-    text = without_controls(body.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    markup, has_markup = even_out(text)
-    cleaned = _clean(markup).strip() if has_markup else markup
+    report = Report()
+    markup = body_html(body, base, report, "body")
+    for flaw in report.flaws:
+        raise Invalid("body", _sentence(flaw.fault))
+    even, _ = even_out(markup)
+    cleaned = _clean(even).strip()
     if not any(tag[2].lower() in _BLOCKS for tag in _TAG.finditer(cleaned)):
         paragraphs, _ = even_out(_paragraphs(cleaned))
         cleaned = _clean(paragraphs)
@@ -123,9 +122,13 @@ def clean_body(body: str) -> str:
     return cleaned
 
 
+def _sentence(fault: str) -> str:
+    return fault if fault[:1].isupper() else f"The body {fault}."
+
+
 def _clean(markup: str) -> str:
     """Clean it; a control character may have been written as a reference in an attribute."""
-    return without_controls(_CLEANER.clean(markup))
+    return any_text.clean_text(_CLEANER.clean(markup))
 
 
 def _paragraphs(text: str) -> str:
@@ -141,31 +144,19 @@ def check_topics(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parse_path(p, f"topics.{n}") for n, p in enumerate(path_list)))
 
 
-def check_image_url(url: str | None) -> str | None:
-    """Return an absolute http or https URL; None without one."""
+def check_image_url(url: str | None, base: str | None = None) -> str | None:
+    """Return an absolute https URL; None without one."""
     if url is None or not url.strip():
         return None
-    address = url.strip()
-    try:
-        parts = urlsplit(address)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or len(address) > MAX_URL or any(c.isspace() or c in '<>"\\' for c in address):
-        raise Invalid("image_url", "Give an absolute http or https URL.")
-    if without_controls(address) != address:
-        raise Invalid("image_url", "Control characters have no place in a URL.")
+    address = picture_address(url, base)
+    if address is None:
+        raise Invalid("image_url", "Give an absolute https URL: pages show no other pictures.")
     return address
 
 
 def _check_dates(text: StoryText) -> None:
     if text.embargo_until and text.expires_at and text.expires_at <= text.embargo_until:
         raise Invalid("expires_at", "The story would expire before its embargo lifts.")
-
-
-def _is_visible(text: str) -> bool:
-    """Whether the text has more than spaces and invisible characters."""
-    return any(unicodedata.category(c)[0] not in "ZC" for c in text)
 
 
 def slug_of(headline: str, story_id: int) -> str:

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field, StrictInt
 
+from service.actions import ingest, story_text
 from service.actions import stories as story_actions
-from service.actions import story_text
-from service.actions.stories import IncomingStory
+from service.actions.ingest import StorySubmission
 from service.domain.errors import NotFound, no_such, require
 from service.domain.story import Outcome, Story, StoryState, StoryText, readable
 from service.domain.topic import parse_path
@@ -35,9 +35,17 @@ TopicFilter = Annotated[
 class StoryIn(Closed):
     """A story as its sender writes it. A member left out is the same as null."""
 
-    headline: str = Field(examples=["Grid holds through the storm"])
-    body: str = Field(description="HTML or plain text, at most 1 MiB; kept as safe HTML.")
-    summary: str | None = None
+    headline: str = Field(
+        examples=["Grid holds through the storm"],
+        description="One line of text: entities are decoded, tags left out.",
+    )
+    body: str = Field(
+        description=(
+            "HTML or plain text, at most 1 MiB; kept as safe HTML. Relative addresses are resolved "
+            "against `source_uri` if that is a web address; pictures come over https."
+        )
+    )
+    summary: str | None = Field(None, description="One line of text, as the headline.")
     topics: Annotated[list[str], at_most(story_text.MAX_TOPICS)] | None = Field(
         None, examples=[["weather", "world/ukraine"]]
     )
@@ -53,7 +61,7 @@ class StoryIn(Closed):
     expires_at: Moment | None = None
     state: Literal["published", "draft"] = "published"
 
-    def incoming(self) -> IncomingStory:
+    def submission(self) -> StorySubmission:
         """Return the story as a domain value."""
         text = StoryText(
             headline=self.headline,
@@ -67,7 +75,7 @@ class StoryIn(Closed):
             embargo_until=self.embargo_until,
             expires_at=self.expires_at,
         )
-        return IncomingStory(
+        return StorySubmission(
             text=text,
             state=StoryState(self.state),
             source_uri=self.source_uri,
@@ -149,7 +157,7 @@ def take_in_story(
     A story is known by its `source_uri`. A lower version, or the same one with other text, is
     ignored; without a version a different text is the next one. Unknown topics are created.
     """
-    result = story_actions.ingest(work, body.incoming(), caller)
+    result = ingest.ingest(work, body.submission(), caller)
     if result.outcome is not Outcome.CREATED:
         response.status_code = status.HTTP_200_OK
     story = result.story

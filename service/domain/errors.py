@@ -35,6 +35,11 @@ class Invalid(Refusal):
         super().__init__(detail)
         self.field = field
 
+    @property
+    def faults(self) -> tuple[tuple[str, str], ...]:
+        """Every field that is wrong, with what is wrong with it."""
+        return ((self.field, self.detail),)
+
 
 class NotFound(Refusal):
     """There is no such thing, or it is not this caller's to see."""

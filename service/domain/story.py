@@ -134,3 +134,66 @@ def why_not_pushable(story: Story, moment: datetime) -> str | None:
     if story.text.embargo_until is not None and moment < story.text.embargo_until:
         return f"The story is under embargo until {story.text.embargo_until.isoformat()}."
     return None
+
+
+class Order(StrEnum):
+    """How a delivery stands to the last one of the same story."""
+
+    NEWER = "newer"
+    SAME = "same"
+    OLDER = "older"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRevision:
+    """One text of a story at its sender: the sender's own number and time, and a content hash.
+
+    What an editor saves on the desk changes none of it. `is_kill` takes the story back.
+    """
+
+    version: int | None = None
+    updated_at: datetime | None = None
+    content_hash: str | None = None
+    is_kill: bool = False
+
+
+def compare_revisions(last: SourceRevision, incoming: SourceRevision) -> Order:
+    """Say how an incoming revision stands to the last one that was taken in.
+
+    Versions decide where both have one: a lower one is older, and so is the same one with another
+    content, unless it is a kill. Without versions the sender's time decides, and without times the
+    content alone.
+    """
+    same = last.content_hash is not None and last.content_hash == incoming.content_hash
+    if last.version is not None and incoming.version is not None:
+        if incoming.version > last.version:
+            return Order.NEWER
+        if incoming.version < last.version:
+            return Order.OLDER
+        if same:
+            return Order.SAME
+        return Order.NEWER if incoming.is_kill and not last.is_kill else Order.OLDER
+    if _is_before(incoming, last):
+        return Order.OLDER
+    return Order.SAME if same else Order.NEWER
+
+
+def follow_revision(last: SourceRevision, incoming: SourceRevision) -> SourceRevision:
+    """Return what is known of the sender after a newer revision: a number or time left out stays.
+
+    So a later delivery of the text before a kill without a number is still an older one.
+    """
+    return SourceRevision(
+        version=last.version if incoming.version is None else incoming.version,
+        updated_at=incoming.updated_at or last.updated_at,
+        content_hash=incoming.content_hash,
+        is_kill=incoming.is_kill,
+    )
+
+
+def _is_before(one: SourceRevision, other: SourceRevision) -> bool:
+    return (
+        one.updated_at is not None
+        and other.updated_at is not None
+        and one.updated_at < other.updated_at
+    )

@@ -139,6 +139,11 @@ class MalformedDocument(Invalid):
         self.flaws = tuple(flaws)[:MAX_FLAWS]
         super().__init__(self.flaws[0].place, "; ".join(map(str, self.flaws)))
 
+    @property
+    def faults(self) -> tuple[tuple[str, str], ...]:
+        """Every place that is wrong, with what is wrong there."""
+        return tuple((flaw.place, flaw.fault) for flaw in self.flaws)
+
 
 class Report:
     """Collects flaws and remarks while one story is read."""

@@ -28,7 +28,9 @@ def absolute_link(address: str, base: str | None) -> str | None:
     try:
         link = urljoin(base or "", text.replace(" ", "%20"))
         parts = urlsplit(link)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        host = parts.hostname or ""
+        sound = parts.scheme in ("http", "https") and bool(host) and "%" not in host
+        sound = sound and parts.port != 0
     except ValueError:
         return None
     if not sound or parts.username is not None or len(link) > MAX_URL or _UNSAFE.search(link):

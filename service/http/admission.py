@@ -28,6 +28,7 @@ RETRY_AFTER_S = 2
 NEWSROOM_PATHS = (
     "/api/stories",
     "/api/alerts",
+    "/api/ingest",
     "/api/admin",
     "/desk",
     "/control",

@@ -181,7 +181,8 @@ def _headers(error: errors.Refusal) -> dict[str, str]:
 def _members(request: Request, error: errors.Refusal) -> dict[str, Any]:
     match error:
         case errors.Invalid():
-            return {"errors": [{"field": error.field, "detail": error.detail}]}
+            faults = [{"field": place, "detail": fault} for place, fault in error.faults]
+            return {"errors": faults}
         case errors.AlreadyAlerted():
             site = request.app.state.settings.public_url
             first = str(error.first_id)

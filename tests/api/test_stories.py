@@ -61,7 +61,7 @@ def test_a_story_comes_in_and_can_be_read(send, client):
         "url": sent["url"],
         "version": 1,
         "state": "published",
-        "headline": "Storm reaches <b>Kyiv</b>",
+        "headline": "Storm reaches Kyiv",
         "summary": "Short.",
         "body": "<p>All lights on.</p>",
         "topics": ["world/ukraine", "weather"],
@@ -133,6 +133,34 @@ def test_two_deliveries_of_one_source_at_once_make_one_story(send, counts):
     assert len({answer["id"] for answer in answers}) == 1
     assert counts()["story"] == 1
     assert counts()["topic"] == 3
+
+
+def test_what_is_text_is_stored_as_text(send, client):
+    sent = send(
+        headline="Smith &amp; Sons&#8217; <b>Mu\u0308ller</b>\ufffe\x0b",
+        summary="&lt;Less&#11; is more",
+        body="<p>a&#11;b\ufffec</p>",
+        author="A\x07nn",
+        source_uri="urn:M\u00fcller",
+    )
+    read = client.get(f"/api/stories/{sent['id']}").json()
+    assert read["headline"] == "Smith & Sons\u2019 M\u00fcller"
+    assert (read["summary"], read["body"]) == ("<Less is more", "<p>abc</p>")
+    assert read["author"] == "Ann"
+    assert send(200, source_uri="urn:Mu\u0308ller", headline="B")["id"] == sent["id"]
+
+
+def test_relative_addresses_are_resolved_against_the_source_or_left_out(send, client):
+    body = '<p>a<img src="x.png"><a href="y">b</a></p>'
+    sent = send(body=body, source_uri="https://a.example/news/1", image_url="z.jpg")
+    read = client.get(f"/api/stories/{sent['id']}").json()
+    assert 'src="https://a.example/news/x.png"' in read["body"]
+    assert 'href="https://a.example/news/y"' in read["body"]
+    assert read["image_url"] == "https://a.example/news/z.jpg"
+    sent = send(body=body)
+    assert "<img" not in client.get(f"/api/stories/{sent['id']}").json()["body"]
+    answer = send(422, body='<img src="x.png">')
+    assert answer["errors"][0]["field"] == "body"
 
 
 MIB = 1024 * 1024

@@ -27,7 +27,7 @@ from service.store.schema.reader_tables import (
     TopicRow,
 )
 from service.store.schema.staff_tables import ApiKeyRow, AuditRow, StaffRow, StaffSessionRow
-from service.store.schema.story_tables import AutosaveRow, RevisionRow, StoryRow
+from service.store.schema.story_tables import AutosaveRow, ReceivedStoryRow, RevisionRow, StoryRow
 
 __all__ = [
     "ID_LIMIT",
@@ -44,6 +44,7 @@ __all__ = [
     "ProcessLeaseRow",
     "ReaderRow",
     "ReceiptRow",
+    "ReceivedStoryRow",
     "RetryRow",
     "RevisionRow",
     "SecondLookRow",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -64,3 +64,28 @@ class AutosaveRow(SQLModel, table=True):
     story_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     content: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     saved_at: datetime = moment_column(now=True)
+
+
+class ReceivedStoryRow(SQLModel, table=True):
+    """What a sender last sent under a name, beside what editors made of it.
+
+    Without a story it is a kill of one that never came: what is older must not come in later.
+    """
+
+    __tablename__: ClassVar[str] = "received_story"
+    __table_args__: ClassVar[Any] = (
+        Index("received_story_by", "received_by"),
+        Index(
+            "received_story_alone",
+            "received_at",
+            postgresql_where=text("story_id IS NULL"),
+        ),
+    )
+    uri: str = Field(sa_column=Column(Text, primary_key=True))
+    story_id: int | None = reference_column("story.id", nullable=True)
+    version: int | None = Field(default=None, sa_column=Column(Integer))
+    updated_at: datetime | None = moment_column(nullable=True)
+    content_hash: str | None = Field(default=None, sa_column=Column(Text))
+    is_kill: bool = Field(sa_column=Column(Boolean, nullable=False))
+    received_by: str = Field(sa_column=Column(Text, nullable=False))
+    received_at: datetime = moment_column(now=True)

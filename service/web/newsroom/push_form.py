@@ -22,6 +22,8 @@ LIFETIMES = (
     (24 * 3600, "a day"),
     (72 * 3600, "3 days"),
 )
+FLASH = 1
+"""The agencies' highest urgency."""
 _GUARD_FIELDS = frozenset({"confirm", "counted", "intent", "csrf"})
 _Title = Annotated[str, Form(max_length=MAX_TITLE)]
 _Text = Annotated[str, Form(max_length=MAX_TEXT)]
@@ -113,8 +115,14 @@ def initial_fields(story: Story, mode: str) -> PushFields:
         mode=mode,
         title=story.text.headline[:MAX_TITLE],
         body=story.text.summary[:MAX_TEXT],
+        urgency=suggested_urgency(story) if mode == "first" else Urgency.NORMAL,
         topic=list(story.text.topics),
     )
+
+
+def suggested_urgency(story: Story) -> Urgency:
+    """Return breaking for a story that its agency calls a flash; the editor decides."""
+    return Urgency.BREAKING if story.text.urgency == FLASH else Urgency.NORMAL
 
 
 def template_values(fields: PushFields) -> dict[str, Any]:
