@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from workers.gateway.http2 import frames
 from workers.gateway.http2.connection import Http2Connection
-from workers.gateway.http2.events import ConnectionFailed, NotTaken, StreamEnded
+from workers.gateway.http2.events import Answers
 from workers.gateway.http2.frames import Frame
 from workers.provider import Answer, Request
 
@@ -25,24 +25,18 @@ class Peer:
         self.connection = Http2Connection("push.example", settings_due=LATER)
         self.received = self.connection.data_to_send()
         """All bytes that have reached the server."""
-        self.ended: list[StreamEnded] = []
-        self.not_taken: list[Request] = []
+        self.ended: Answers = []
         self.failure = ""
 
     def sends(self, *parts: bytes) -> list[Answer]:
         """Let the server send something; returns the answers that followed from it."""
-        answers = []
-        for event in self.connection.receive(b"".join(parts)):
-            assert not self.failure, "an event after the failure"
-            if isinstance(event, ConnectionFailed):
-                self.failure = event.reason
-            elif isinstance(event, NotTaken):
-                self.not_taken.append(event.request)
-            else:
-                self.ended.append(event)
-                answers.append(event[1])
+        answers: Answers = []
+        self.connection.receive(b"".join(parts), answers)
+        if self.connection.failure is not None:
+            self.failure = self.connection.failure.reason
+        self.ended += answers
         self.received += self.connection.data_to_send()
-        return answers
+        return [answer for _, answer in answers]
 
     def gets(self, body: bytes = b"x" * 300, **options: int) -> Request:
         """Let the server get a request."""

@@ -19,7 +19,7 @@ from tests.workers.http2_peer import (
 )
 from workers.gateway.http2 import frames
 from workers.gateway.http2.connection import Http2Connection
-from workers.gateway.http2.events import ConnectionFailed
+from workers.gateway.http2.events import Answers, ConnectionFailed
 from workers.gateway.http2.receive_limits import MOST_FRAMES_WITHOUT_ANSWER, STREAM_WINDOW
 from workers.provider import Failure, Request
 
@@ -227,7 +227,7 @@ def test_a_goaway_tells_what_was_looked_at(peer: Peer) -> None:
     assert peer.sends(goaway(3)) == []
     [one, two] = peer.sends(headers(1, OK, LAST), headers(3, b"\x88", LAST))
 
-    assert peer.not_taken == [third]
+    assert peer.connection.not_taken == [third]
     assert [request for request, _ in peer.ended] == [first, second]
     assert (one.status, two.status) == (200, 200)
     assert peer.connection.available_streams() == 0
@@ -247,7 +247,7 @@ def test_a_goaway_that_takes_nothing_or_is_about_trouble_is_an_answer(
 
     assert refused.failure is Failure.NOT_SENT
     assert peer.ended[-1][0] is request
-    assert peer.not_taken == []
+    assert peer.connection.not_taken == []
 
 
 def test_a_reset_after_the_status_is_still_an_answer(peer: Peer) -> None:
@@ -263,18 +263,21 @@ def test_what_takes_too_long_is_cancelled_and_nobody_knows_its_outcome(peer: Pee
     peer.connection.open_stream(request, "/a", deadline=10.0)
     peer.gets()
 
-    [event] = peer.connection.expire(11.0)
+    answers: Answers = []
+    peer.connection.expire(11.0, answers)
 
-    assert isinstance(event, tuple)
-    assert (event[0], event[1].failure) == (request, Failure.UNKNOWN)
+    [(ended, answer)] = answers
+    assert (ended, answer.failure) == (request, Failure.UNKNOWN)
     assert len(peer.connection.streams) == 1
 
 
 def test_a_server_without_settings_in_time_loses_its_connection() -> None:
     connection = Http2Connection("push.example", settings_due=10.0)
 
-    assert connection.expire(10.0) == []
-    assert connection.expire(10.1) == [ConnectionFailed("no HTTP/2 settings in time")]
+    connection.expire(10.0, [])
+    assert connection.failure is None
+    connection.expire(10.1, [])
+    assert connection.failure == ConnectionFailed("no HTTP/2 settings in time")
 
 
 HOSTILE = {
@@ -341,13 +344,15 @@ def test_a_server_that_breaks_the_rules_loses_its_connection(peer: Peer, sent: b
 def test_a_server_that_breaks_the_rules_hears_why() -> None:
     """RFC 9113, 5.4.1: the error code goes out in a GOAWAY."""
     connection = Http2Connection("push.example", LATER)
-    connection.receive(SETTINGS)
+    connection.receive(SETTINGS, [])
 
-    [failure] = connection.receive(HOSTILE["a ping of a wrong size"])
+    connection.receive(HOSTILE["a ping of a wrong size"], [])
 
-    assert isinstance(failure, ConnectionFailed)
+    assert connection.failure is not None
     code = frames.pack_word(frames.FRAME_SIZE_ERROR)
-    assert failure.goaway == frames.frame(frames.GOAWAY, 0, 0, frames.pack_word(0) + code)
+    assert connection.failure.goaway == frames.frame(
+        frames.GOAWAY, 0, 0, frames.pack_word(0) + code
+    )
 
 
 @pytest.mark.parametrize(
@@ -446,7 +451,7 @@ def test_whatever_a_server_sends_each_request_has_one_answer(sent: list[bytes]) 
     peer.sends(*sent)
     peer.ended += peer.connection.lose(peer.failure or "the end", len(peer.received))
 
-    ended = [request for request, _ in peer.ended] + peer.not_taken
+    ended = [request for request, _ in peer.ended] + peer.connection.not_taken
     assert sorted(map(id, ended)) == sorted(map(id, requests))
     for _, answer in peer.ended:
         assert (answer.status == 0) == (answer.failure is not None)

@@ -1,12 +1,12 @@
 """One HTTP/2 connection as a client speaks it (RFC 9113), without a socket.
 
-Bytes that were received go in and events come out; `data_to_send` gives the bytes to send. The
+Bytes that were received go in and answers come out; `data_to_send` gives the bytes to send. The
 connection knows where each request begins in all that it wrote. So when it is lost, and the
 transport says how much may have left, a request that certainly has not is reported as not sent.
 """
 
 from workers.gateway.http2 import frames
-from workers.gateway.http2.events import ConnectionFailed, Event, NotTaken, StreamEnded
+from workers.gateway.http2.events import Answers, ConnectionFailed
 from workers.gateway.http2.frames import Frame, ProtocolError
 from workers.gateway.http2.header_blocks import HeaderBlocks
 from workers.gateway.http2.header_compression import RequestEncoder
@@ -19,8 +19,8 @@ from workers.gateway.http2.receive_limits import (
     ReceiveLimits,
 )
 from workers.gateway.http2.send_queue import SendQueue
-from workers.gateway.http2.stream import Stream
-from workers.provider import Failure, Request
+from workers.gateway.http2.stream import FIRST_FINAL_STATUS, Stream
+from workers.provider import Answer, Failure, Request
 
 NO_LIMIT = 1 << 30
 PING = frames.frame(frames.PING, 0, 0, b"alive?!?")
@@ -38,6 +38,10 @@ class Http2Connection:
         """How many streams the server allows at once (5.1.2)."""
         self.draining = False
         """Whether it takes no new requests."""
+        self.failure: ConnectionFailed | None = None
+        """Why it has failed."""
+        self.not_taken: list[Request] = []
+        """What the server, ending the connection in peace, has not looked at (6.8)."""
         self._queue = SendQueue()
         self._settings_received = False
         self._settings_due = settings_due
@@ -85,46 +89,49 @@ class Http2Connection:
 
     # ------------------------------------------------------------------ what comes
 
-    def receive(self, data: bytes) -> list[Event]:
-        """Read bytes from the server; returns what came of them, `ConnectionFailed` at the end."""
-        events: list[Event] = []
+    def receive(self, data: bytes, answers: Answers) -> None:
+        """Read bytes from the server, adding to `answers`; then look at `failure`, `not_taken`."""
         received: list[Frame] = []
+        before = len(answers)
         try:
             try:
                 buffer = self._buffer + data if self._buffer else data
                 self._buffer = frames.split(buffer, received)
             finally:
-                self._read(received, events)
-            if events:
-                self._limits.count_answers(len(events))
+                self._read(received, answers)
+            if (count := len(answers) - before) > 0:
+                self._limits.count_answers(count)
         except ProtocolError as error:
             self.draining = True
             goaway = frames.frame(frames.GOAWAY, 0, 0, frames.pack_goaway(error.code))
-            events.append(ConnectionFailed(str(error), goaway))
-        return events
+            self.failure = ConnectionFailed(str(error), goaway)
 
-    def _read(self, received: list[Frame], events: list[Event]) -> None:
+    def _read(self, received: list[Frame], answers: Answers) -> None:
         streams, blocks = self.streams, self._blocks
         for kind, flags, number, payload in received:
             stream = streams.get(number)
             if stream is None or blocks.is_open:
-                self._read_other((kind, flags, number, payload), stream, events)
+                self._read_other((kind, flags, number, payload), stream, answers)
             elif kind == frames.HEADERS and flags == _WHOLE_ANSWER:
                 # Nearly every answer: one frame and no body.
                 status, headers = blocks.decode(payload)
-                stream.take_headers(status, headers)
-                self._open.finish(number, stream, events)
+                if status >= FIRST_FINAL_STATUS and not (stream.answer or stream.unsent_body):
+                    del streams[number]
+                    answers.append((stream.request, Answer(status, headers)))
+                else:
+                    stream.take_headers(status, headers)
+                    self._open.finish(number, stream, answers)
             elif kind == frames.DATA:
-                self._read_data(flags, number, payload, stream, events)
+                self._read_data(flags, number, payload, stream, answers)
             else:
-                self._read_other((kind, flags, number, payload), stream, events)
+                self._read_other((kind, flags, number, payload), stream, answers)
 
-    def _read_other(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
+    def _read_other(self, frame: Frame, stream: Stream | None, answers: Answers) -> None:
         kind, flags, number, payload = frame
         frames.check(kind, flags, number, payload)
         self._check_order(kind, flags, number)
         if kind in (frames.HEADERS, frames.CONTINUATION):
-            self._read_headers(frame, stream, events)
+            self._read_headers(frame, stream, answers)
         elif kind == frames.DATA:
             self._widen_ours(len(payload))
             last = bool(flags & frames.END_STREAM)
@@ -132,7 +139,7 @@ class Http2Connection:
         else:
             weight = SETTINGS_WEIGHT if kind == frames.SETTINGS else 1
             self._limits.count_frame(len(payload), weight)
-            self._read_control(frame, stream, events)
+            self._read_control(frame, stream, answers)
 
     def _check_order(self, kind: int, flags: int, number: int) -> None:
         """Raise ProtocolError for a frame that must not come now."""
@@ -144,7 +151,7 @@ class Http2Connection:
         if number and not opened and kind in frames.OPEN_STREAM_KINDS:
             raise ProtocolError("a frame is on a stream that was never opened")  # 5.1, idle
 
-    def _read_headers(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
+    def _read_headers(self, frame: Frame, stream: Stream | None, answers: Answers) -> None:
         number = frame[2]
         block = self._blocks.add(frame)
         if block is None:
@@ -154,7 +161,7 @@ class Http2Connection:
         if stream is not None:
             stream.take_headers(status, headers)
         if stream is not None and last:
-            self._open.finish(number, stream, events)
+            self._open.finish(number, stream, answers)
             return
         self._limits.count_frame(len(frame[3]))
         if last:
@@ -168,7 +175,7 @@ class Http2Connection:
             self._queue.put(frames.frame(frames.WINDOW_UPDATE, 0, 0, word))
 
     def _read_data(
-        self, flags: int, number: int, payload: bytes, stream: Stream, events: list[Event]
+        self, flags: int, number: int, payload: bytes, stream: Stream, answers: Answers
     ) -> None:
         """Read a part of a body; of one that is longer than its request keeps, the rest is cut."""
         self._widen_ours(len(payload))
@@ -182,32 +189,30 @@ class Http2Connection:
         if stream.received > STREAM_WINDOW:
             raise ProtocolError("more of a body than was allowed", frames.FLOW_CONTROL_ERROR)
         if last:
-            self._open.finish(number, stream, events)
+            self._open.finish(number, stream, answers)
         elif enough:
-            self._open.cut(number, stream, events)
+            self._open.cut(number, stream, answers)
 
-    def _read_control(self, frame: Frame, stream: Stream | None, events: list[Event]) -> None:
+    def _read_control(self, frame: Frame, stream: Stream | None, answers: Answers) -> None:
         """Read what is about the connection, a window or the end of a stream."""
         kind, flags, number, payload = frame
         if kind == frames.RST_STREAM:
             self._limits.end(number)
             if stream is not None:
-                self._open.take_reset(number, frames.read_word(payload), stream, events)
+                self._open.take_reset(number, frames.read_word(payload), stream, answers)
         elif kind == frames.SETTINGS and not flags & frames.ACK:
             self._apply_settings(frames.read_settings(payload))
         elif kind == frames.PING and not flags & frames.ACK:
             self._queue.put(frames.frame(frames.PING, frames.ACK, 0, payload))
         elif kind == frames.GOAWAY:
-            self._read_goaway(*frames.read_goaway(payload), events)
+            self._read_goaway(*frames.read_goaway(payload), answers)
         elif kind == frames.WINDOW_UPDATE:
             increment = frames.read_word(payload) & frames.LARGEST_WINDOW
-            self._widen(number, stream, increment, events)
+            self._widen(number, stream, increment, answers)
         elif kind == frames.PUSH_PROMISE:
             raise ProtocolError("a push that was ruled out")  # 6.6
 
-    def _widen(
-        self, number: int, stream: Stream | None, increment: int, events: list[Event]
-    ) -> None:
+    def _widen(self, number: int, stream: Stream | None, increment: int, answers: Answers) -> None:
         """Take credit (6.9); that of a stream which is over is nobody else's (5.1)."""
         if number == 0:
             self._queue.widen_connection(increment)
@@ -215,7 +220,7 @@ class Http2Connection:
             try:
                 self._queue.widen_stream(stream, increment)
             except ProtocolError as error:
-                self._open.refuse(number, stream, str(error), error.code, events)
+                self._open.refuse(number, stream, str(error), error.code, answers)
 
     def _apply_settings(self, values: dict[int, int]) -> None:
         if frames.HEADER_TABLE_SIZE in values:
@@ -226,7 +231,7 @@ class Http2Connection:
         self._queue.put(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self._queue.apply_settings(values)
 
-    def _read_goaway(self, last: int, code: int, events: list[Event]) -> None:
+    def _read_goaway(self, last: int, code: int, answers: Answers) -> None:
         """Take a GOAWAY: the server has done nothing for the streams after `last` (6.8).
 
         One that ends in peace a connection on which it took requests takes the others elsewhere.
@@ -235,20 +240,21 @@ class Http2Connection:
         reason = "the connection is ending and the server has not taken this"
         for stream in self._open.take_after(last):
             if last and code == frames.NO_ERROR and not stream.has_status:
-                events.append(NotTaken(stream.request))
+                self.not_taken.append(stream.request)
             else:
-                events.append((stream.request, stream.fail(Failure.NOT_SENT, reason)))
+                answers.append((stream.request, stream.fail(Failure.NOT_SENT, reason)))
 
     # ------------------------------------------------------------------ endings
 
-    def expire(self, now: float) -> list[Event]:
+    def expire(self, now: float, answers: Answers) -> None:
         """End the streams past their deadline; without SETTINGS in time, the connection."""
         if not self._settings_received and now > self._settings_due:
             self.draining = True
-            return [ConnectionFailed("no HTTP/2 settings in time")]
-        return self._open.expire(now)
+            self.failure = ConnectionFailed("no HTTP/2 settings in time")
+        else:
+            self._open.expire(now, answers)
 
-    def lose(self, reason: str, offered: int) -> list[StreamEnded]:
+    def lose(self, reason: str, offered: int) -> Answers:
         """Answer for everything in flight: the connection is lost.
 
         At most `offered` bytes of what it wrote have left.

@@ -92,28 +92,26 @@ class RequestEncoder:
         Raises ValueError, AttributeError or TypeError for what is none, or too long for a frame.
         The table then has lines that never leave, so it is emptied before the next block.
         """
-        try:
-            return self._encode(method, path, lines, size)
-        except (ValueError, AttributeError, TypeError):
-            self._full = True
-            raise
-
-    def _encode(self, method: str, path: str, lines: Sequence[str], size: int) -> bytes:
         known = self._known
         if " " in path or not path.isprintable():
             raise ValueError("not a path")
-        parts = [
-            self._empty_table() if self._full else b"",
-            self._begin.get(method) or self._other_method(method),
-            _PATH_NAME,
-            text(path.encode("ascii")),
-            known.get(_AGENT) or self._line(_AGENT),
-        ]
-        parts += [known.get(line) or self._line(line) for line in lines]
-        if size or method != "GET":
-            parts.append(content_length(size))
+        try:
+            parts = [
+                self._empty_table() if self._full else b"",
+                self._begin.get(method) or self._other_method(method),
+                _PATH_NAME,
+                text(path.encode("ascii")),
+                known.get(_AGENT) or self._line(_AGENT),
+            ]
+            parts += [known.get(line) or self._line(line) for line in lines]
+            if size or method != "GET":
+                parts.append(content_length(size))
+        except (ValueError, AttributeError, TypeError):
+            self._full = True
+            raise
         block = b"".join(parts)
         if len(block) > DEFAULT_FRAME_SIZE:
+            self._full = True
             raise ValueError("headers too long")
         return block
 

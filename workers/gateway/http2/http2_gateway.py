@@ -15,9 +15,10 @@ from workers.gateway.curl.curl_gateway import CurlGateway
 from workers.gateway.full_window import keep_full
 from workers.gateway.http2.connecting import PROTOCOL, ConnectionAttempt, NotHttp2
 from workers.gateway.http2.connection import Http2Connection
+from workers.gateway.http2.events import Answers
 from workers.gateway.http2.http2_pool import Http2Origin, Http2Pool
 from workers.gateway.http2.liveness import Liveness
-from workers.gateway.http2.session import Answers, Http2Session
+from workers.gateway.http2.session import Http2Session
 from workers.gateway.http2.tls_transport import TlsTransport
 from workers.gateway.network_guard import Guard
 from workers.gateway.origin import CONNECT_TIMEOUT_S, REFRESH_EVERY_S, forbidden, not_sent
@@ -84,7 +85,9 @@ class Http2Gateway:
     ) -> None:
         url = request.url
         begin = url.find("/", 8)
-        path = url[begin:].partition("#")[0] if begin > 0 else "/"
+        path = url[begin:] if begin > 0 else "/"
+        if "#" in path:
+            path = path.partition("#")[0]
         try:
             session.connection.open_stream(request, path, deadline)
         except (ValueError, AttributeError, TypeError):
@@ -128,7 +131,7 @@ class Http2Gateway:
             before = len(self._answers)
             for session in origin.sessions:
                 session.turn(now, self._answers)
-                if session.not_taken:
+                if session.connection.not_taken:
                     self._take_back(pool, origin, session, now)
             origin.sessions = [each for each in origin.sessions if not each.transport.closed]
             answered = len(self._answers) - before
@@ -144,7 +147,8 @@ class Http2Gateway:
         self, pool: Http2Pool, origin: Http2Origin, session: Http2Session, now: float
     ) -> None:
         """Let what the server has not looked at go first on the next connection (RFC 9113, 6.8)."""
-        requests, session.not_taken = session.not_taken, []
+        connection = session.connection
+        requests, connection.not_taken = connection.not_taken, []
         pool.handed -= len(requests)
         deadline = now + self._timeout_s
         origin.waiting.extendleft((each, deadline) for each in reversed(requests))

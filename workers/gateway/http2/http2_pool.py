@@ -31,7 +31,7 @@ class Http2Origin:
     def available(self) -> Http2Session | None:
         """Return a session that can take a request now."""
         for session in self.sessions:
-            if session.is_available():
+            if session.liveness.trusted and session.connection.available_streams() > 0:
                 return session
         return None
 

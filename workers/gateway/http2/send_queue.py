@@ -42,7 +42,9 @@ class SendQueue:
             self._window -= size
             headers = pack(length >> 8, length & 0xFF, frames.HEADERS, frames.END_HEADERS, number)
             data = pack(size >> 8, size & 0xFF, frames.DATA, frames.END_STREAM, number)
-            self.put(b"".join((headers, block, data, body)))
+            whole = b"".join((headers, block, data, body))
+            self._parts.append(whole)
+            self.written += len(whole)
             return
         flags = frames.END_HEADERS if size else frames.END_HEADERS | frames.END_STREAM
         self.put(frames.frame(frames.HEADERS, flags, number, block))

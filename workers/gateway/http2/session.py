@@ -1,12 +1,10 @@
 """An HTTP/2 connection on its socket: what the gateway drives turn by turn."""
 
 from workers.gateway.http2.connection import Http2Connection
-from workers.gateway.http2.events import Event, NotTaken
+from workers.gateway.http2.events import Answers
 from workers.gateway.http2.liveness import Liveness, Next
 from workers.gateway.http2.tls_transport import TlsTransport
-from workers.provider import Answer, Request
-
-Answers = list[tuple[Request, Answer]]
+from workers.provider import Request
 
 
 class Http2Session:
@@ -18,35 +16,34 @@ class Http2Session:
         self.connection = connection
         self.transport = transport
         self.liveness = liveness
-        self.not_taken: list[Request] = []
-        """Requests that the server has not looked at, for another connection."""
         self._failure = ""
-        self._rule_broken = False
-        self._goaway = b""
-
-    def is_available(self) -> bool:
-        """Whether it can take a request now."""
-        return self.liveness.trusted and self.connection.available_streams() > 0
 
     def turn(self, now: float, answers: Answers) -> None:
         """Read what has come and end what is overdue, adding the answers to `answers`."""
         connection = self.connection
+        parts: list[bytes] = []
         try:
             # Also where writing has failed: a server that ends a connection answers first, and
             # what it sent is still there to be read.
-            for data in self.transport.read():
-                self.liveness.hear(now)
-                self._report(connection.receive(data), answers)
-                if self._rule_broken:
-                    break
+            self.transport.read(parts)
         except OSError as error:
             self._fail(error)
-        if not self._failure:
-            self._report(connection.expire(now), answers)
+        if parts:
+            self.liveness.hear(now)
+            connection.receive(b"".join(parts), answers)
+        if not self._failure and connection.failure is None:
+            connection.expire(now, answers)
             self._judge_silence(now)
+        self._end(answers)
+
+    def _end(self, answers: Answers) -> None:
+        """Close what has failed, or has drained."""
+        connection = self.connection
+        if connection.failure is not None:
+            self._failure = f"the connection broke: {connection.failure.reason}"
         if self._failure:
             answers += connection.lose(self._failure, self.transport.offered)
-            self.transport.close(self._goaway)
+            self.transport.close(connection.failure.goaway if connection.failure else b"")
         elif connection.draining and not connection.streams:
             self.close()
 
@@ -61,17 +58,6 @@ class Http2Session:
         """Ask the other side for a sign of life; new requests wait for it."""
         self.liveness.note_ping(now)
         self.connection.ping()
-
-    def _report(self, events: list[Event], answers: Answers) -> None:
-        for event in events:
-            if isinstance(event, tuple):
-                answers.append(event)
-            elif isinstance(event, NotTaken):
-                self.not_taken.append(event.request)
-            else:
-                self._rule_broken = True
-                self._failure = f"the connection broke: {event.reason}"
-                self._goaway = event.goaway
 
     def flush(self) -> None:
         """Send what was written, as far as TLS takes it; what breaks shows in the next turn."""

@@ -11,8 +11,8 @@ class Stream:
     """`begin` is where the request's first byte stands in all that its connection wrote."""
 
     __slots__ = (
-        "_answer",
         "_chunks",
+        "answer",
         "begin",
         "deadline",
         "received",
@@ -30,18 +30,18 @@ class Stream:
         self.window = 0
         self.received = 0
         """Bytes of the answer's body so far."""
-        self._answer: Answer | None = None
+        self.answer: Answer | None = None
         self._chunks: list[bytes] = []
 
     @property
     def has_status(self) -> bool:
         """Whether a final status has come."""
-        return self._answer is not None
+        return self.answer is not None
 
     def take_headers(self, status: int, headers: Mapping[str, str]) -> None:
         """Take status and headers; informational answers and trailers are passed over."""
-        if status >= FIRST_FINAL_STATUS and self._answer is None:
-            self._answer = Answer(status, headers)
+        if status >= FIRST_FINAL_STATUS and self.answer is None:
+            self.answer = Answer(status, headers)
 
     def take_body(self, part: bytes) -> bool:
         """Take a part of the body; returns whether that is all that the request keeps of it."""
@@ -51,7 +51,7 @@ class Stream:
 
     def finish(self) -> Answer:
         """Return the answer as far as it has come."""
-        answer = self._answer
+        answer = self.answer
         if answer is None:
             return Answer(0, failure=Failure.UNKNOWN, detail="an answer without a status")
         if self._chunks:

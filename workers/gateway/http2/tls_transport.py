@@ -1,15 +1,15 @@
 """The socket under an HTTP/2 connection: bytes in and out over TLS, without blocking."""
 
 import ssl
-from collections.abc import Iterator
 from contextlib import suppress
 
 READ_SIZE = 64 * 1024
 RECORD_SIZE = 16 * 1024
 """The most that TLS encrypts at once (RFC 8446, 5.1). Of a longer buffer it sends whole records
 and still reports that it could not take the buffer."""
-READS_AT_ONCE = 256
-"""Most reads in a row: then the other connections have their turn."""
+READS_AT_ONCE = 64
+"""Most reads in a row: then the other connections have their turn. All that they bring is in memory
+at once, as frames."""
 
 
 class TlsTransport:
@@ -31,8 +31,8 @@ class TlsTransport:
         """Return the socket's number."""
         return self._tls.fileno()
 
-    def read(self) -> Iterator[bytes]:
-        """Yield what has come. Raises OSError at the end of the connection."""
+    def read(self, parts: list[bytes]) -> None:
+        """Add what has come to `parts`. Raises OSError at the end of the connection."""
         receive = self._tls.recv
         self.has_more = True
         for _ in range(READS_AT_ONCE):
@@ -43,7 +43,7 @@ class TlsTransport:
                 return
             if not data:
                 raise ConnectionResetError
-            yield data
+            parts.append(data)
 
     def write(self, data: bytes) -> None:
         """Send the bytes as far as TLS takes them; the rest waits. Raises OSError."""
