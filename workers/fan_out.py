@@ -30,7 +30,7 @@ def fan_out_shard(context: WorkerContext, alert_id: int, n: int) -> None:
 def open_children(session: Session, alert_id: int, n: int) -> list[int]:
     """Return the shards that shard `n` is to ask for: of a tree, so that each is asked for once.
 
-    What nobody asks for (a message was lost) the streams pack when they run dry, or the sweep asks.
+    Where a message was lost, a stream that has no batches left packs the shard, or the sweep asks.
     """
     first = n * SPREAD + 1
     numbers = shards.open_shards(session, alert_id, SPREAD, first)

@@ -18,7 +18,7 @@ def plan_alert(context: WorkerContext, alert_id: int) -> bool:
     """Freeze an alert's words and audience, cut its shards, pack the first and ask for the rest.
 
     The first shard is small: its devices are on their way while the others are being packed. True:
-    there is something to deliver, and whoever planned it had best begin.
+    there is something to deliver, and the process that planned it had best begin.
     """
     with unit_of_work(context.engine, context.broker) as work:
         alert = planning.lock_alert_to_plan(work.session, alert_id)

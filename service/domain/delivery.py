@@ -25,7 +25,7 @@ from service.domain.verdict import (
     AlertRejected,
     DeviceGone,
     DeviceRefused,
-    Scope,
+    Reach,
     SenderRejected,
     TryLater,
     Verdict,
@@ -162,7 +162,7 @@ def next_step(  # noqa: PLR0911 - one return a verdict is the point
             return Step(buried, effects=effects)
         case AlertRejected():
             return Step(Delivery(State.BURIED, delivery.unknown, attempts), effects=effects)
-        case SenderRejected(scope=Scope.DEVICE):
+        case SenderRejected(reach=Reach.DEVICE):
             return Step(Delivery(State.BURIED, delivery.unknown, attempts), effects=effects)
         case SenderRejected():
             # The provider is at a standstill through our own fault: nobody's attempt is burnt.
@@ -190,7 +190,7 @@ def effects_of(  # noqa: C901, PLR0911 - one case and one return a verdict are t
             return (BuryDelivery(why, of_device=True),)
         case AlertRejected(why=why):
             return (BuryDelivery(why), EndAlert(why))
-        case SenderRejected(why=why, scope=Scope.DEVICE):
+        case SenderRejected(why=why, reach=Reach.DEVICE):
             return (BuryDelivery(why),)
         case SenderRejected(why=why, remint=remint):
             return (MintCredential(why),) if remint else (HoldProvider(why),)
@@ -205,7 +205,7 @@ def _effects_of_delay(verdict: TryLater) -> tuple[Effect, ...]:
     share of answers that ask for it.
     """
     effects: list[Effect] = [Reconnect()] if verdict.reconnect else []
-    if verdict.scope is Scope.ORIGIN:
+    if verdict.reach is Reach.ORIGIN:
         effects.append(PauseOrigin(verdict.after or ORIGIN_PAUSE))
     return tuple(effects)
 

@@ -39,7 +39,7 @@ from service.domain.verdict import (
     DeviceGone,
     DeviceRefused,
     NotAccepted,
-    Scope,
+    Reach,
     SenderRejected,
     TryLater,
     Verdict,
@@ -147,7 +147,7 @@ class Evidence:
         tally = self.of(origin)
         tally.answers += 1
         self.rate_answers += 1
-        if isinstance(verdict, TryLater) and verdict.scope is Scope.PROVIDER:
+        if isinstance(verdict, TryLater) and verdict.reach is Reach.PROVIDER:
             self.throttle_answers += 1
             self.longest_pause = max(self.longest_pause, verdict.after or PROVIDER_PAUSE)
         elif is_doubt(verdict):
@@ -156,7 +156,7 @@ class Evidence:
         elif isinstance(verdict, DeviceRefused):
             tally.refusals += 1
             tally.unclear_refusals += 1 if verdict.doubtful else 0
-        elif isinstance(verdict, SenderRejected) and verdict.scope is Scope.DEVICE:
+        elif isinstance(verdict, SenderRejected) and verdict.reach is Reach.DEVICE:
             tally.sender_faults += 1
 
     def note_record(self, origin: str, *, accepted: int, answers: int) -> None:
@@ -195,7 +195,7 @@ def judge(
         case DeviceRefused(doubtful=True, why=why):
             if tally.unclear_refusals >= REFUSALS_THAT_END and not tally.accepted:
                 return EndAlertAtOrigin(why, origin) if evidence.uses_origins else EndAlert(why)
-        case SenderRejected(scope=Scope.DEVICE, why=why):
+        case SenderRejected(reach=Reach.DEVICE, why=why):
             if tally.sender_faults >= SENDER_FAULTS_THAT_HOLD and (
                 tally.sender_faults > tally.accepted
             ):

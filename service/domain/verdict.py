@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 
-class Scope(StrEnum):
+class Reach(StrEnum):
     """Whom a TryLater slows: this device alone, all devices of its origin, or the provider."""
 
     DEVICE = "device"
@@ -46,7 +46,7 @@ class TryLater:
     after: timedelta | None = None
     unknown: bool = False
     reconnect: bool = False
-    scope: Scope = Scope.DEVICE
+    reach: Reach = Reach.DEVICE
     blameless: bool = False
     first: timedelta | None = None
     later: timedelta | None = None
@@ -91,14 +91,14 @@ class SenderRejected:
     """Our credentials or configuration are at fault: hold the provider, tell a person.
 
     `why` is the sentence that person reads: what is wrong and what to do. `remint` says that a
-    fresh credential may cure it: the first time in a row that is tried instead of a hold. With the
-    scope of a device the fault is known to reach some devices only, as those of one platform of a
+    fresh credential may cure it: the first time in a row that is tried instead of a hold. Where it
+    reaches a device alone, others of its kind may share the fault, as those of one platform of a
     provider that serves several: they are buried, and the others go on.
     """
 
     why: str
     remint: bool = False
-    scope: Scope = Scope.PROVIDER
+    reach: Reach = Reach.PROVIDER
 
 
 NotAccepted = TryLater | DeviceGone | DeviceRefused | AlertRejected | SenderRejected

@@ -33,15 +33,15 @@ from service.domain.verdict import (
     AlertRejected,
     DeviceGone,
     DeviceRefused,
-    Scope,
+    Reach,
     SenderRejected,
     TryLater,
 )
 
 DOUBT = DeviceGone("BadDeviceToken", doubtful=True)
 REFUSAL = DeviceRefused("unclear", doubtful=True)
-THROTTLED = TryLater("429", after=timedelta(seconds=7), scope=Scope.PROVIDER)
-FOR_SOME = SenderRejected("no key for iPhones", scope=Scope.DEVICE)
+THROTTLED = TryLater("429", after=timedelta(seconds=7), reach=Reach.PROVIDER)
+FOR_SOME = SenderRejected("no key for iPhones", reach=Reach.DEVICE)
 OTHERS = [
     Accepted(),
     TryLater("503"),
@@ -197,7 +197,7 @@ def test_the_rate_goes_down_by_the_share_that_was_refused(throttled, accepted, e
 
 def test_a_provider_that_gives_no_time_is_left_alone_for_a_minute():
     evidence = Evidence()
-    evidence.count(TryLater("429", scope=Scope.PROVIDER), "")
+    evidence.count(TryLater("429", reach=Reach.PROVIDER), "")
     assert judge_rate(evidence) == ThrottleProvider(PROVIDER_PAUSE)
 
 

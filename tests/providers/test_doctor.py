@@ -10,7 +10,7 @@ from service.domain.verdict import (
     AlertRejected,
     DeviceGone,
     DeviceRefused,
-    Scope,
+    Reach,
     SenderRejected,
     TryLater,
 )
@@ -87,7 +87,7 @@ def test_an_untrusted_server_is_a_matter_of_the_ca_file(examine):
         (DeviceGone("no address of this environment", doubtful=True), True),
         (DeviceRefused("something else is wrong"), False),
         (AlertRejected("It is malformed."), False),
-        (SenderRejected("Check it.", scope=Scope.DEVICE), False),
+        (SenderRejected("Check it.", reach=Reach.DEVICE), False),
         (TryLater("answered 503"), False),
     ],
 )

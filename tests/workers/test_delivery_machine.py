@@ -14,7 +14,7 @@ from service.domain.verdict import (
     DeviceGone,
     DeviceRefused,
     FollowUp,
-    Scope,
+    Reach,
     SenderRejected,
     TryLater,
 )
@@ -40,7 +40,7 @@ VERDICTS = st.one_of(
         after=WAITS,
         unknown=st.booleans(),
         reconnect=st.booleans(),
-        scope=st.sampled_from(Scope),
+        reach=st.sampled_from(Reach),
     ),
     st.builds(DeviceGone, st.just("gone"), doubtful=st.booleans()),
     st.builds(DeviceRefused, st.just("refused"), doubtful=st.booleans(), unknown=st.booleans()),

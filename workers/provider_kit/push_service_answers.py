@@ -13,7 +13,7 @@ from service.domain.verdict import (
     DeviceGone,
     DeviceRefused,
     NotAccepted,
-    Scope,
+    Reach,
     TryLater,
     Verdict,
 )
@@ -52,8 +52,8 @@ STATUSES: Mapping[int, NotAccepted] = {
     404: _ENDED,
     410: _ENDED,
     413: DeviceRefused("its push service says that the alert is too large", doubtful=True),
-    406: TryLater("", scope=Scope.ORIGIN),
-    429: TryLater("", scope=Scope.ORIGIN),
+    406: TryLater("", reach=Reach.ORIGIN),
+    429: TryLater("", reach=Reach.ORIGIN),
 }
 """What a status means where no word says more. A 429 pauses only the origin that answered it."""
 

@@ -23,7 +23,7 @@ from service.domain.verdict import (
     DeviceGone,
     DeviceRefused,
     NotAccepted,
-    Scope,
+    Reach,
     SenderRejected,
     TryLater,
     Verdict,
@@ -129,7 +129,7 @@ REASONS: Mapping[tuple[int, str], NotAccepted] = {
     (403, "UnrelatedKeyIdInToken"): _BROKEN,
     (429, "TooManyRequests"): TryLater(""),
     (429, "TooManyProviderTokenUpdates"): TryLater(
-        "", after=timedelta(minutes=1), scope=Scope.PROVIDER, blameless=True
+        "", after=timedelta(minutes=1), reach=Reach.PROVIDER, blameless=True
     ),
     (500, "InternalServerError"): _OVERLOADED,
     (503, "ServiceUnavailable"): _OVERLOADED,

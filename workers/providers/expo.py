@@ -24,7 +24,7 @@ from service.domain.verdict import (
     DeviceRefused,
     FollowUp,
     NotAccepted,
-    Scope,
+    Reach,
     SenderRejected,
     TryLater,
     Verdict,
@@ -73,7 +73,7 @@ class Settings(BaseSettings):
 _CREDENTIALS = SenderRejected(
     "Expo cannot push to this device's platform for the project: set up its push credentials for "
     "Apple and Google with EAS",
-    scope=Scope.DEVICE,
+    reach=Reach.DEVICE,
 )
 """An Expo project has credentials for each platform: those of one say nothing of the other."""
 _NOT_AUTHORIZED = SenderRejected("Expo does not let us in: check EXPO_ACCESS_TOKEN")
@@ -86,7 +86,7 @@ REASONS: Mapping[str, NotAccepted] = {
     "MismatchSenderId": _CREDENTIALS,
     "InvalidCredentials": _CREDENTIALS,
     "UNAUTHORIZED": _NOT_AUTHORIZED,
-    "TOO_MANY_REQUESTS": TryLater("", scope=Scope.PROVIDER, blameless=True),
+    "TOO_MANY_REQUESTS": TryLater("", reach=Reach.PROVIDER, blameless=True),
     "PUSH_TOO_MANY_EXPERIENCE_IDS": DeviceRefused("addresses of several projects in one request"),
     "PUSH_TOO_MANY_NOTIFICATIONS": DeviceRefused("Expo takes fewer addresses at once than we sent"),
 }

@@ -23,7 +23,7 @@ from service.domain.verdict import (
     DeviceGone,
     DeviceRefused,
     NotAccepted,
-    Scope,
+    Reach,
     SenderRejected,
     TryLater,
     Verdict,
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
 
 
 _LATER = TryLater("", first=FIRST_WAIT)
-_QUOTA = TryLater("", after=QUOTA_WAIT, scope=Scope.PROVIDER, blameless=True)
+_QUOTA = TryLater("", after=QUOTA_WAIT, reach=Reach.PROVIDER, blameless=True)
 _NOT_A_TOKEN = DeviceGone("not a valid address", doubtful=True)
 _TOKEN_REFUSED = SenderRejected(
     "Google does not accept our access token: check that the service account in "
@@ -98,7 +98,7 @@ REASONS: Mapping[tuple[int, str], NotAccepted] = {
     (401, "THIRD_PARTY_AUTH_ERROR"): SenderRejected(
         "Firebase cannot reach Apple or the browser for us: check the APNs key and the web push "
         "key in the Firebase console",
-        scope=Scope.DEVICE,
+        reach=Reach.DEVICE,
     ),
     (401, "UNAUTHENTICATED"): _TOKEN_REFUSED,
     (401, ""): _TOKEN_REFUSED,
@@ -210,7 +210,7 @@ def _read(answer: Answer) -> Verdict:
         why=f"Google answered {answer.status} {error.code}",
         after=after,
         first=FIRST_WAIT,
-        scope=Scope.DEVICE if error.is_device_quota else verdict.scope,
+        reach=Reach.DEVICE if error.is_device_quota else verdict.reach,
     )
 
 

@@ -23,7 +23,7 @@ from service.domain.verdict import (
     DeviceGone,
     DeviceRefused,
     NotAccepted,
-    Scope,
+    Reach,
     SenderRejected,
     TryLater,
     Verdict,
@@ -100,7 +100,7 @@ REASONS: Mapping[str, NotAccepted] = {
     "80300013": SenderRejected(
         "Huawei cannot reach the receipt address: mend it in AppGallery Connect"
     ),
-    "80600003": TryLater("", scope=Scope.PROVIDER, blameless=True),
+    "80600003": TryLater("", reach=Reach.PROVIDER, blameless=True),
     "81000001": TryLater(""),
 }
 """What each documented code means, but for the two that accept some or all of the devices."""
@@ -191,12 +191,12 @@ def _read(answer: Answer, code: str) -> Verdict:
     verdict = verdict or answers.read_status(answer, "Huawei", settings="HMS_URL and HMS_APP_ID")
     if not isinstance(verdict, TryLater) or answer.status == 0:
         return answers.with_code(verdict, code)
-    all_slow = verdict.scope is Scope.PROVIDER or answer.status in _BUSY
+    all_slow = verdict.reach is Reach.PROVIDER or answer.status in _BUSY
     return replace(
         verdict,
         why=f"Huawei answered {code or answer.status}",
         after=answers.parse_retry_after(answer),
-        scope=Scope.PROVIDER if all_slow else Scope.DEVICE,
+        reach=Reach.PROVIDER if all_slow else Reach.DEVICE,
         blameless=all_slow,
     )
 

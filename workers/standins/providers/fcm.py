@@ -1,7 +1,7 @@
 """Google's servers: FCM HTTP v1 for one project, and the token endpoint of its service account.
 
 From the REST reference of projects.messages, "Firebase Cloud Messaging error codes", and "Using
-OAuth 2.0 for Server to Server Applications". Bodies have Google's wording.
+OAuth 2.0 for Server to Server Applications". Bodies have Google's words.
 """
 
 import html
