@@ -7,6 +7,7 @@ rows say what is to be done, and the sweep sends it again.
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import redis
 import structlog
 from celery import Celery
 from kombu import pools
@@ -15,6 +16,8 @@ QUEUES = ("urgent", "normal")
 """Every queue, the most urgent first; `domain.alert.queue_of` chooses one of them."""
 
 SEND_TIMEOUT_S = 1
+WRITE_CHECK_KEY = "newszop:write-check"
+WRITE_CHECK_KEPT_S = 60
 
 log = structlog.get_logger()
 
@@ -98,6 +101,11 @@ class CeleryBroker:
             pools.reset()
             self._app = _open_app(self._url)
             raise
+
+
+def try_write(client: redis.Redis) -> None:
+    """Write to the broker; raises `redis.RedisError` when it is away or takes no writes."""
+    client.set(WRITE_CHECK_KEY, 1, ex=WRITE_CHECK_KEPT_S)
 
 
 def _open_app(redis_url: str) -> Celery:

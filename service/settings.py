@@ -5,6 +5,7 @@ prints all of them.
 """
 
 import secrets
+import ssl
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,10 +15,12 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.domain.network import is_public_host
+from service.server_addresses import check_database_url, check_redis_url
 
 Network = IPv4Network | IPv6Network
 DEFAULT_SECRETS = frozenset({"", "secret", "changeme", "change-me", "newszop"})
 SHORTEST_SECRET = 16
+LOCAL_URL = "http://127.0.0.1:8000"
 
 
 class SettingsError(Exception):
@@ -43,7 +46,7 @@ class Settings(BaseSettings):
         description="Signs receipts and forms; at least 16 characters, the same in all processes."
     )
     public_url: str = Field(
-        "http://127.0.0.1:8000",
+        LOCAL_URL,
         description="The site's address as readers see it; alerts link to it.",
     )
     site_name: str = Field("Newszop", description="The site's name, on every page.")
@@ -122,6 +125,33 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severity that is logged."
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: str) -> str:
+        return check_database_url(value)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, value: str) -> str:
+        return check_redis_url(value)
+
+    @field_validator("ca_file", mode="before")
+    @classmethod
+    def _certificates(cls, value: object) -> object:
+        if not value:
+            return None
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(str(value))
+        except OSError as error:  # an ssl.SSLError is one as well
+            msg = f"{value} cannot be read as certificates in PEM form ({error.strerror or error})"
+            raise ValueError(msg) from None
+        return value
+
+    @field_validator("public_url", mode="before")
+    @classmethod
+    def _default_when_empty(cls, value: object) -> object:
+        return value or LOCAL_URL
 
     @field_validator("providers", mode="before")
     @classmethod

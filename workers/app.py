@@ -16,6 +16,7 @@ from kombu import Exchange, Queue
 
 from service.logs import configure_logging
 from service.outbox import QUEUES
+from service.server_addresses import verify_tls
 from service.settings import SettingsError, load
 from workers import deliver as deliver_stage
 from workers import fan_out as fan_out_stage
@@ -31,7 +32,7 @@ SWEEP_KEPT_S = 30
 
 app = Celery("newszop")
 app.conf.update(
-    broker_url=os.environ.get("REDIS_URL", ""),
+    broker_url=verify_tls(os.environ.get("REDIS_URL", "")),
     broker_connection_timeout=2,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,

@@ -2,8 +2,7 @@
 
 import redis
 
-_KEY = "newszop:write-check"
-_KEPT_S = 60
+from service.outbox import try_write
 
 
 def takes_writes(client: redis.Redis) -> bool:
@@ -12,6 +11,7 @@ def takes_writes(client: redis.Redis) -> bool:
     So it is for minutes while a managed Redis fails over.
     """
     try:
-        return bool(client.set(_KEY, 1, ex=_KEPT_S))
+        try_write(client)
     except redis.RedisError:
         return False
+    return True

@@ -147,13 +147,17 @@ def test_readers_arrive_from_a_file_and_wrong_lines_are_named(newszop, engine, s
         ({"DATABASE_URL": "postgresql://x"}, "REDIS_URL"),
         ({"DATABASE_URL": "postgresql://x", "REDIS_URL": "redis://x"}, "NEWSZOP_SECRET_KEY"),
         (
-            {"DATABASE_URL": "x", "REDIS_URL": "x", "NEWSZOP_SECRET_KEY": "changeme"},
+            {
+                "DATABASE_URL": "postgresql://x",
+                "REDIS_URL": "redis://x",
+                "NEWSZOP_SECRET_KEY": "changeme",
+            },
             "NEWSZOP_SECRET_KEY",
         ),
         (
             {
-                "DATABASE_URL": "x",
-                "REDIS_URL": "x",
+                "DATABASE_URL": "postgresql://x",
+                "REDIS_URL": "redis://x",
                 "NEWSZOP_SECRET_KEY": "x" * 32,
                 "NEWSZOP_PROVIDERS": "pigeon",
             },
@@ -161,8 +165,8 @@ def test_readers_arrive_from_a_file_and_wrong_lines_are_named(newszop, engine, s
         ),
         (
             {
-                "DATABASE_URL": "x",
-                "REDIS_URL": "x",
+                "DATABASE_URL": "postgresql://x",
+                "REDIS_URL": "redis://x",
                 "NEWSZOP_SECRET_KEY": "x" * 32,
                 "NEWSZOP_PROVIDERS": "apns",
             },

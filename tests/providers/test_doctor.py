@@ -38,7 +38,7 @@ def examine(standins, monkeypatch):
             ca_file=standins.ca_file if trusted else None,
             request_timeout_s=5,
         )
-        return {found.provider: found for found in doctor.examine(settings)}
+        return {found.part: found for found in doctor.examine(settings)}
 
     return run
 

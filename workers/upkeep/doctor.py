@@ -6,8 +6,8 @@ words what is wrong and what to do; the exit code is 1 if anything is wrong.
 
 import sys
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import assert_never
 
 import httpx
@@ -32,19 +32,12 @@ from workers.gateway.opening import open_gateway
 from workers.provider import Answer, Credential, CredentialRefused, LimitsMints, Provider, Request
 from workers.provider_kit.answers import parse_http_date
 from workers.upkeep import story_page
+from workers.upkeep.doctor_servers import examine_servers
+from workers.upkeep.finding import Finding
 
 PAGE_TIMEOUT_S = 5.0
 PAGE_IS_WELL = "It answers, or there is no story yet."
 LARGEST_SKEW = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What the doctor says of one provider."""
-
-    provider: str
-    is_well: bool
-    sentence: str
 
 
 def main() -> int:
@@ -55,10 +48,10 @@ def main() -> int:
         sys.stdout.write(f"{error}\n")
         return 1
     well = True
-    for finding in examine(settings):
+    for finding in chain(examine_servers(settings), examine(settings)):
         well = well and finding.is_well
         word = "well" if finding.is_well else "ILL"
-        sys.stdout.write(f"{finding.provider:<8} {word:<4} {finding.sentence}\n")
+        sys.stdout.write(f"{finding.part:<8} {word:<4} {finding.sentence}\n")
         sys.stdout.flush()
     return 0 if _check_page(settings) and well else 1
 
