@@ -26,6 +26,9 @@ MAX_HEADER_BYTES = 32 * 1024
 MAX_COOKIES = 256
 STORY_PATHS = ("/api/stories", "/api/ingest", "/desk/stories")
 """Where a whole text may come in: below these a known caller may send `MAX_REQUEST_BYTES`."""
+HOOK_PATHS = "/api/hooks/"
+MAX_HOOK_BYTES = 1024 * 1024
+"""Nothing reads a signed delivery before its signature is found sound, by a thread."""
 CLOSE_CONNECTION = {"Connection": "close"}
 """The rest of the request is not read, so its connection cannot be used again."""
 LONG_QUERY = Kind(414, "long-query", "The address is too long", "The query is larger than we take.")
@@ -46,11 +49,14 @@ class Allowance:
 
 ANYBODY = Allowance(MAX_BODY_BYTES, MAX_VALUES)
 STRANGERS_FORM = Allowance(MAX_FORM_BYTES, MAX_VALUES)
+HOOK = Allowance(MAX_HOOK_BYTES, MAX_STORY_VALUES)
 STORY = Allowance(MAX_REQUEST_BYTES, MAX_STORY_VALUES)
 
 
 def allowances(path: str) -> tuple[Allowance, Allowance]:
     """Return what anybody may send to this path, and what a known caller may."""
+    if path.startswith(HOOK_PATHS):
+        return HOOK, HOOK
     stranger = ANYBODY if path.startswith("/api/") else STRANGERS_FORM
     return stranger, STORY if path.startswith(STORY_PATHS) else ANYBODY
 

@@ -10,7 +10,7 @@ from service.store import idempotency
 from service.store.deliveries import retention
 from service.store.operations import canary
 from service.store.session import transaction
-from service.store.stories import received_stories
+from service.store.stories import received_stories, sources
 from service.unit_of_work import unit_of_work
 from workers.context import WorkerContext
 from workers.upkeep import follow_up
@@ -44,9 +44,10 @@ def _forget_old_answers(context: WorkerContext) -> None:
         idempotency.forget_old_answers(session)
 
 
-def _forget_old_kills(context: WorkerContext) -> None:
+def _forget_old_ingests(context: WorkerContext) -> None:
     with transaction(context.engine) as session:
         received_stories.forget_old_kills(session)
+        sources.forget_old_deliveries(session)
 
 
 def _shrink_old_alerts(context: WorkerContext) -> None:
@@ -59,7 +60,7 @@ _CHORES: tuple[tuple[Chore, float], ...] = (
     (follow_up.ask_receipts, 10.0),
     (_send_canary, 15.0),
     (_forget_old_answers, 60.0),
-    (_forget_old_kills, 300.0),
+    (_forget_old_ingests, 300.0),
     (_shrink_old_alerts, 300.0),
 )
 _last_runs: dict[str, float] = {}

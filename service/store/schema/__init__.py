@@ -26,6 +26,7 @@ from service.store.schema.reader_tables import (
     TimeZoneRow,
     TopicRow,
 )
+from service.store.schema.source_tables import SourceDeliveryRow, SourceRow
 from service.store.schema.staff_tables import ApiKeyRow, AuditRow, StaffRow, StaffSessionRow
 from service.store.schema.story_tables import AutosaveRow, ReceivedStoryRow, RevisionRow, StoryRow
 
@@ -49,6 +50,8 @@ __all__ = [
     "RevisionRow",
     "SecondLookRow",
     "ShardRow",
+    "SourceDeliveryRow",
+    "SourceRow",
     "StaffRow",
     "StaffSessionRow",
     "StoryRow",
