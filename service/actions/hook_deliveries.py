@@ -39,11 +39,14 @@ _SINGLE: Mapping[str, Callable[[bytes], Any]] = {
     "ghost": parse_ghost,
     "wordpress": parse_wordpress,
 }
-_REFUSALS: Mapping[SignatureCheck, Refusal] = {
-    SignatureCheck.UNCONFIGURED: Unauthenticated("This source has no secret, so it takes nothing."),
-    SignatureCheck.UNSIGNED: Unauthenticated("The delivery is not signed."),
-    SignatureCheck.FORGED: Unauthenticated("The signature is not that of this body and secret."),
-    SignatureCheck.STALE: Conflict("The signature's time is more than five minutes away."),
+_REFUSALS: Mapping[SignatureCheck, tuple[type[Refusal], str]] = {
+    SignatureCheck.UNCONFIGURED: (
+        Unauthenticated,
+        "This source has no secret, so it takes nothing.",
+    ),
+    SignatureCheck.UNSIGNED: (Unauthenticated, "The delivery is not signed."),
+    SignatureCheck.FORGED: (Unauthenticated, "The signature is not that of this body and secret."),
+    SignatureCheck.STALE: (Conflict, "The signature's time is more than five minutes away."),
 }
 
 
@@ -68,7 +71,8 @@ def take_delivery(
     secret = unseal(our_key, source.secret, str(source.id))
     check = check_signature(scheme, headers, body, [secret], work.now)
     if check is not SignatureCheck.SOUND:
-        raise _REFUSALS[check]
+        refusal, sentence = _REFUSALS[check]
+        raise refusal(sentence)
     if source.paused:
         raise Conflict("This source is paused.")
     signature = headers.get(f"x-{scheme}-signature", "") if scheme.is_timed else ""
