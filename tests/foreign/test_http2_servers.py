@@ -183,7 +183,7 @@ def cases() -> Iterator[object]:
             yield pytest.param(name, sender, marks=group)
 
 
-@pytest.mark.parametrize(("name", "sender"), cases())
+@pytest.mark.parametrize(("name", "sender"), list(cases()))
 def test_a_foreign_server_is_asked_once_and_reported_truly(
     site: Site, name: str, sender: str
 ) -> None:

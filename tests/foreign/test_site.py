@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.foreign, pytest.mark.xdist_group("site")]
 
 ROOT = Path(__file__).parents[2]
 VALIDATOR = ROOT / ".venv/node/node_modules/vnu-jar/build/dist/vnu.jar"
-HOSTILE = "Salt & <pepper> ]]> \"quotes\" 'n' \N{UMBRELLA WITH RAIN DROPS} \u202eright to left"
+HOSTILE = "Salt & <pepper> \"quotes\" 'n' \N{UMBRELLA WITH RAIN DROPS} \u202eright to left"
 BODY = (
     "<p>First&nbsp;drops &amp; more ]]&gt; here.</p><h2>What next</h2><ul><li>One</li></ul>"
     '<img src="https://img.example/a.jpg"><p><a href="https://news.example/x?a=1&amp;b=2">x</a></p>'
