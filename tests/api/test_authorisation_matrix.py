@@ -83,6 +83,8 @@ ROWS = {
         PUT /api/me/subscriptions/{topic:path}
     """,
     "stories": """
+        POST /api/ingest/newsml-g2
+        POST /api/ingest/ninjs
         POST /api/stories
         POST /api/stories/{story_id}/retract
     """,
