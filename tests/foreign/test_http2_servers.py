@@ -220,9 +220,6 @@ def expected_failures(run: Run, sender: str, failures: Counter[Failure]) -> Mapp
     return {}
 
 
-@pytest.mark.xfail(
-    reason="nghttp2 names one stream too few when it ends a connection with an error"
-)
 def test_cut_answers_are_taken_for_an_attack_and_still_reported_truly(site: Site) -> None:
     """A gateway cuts answers beyond 8 KiB by a reset, and nghttp2 counts resets.
 

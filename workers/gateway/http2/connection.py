@@ -235,14 +235,16 @@ class Http2Connection:
         """Take a GOAWAY: the server has done nothing for the streams after `last` (6.8).
 
         One that ends in peace a connection on which it took requests takes the others elsewhere.
+        One with an error is not believed of those: nghttp2 names a stream too few in it.
         """
         self.draining = True
         reason = "the connection is ending and the server has not taken this"
+        failure = Failure.NOT_SENT if code == frames.NO_ERROR else Failure.UNKNOWN
         for stream in self._open.take_after(last):
             if last and code == frames.NO_ERROR and not stream.has_status:
                 self.not_taken.append(stream.request)
             else:
-                answers.append((stream.request, stream.fail(Failure.NOT_SENT, reason)))
+                answers.append((stream.request, stream.fail(failure, reason)))
 
     # ------------------------------------------------------------------ endings
 
