@@ -65,3 +65,18 @@ def test_a_file_of_the_store_queries_in_one_way():
         if "/migrations/" not in path and expressions.search(source) and text.search(source)
     ]
     assert not both
+
+
+def test_the_migrations_are_one_chain():
+    folder = ROOT / "service" / "store" / "migrations" / "versions"
+    previous = {}
+    for file in folder.glob("0*.py"):
+        names = dict(
+            re.findall(
+                r'^(revision|down_revision)(?::[^=]*)? = "?(\w+)"?$', file.read_text(), re.MULTILINE
+            )
+        )
+        previous[names["revision"]] = names["down_revision"]
+    heads = sorted(set(previous) - set(previous.values()))
+    assert len(heads) == 1, f"more than one newest migration: {heads}"
+    assert len(set(previous.values())) == len(previous), "two migrations follow the same one"
