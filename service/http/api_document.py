@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
 
-from service.http.problems import PROBLEM_REFERENCE, FieldError, Problem
+from service.http.problems import PROBLEM_REFERENCE, FieldError, Problem, document_refusal
 
 PATH = "/openapi.json"
 SCHEMAS = PROBLEM_REFERENCE.removesuffix("Problem")
@@ -60,7 +60,9 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     for methods in document["paths"].values():
         for method, operation in methods.items():
             methods[method] = operation | _describe(operation.pop("description", ""))
-            for answer in operation["responses"].values():
+            for status, answer in operation["responses"].items():
+                if status.startswith(("4", "5")):
+                    answer.setdefault("content", document_refusal("")["content"])
                 for media in answer.get("content", {}).values():
                     if media.pop("itemSchema", None):  # a word of OpenAPI 3.2
                         media["schema"] = EVENT_STREAM

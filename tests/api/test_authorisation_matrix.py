@@ -83,6 +83,12 @@ ROWS = {
         PUT /api/me/subscriptions/{topic:path}
     """,
     "stories": """
+        DELETE /api/admin/sources/{source_id}
+        GET /api/admin/sources
+        GET /api/admin/sources/{source_id}/deliveries
+        PATCH /api/admin/sources/{source_id}
+        POST /api/admin/sources
+        POST /api/admin/sources/{source_id}/deliveries/{delivery_id}/replay
         POST /api/ingest/newsml-g2
         POST /api/ingest/ninjs
         POST /api/stories
@@ -153,6 +159,9 @@ ROWS = {
         POST /desk/stories/{story}/throw-away
         POST /me/test-pushes/stop
     """,
+    "signature": """
+        POST /api/hooks/{name}
+    """,
     "pairing": """
         POST /me/test-pushes
     """,
@@ -180,7 +189,8 @@ ROWS = {
     """,
 }
 """`browser` is a visitor's own browser, known by its cookie: no other credential has a say there.
-`pairing` needs that cookie and an editor's session, so no caller with only one of them."""
+`pairing` needs that cookie and an editor's session, so no caller with only one of them.
+`signature` is the sender's own over the body."""
 ACCESS = {
     tuple(line.split()): access
     for access, rows in ROWS.items()
@@ -213,6 +223,7 @@ def is_allowed(caller, access, method):
         "public": CALLERS,
         "browser": CALLERS,
         "pairing": (),
+        "signature": (),
         "reader": ("reader",),
         "desk": STAFF,
         "control": ("admin",),
