@@ -1,7 +1,6 @@
 """Our HTTP/2 beside `hyperframe`, `hpack` and `h2`: the same bytes, the same meaning."""
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import h2.config
 import h2.connection
@@ -265,8 +264,10 @@ def test_what_a_server_does_ends_each_request_as_it_does_with_h2(
             answering.add(which)
         if what in NEED_STATUS and which not in answering:
             continue
-        with suppress(h2.exceptions.ProtocolError):
+        try:
             ACTIONS[what](server, 2 * which + 1, size)
+        except h2.exceptions.ProtocolError:
+            break  # it may have encoded what it did not send: its header table is of no use now
     sent = server.data_to_send()
 
     for begin in range(0, len(sent), piece):
