@@ -71,8 +71,8 @@ def test_what_was_not_offered_has_certainly_not_left(
     transport.write(b"x" * size)
     reader.take()
 
-    assert 0 < len(reader.plain) <= transport.offered
-    assert transport.offered - len(reader.plain) <= RECORD_SIZE
+    assert 0 < len(reader.plain) <= transport.offered_bytes
+    assert transport.offered_bytes - len(reader.plain) <= RECORD_SIZE
 
 
 def test_what_was_written_arrives_whole_and_in_order(
@@ -88,4 +88,4 @@ def test_what_was_written_arrives_whole_and_in_order(
     reader.take()
 
     assert reader.plain == b"x" * 1_000_000 + b"y" * 1_000_000
-    assert transport.offered == 2_000_000
+    assert transport.offered_bytes == 2_000_000

@@ -43,7 +43,7 @@ class Exchanges(Generic[C]):
 
     def abandon(self) -> list[C]:
         """Stop waiting: return what was in flight, each with an outcome that nobody knows."""
-        lost = list(self._contexts.values())
+        contexts = list(self._contexts.values())
         self._contexts.clear()
         self._gateway.abandon()
-        return lost
+        return contexts

@@ -32,9 +32,9 @@ class Origin:
     host: str
     port: int
     warm: bool = False
-    handed: int = 0
+    sent_requests: int = 0
     """Requests that are with the client and not answered."""
-    begun: int = 0
+    start_count: int = 0
     """Those among them whose body has been read: they have a stream."""
     limit: int = FIRST_LIMIT
     """How many may be with the client at once, as far as was learnt."""
@@ -42,27 +42,27 @@ class Origin:
     """The client's turn after which stock was taken last."""
     stuck_since: float | None = None
     """Since when (monotonic) there was no free stream for some of them."""
-    lost: bool = False
+    requests: bool = False
     """Whether its connection was found dead: the next request takes a new one."""
     sockets: list[LentSocket] = field(default_factory=list)
     waiting: WaitingRequests = field(default_factory=WaitingRequests)
 
     def learn(self, now: float) -> None:
         """Take stock, before anything more is handed over, of what the client could send."""
-        if self.handed > self.begun:
-            self.limit = self.begun + AHEAD
+        if self.sent_requests > self.start_count:
+            self.limit = self.start_count + AHEAD
             self.stuck_since = self.stuck_since or now
         else:
-            self.limit = max(self.limit, 2 * self.handed)
+            self.limit = max(self.limit, 2 * self.sent_requests)
             self.stuck_since = None
 
     def ready(self) -> bool:
         """Whether one more request may be handed to the client now."""
-        return self.handed < self.limit if self.warm else not self.handed
+        return self.sent_requests < self.limit if self.warm else not self.sent_requests
 
     def lose(self) -> None:
         """Take its connection for lost: one request tries another."""
-        self.warm, self.lost = False, True
+        self.warm, self.requests = False, True
 
     def check_sockets(self) -> None:
         """Before an idle origin is used again, see whether its connection is still there.
@@ -75,7 +75,7 @@ class Origin:
             self.warm = self.warm or state is SocketState.QUIET
             if state is SocketState.DEAD:
                 each.shut_down()
-                self.lost = True
+                self.requests = True
 
 
 def origin_of(url: str) -> str:
@@ -91,8 +91,8 @@ def read_origin(text: str) -> Origin | None:
         port = parts.port
     except ValueError:
         return None
-    wellformed = parts.scheme in DEFAULT_PORTS and parts.hostname and "@" not in parts.netloc
-    if not wellformed or parts.query or parts.fragment or parts.path:
+    is_well_formed = parts.scheme in DEFAULT_PORTS and parts.hostname and "@" not in parts.netloc
+    if not is_well_formed or parts.query or parts.fragment or parts.path:
         return None
     return Origin(parts.scheme, parts.hostname or "", port or DEFAULT_PORTS[parts.scheme])
 

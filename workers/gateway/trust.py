@@ -17,12 +17,12 @@ class TrustStore:
     """
 
     def __init__(self, ca_file: Path | None) -> None:
-        self._joined: Path | None = None
+        self._bundle: Path | None = None
         self.path = certifi.where()
         if ca_file is not None:
-            self._joined = _join(Path(self.path), ca_file)
-            self.path = str(self._joined)
-            weakref.finalize(self, _remove, self._joined)
+            self._bundle = _join(Path(self.path), ca_file)
+            self.path = str(self._bundle)
+            weakref.finalize(self, _remove, self._bundle)
 
     def context(self) -> ssl.SSLContext:
         """Return the same trust for Python's own TLS."""

@@ -14,9 +14,9 @@ MOST_ORIGINS = 1_000
 class WaitingRequests(deque[tuple[Request, float]]):
     """Requests that wait for one origin, oldest first, each with its deadline (monotonic)."""
 
-    def is_crowded(self, most: int, deadline: float) -> bool:
+    def is_crowded(self, limit: int, deadline: float) -> bool:
         """Whether one more, with this deadline, would join `most` that get nowhere."""
-        return len(self) >= most and self[0][1] < deadline - CROWD_WAIT_S
+        return len(self) >= limit and self[0][1] < deadline - CROWD_WAIT_S
 
     def take_expired(self, now: float) -> list[Request]:
         """Take out what has waited past its deadline."""
@@ -32,11 +32,11 @@ class WaitingRequests(deque[tuple[Request, float]]):
         return requests
 
 
-def free_room(window: int, guard: Guard | None, *, handed: int, unanswered: int) -> int:
+def free_room(window: int, guard: Guard | None, *, sent_requests: int, open_requests: int) -> int:
     """Return how many more requests a pool takes; `handed` are with the client.
 
     In a guarded pool, whose origins are strangers to each other, as many again may wait for the
     slow ones, so that these do not hold up the rest.
     """
     spare = window if guard is not None else 0
-    return max(min(window - handed, window + spare - unanswered), 0)
+    return max(min(window - sent_requests, window + spare - open_requests), 0)

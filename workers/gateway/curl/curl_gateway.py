@@ -38,39 +38,46 @@ class CurlPool:
     window: int
     guard: Guard | None
     multi: Multi
-    unanswered: int = 0
-    handed: int = 0
+    open_requests: int = 0
+    sent_requests: int = 0
     origins: dict[str, Origin] = field(default_factory=dict)
     waiting: set[Origin] = field(default_factory=set)
     draining: list[Multi] = field(default_factory=list)
 
     def room(self) -> int:
         """Return how many more may be submitted."""
-        return free_room(self.window, self.guard, handed=self.handed, unanswered=self.unanswered)
+        return free_room(
+            self.window,
+            self.guard,
+            sent_requests=self.sent_requests,
+            open_requests=self.open_requests,
+        )
 
     def may_go(self, origin: Origin) -> bool:
         """Whether one more request for the origin may be handed to libcurl now."""
-        if self.handed >= self.window:
+        if self.sent_requests >= self.window:
             return False
-        if origin.turn == self.multi.turns and origin.warm and origin.handed:
-            return origin.handed < origin.limit
+        if origin.turn == self.multi.turns and origin.warm and origin.sent_requests:
+            return origin.sent_requests < origin.limit
         return self.multi.may_go(origin)
 
     def origin(self, url: str) -> Origin | None:
         """Return the URL's origin; None when it has none that we would connect to."""
         name = origin_of(url)
-        known = self.origins.get(name)
-        if known is None:
-            known = read_origin(name)
-            if known is None or (self.guard is not None and known.scheme != "https"):
+        origin = self.origins.get(name)
+        if origin is None:
+            origin = read_origin(name)
+            if origin is None or (self.guard is not None and origin.scheme != "https"):
                 return None
             if len(self.origins) >= MOST_ORIGINS:
                 self._forget_idle()
-            self.origins[name] = known
-        return known
+            self.origins[name] = origin
+        return origin
 
     def _forget_idle(self) -> None:
-        idle = [name for name, each in self.origins.items() if not (each.handed or each.waiting)]
+        idle = [
+            name for name, each in self.origins.items() if not (each.sent_requests or each.waiting)
+        ]
         for name in idle:
             del self.origins[name]
 
@@ -111,13 +118,13 @@ class CurlGateway:
     def in_flight(self, pool: str | None = None) -> int:
         """Return how many requests have not been answered."""
         if pool is not None:
-            return self._pools[pool].unanswered
-        return sum(each.unanswered for each in self._pools.values())
+            return self._pools[pool].open_requests
+        return sum(each.open_requests for each in self._pools.values())
 
     def submit(self, pool: str, request: Request) -> None:
         """Hand the request to libcurl, or let it wait until its origin is warm."""
         entry = self._pools[pool]
-        entry.unanswered += 1
+        entry.open_requests += 1
         url = request.url
         origin = entry.origins.get(url[: url.find("/", 8)]) or entry.origin(url)
         if origin is None:
@@ -132,7 +139,7 @@ class CurlGateway:
         if impossible is not None:
             self._answer(pool, request, impossible)
         else:
-            pool.handed += 1
+            pool.sent_requests += 1
 
     def _enqueue(self, pool: CurlPool, origin: Origin, request: Request) -> None:
         deadline = time.monotonic() + 2 * self._timeout_s
@@ -143,7 +150,7 @@ class CurlGateway:
         pool.waiting.add(origin)
 
     def _answer(self, pool: CurlPool, request: Request, answer: Answer) -> None:
-        pool.unanswered -= 1
+        pool.open_requests -= 1
         self._answers.append((request, answer))
 
     def poll(self, timeout: float) -> Answers:
@@ -151,15 +158,15 @@ class CurlGateway:
         until = time.monotonic() + timeout
         while True:
             for pool in self._pools.values():
-                if pool.unanswered:
+                if pool.open_requests:
                     self._turn(pool)
             if self._answers or not self.in_flight():
                 answers, self._answers = self._answers, []
                 return answers
-            left = until - time.monotonic()
-            if left <= 0:
+            time_left = until - time.monotonic()
+            if time_left <= 0:
                 return []
-            self._nap(left)
+            self._nap(time_left)
 
     def _turn(self, pool: CurlPool) -> None:
         answers = self._answers
@@ -168,9 +175,9 @@ class CurlGateway:
         for multi in pool.multis():
             before = len(answers)
             closed = multi.turn(answers)
-            answered = len(answers) - before
-            pool.handed -= answered
-            pool.unanswered -= answered
+            new_answers = len(answers) - before
+            pool.sent_requests -= new_answers
+            pool.open_requests -= new_answers
             for origin, why in closed:
                 for request in origin.waiting.take_all():
                     self._answer(pool, request, why)
@@ -194,8 +201,8 @@ class CurlGateway:
         wait = select.poll()
         for pool in self._pools.values():
             for multi in pool.multis():
-                asked = multi.nap_s()
-                nap = nap if asked is None else min(nap, asked)
+                nap_s = multi.nap_s()
+                nap = nap if nap_s is None else min(nap, nap_s)
                 reading, writing = multi.sockets()
                 for fd in reading:
                     wait.register(fd, select.POLLIN | (select.POLLOUT if fd in writing else 0))
@@ -228,16 +235,16 @@ class CurlGateway:
 
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered; the connections stay for later ones."""
-        lost = [request for request, _ in self._answers]
+        requests = [request for request, _ in self._answers]
         self._answers = []
         for pool in self._pools.values():
             for origin in pool.waiting:
-                lost += origin.waiting.take_all()
+                requests += origin.waiting.take_all()
             pool.waiting.clear()
             for multi in pool.multis():
-                lost += multi.drop()
-            pool.unanswered = pool.handed = 0
-        return lost
+                requests += multi.drop()
+            pool.open_requests = pool.sent_requests = 0
+        return requests
 
     def close(self) -> None:
         """Close every connection."""

@@ -41,7 +41,7 @@ class DeafConnections:
         return self._silent_port(transfer)
 
     def _silent_port(self, transfer: Transfer) -> int:
-        port = int(transfer.handle.getinfo(pycurl.LOCAL_PORT)) if transfer.given else 0
+        port = int(transfer.handle.getinfo(pycurl.LOCAL_PORT)) if transfer.body_position else 0
         return 0 if self._heard_at.get(port, 0.0) > transfer.handed_at else port
 
 

@@ -46,7 +46,7 @@ class Multi:
         )
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
-        self._added = False
+        self._has_new = False
         self._window = STREAMS_EXPECTED
         self._set_connections(1)
 
@@ -57,7 +57,7 @@ class Multi:
 
     def may_go(self, origin: Origin) -> bool:
         """Whether one more request for the origin may be handed over now."""
-        if origin.warm and not origin.handed:
+        if origin.warm and not origin.sent_requests:
             origin.check_sockets()
         if origin.turn != self.turns:
             origin.turn = self.turns
@@ -74,15 +74,15 @@ class Multi:
         """
         if origin.stuck_since is None:
             return
-        full = origin.begun >= FULL * self._connections
+        full = origin.start_count >= FULL * self._connections
         if full or now - origin.stuck_since > STILL_S:  # an answer unsets it
             origin.stuck_since = now
-            most = 1 + -(-self._window // STREAMS_EXPECTED)
-            self._set_connections(min(self._connections + 1, most))
+            limit = 1 + -(-self._window // STREAMS_EXPECTED)
+            self._set_connections(min(self._connections + 1, limit))
 
-    def _set_connections(self, most: int) -> None:
-        self._connections = most
-        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, most)
+    def _set_connections(self, limit: int) -> None:
+        self._connections = limit
+        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, limit)
 
     def hand(self, request: Request, origin: Origin) -> Answer | None:
         """Give libcurl a request; returns an answer at once if it cannot take it."""
@@ -97,28 +97,28 @@ class Multi:
         handle = transfer.handle
         self._multi.add_handle(handle)
         self.running[handle] = transfer
-        origin.handed += 1
-        self._added = True
+        origin.sent_requests += 1
+        self._has_new = True
         return None
 
-    def turn(self, taken: list[tuple[Request, Answer]]) -> list[tuple[Origin, Answer]]:
+    def turn(self, results: list[tuple[Request, Answer]]) -> list[tuple[Origin, Answer]]:
         """Send what was handed over and read what has come, adding the answers to `taken`.
 
         Returns the origins that could not be reached at all, each with the reason.
         """
         self.turns += 1
         self._deaf.now = time.monotonic()
-        corked = self._cork() if self._added else ()
-        self._added = False
+        sockets = self._cork() if self._has_new else ()
+        self._has_new = False
         try:
             self._multi.perform()
         finally:
-            for each in corked:
+            for each in sockets:
                 with suppress(OSError):
                     each.cork(0)
-        return self._collect(taken)
+        return self._collect(results)
 
-    def _collect(self, taken: list[tuple[Request, Answer]]) -> list[tuple[Origin, Answer]]:
+    def _collect(self, results: list[tuple[Request, Answer]]) -> list[tuple[Origin, Answer]]:
         closed: list[tuple[Origin, Answer]] = []
         deaf = set[int]()
         more = 1
@@ -128,15 +128,15 @@ class Multi:
                 transfer = self._take(handle)
                 transfer.origin.warm = True
                 self._deaf.hear(transfer)
-                taken.append((transfer.request, transfer.answer()))
+                results.append((transfer.request, transfer.answer()))
             for handle, code, message in failed:
                 transfer = self._take(handle)
                 if port := self._deaf.deaf_port(transfer, code):
                     deaf.add(port)
                     transfer.origin.lose()
                 answer = transfer.failure(code, message)
-                taken.append((transfer.request, answer))
-                no_way = answer.failure in _NO_WAY and not transfer.given
+                results.append((transfer.request, answer))
+                no_way = answer.failure in _NO_WAY and not transfer.body_position
                 if no_way and not transfer.origin.warm:
                     closed.append((transfer.origin, answer))
         shut_down(deaf, self._sockets)
@@ -147,17 +147,17 @@ class Multi:
         self._multi.remove_handle(handle)
         transfer = self.running.pop(handle)
         origin = transfer.origin
-        origin.handed -= 1
+        origin.sent_requests -= 1
         origin.stuck_since = None
-        if transfer.given:
-            origin.begun -= 1
+        if transfer.body_position:
+            origin.start_count -= 1
         self._free.append(transfer)
         return transfer
 
     def nap_s(self) -> float | None:
         """Return for how long libcurl is content to sleep; None if only sockets can wake it."""
-        asked = self._multi.timeout()
-        return asked / 1000 if asked >= 0 else None
+        timeout_ms = self._multi.timeout()
+        return timeout_ms / 1000 if timeout_ms >= 0 else None
 
     def sockets(self) -> tuple[list[int], list[int]]:
         """Return the numbers of the sockets that it waits to read from, and to write to."""
@@ -179,13 +179,13 @@ class Multi:
             each.detach()
             self._sockets.remove(each)
 
-    def _open_socket(self, transfer: Transfer, where: pycurl.CurlSockAddr) -> int:
+    def _open_socket(self, transfer: Transfer, address: pycurl.CurlSockAddr) -> int:
         origin = transfer.origin
-        if not may_connect(str(where.addr[0]), origin.host, origin.port, self.guard):
-            transfer.refused = True
+        if not may_connect(str(address.addr[0]), origin.host, origin.port, self.guard):
+            transfer.is_refused = True
             return _REFUSED
         try:
-            opened = LentSocket(where.family, where.socktype, where.protocol)
+            opened = LentSocket(address.family, address.socktype, address.protocol)
         except OSError:  # no IPv6 here, say, or too many open files: libcurl tries the next address
             return _REFUSED
         self._forget_closed()
@@ -197,11 +197,11 @@ class Multi:
     def drop(self) -> list[Request]:
         """Stop every transfer; returns their requests."""
         deaf = {self._deaf.abandoned_port(each) for each in self.running.values()}
-        dropped = [self._take(handle) for handle in list(self.running)]
+        requests = [self._take(handle) for handle in list(self.running)]
         shut_down(deaf, self._sockets)
-        for transfer in dropped:
+        for transfer in requests:
             transfer.forget()
-        return [transfer.request for transfer in dropped]
+        return [transfer.request for transfer in requests]
 
     def close(self) -> None:
         """Close every connection and handle."""

@@ -68,13 +68,13 @@ class Transfer:
         "_size",
         "_url",
         "body",
+        "body_position",
         "chunks",
-        "given",
         "handed_at",
         "handle",
+        "is_refused",
         "lines",
         "origin",
-        "refused",
         "refused_certificate",
         "request",
     )
@@ -85,11 +85,11 @@ class Transfer:
     def __init__(self, rules: Rules) -> None:
         self.handle = pycurl.Curl()
         self.body = b""
-        self.given = 0
+        self.body_position = 0
         """How far the body has been read, and so whether the request has begun to leave."""
         self.handed_at = 0.0
         """When it was handed over (monotonic)."""
-        self.refused = False
+        self.is_refused = False
         """Whether the guard has refused an address."""
         self.lines: list[bytes] = []
         self.chunks: list[bytes] = []
@@ -129,7 +129,7 @@ class Transfer:
             (pycurl.READFUNCTION, self._read),
             (pycurl.OPT_CERTINFO, 1),
             (pycurl.PREREQFUNCTION, self._check_certificate),
-            (pycurl.OPENSOCKETFUNCTION, lambda _purpose, where: rules.open_socket(self, where)),
+            (pycurl.OPENSOCKETFUNCTION, lambda _purpose, address: rules.open_socket(self, address)),
         ):
             self._setopt(option, value)
 
@@ -139,8 +139,8 @@ class Transfer:
         self.origin = origin
         self.handed_at = now
         self.refused_certificate = False
-        self.given = 0
-        self.refused = False
+        self.body_position = 0
+        self.is_refused = False
         self.body = body = request.body
         url, headers = request.url, request.headers
         if url is not self._url:
@@ -154,11 +154,11 @@ class Transfer:
         if len(body) != self._size:
             self._size = len(body)
             self._setopt(pycurl.POSTFIELDSIZE, self._size)
-        if origin.lost is not self._fresh:
+        if origin.requests is not self._fresh:
             # Of its own accord libcurl looks once a second whether a connection is dead.
-            self._fresh = origin.lost
+            self._fresh = origin.requests
             self._setopt(pycurl.FRESH_CONNECT, int(self._fresh))
-        origin.lost = False
+        origin.requests = False
         if request.answer_limit > self._most_taken:
             self._most_taken = request.answer_limit
             self._setopt(pycurl.MAXFILESIZE, self._most_taken)
@@ -185,10 +185,10 @@ class Transfer:
         return pycurl.PREREQFUNC_ABORT
 
     def _read(self, room: int) -> bytes:
-        start = self.given
+        start = self.body_position
         if not start:
-            self.origin.begun += 1
-        self.given = start + room
+            self.origin.start_count += 1
+        self.body_position = start + room
         return self.body[start : start + room]
 
     def answer(self) -> Answer:
@@ -215,9 +215,9 @@ class Transfer:
         return answer
 
     def _why(self, code: int, message: str) -> Failure:
-        if code in _NEVER_SENT or (self.refused and code == pycurl.E_COULDNT_CONNECT):
+        if code in _NEVER_SENT or (self.is_refused and code == pycurl.E_COULDNT_CONNECT):
             return Failure.FORBIDDEN
-        if code in _NOT_SENT or self.refused_certificate or (self.body and not self.given):
+        if code in _NOT_SENT or self.refused_certificate or (self.body and not self.body_position):
             return Failure.NOT_SENT
         if code == pycurl.E_SEND_FAIL_REWIND and message.startswith(_NO_REWIND):
             return Failure.NOT_SENT

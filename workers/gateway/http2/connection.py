@@ -58,7 +58,7 @@ class Http2Connection:
 
     def available_streams(self) -> int:
         """Return how many more requests it can take now."""
-        if self.draining or self._queue.blocked:
+        if self.draining or self._queue.blocked_streams:
             return 0
         return self.stream_limit - len(self.streams)
 
@@ -72,7 +72,7 @@ class Http2Connection:
         number = self._next_stream
         self._next_stream = number + 2
         self.draining = self.draining or self._next_stream > frames.LAST_STREAM
-        stream = self.streams[number] = Stream(request, deadline, self._queue.written)
+        stream = self.streams[number] = Stream(request, deadline, self._queue.written_bytes)
         self._queue.put_request(number, block, stream)
 
     def drain(self) -> None:
@@ -91,14 +91,14 @@ class Http2Connection:
 
     def receive(self, data: bytes, answers: Answers) -> None:
         """Read bytes from the server, adding to `answers`; then look at `failure`, `not_taken`."""
-        received: list[Frame] = []
+        new_frames: list[Frame] = []
         before = len(answers)
         try:
             try:
                 buffer = self._buffer + data if self._buffer else data
-                self._buffer = frames.split(buffer, received)
+                self._buffer = frames.split(buffer, new_frames)
             finally:
-                self._read(received, answers)
+                self._read(new_frames, answers)
             if (count := len(answers) - before) > 0:
                 self._limits.count_answers(count)
         except ProtocolError as error:
@@ -106,9 +106,9 @@ class Http2Connection:
             goaway = frames.frame(frames.GOAWAY, 0, 0, frames.pack_goaway(error.code))
             self.failure = ConnectionFailed(str(error), goaway)
 
-    def _read(self, received: list[Frame], answers: Answers) -> None:
+    def _read(self, new_frames: list[Frame], answers: Answers) -> None:
         streams, blocks = self.streams, self._blocks
-        for kind, flags, number, payload in received:
+        for kind, flags, number, payload in new_frames:
             stream = streams.get(number)
             if stream is None or blocks.is_open:
                 self._read_other((kind, flags, number, payload), stream, answers)
@@ -186,7 +186,7 @@ class Http2Connection:
         if len(part) < LEAST_CHARGE and not last:
             self._limits.count_frame()
         enough = stream.take_body(part)
-        if stream.received > STREAM_WINDOW:
+        if stream.received_bytes > STREAM_WINDOW:
             raise ProtocolError("more of a body than was allowed", frames.FLOW_CONTROL_ERROR)
         if last:
             self._open.finish(number, stream, answers)
@@ -256,13 +256,13 @@ class Http2Connection:
         else:
             self._open.expire(now, answers)
 
-    def lose(self, reason: str, offered: int) -> Answers:
+    def lose(self, reason: str, offered_bytes: int) -> Answers:
         """Answer for everything in flight: the connection is lost.
 
         At most `offered` bytes of what it wrote have left.
         """
         self.draining = True
-        return self._open.lose(reason, offered)
+        return self._open.lose(reason, offered_bytes)
 
     def cancel_all(self) -> list[Request]:
         """Cancel every stream; returns their requests."""

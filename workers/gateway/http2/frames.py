@@ -71,18 +71,18 @@ def settings(*pairs: tuple[int, int]) -> bytes:
 def split(buffer: bytes, frames: list[Frame]) -> bytes:
     """Cut the buffer into frames (4.1); returns what is left over."""
     unpack = _HEAD.unpack_from
-    at, end = 0, len(buffer)
-    while at + HEAD_SIZE <= end:
-        high, low, kind, flags, stream = unpack(buffer, at)
+    offset, end = 0, len(buffer)
+    while offset + HEAD_SIZE <= end:
+        high, low, kind, flags, stream = unpack(buffer, offset)
         size = high << 8 | low
         if size > DEFAULT_FRAME_SIZE:
             raise ProtocolError("a frame is longer than we allow", FRAME_SIZE_ERROR)
-        after = at + HEAD_SIZE + size
+        after = offset + HEAD_SIZE + size
         if after > end:
             break
-        frames.append((kind, flags, stream & LAST_STREAM, buffer[at + HEAD_SIZE : after]))
-        at = after
-    return buffer[at:]
+        frames.append((kind, flags, stream & LAST_STREAM, buffer[offset + HEAD_SIZE : after]))
+        offset = after
+    return buffer[offset:]
 
 
 def read_settings(payload: bytes) -> dict[int, int]:
@@ -91,8 +91,8 @@ def read_settings(payload: bytes) -> dict[int, int]:
         raise ProtocolError("SETTINGS of a wrong size", FRAME_SIZE_ERROR)
     pairs = list(_PAIR.iter_unpack(payload))
     for setting, value in pairs:
-        allowed, code = _ALLOWED.get(setting, (None, 0))
-        if allowed is not None and value not in allowed:
+        bounds, code = _ALLOWED.get(setting, (None, 0))
+        if bounds is not None and value not in bounds:
             raise ProtocolError("a setting has a value that it must not have", code)
     return dict(pairs)
 

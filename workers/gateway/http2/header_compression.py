@@ -34,11 +34,11 @@ _SIZE_UPDATE_BITS, _SIZE_UPDATE = 0xE0, 0x20
 
 def integer(value: int, bits: int, first: int = 0) -> bytes:
     """Encode an integer with a prefix of so many bits (section 5.1)."""
-    most = (1 << bits) - 1
-    if value < most:
+    limit = (1 << bits) - 1
+    if value < limit:
         return bytes((first | value,))
-    out = bytearray((first | most,))
-    value -= most
+    out = bytearray((first | limit,))
+    value -= limit
     while value >= 0x80:  # noqa: PLR2004 - seven bits a byte
         out.append(value & 0x7F | 0x80)
         value >>= 7
@@ -71,19 +71,19 @@ class RequestEncoder:
             "GET": _GET + _HTTPS + integer(_AUTHORITY, 4) + text(authority.encode("ascii")),
         }
         self._authority = integer(_AUTHORITY, 4) + text(authority.encode("ascii"))
-        self._known: dict[str, bytes] = {}
+        self._encodings: dict[str, bytes] = {}
         self._young: dict[str, bytes] = {}
         self._order: list[str] = []
         """The lines in the dynamic table, the oldest first."""
-        self._room = self._most = MOST_TABLE_SIZE
+        self._room = self._limit = MOST_TABLE_SIZE
         self._full = False
         """Whether the table is to be emptied before the next block."""
 
     def limit_table(self, table_size: int) -> None:
         """Keep to the table size that the other side announced."""
-        most = min(table_size, MOST_TABLE_SIZE)
-        if most != self._most:
-            self._most = most
+        limit = min(table_size, MOST_TABLE_SIZE)
+        if limit != self._limit:
+            self._limit = limit
             self._full = True
 
     def encode(self, method: str, path: str, lines: Sequence[str], size: int) -> bytes:
@@ -92,7 +92,7 @@ class RequestEncoder:
         Raises ValueError, AttributeError or TypeError for what is none, or too long for a frame.
         The table then has lines that never leave, so it is emptied before the next block.
         """
-        known = self._known
+        encodings = self._encodings
         if " " in path or not path.isprintable():
             raise ValueError("not a path")
         try:
@@ -101,9 +101,9 @@ class RequestEncoder:
                 self._begin.get(method) or self._other_method(method),
                 _PATH_NAME,
                 text(path.encode("ascii")),
-                known.get(_AGENT) or self._line(_AGENT),
+                encodings.get(_AGENT) or self._line(_AGENT),
             ]
-            parts += [known.get(line) or self._line(line) for line in lines]
+            parts += [encodings.get(line) or self._line(line) for line in lines]
             if size or method != "GET":
                 parts.append(content_length(size))
         except (ValueError, AttributeError, TypeError):
@@ -127,24 +127,24 @@ class RequestEncoder:
             literal = self._young[line] = _literal(line)
             return b"\x00" + literal
         size = len(literal) + _ENTRY_OVERHEAD
-        self._full = self._full or self._room < size <= self._most
-        if self._full or size > self._most:
+        self._full = self._full or self._room < size <= self._limit
+        if self._full or size > self._limit:
             self._young[line] = literal
             return b"\x00" + literal
         self._room -= size
         self._order.append(line)
         newest = len(self._order) - 1
         for place, each in enumerate(self._order):
-            self._known[each] = integer(_FIRST_DYNAMIC + newest - place, 7, 0x80)
+            self._encodings[each] = integer(_FIRST_DYNAMIC + newest - place, 7, 0x80)
         return b"\x40" + literal
 
     def _empty_table(self) -> bytes:
         """Empty the table; returns the size updates that say so, before a block (4.2, 6.3)."""
-        self._known.clear()
+        self._encodings.clear()
         self._order.clear()
-        self._room = self._most
+        self._room = self._limit
         self._full = False
-        return _EMPTY_TABLE + (integer(self._most, 5, _SIZE_UPDATE) if self._most else b"")
+        return _EMPTY_TABLE + (integer(self._limit, 5, _SIZE_UPDATE) if self._limit else b"")
 
 
 def _literal(line: str) -> bytes:

@@ -60,20 +60,20 @@ class Http2Gateway:
     def in_flight(self, pool: str | None = None) -> int:
         """Return how many requests have not been answered."""
         pools = self._pools.values() if pool is None else [self._pools[pool]]
-        return sum(each.unanswered for each in pools) + self._fallback.in_flight(pool)
+        return sum(each.open_requests for each in pools) + self._fallback.in_flight(pool)
 
     def submit(self, pool: str, request: Request) -> None:
         """Write the request to a connection, or let it wait for one."""
         entry = self._pools[pool]
-        entry.unanswered += 1
+        entry.open_requests += 1
         url = request.url
         origin = entry.origins.get(url[: url.find("/", 8)]) or entry.new_origin(url)
         if origin is None:
             self._answer(entry, request, forbidden("not an origin this pool may connect to"))
         elif not origin.speaks_http2:
-            entry.unanswered -= 1
+            entry.open_requests -= 1
             self._fallback.submit(pool, request)
-        elif origin.waiting or origin not in entry.active or entry.handed >= entry.window:
+        elif origin.waiting or origin not in entry.active or entry.sent_requests >= entry.window:
             self._enqueue(entry, origin, request)
         elif (session := origin.available()) is not None:
             self._open_stream(entry, session, request, time.monotonic() + self._timeout_s)
@@ -93,7 +93,7 @@ class Http2Gateway:
         except (ValueError, AttributeError, TypeError):
             self._answer(pool, request, forbidden("not a request that can be sent"))
         else:
-            pool.handed += 1
+            pool.sent_requests += 1
 
     def _enqueue(self, pool: Http2Pool, origin: Http2Origin, request: Request) -> None:
         deadline = time.monotonic() + 2 * self._timeout_s
@@ -104,7 +104,7 @@ class Http2Gateway:
         pool.active.add(origin)
 
     def _answer(self, pool: Http2Pool, request: Request, answer: Answer) -> None:
-        pool.unanswered -= 1
+        pool.open_requests -= 1
         self._answers.append((request, answer))
 
     # ------------------------------------------------------------------ turns
@@ -118,11 +118,11 @@ class Http2Gateway:
                     self._turn(pool)
             if self._fallback.in_flight():
                 self._answers += self._fallback.poll(0)
-            left = until - time.monotonic()
-            if self._answers or left <= 0 or not self.in_flight():
+            time_left = until - time.monotonic()
+            if self._answers or time_left <= 0 or not self.in_flight():
                 answers, self._answers = self._answers, []
                 return answers
-            self._nap(left)
+            self._nap(time_left)
 
     def _turn(self, pool: Http2Pool) -> None:
         """Read what has come, give new connections their requests, write what is to be written."""
@@ -134,9 +134,9 @@ class Http2Gateway:
                 if session.connection.not_taken:
                     self._take_back(pool, origin, session, now)
             origin.sessions = [each for each in origin.sessions if not each.transport.closed]
-            answered = len(self._answers) - before
-            pool.handed -= answered
-            pool.unanswered -= answered
+            new_answers = len(self._answers) - before
+            pool.sent_requests -= new_answers
+            pool.open_requests -= new_answers
             self._release_waiting(pool, origin, now)
             for session in origin.sessions:
                 session.flush()
@@ -149,7 +149,7 @@ class Http2Gateway:
         """Let what the server has not looked at go first on the next connection (RFC 9113, 6.8)."""
         connection = session.connection
         requests, connection.not_taken = connection.not_taken, []
-        pool.handed -= len(requests)
+        pool.sent_requests -= len(requests)
         deadline = now + self._timeout_s
         origin.waiting.extendleft((each, deadline) for each in reversed(requests))
 
@@ -159,7 +159,7 @@ class Http2Gateway:
             self._answer(pool, late, not_sent("waited too long for a connection"))
         if origin.attempt is not None:
             self._continue(pool, origin, origin.attempt)
-        while origin.waiting and pool.handed < pool.window:
+        while origin.waiting and pool.sent_requests < pool.window:
             session = origin.available()
             if session is None:
                 self._connect(pool, origin, now)
@@ -185,7 +185,7 @@ class Http2Gateway:
         except NotHttp2:
             origin.attempt, origin.speaks_http2 = None, False
             for request in origin.waiting.take_all():
-                pool.unanswered -= 1
+                pool.open_requests -= 1
                 self._fallback.submit(pool.name, request)
             return
         if isinstance(result, Answer):
@@ -236,17 +236,17 @@ class Http2Gateway:
 
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered; the connections stay for later ones."""
-        lost = [request for request, _ in self._answers] + self._fallback.abandon()
+        requests = [request for request, _ in self._answers] + self._fallback.abandon()
         self._answers = []
         now = time.monotonic()
         for pool in self._pools.values():
             for origin in pool.active:
-                lost += origin.waiting.take_all()
+                requests += origin.waiting.take_all()
                 for session in origin.sessions:
-                    lost += session.cancel_all(now)
+                    requests += session.cancel_all(now)
             pool.active = {origin for origin in pool.active if not origin.idle()}
-            pool.unanswered = pool.handed = 0
-        return lost
+            pool.open_requests = pool.sent_requests = 0
+        return requests
 
     def close(self) -> None:
         """Close every connection."""

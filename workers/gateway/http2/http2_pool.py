@@ -31,7 +31,7 @@ class Http2Origin:
     def available(self) -> Http2Session | None:
         """Return a session that can take a request now."""
         for session in self.sessions:
-            if session.liveness.trusted and session.connection.available_streams() > 0:
+            if session.liveness.is_trusted and session.connection.available_streams() > 0:
                 return session
         return None
 
@@ -64,15 +64,20 @@ class Http2Pool:
     name: str
     window: int
     guard: Guard | None
-    unanswered: int = 0
-    handed: int = 0
+    open_requests: int = 0
+    sent_requests: int = 0
     refreshed_at: float = 0.0
     origins: dict[str, Http2Origin] = field(default_factory=dict)
     active: set[Http2Origin] = field(default_factory=set)
 
     def room(self) -> int:
         """Return how many more may be submitted."""
-        return free_room(self.window, self.guard, handed=self.handed, unanswered=self.unanswered)
+        return free_room(
+            self.window,
+            self.guard,
+            sent_requests=self.sent_requests,
+            open_requests=self.open_requests,
+        )
 
     def new_origin(self, url: str) -> Http2Origin | None:
         """Return an origin for the URL; None when it has none that we would connect to."""

@@ -29,10 +29,10 @@ class Next(Enum):
 class Liveness:
     """What was heard of one connection, and when; `timeout_s` is what a request may take."""
 
-    __slots__ = ("_busy_since", "_heard_at", "_pinged_at", "_silence_s", "_timeout_s", "trusted")
+    __slots__ = ("_busy_since", "_heard_at", "_pinged_at", "_silence_s", "_timeout_s", "is_trusted")
 
     def __init__(self, now: float, timeout_s: float) -> None:
-        self.trusted = True
+        self.is_trusted = True
         """Whether it may be given new requests."""
         self._timeout_s = timeout_s
         self._silence_s = min(SILENCE_S, timeout_s / SHARE_OF_TIMEOUT)
@@ -44,13 +44,13 @@ class Liveness:
         """Note that something has come; whatever it was, the other side is there."""
         self._heard_at = now
         self._pinged_at = None
-        self.trusted = True
+        self.is_trusted = True
 
     def judge(self, now: float, *, busy: bool) -> Next:
         """Decide what to do; `busy` says whether requests are in flight."""
         if not busy:
             self._busy_since = None
-            self.trusted = self.trusted and now - self._heard_at < IDLE_S
+            self.is_trusted = self.is_trusted and now - self._heard_at < IDLE_S
             silent_since = now if self._pinged_at is None else self._pinged_at
         else:
             if self._busy_since is None:
@@ -65,11 +65,11 @@ class Liveness:
         """Note that a PING goes out: until something is heard, no new requests do."""
         if self._pinged_at is None:
             self._pinged_at = now
-        self.trusted = False
+        self.is_trusted = False
 
     def needs_ping(self) -> bool:
         """Whether it was idle for long, and a PING must go before the next request."""
-        return not self.trusted and self._pinged_at is None
+        return not self.is_trusted and self._pinged_at is None
 
     def is_overdue(self, now: float) -> bool:
         """Whether the answer to a PING has not come in time, so that another connection is due."""

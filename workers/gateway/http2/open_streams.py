@@ -37,7 +37,7 @@ class OpenStreams:
     def _cancel(self, number: int, stream: Stream, code: int = frames.CANCEL) -> None:
         del self.by_number[number]
         self._queue.give_up(stream)
-        self._limits.cancel(number, stream.received)
+        self._limits.cancel(number, stream.received_bytes)
         word = frames.pack_word(code)
         self._queue.put(frames.frame(frames.RST_STREAM, 0, number, word))
 
@@ -71,14 +71,14 @@ class OpenStreams:
             self._cancel(number, stream)
             answers.append((stream.request, stream.fail(Failure.UNKNOWN, "no answer in time")))
 
-    def lose(self, reason: str, offered: int) -> Answers:
+    def lose(self, reason: str, offered_bytes: int) -> Answers:
         """End all: the connection is lost, and at most `offered` bytes of it have left.
 
         A request of which no byte is among them was certainly not sent; of the others nobody knows.
         """
         ended: Answers = []
         for stream in self.by_number.values():
-            failure = Failure.UNKNOWN if offered > stream.begin else Failure.NOT_SENT
+            failure = Failure.UNKNOWN if offered_bytes > stream.begin else Failure.NOT_SENT
             ended.append((stream.request, stream.fail(failure, reason)))
         self.by_number.clear()
         return ended

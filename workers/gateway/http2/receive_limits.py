@@ -36,7 +36,7 @@ class ReceiveLimits:
     """What a server has used of its limits on one connection."""
 
     def __init__(self) -> None:
-        self._unacknowledged = 0
+        self._uncredited = 0
         """Bytes of bodies since the connection's window was last widened."""
         self._frames_left = MOST_FRAMES_WITHOUT_ANSWER
         self._cancelled: dict[int, int] = {}
@@ -47,10 +47,10 @@ class ReceiveLimits:
 
         They count whether or not their stream is still open (6.9).
         """
-        self._unacknowledged += size
-        if self._unacknowledged <= CONNECTION_WINDOW // 2:
+        self._uncredited += size
+        if self._uncredited <= CONNECTION_WINDOW // 2:
             return 0
-        increment, self._unacknowledged = self._unacknowledged, 0
+        increment, self._uncredited = self._uncredited, 0
         return increment
 
     def count_frame(self, size: int = 0, weight: int = 1) -> None:
@@ -64,14 +64,14 @@ class ReceiveLimits:
         frames_left = self._frames_left + count * FRAMES_FOR_ANSWER
         self._frames_left = min(frames_left, MOST_FRAMES_WITHOUT_ANSWER)
 
-    def cancel(self, number: int, received: int) -> None:
+    def cancel(self, number: int, size: int) -> None:
         """Remember a stream that we ended after `received` bytes of its answer.
 
         The server learns of it later. Until then it sends as much as the window allows (5.1).
         """
         if len(self._cancelled) >= MOST_CANCELLED:
             del self._cancelled[next(iter(self._cancelled))]
-        self._cancelled[number] = STREAM_WINDOW - received
+        self._cancelled[number] = STREAM_WINDOW - size
 
     def count_late_data(self, number: int, size: int, *, last: bool) -> None:
         """Count a part of a body that comes after its stream is over."""

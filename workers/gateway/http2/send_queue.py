@@ -11,9 +11,9 @@ class SendQueue:
     """Frames in their order, and the bodies that have to wait for a window."""
 
     def __init__(self) -> None:
-        self.written = 0
+        self.written_bytes = 0
         """Bytes written to this connection since it began."""
-        self.blocked: deque[tuple[int, Stream]] = deque()
+        self.blocked_streams: deque[tuple[int, Stream]] = deque()
         """Streams with a body that waits for a window."""
         self._parts: list[bytes] = []
         self._window = frames.DEFAULT_WINDOW
@@ -31,7 +31,7 @@ class SendQueue:
     def put(self, data: bytes) -> None:
         """Write whole frames."""
         self._parts.append(data)
-        self.written += len(data)
+        self.written_bytes += len(data)
 
     def put_request(self, number: int, block: bytes, stream: Stream) -> None:
         """Write a request: its headers at once, its body as far as the windows allow."""
@@ -42,27 +42,27 @@ class SendQueue:
             self._window -= size
             headers = pack(length >> 8, length & 0xFF, frames.HEADERS, frames.END_HEADERS, number)
             data = pack(size >> 8, size & 0xFF, frames.DATA, frames.END_STREAM, number)
-            whole = b"".join((headers, block, data, body))
-            self._parts.append(whole)
-            self.written += len(whole)
+            packet = b"".join((headers, block, data, body))
+            self._parts.append(packet)
+            self.written_bytes += len(packet)
             return
         flags = frames.END_HEADERS if size else frames.END_HEADERS | frames.END_STREAM
         self.put(frames.frame(frames.HEADERS, flags, number, block))
         if size:
             stream.unsent_body = body
             stream.window = self._stream_window
-            self.blocked.append((number, stream))
+            self.blocked_streams.append((number, stream))
             self._write_bodies()
 
     def _write_bodies(self) -> None:
         """Write of the waiting bodies what the windows allow, each in its turn."""
-        for _ in range(len(self.blocked)):
+        for _ in range(len(self.blocked_streams)):
             if self._window <= 0:
                 return
-            number, stream = self.blocked.popleft()
+            number, stream = self.blocked_streams.popleft()
             self._write_body(number, stream)
             if stream.unsent_body:
-                self.blocked.append((number, stream))
+                self.blocked_streams.append((number, stream))
 
     def _write_body(self, number: int, stream: Stream) -> None:
         while stream.unsent_body:
@@ -78,7 +78,7 @@ class SendQueue:
 
     def give_up(self, stream: Stream) -> None:
         """Write no more of a body."""
-        self.blocked = deque(each for each in self.blocked if each[1] is not stream)
+        self.blocked_streams = deque(each for each in self.blocked_streams if each[1] is not stream)
 
     def widen_connection(self, increment: int) -> None:
         """Widen the connection's window (6.9.1)."""
@@ -94,7 +94,7 @@ class SendQueue:
         """Follow the server's settings: the initial window also changes open streams' (6.9.2)."""
         change = values.get(frames.INITIAL_WINDOW_SIZE, self._stream_window) - self._stream_window
         self._stream_window += change
-        for _, stream in self.blocked:
+        for _, stream in self.blocked_streams:
             stream.window = _checked(stream.window + change)
         self._frame_size = values.get(frames.MAX_FRAME_SIZE, self._frame_size)
         self._write_bodies()

@@ -42,7 +42,7 @@ class Http2Session:
         if connection.failure is not None:
             self._failure = f"the connection broke: {connection.failure.reason}"
         if self._failure:
-            answers += connection.lose(self._failure, self.transport.offered)
+            answers += connection.lose(self._failure, self.transport.offered_bytes)
             self.transport.close(connection.failure.goaway if connection.failure else b"")
         elif connection.draining and not connection.streams:
             self.close()

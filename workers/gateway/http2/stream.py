@@ -15,7 +15,7 @@ class Stream:
         "answer",
         "begin",
         "deadline",
-        "received",
+        "received_bytes",
         "request",
         "unsent_body",
         "window",
@@ -28,7 +28,7 @@ class Stream:
         self.unsent_body = b""
         """What of the body has not been written: the server has no window for it."""
         self.window = 0
-        self.received = 0
+        self.received_bytes = 0
         """Bytes of the answer's body so far."""
         self.answer: Answer | None = None
         self._chunks: list[bytes] = []
@@ -46,8 +46,8 @@ class Stream:
     def take_body(self, part: bytes) -> bool:
         """Take a part of the body; returns whether that is all that the request keeps of it."""
         self._chunks.append(part)
-        self.received += len(part)
-        return self.received >= self.request.answer_limit
+        self.received_bytes += len(part)
+        return self.received_bytes >= self.request.answer_limit
 
     def finish(self) -> Answer:
         """Return the answer as far as it has come."""

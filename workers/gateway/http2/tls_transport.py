@@ -16,7 +16,7 @@ class TlsTransport:
     """A TLS socket whose handshake is done and which does not block."""
 
     def __init__(self, tls: ssl.SSLSocket) -> None:
-        self.offered = 0
+        self.offered_bytes = 0
         """Bytes that were offered to TLS: they may have left. The others certainly have not."""
         self.closed = False
         self.has_more = False
@@ -58,7 +58,7 @@ class TlsTransport:
                 record = self._record or self._rest[:RECORD_SIZE]
                 if not self._record:
                     self._record = record
-                    self.offered += len(record)
+                    self.offered_bytes += len(record)
                 count = self._tls.send(record)
                 self._record = record[count:]
                 self._rest = self._rest[count:]

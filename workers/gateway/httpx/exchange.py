@@ -45,17 +45,17 @@ class TimeLeft(dict[str, float | None]):
         super().__init__(connect=None, read=None, write=None, pool=None)
         self._until = time.monotonic() + timeout_s
 
-    def left(self) -> float:
+    def time_left(self) -> float:
         """Return the seconds left; raises httpx.ReadTimeout when there are none."""
-        left = self._until - time.monotonic()
-        if left <= 0:
+        time_left = self._until - time.monotonic()
+        if time_left <= 0:
             raise httpx.ReadTimeout("no answer in time")
-        return left
+        return time_left
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - a dict's own signature
         """Return what httpx is to wait for at most."""
-        left = self.left()
-        return min(left, CONNECT_TIMEOUT_S) if name == "connect" else left
+        time_left = self.time_left()
+        return min(time_left, CONNECT_TIMEOUT_S) if name == "connect" else time_left
 
 
 def exchange(client: httpx.Client, request: Request, timeout_s: float) -> Answer:
@@ -71,8 +71,8 @@ def exchange(client: httpx.Client, request: Request, timeout_s: float) -> Answer
     except (*_NEVER_LEFT, SentOnceAlready) as error:
         return _failure(Failure.NOT_SENT, _name(error))
     except httpx.RemoteProtocolError as error:
-        refused = _NOT_TAKEN.search(str(error))
-        return _failure(Failure.NOT_SENT if refused else Failure.UNKNOWN, _name(error))
+        match = _NOT_TAKEN.search(str(error))
+        return _failure(Failure.NOT_SENT if match else Failure.UNKNOWN, _name(error))
     except Exception as error:  # noqa: BLE001 - the client's and its parts' own: nobody knows
         return _failure(Failure.UNKNOWN, _name(error))
     try:
@@ -91,24 +91,24 @@ def _build(request: Request, timeout_s: float) -> httpx.Request:
     url = httpx.URL(request.url)
     headers.append(("host", url.netloc.decode("ascii")))
     stream = SingleUseBody(request.body) if request.method != "GET" else httpx.ByteStream(b"")
-    built = httpx.Request(request.method, url, headers=headers, stream=stream)
-    built.extensions = {"timeout": TimeLeft(timeout_s)}
-    return built
+    http_request = httpx.Request(request.method, url, headers=headers, stream=stream)
+    http_request.extensions = {"timeout": TimeLeft(timeout_s)}
+    return http_request
 
 
 def _read(response: httpx.Response, request: Request) -> bytes:
     """Read the beginning of the body; one that breaks off is as long as it is."""
     body = b""
     limit = request.answer_limit
-    left: TimeLeft = response.request.extensions["timeout"]
+    time_left: TimeLeft = response.request.extensions["timeout"]
     try:
         # A transport that stands in gives an answer that has been read already.
-        whole = response.is_stream_consumed
-        for part in (response.content,) if whole else response.iter_raw():
+        is_complete = response.is_stream_consumed
+        for part in (response.content,) if is_complete else response.iter_raw():
             body += part
             if len(body) >= limit:
                 break
-            left.left()
+            time_left.time_left()
     except Exception:  # noqa: BLE001, S110 - the status is known: what is missing changes nothing
         pass
     return body[:limit]

@@ -44,15 +44,15 @@ class ClientThreads:
         self._transports: list[httpx.BaseTransport] = []
         self._closed = False
 
-    def submit(self, request: Request, timeout_s: float, answered: "Answered") -> None:
+    def submit(self, request: Request, timeout_s: float, answers_queue: "Answered") -> None:
         """Let a thread send the request and put its answer into the queue."""
         self.in_flight[id(request)] = request
-        self._threads.submit(self._exchange, request, timeout_s, answered)
+        self._threads.submit(self._exchange, request, timeout_s, answers_queue)
 
-    def _exchange(self, request: Request, timeout_s: float, answered: "Answered") -> None:
+    def _exchange(self, request: Request, timeout_s: float, answers_queue: "Answered") -> None:
         client = self._client()
         try:
-            answered.put((self, request, exchange(client, request, timeout_s)))
+            answers_queue.put((self, request, exchange(client, request, timeout_s)))
         finally:
             self._idle.put(client)
             if self._closed:
@@ -97,7 +97,7 @@ class HttpxPool:
     guard: Guard | None
     generations: list[ClientThreads]
 
-    def unanswered(self) -> int:
+    def open_requests(self) -> int:
         """Return how many requests have no answer yet."""
         return sum(len(threads.in_flight) for threads in self.generations)
 
@@ -113,16 +113,16 @@ class HttpxGateway:
         self._timeout_s = timeout_s
         self._make_transport = transport or GuardedTransport
         self._pools: dict[str, HttpxPool] = {}
-        self._answered: Answered = SimpleQueue()
+        self._answers_queue: Answered = SimpleQueue()
 
     def open_pool(self, name: str, window: int, guard: Guard | None = None) -> None:
         """Open a pool or change it."""
-        known = self._pools.get(name)
-        if known is None:
+        existing = self._pools.get(name)
+        if existing is None:
             self._pools[name] = HttpxPool(window, guard, [self._new_threads(window, guard)])
-        elif known.guard != guard or known.window != window:
-            known.window, known.guard = window, guard
-            known.generations.append(self._new_threads(window, guard))
+        elif existing.guard != guard or existing.window != window:
+            existing.window, existing.guard = window, guard
+            existing.generations.append(self._new_threads(window, guard))
 
     def _new_threads(self, window: int, guard: Guard | None) -> ClientThreads:
         return ClientThreads(
@@ -132,13 +132,13 @@ class HttpxGateway:
     def room(self, pool: str) -> int:
         """Return how many more requests may be submitted now."""
         entry = self._pools[pool]
-        return max(min(entry.window, THREADS) - entry.unanswered(), 0)
+        return max(min(entry.window, THREADS) - entry.open_requests(), 0)
 
     def in_flight(self, pool: str | None = None) -> int:
         """Return how many requests have not been answered."""
         if pool is not None:
-            return self._pools[pool].unanswered()
-        return sum(each.unanswered() for each in self._pools.values())
+            return self._pools[pool].open_requests()
+        return sum(each.open_requests() for each in self._pools.values())
 
     def submit(self, pool: str, request: Request) -> None:
         """Give the request to a thread of its pool."""
@@ -146,33 +146,33 @@ class HttpxGateway:
         if read_origin(origin_of(request.url)) is None:
             threads.in_flight[id(request)] = request
             detail = "not an origin this pool may connect to"
-            self._answered.put((threads, request, forbidden(detail)))
+            self._answers_queue.put((threads, request, forbidden(detail)))
         else:
-            threads.submit(request, self._timeout_s, self._answered)
+            threads.submit(request, self._timeout_s, self._answers_queue)
 
     def poll(self, timeout: float) -> Taken:
         """Wait for answers; at once when nothing is in flight."""
         until = time.monotonic() + timeout
-        taken: Taken = []
-        while not taken and self.in_flight():
-            left = until - time.monotonic()
-            if left <= 0 or not self._take(taken, left):
+        results: Taken = []
+        while not results and self.in_flight():
+            time_left = until - time.monotonic()
+            if time_left <= 0 or not self._take(results, time_left):
                 break
-            while self._take(taken, 0):
+            while self._take(results, 0):
                 pass
         self._close_idle_threads()
-        return taken
+        return results
 
-    def _take(self, taken: Taken, timeout: float) -> bool:
+    def _take(self, results: Taken, timeout: float) -> bool:
         """Take one answer from the queue; those of abandoned requests are dropped."""
         try:
-            threads, request, answer = self._answered.get(
+            threads, request, answer = self._answers_queue.get(
                 block=timeout > 0, timeout=timeout or None
             )
         except Empty:
             return False
         if threads.in_flight.pop(id(request), None) is not None:
-            taken.append((request, answer))
+            results.append((request, answer))
         return True
 
     def _close_idle_threads(self) -> None:
@@ -194,16 +194,16 @@ class HttpxGateway:
 
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered, and the connections they are on."""
-        lost: list[Request] = []
+        requests: list[Request] = []
         for pool in self._pools.values():
-            if not pool.unanswered():
+            if not pool.open_requests():
                 continue
             for threads in pool.generations:
-                lost += threads.in_flight.values()
+                requests += threads.in_flight.values()
                 threads.in_flight.clear()
                 threads.close()
             pool.generations = [self._new_threads(pool.window, pool.guard)]
-        return lost
+        return requests
 
     def close(self) -> None:
         """Close every connection."""

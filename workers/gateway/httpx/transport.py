@@ -37,12 +37,12 @@ class GuardedBackend(httpcore.NetworkBackend):
             if not may_connect(ip, host, port, self._guard):
                 continue
             try:
-                made = self._plain.connect_tcp(ip, port, timeout, local_address, socket_options)
+                stream = self._plain.connect_tcp(ip, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 trouble = error
             else:
-                self._watch(made.get_extra_info("socket"))
-                return made
+                self._watch(stream.get_extra_info("socket"))
+                return stream
         raise trouble
 
     def _watch(self, opened: socket.socket) -> None:
@@ -50,7 +50,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         self._sockets.append(ClientSocket(opened.fileno()))
 
     def break_off(self) -> None:
-        """End every connection; whoever reads from one sees that, and closes it."""
+        """End every connection; its reader sees that, and closes it."""
         for each in self._sockets:
             each.break_off()
 
@@ -62,10 +62,10 @@ class GuardedBackend(httpcore.NetworkBackend):
 
 def _resolve(host: str, port: int) -> list[str]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(str(error)) from error
-    return [str(address[0]) for *_, address in found]
+    return [str(address[0]) for *_, address in addresses]
 
 
 class GuardedTransport(httpx.HTTPTransport):
