@@ -184,13 +184,13 @@ def test_pages_that_hang_hold_up_a_pass_for_seconds_and_not_for_each(engine, pro
     alerts(engine, state="scheduled", send_at=past)
     asked = []
 
-    def hangs(_process, slug):
+    def hangs(_page_origin, _public_url, slug):
         asked.append(slug)
         time.sleep(0.05)
-        return False
+        return "it hangs"
 
     monkeypatch.setattr(sweep, "PAGES_S", 0.01)
-    monkeypatch.setattr(sweep, "_page_answers", hangs)
+    monkeypatch.setattr(sweep.story_page, "why_not_shown", hangs)
     sweep.sweep(process)
     assert len(asked) == 1
     sweep.sweep(process)
@@ -213,9 +213,9 @@ def test_what_is_stopped_is_settled_before_pages_are_asked_for(engine, process, 
                     text("SELECT settled FROM alert WHERE id = :a"), {"a": stopped.id}
                 ).scalar_one()
             )
-        return False
+        return "not yet"
 
-    monkeypatch.setattr(sweep, "_page_answers", look)
+    monkeypatch.setattr(sweep.story_page, "why_not_shown", look)
     sweep.sweep(process)
     assert all(seen)
     assert seen
