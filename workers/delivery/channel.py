@@ -38,19 +38,18 @@ MOST_BATCHES = 4
 
 @dataclass(frozen=True, slots=True)
 class PreparedAlert:
-    """The alert in the provider's form under one credential; `generation` counts credentials."""
+    """The alert in the provider's form under one credential."""
 
     pushes: Pushes
     credential: Credential
-    generation: int
 
 
 @dataclass(slots=True)
 class Channel:
     """`backlog` counts pushes that were claimed and not built, `budget` those the rate allows.
 
-    `claim_at` is the monotonic time before which the database has nothing for us; 0 says that
-    nobody has looked since there was something.
+    `generation` counts credentials. `claim_at` is the monotonic time before which the database has
+    nothing for us; 0 says that nobody has looked since there was something.
     """
 
     provider: Provider
@@ -180,7 +179,7 @@ class Channel:
     def prepare(self, pushes: Pushes, credential: Credential) -> PreparedAlert:
         """Keep the alert in the provider's form, made under a new credential."""
         self.generation += 1
-        self.alert_form = PreparedAlert(pushes, credential, self.generation)
+        self.alert_form = PreparedAlert(pushes, credential)
         return self.alert_form
 
     def drop_credential(self) -> None:
