@@ -73,6 +73,10 @@ With `:takes_over` those too whom the root `:root` of the chain did not reach.
 """
 
 
+REVISION_OF_APPS = "(SELECT coalesce(sum(revision), 0)::bigint FROM app)"
+"""A number that grows with every change of any app, in the order of the commits."""
+
+
 def array_literal(numbers: Iterable[int]) -> str:
     """Return numbers as PostgreSQL spells an array: a list of lists crosses as text only."""
     return "{" + ",".join(map(str, numbers)) + "}"

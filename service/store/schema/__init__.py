@@ -4,6 +4,7 @@ Ids are random 63-bit integers (`new_id`), so a range of ids is a fair sample of
 """
 
 from service.store.schema.alert_tables import AlertRow, SecondLookRow
+from service.store.schema.app_tables import AppRow
 from service.store.schema.columns import ID_LIMIT, new_id
 from service.store.schema.delivery_tables import (
     BatchRow,
@@ -21,6 +22,7 @@ from service.store.schema.operation_tables import (
 )
 from service.store.schema.reader_tables import (
     DeviceRow,
+    ReaderLoginRow,
     ReaderRow,
     SubscriptionRow,
     TimeZoneRow,
@@ -34,6 +36,7 @@ __all__ = [
     "ID_LIMIT",
     "AlertRow",
     "ApiKeyRow",
+    "AppRow",
     "AuditRow",
     "AutosaveRow",
     "BatchRow",
@@ -43,6 +46,7 @@ __all__ = [
     "HoldRow",
     "IdempotencyRow",
     "ProcessLeaseRow",
+    "ReaderLoginRow",
     "ReaderRow",
     "ReceiptRow",
     "ReceivedStoryRow",

@@ -3,7 +3,17 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, SmallInteger, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -20,6 +30,7 @@ class AlertRow(SQLModel, table=True):
     `topic_ids` and `above` (pairs topic, ancestor, flattened) are the audience frozen at the start.
     `reader_id` is whom a test is for. It refers to nothing: where that reader is erased, a test is
     for nobody, and never for the story's followers.
+    `apps` are those that it goes to, all without; with `one_device`, to each reader's last seen.
     """
 
     __tablename__: ClassVar[str] = "alert"
@@ -75,6 +86,10 @@ class AlertRow(SQLModel, table=True):
     settled: bool = Field(default=False, nullable=False)
     rejected_by: list[str] = Field(
         sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
+    )
+    apps: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text)))
+    one_device: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false"))
     )
 
 

@@ -4,6 +4,7 @@ from datetime import datetime, time
 from typing import Any, ClassVar
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Time,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from service.store.schema.columns import id_column, moment_column, reference_column
@@ -38,6 +40,12 @@ class ReaderRow(SQLModel, table=True):
             postgresql_where=text("quiet_from <> quiet_to"),
         ),
         Index("reader_zone", "timezone", postgresql_where=text("quiet_from <> quiet_to")),
+        Index(
+            "reader_external_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
         CheckConstraint("(quiet_from IS NULL) = (quiet_to IS NULL)", name="reader_quiet_both"),
     )
     id: int = id_column()
@@ -47,10 +55,30 @@ class ReaderRow(SQLModel, table=True):
     quiet_from: time | None = Field(default=None, sa_column=Column(Time))
     quiet_to: time | None = Field(default=None, sa_column=Column(Time))
     created_at: datetime = moment_column(now=True)
+    external_id: str | None = Field(default=None, sa_column=Column(Text))
+    """The publisher's own id of the person that has logged in; None while anonymous."""
+
+
+class ReaderLoginRow(SQLModel, table=True):
+    """A browser or an app that has logged in: its token, and the devices that came through it.
+
+    A person has one reader and as many tokens as logins; logging out makes one of them and its
+    devices anonymous again.
+    """
+
+    __tablename__: ClassVar[str] = "reader_login"
+    __table_args__: ClassVar[Any] = (Index("reader_login_reader", "reader_id"),)
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    reader_id: int = reference_column("reader.id")
+    device_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
+    created_at: datetime = moment_column(now=True)
 
 
 class DeviceRow(SQLModel, table=True):
-    """A place to reach a reader. `address_hash` finds it; a gone one is a tombstone."""
+    """A place to reach a reader. `address_hash` finds it; a gone one is a tombstone.
+
+    `provider` is the name of the app that it belongs to: see `AppRow`.
+    """
 
     __tablename__: ClassVar[str] = "device"
     __table_args__: ClassVar[Any] = (
@@ -91,6 +119,8 @@ class DeviceRow(SQLModel, table=True):
     suspect_at: datetime | None = moment_column(nullable=True)
     gone_at: datetime | None = moment_column(nullable=True)
     gone_why: str | None = Field(default=None, sa_column=Column(Text))
+    vapid_key: str | None = Field(default=None, sa_column=Column(Text))
+    """A browser's: the key that it subscribed with, by its id. None: the app's oldest."""
 
 
 class TopicRow(SQLModel, table=True):
