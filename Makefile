@@ -49,6 +49,7 @@ lock: $(VENV)/installed-tests ## Pin the newest dependencies (needs uv)
 		-o tests/bench/requirements.lock
 	@uv pip compile $(LOCK) -c requirements.lock -c tests/requirements.lock tests/foreign/requirements.in \
 		-o tests/foreign/requirements.lock
+	@uv pip compile $(LOCK) tests/foreign/openapi/requirements.in -o tests/foreign/openapi/requirements.lock
 
 clean: ## Remove what was installed, and the demo's data
 	@if [ -f $(DATA)/postgres.at ]; then case "$$(cat $(DATA)/postgres.at)" in \
@@ -56,6 +57,8 @@ clean: ## Remove what was installed, and the demo's data
 	rm -rf $(VENV) $(DATA) *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 VNU := 26.9.27
+OPENAPI_TS := 7.13.0
+TYPESCRIPT := 5.9.3
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
 
 $(BIN)/python:
@@ -77,8 +80,14 @@ $(VENV)/installed-bench: tests/bench/requirements.lock $(VENV)/installed-tests
 	@$(PIP) install --require-hashes -r tests/bench/requirements.lock && touch $@ || \
 		echo 'The peers could not be installed: they will not be measured.'
 
-$(VENV)/installed-foreign: tests/foreign/requirements.lock $(VENV)/installed-tests
+$(VENV)/installed-foreign: tests/foreign/requirements.lock tests/foreign/openapi/requirements.lock $(VENV)/installed-tests
 	@$(PIP) install --require-hashes -r tests/foreign/requirements.lock && touch $@ || \
 		echo 'The client libraries could not be installed: their tests will be skipped.'
 	@npm install --silent --no-fund --no-audit --prefix $(VENV)/node vnu-jar@$(VNU) > /dev/null 2>&1 || \
 		echo 'The validator of HTML could not be installed (it takes npm): its test will be skipped.'
+	@$(PYTHON) -m venv $(VENV)/openapi && $(VENV)/openapi/bin/python -m pip --quiet --disable-pip-version-check \
+		--no-input install --require-hashes -r tests/foreign/openapi/requirements.lock || \
+		echo 'openapi-python-client could not be installed: its test will be skipped.'
+	@npm install --silent --no-fund --no-audit --prefix $(VENV)/node openapi-typescript@$(OPENAPI_TS) \
+		typescript@$(TYPESCRIPT) > /dev/null 2>&1 || \
+		echo 'openapi-typescript could not be installed (it takes npm): its test will be skipped.'
