@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import argon2
 import psycopg
 import pytest
 import redis
@@ -13,12 +14,22 @@ from service.demo.servers import EmbeddedServers, run_temporarily
 from service.store import schema  # noqa: F401 - declares the tables
 from service.store.migrate import migrate
 from service.store.session import open_engine, transaction
+from service.store.staff import accounts
 
 
 def worker_number(config: pytest.Config) -> int:
     """Which of several test processes this is (pytest-xdist); 0 when it is alone."""
     own = getattr(config, "workerinput", {"workerid": "gw0"})
     return int(own["workerid"].removeprefix("gw"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    """Hash passwords in this process at the least cost; what they are worth is argon2's matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(accounts, "_passwords", cheap)
+        yield
 
 
 @pytest.fixture(scope="session")

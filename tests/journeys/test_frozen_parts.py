@@ -9,7 +9,6 @@ from collections import Counter
 from contextlib import contextmanager
 
 import httpx
-import pytest
 
 from tests.freezing import frozen
 from tests.journeys.crowd import Waits, at_once
@@ -126,8 +125,7 @@ def everything_pushed(system, alert):
     return pushed
 
 
-@pytest.mark.parametrize("seconds", [2.0, 6.0])
-def test_workers_neither_send_on_nor_lose_while_postgres_is_frozen(system, people, seconds):
+def test_workers_neither_send_on_nor_lose_while_postgres_is_frozen(system, people):
     people.crowd({"apns": 3000, "fcm": 3000})
     system.weather(latency_ms=250)
     alert = system.send(system.ingest(topics=[people.topic]))
@@ -135,12 +133,12 @@ def test_workers_neither_send_on_nor_lose_while_postgres_is_frozen(system, peopl
     with postgres_frozen(system):
         time.sleep(1.5)  # a second in which the last write still counts, and those in flight
         before = system.pushes(alert_id=alert["id"])["count"]
-        time.sleep(seconds - 1.5)
+        time.sleep(4)
         after = system.pushes(alert_id=alert["id"])["count"]
     report = system.finished(alert, within_s=90)
     pushed = everything_pushed(system, alert)
     twice = sum(pushed.values()) - len(pushed)
-    print(f"frozen for {seconds} s: {after - before} pushed meanwhile, {twice} pushed twice")
+    print(f"{after - before} pushed meanwhile, {twice} pushed twice")
     assert after == before
     assert report["totals"]["accepted"] == len(pushed) == 6000
     assert twice <= 2000, "more than what can be in flight at two providers"

@@ -240,8 +240,7 @@ def pages(system: System) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "dark"), (DESK, "light")])
 def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
     system: System, open_context: OpenContext, width: int, scheme: str
 ) -> None:

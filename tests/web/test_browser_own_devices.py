@@ -11,7 +11,7 @@ from tests.system import System
 from tests.web.browsing import DESK, IN_A_BROWSER, PHONE, OpenContext, sign_in
 
 pytestmark = IN_A_BROWSER
-SEEN = [(PHONE, "with scripts"), (DESK, "with scripts"), (DESK, "without scripts")]
+SEEN = [(PHONE, "with scripts"), (DESK, "without scripts")]
 
 
 @pytest.mark.parametrize(("width", "scripts"), SEEN)

@@ -20,7 +20,7 @@ from service.settings import new_secret
 from workers.app import app as worker_app
 from workers.upkeep.sweep_beat import MonotonicScheduler
 
-REFUSAL_S = 8.0
+REFUSAL_S = 4.0
 RECOVERY_S = 15.0
 PASSWORD = "a password of the tests"
 
