@@ -32,6 +32,10 @@ def _is_absent(value: object) -> bool:
     return value is None
 
 
+def _is_empty(value: dict[str, str]) -> bool:
+    return not value
+
+
 class WordsBody(Closed):
     """What an alert says in one language."""
 
@@ -166,6 +170,12 @@ class AlertShown(BaseModel):
         exclude_if=_is_absent,
         description="Why a scheduled alert has not left although its time has come.",
     )
+    causes: dict[str, str] = Field(
+        {},
+        exclude_if=_is_empty,
+        description="By provider: the most frequent last reason of deliveries that wait for "
+        "another attempt, or that expired or were cancelled after one.",
+    )
 
 
 class FateShown(BaseModel):
@@ -217,6 +227,7 @@ def show_alert(report: Report, site: str) -> AlertShown:
         source_alert_id=alert.source_alert_id,
         stop_reason=alert.stop_reason,
         wait_reason=alert.wait_reason,
+        causes=dict(report.causes),
     )
 
 

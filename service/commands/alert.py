@@ -63,6 +63,8 @@ def print_report(report: dict[str, Any]) -> None:
     if not is_terminal():
         say("\t".join(("provider", *STATES)))
     print_table(("provider", *STATES), rows)
+    for name, cause in report.get("causes", {}).items():
+        say(f"{name}: the last attempts failed: {cause}")
 
 
 def _watch_bar(service: Api, alert_id: str, report: dict[str, Any]) -> dict[str, Any]:

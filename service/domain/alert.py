@@ -141,12 +141,16 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """An alert with what became of it."""
+    """An alert with what became of it.
+
+    `causes` is by provider the most frequent last reason of deliveries that were tried in vain.
+    """
 
     alert: Alert
     totals: Totals
     by_provider: Mapping[str, Totals]
     timing: Timing
+    causes: Mapping[str, str] = field(default_factory=dict)
     shown: int = 0
     opened: int = 0
 

@@ -28,6 +28,11 @@ class Totals:
         """Those whose last word has not been said."""
         return self.pending + self.retrying
 
+    @property
+    def in_vain(self) -> int:
+        """Those that wait for another attempt, expired or were cancelled."""
+        return self.retrying + self.expired + self.cancelled
+
     def counts(self) -> tuple[int, ...]:
         """Return the seven in the order of `State`."""
         return (

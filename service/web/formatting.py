@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
-from service.domain.alert import AlertState, Kind
+from service.domain.alert import AlertState, Kind, Report
 from service.domain.delivery import State
 from service.domain.language import is_right_to_left, language_name
 from service.domain.network import authority_of
@@ -167,6 +167,17 @@ def cut(text: str, length: int) -> str:
     return text[: length - 1].rsplit(" ", 1)[0].rstrip(" ,;:.") + "…"
 
 
+def describe_outcome(report: Report) -> tuple[str, str]:
+    """Return label and tone of an alert's state; one that ended without success is not well."""
+    totals = report.totals
+    if report.alert.state is AlertState.FINISHED:
+        if totals.planned and not totals.accepted:
+            return "Reached nobody", "bad"
+        if totals.expired + totals.cancelled:
+            return "Finished, not all reached", "wait"
+    return ALERT_STATES[report.alert.state]
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "number": number,
     "day": day,
@@ -186,6 +197,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "cut": cut,
     "story_state": lambda state: STORY_STATES[state],
     "alert_state": lambda state: ALERT_STATES[state],
+    "report_state": describe_outcome,
     "urgency_words": lambda urgency: URGENCIES[urgency],
     "kind_name": lambda kind: KINDS[kind],
     "delivery_state": lambda state: DELIVERY_STATES[state],

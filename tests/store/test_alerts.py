@@ -168,6 +168,21 @@ def test_what_ended_with_the_alert_keeps_its_last_reason(session, device, state)
     assert fate.reason.endswith("The last attempt: not sent: the certificate is unknown")
 
 
+def test_a_report_says_by_provider_why_deliveries_were_tried_in_vain(session):
+    alert = sharded(session)
+    tried = {"started_at": datetime.now(UTC)}
+    a.a_batch(session, alert, [EXPIRED] * 3, provider="apns", **tried)
+    a.a_batch(session, alert, [ACCEPTED] * 3, provider="fcm", n=1, **tried)
+    a.a_batch(session, alert, [EXPIRED], provider="webpush", n=2)
+    session.flush()
+    for position, why in enumerate(["not sent: no route", "not sent: no route", "HTTP 503"]):
+        values = {"a": alert.id, "p": position, "why": why}
+        session.execute(text("INSERT INTO retry VALUES (:a, 0, 0, :p, now(), :why)"), values)
+    report = alerts.report(session, alert.id)
+    assert report is not None
+    assert report.causes == {"apns": "not sent: no route"}
+
+
 def test_an_erased_device_is_still_found_in_its_batch(session, device):
     alert = sharded(session)
     a.a_batch(session, alert, [ACCEPTED], shard_n=1, device_ids=[device.id])
@@ -286,6 +301,7 @@ def test_a_withdrawal_stops_its_chain_and_nothing_else(session):
         ("expired", [EXPIRED], True),
         ("stopped", [], True),
         ("stopped", [CANCELLED, ACCEPTED], False),
+        ("stopped", [Delivery(CANCELLED, unknown=True, attempts=1)], False),
         ("stopped", [CANCELLED, PENDING], False),
         ("finished", [BURIED], False),
         ("sending", [CANCELLED], False),

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.alert import Alert
-from service.domain.delivery import State
+from service.domain.delivery import MOST_ATTEMPTS_COUNTED, Delivery, State
 from service.domain.totals import Totals
 from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION, count_of, sums_of_counts
 
@@ -83,3 +83,19 @@ def answers_on_record(session: Session, alert_id: int, provider: str) -> tuple[i
         {"a": alert_id, "p": provider},
     ).one()
     return int(accepted), int(answers)
+
+
+_UNKNOWN_BYTES = [
+    bytes([Delivery(state, True, attempts).pack()])
+    for state in (State.EXPIRED, State.BURIED, State.CANCELLED)
+    for attempts in range(MOST_ATTEMPTS_COUNTED + 1)
+]
+_MAY_HAVE_ARRIVED = text("""
+SELECT EXISTS (SELECT 1 FROM batch b CROSS JOIN unnest(CAST(:bytes AS bytea[])) AS unknown(byte)
+    WHERE b.alert_id = ANY(:ids) AND position(unknown.byte IN b.states) > 0)""")
+
+
+def may_have_arrived(session: Session, alert_ids: Sequence[int]) -> bool:
+    """Whether a push of the alerts that was not accepted may be on a screen all the same."""
+    values = {"ids": list(alert_ids), "bytes": _UNKNOWN_BYTES}
+    return bool(session.execute(_MAY_HAVE_ARRIVED, values).scalar_one())

@@ -8,7 +8,7 @@
     PLANNING                SENDING    `begin_sending`: its first shard has become batches
     PLANNING, SENDING       FINISHED   `finish_if_done`: nothing of it is open
     PLANNING, SENDING       EXPIRED    `finish_if_done`: the same, and the deadline came before
-                                       any push was tried
+                                       any push was accepted or given up
     SCHEDULED, PLANNING     EXPIRED    `expire_unstarted`: the deadline came before the plan
     SCHEDULED               STOPPED    `refuse_start`, `stop`
     PLANNING, SENDING       STOPPED    `stop`, `stop_unstarted`, `stop_replaced_alerts`
@@ -223,11 +223,12 @@ def note_rejection(session: Session, alert_id: int, provider: str) -> None:
     session.execute(text(_NOTE_REJECTION), {"alert_id": alert_id, "provider": provider})
 
 
-_LOCK = "SELECT state, started_at, settled FROM alert WHERE id = :alert_id FOR UPDATE"
+_LOCK = "SELECT state, started_at, settled FROM alert WHERE id = :alert_id FOR NO KEY UPDATE"
 _IS_OPEN = f"SELECT {has_open_shard(':alert_id')} OR {has_open_batch(':alert_id')}"
-_EXPIRED_UNTRIED = f"""
+_EXPIRED_IN_VAIN = f"""
 SELECT coalesce(
-    bool_or({count_of(State.EXPIRED)} > 0) AND NOT bool_or(started_at IS NOT NULL), false)
+    bool_or({count_of(State.EXPIRED)} > 0)
+    AND NOT bool_or({count_of(State.ACCEPTED)} + {count_of(State.BURIED)} > 0), false)
 FROM batch WHERE alert_id = :alert_id
 """
 _FINISH = """
@@ -252,7 +253,7 @@ def finish_if_done(session: Session, alert_id: int) -> bool:
         return False
     state = AlertState(row.state)
     if state.running:
-        expired = session.execute(text(_EXPIRED_UNTRIED), values).scalar_one()
+        expired = session.execute(text(_EXPIRED_IN_VAIN), values).scalar_one()
         state = AlertState.EXPIRED if expired else AlertState.FINISHED
     session.execute(text(_FINISH), values | {"state": state.value})
     free_story_if_nothing_accepted(session, alert_id)
@@ -278,7 +279,8 @@ _VOID = "UPDATE alert SET void = true WHERE id = :alert_id"
 def free_story_if_nothing_accepted(session: Session, alert_id: int) -> bool:
     """Give up the story's place when a whole chain was stopped or expired with nothing accepted.
 
-    `alert_id` is any member of the chain; call it when that one's totals have settled.
+    A push without an answer may be on a screen, so that its chain keeps the place. `alert_id` is
+    any member of the chain; call it when that one's totals have settled.
     """
     alert = alerts.get(session, alert_id)
     root = alerts.get(session, alert.root_id) if alert else None
@@ -287,9 +289,12 @@ def free_story_if_nothing_accepted(session: Session, alert_id: int) -> bool:
     members = alerts.chain(session, root.id)
     if not all(member.state.final for member in members):
         return False
-    sums = alert_totals.totals(session, [member.id for member in members])
+    ids = [member.id for member in members]
+    sums = alert_totals.totals(session, ids)
     every = [totals for by_provider in sums.values() for totals in by_provider.values()]
     if any(totals.accepted or totals.open for totals in every):
+        return False
+    if alert_totals.may_have_arrived(session, ids):
         return False
     session.execute(text(_VOID), {"alert_id": root.id})
     return True

@@ -21,6 +21,7 @@ from service.domain.subscription import Urgency
 from service.domain.totals import Totals, timing
 from service.store import paging
 from service.store.alerts import alert_totals
+from service.store.alerts.last_reasons import last_reasons
 from service.store.readers import receipts
 from service.store.schema import AlertRow, StoryRow
 from service.store.sql_fragments import NOT_ENDED, RUNNING
@@ -139,12 +140,17 @@ def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
     totals = alert_totals.totals(session, ids)
     steps = alert_totals.steps(session, ids)
     marks = receipts.counts(session, ids)
+    in_vain = [
+        alert_id for alert_id, each in totals.items() if sum(each.values(), Totals()).in_vain
+    ]
+    reasons = last_reasons(session, in_vain)
     return [
         Report(
             alert=alert,
             totals=sum(totals.get(alert.id, {}).values(), Totals()),
             by_provider=totals.get(alert.id, {}),
             timing=timing(steps.get(alert.id, [])),
+            causes=reasons.get(alert.id, {}),
             shown=marks.get(alert.id, receipts.NOTHING).shown,
             opened=marks.get(alert.id, receipts.NOTHING).opened,
         )

@@ -45,13 +45,20 @@ function draw(report, samples) {
   for (const figure of document.querySelectorAll("[data-timing]")) figure.textContent = milliseconds(report.timing[figure.dataset.timing]);
   for (const figure of document.querySelectorAll("[data-receipt]")) figure.textContent = number.format(report.receipts[figure.dataset.receipt]);
   drawBar(totals);
-  const [label, tone] = STATES[report.state] ?? [report.state, ""];
+  const [label, tone] = describeState(report);
   const state = document.querySelector("[data-state]");
   if (state.textContent !== label) state.textContent = label;
   state.className = `tag ${tone}`;
   drawRate(samples, report);
   drawProviders(report.by_provider);
   for (const form of document.querySelectorAll('[data-when="running"]')) form.hidden = FINAL.has(report.state);
+}
+
+// As `report_state` of the server: who finished without reaching anybody is not well.
+function describeState({ state, totals }) {
+  if (state === "finished" && totals.planned && !totals.accepted) return ["Reached nobody", "bad"];
+  if (state === "finished" && totals.expired + totals.cancelled) return ["Finished, not all reached", "wait"];
+  return STATES[state] ?? [state, ""];
 }
 
 function drawBar(totals) {
@@ -118,5 +125,5 @@ async function refreshTable() {
 // The server renders the reasons and the actions that are left: the page is loaded again at the end.
 function reloadIfNeeded(report) {
   const { totals } = report;
-  if (totals.buried || report.stop_reason) setTimeout(() => window.location.reload(), 800);
+  if (totals.buried || report.stop_reason || report.causes) setTimeout(() => window.location.reload(), 800);
 }
