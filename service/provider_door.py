@@ -4,8 +4,10 @@ Behind it the only I/O is reading the settings and the key files that they name.
 cached while the environment stays the same.
 """
 
+import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, TypeVar
 
@@ -15,16 +17,22 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.settings import Settings, SettingsError, explain
+from workers import app_provider
 from workers import provider as providers
 from workers.provider import AlertContent, CredentialRefused, Preview, Provider
 from workers.providers import webpush
 
 __all__ = [
     "AlertContent",
+    "AppValues",
     "Preview",
+    "app_vapid_key",
     "check",
+    "check_app",
+    "check_in_app",
     "configured",
     "previews",
+    "secret_names",
     "settings_classes",
     "start_check",
     "vapid_public_key",
@@ -33,6 +41,16 @@ __all__ = [
 WEB_PUSH = webpush.Provider.name
 
 Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class AppValues:
+    """An app as its provider is made of it: credentials in the open, and options, both as JSON."""
+
+    name: str
+    provider: str
+    credentials: str = field(default="{}", repr=False)
+    options: str = "{}"
 
 
 def _split(value: object) -> object:
@@ -62,6 +80,27 @@ def check(provider: str, registration: Registration) -> Registration:
     if provider not in names:
         raise Invalid("provider", f"Use one of the providers in use here: {', '.join(names)}.")
     return _find(provider).check(registration)
+
+
+def check_in_app(app: AppValues, registration: Registration) -> Registration:
+    """Return the registration in its normal form, as `check` does, by the app's own values."""
+    return _find_app(app).check(registration)
+
+
+def check_app(app: AppValues) -> None:
+    """Raise `Invalid`, which names the value, where no provider can be made of the app."""
+    _find_app(app)
+
+
+def secret_names(provider: str) -> frozenset[str]:
+    """Return which values of an app of this provider are sealed and never shown."""
+    return app_provider.app_settings_class(provider).secrets
+
+
+def app_vapid_key(app: AppValues) -> str | None:
+    """Return the key that browsers subscribe with in a web app; None for another app."""
+    provider = _find_app(app)
+    return provider.public_key if isinstance(provider, webpush.Provider) else None
 
 
 def previews(content: AlertContent, locale: str = "") -> dict[str, Preview]:
@@ -97,6 +136,18 @@ def start_check(settings: Settings) -> None:
 def _find(name: str) -> Provider:
     cls = providers.settings_class(name)
     return _read(name, _environment(str(cls.model_config.get("env_prefix", ""))))
+
+
+def _find_app(app: AppValues) -> Provider:
+    cls = providers.settings_class(app.provider)
+    return _make_app(app, _environment(str(cls.model_config.get("env_prefix", ""))))
+
+
+@lru_cache(maxsize=64)
+def _make_app(app: AppValues, environment: tuple[tuple[str, str], ...]) -> Provider:
+    del environment
+    credentials, options = json.loads(app.credentials), json.loads(app.options)
+    return app_provider.load_app(app.name, app.provider, credentials, options)
 
 
 @lru_cache(maxsize=32)

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.domain.network import is_public_host
+from service.sealing import SealKeys
 from service.server_addresses import check_database_url, check_redis_url
 
 Network = IPv4Network | IPv6Network
@@ -44,6 +45,11 @@ class Settings(BaseSettings):
     )
     secret_key: str = Field(
         description="Signs receipts and forms; at least 16 characters, the same in all processes."
+    )
+    earlier_secret_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Secret keys of before, comma-separated: credentials that they sealed can "
+        "still be opened.",
     )
     public_url: str = Field(
         LOCAL_URL,
@@ -153,7 +159,7 @@ class Settings(BaseSettings):
     def _default_when_empty(cls, value: object) -> object:
         return value or LOCAL_URL
 
-    @field_validator("providers", mode="before")
+    @field_validator("providers", "earlier_secret_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -196,6 +202,11 @@ class Settings(BaseSettings):
         if refusal is not None:
             raise ValueError(refusal)
         return self
+
+    @property
+    def seal_keys(self) -> SealKeys:
+        """What seals other systems' secrets, and what may have sealed them before."""
+        return SealKeys(self.secret_key, self.earlier_secret_keys)
 
     @property
     def page_origin(self) -> str:

@@ -98,6 +98,8 @@ class Target:
     auth: str | None
     locale: str
     receipt: str
+    vapid_key: str | None = None
+    """A browser's: the id of the key of ours that it subscribed with; None: the oldest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,7 @@ class Provider(Protocol):
     """What a module of `workers/providers/` offers, as its class `Provider(settings)`."""
 
     name: str
+    """The name of the app that it pushes through: for a default app the provider's own."""
     window: int
     """Most requests in flight at once from one process: at or under the server's stream limit."""
     per_minute: int | None

@@ -6,7 +6,6 @@ from typing import Any
 
 from service.actions.ingest import SourceRules
 from service.actions.ingest_documents import IngestedDocument, IngestedStory, ingest_document
-from service.actions.sealed_secrets import unseal
 from service.domain.errors import Conflict, Refusal, Unauthenticated, require
 from service.domain.people import Caller, Scope
 from service.formats.hooks.field_map import FieldMap, make_field_map, parse_mapped
@@ -20,6 +19,7 @@ from service.formats.hooks.signatures import (
 from service.formats.hooks.superdesk import parse_superdesk
 from service.formats.hooks.wordpress import parse_wordpress
 from service.formats.incoming import Stories
+from service.sealing import SealKeys, unseal
 from service.store.staff import audit
 from service.store.stories import sources
 from service.store.stories.sources import Source, SourceDelivery
@@ -59,7 +59,7 @@ class HookResult:
 
 
 def take_delivery(
-    work: UnitOfWork, name: str, headers: Mapping[str, str], body: bytes, our_key: str
+    work: UnitOfWork, name: str, headers: Mapping[str, str], body: bytes, keys: SealKeys
 ) -> HookResult:
     """Take in what a source sent. Raises `Unauthenticated` or `Conflict` before anything is kept.
 
@@ -68,7 +68,7 @@ def take_delivery(
     """
     source = require(sources.by_name(work.session, name), "source")
     scheme = SignatureScheme(source.signature)
-    secret = unseal(our_key, source.secret, str(source.id))
+    secret = unseal(keys, source.secret, str(source.id))
     check = check_signature(scheme, headers, body, [secret], work.now)
     if check is not SignatureCheck.SOUND:
         refusal, sentence = _REFUSALS[check]

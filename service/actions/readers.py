@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
-from service import provider_door
+from service.actions.app_lookup import check_registration
 from service.domain.device import MAX_APP_VERSION, Device, Registration
 from service.domain.errors import Conflict, Invalid, NotFound, require
 from service.domain.language import parse_language, parse_locale
@@ -14,6 +14,7 @@ from service.domain.people import QuietHours, Reader, hash_token
 from service.domain.subscription import Subscription, Urgency
 from service.domain.time_zone import canonical_name
 from service.domain.topic import STORY_PREFIX, parse_path
+from service.sealing import SealKeys
 from service.store.readers import devices, readers, subscriptions
 from service.store.schema import ID_LIMIT, new_id
 from service.store.stories import topics
@@ -83,17 +84,15 @@ def export_reader(work: UnitOfWork, reader: Reader) -> Export:
 
 
 def register_device(
-    work: UnitOfWork, reader: Reader, registration: Registration
+    work: UnitOfWork, keys: SealKeys, reader: Reader, registration: Registration
 ) -> tuple[Device, bool]:
     """Give an address to its last registrant; also returns whether the device is new."""
-    valid = provider_door.check(registration.provider, registration)
-    if registration.p256dh is not None and valid.p256dh is None:
-        raise Invalid("keys", "Only browsers have keys.")
+    valid = check_registration(work, keys, registration)
     valid = replace(
         valid,
         locale=parse_locale(registration.locale),
         app_version=_app_version(registration.app_version),
-        replaces=_old_address(valid, registration.replaces),
+        replaces=_old_address(work, keys, registration, valid.address),
     )
     return devices.register(work.session, reader.id, valid, work.now)
 
@@ -160,16 +159,18 @@ def _app_version(version: str) -> str:
     return version
 
 
-def _old_address(registration: Registration, replaces: str | None) -> str | None:
+def _old_address(
+    work: UnitOfWork, keys: SealKeys, registration: Registration, new_address: str
+) -> str | None:
     """Return the normal form of the address to be replaced; None when no device can have it."""
-    if replaces is None:
+    if registration.replaces is None:
         return None
     try:
-        old = replace(registration, address=replaces, replaces=None)
-        address = provider_door.check(registration.provider, old).address
+        old = replace(registration, address=registration.replaces, replaces=None)
+        address = check_registration(work, keys, old).address
     except Invalid:
         return None
-    return address if address != registration.address else None
+    return address if address != new_address else None
 
 
 def _require_topic(work: UnitOfWork, path: str) -> tuple[str, int]:

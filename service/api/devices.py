@@ -16,6 +16,7 @@ from service.http.dependencies import (
     Line,
     Listing,
     Moment,
+    SettingsDep,
     WorkDep,
     page,
 )
@@ -32,12 +33,20 @@ class Keys(Closed):
 
     p256dh: Line
     auth: Line
+    vapid_key: Line | None = Field(
+        None,
+        description="The `applicationServerKey` that it subscribed with, base64url; left out, "
+        "the app's newest.",
+    )
 
 
 class DeviceBody(Closed):
     """A device that registers, or renews its registration."""
 
     provider: Line = Field(examples=["fcm"])
+    app: Line = Field(
+        "", description="The app's name; left out, the provider's default app.", examples=["sport"]
+    )
     address: Address = Field(description="A token, an installation's id, or an endpoint's URL.")
     keys: Keys | None = Field(None, description="Browsers only.")
     expiration_time: float | None = Field(
@@ -56,6 +65,8 @@ class DeviceBody(Closed):
             address=self.address,
             p256dh=self.keys.p256dh if self.keys else None,
             auth=self.keys.auth if self.keys else None,
+            app=self.app,
+            vapid_key=self.keys.vapid_key if self.keys else None,
             replaces=self.replaces,
             locale=self.locale,
             app_version=self.app_version,
@@ -90,13 +101,17 @@ class DeviceShown(BaseModel):
     },
 )
 def register_device(
-    work: WorkDep, reader: CurrentReader, body: DeviceBody, response: Response
+    work: WorkDep,
+    settings: SettingsDep,
+    reader: CurrentReader,
+    body: DeviceBody,
+    response: Response,
 ) -> DeviceId:
     """Register a device, or renew it: the address belongs to its last registrant.
 
     At most 16 are kept; the 17th evicts the oldest registration.
     """
-    device, is_new = reader_actions.register_device(work, reader, body.read())
+    device, is_new = reader_actions.register_device(work, settings.seal_keys, reader, body.read())
     response.status_code = 201 if is_new else 200
     return DeviceId(id=device.id)
 

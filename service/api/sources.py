@@ -129,7 +129,7 @@ def add_source(
 ) -> SourceOut:
     """Add a source. Without a secret its webhook refuses everything."""
     source = source_actions.add_source(
-        work, body.kind, body.name, body.change(), settings.secret_key, caller
+        work, body.kind, body.name, body.change(), settings.seal_keys, caller
     )
     return _out(source, settings)
 
@@ -144,7 +144,7 @@ def change_source(
 ) -> SourceOut:
     """Change a source: a new secret takes the place of the old one at once."""
     source = source_actions.change_source(
-        work, source_id, body.change(), settings.secret_key, caller
+        work, source_id, body.change(), settings.seal_keys, caller
     )
     return _out(source, settings)
 

@@ -61,7 +61,11 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A device that registers: `p256dh` and `auth` are Web Push keys, base64url."""
+    """A device that registers: `p256dh` and `auth` are Web Push keys, base64url.
+
+    `app` is the app's name, the provider's own for its default app. `vapid_key` is the public key
+    that a browser subscribed with; once checked, its id.
+    """
 
     provider: str
     address: str
@@ -71,6 +75,8 @@ class Registration:
     locale: str = ""
     app_version: str = ""
     replaces: str | None = None
+    app: str = ""
+    vapid_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

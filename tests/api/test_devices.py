@@ -1,3 +1,4 @@
+import json
 import threading
 
 import pytest
@@ -5,8 +6,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import text
 
+from service.sealing import seal
+from service.store.operations import apps
+from service.store.operations.apps import App
 from service.store.readers import devices
 from service.store.session import transaction
+from tests.credentials import a_p256_key, pem
 from workers.provider_kit.encoding import base64url
 
 pytestmark = pytest.mark.usefixtures("providers")
@@ -58,6 +63,34 @@ def test_a_device_is_new_once_and_then_known(as_reader, put, kept, body):
     assert (again.status_code, again.json()) == (200, made.json())
     (row,) = kept()
     assert str(row.id) == made.json()["id"]
+
+
+@pytest.fixture
+def sport(engine, settings):
+    """An app of the readers' sport desk, and one that is disabled."""
+    key = pem(a_p256_key()).decode()
+    options = {"key_id": "ABCDE12345", "team_id": "TEAM123456", "topic": "org.example.sport"}
+    with transaction(engine) as session:
+        for name in ("sport", "old"):
+            sealed = seal(settings.seal_keys, json.dumps({"key": key}), f"app:{name}")
+            apps.add(session, App(name=name, provider="apns", options=options, credentials=sealed))
+        apps.disable(session, "old")
+
+
+def test_a_device_belongs_to_the_app_that_it_names(as_reader, put, kept, sport):
+    assert put(as_reader, **PHONE, app="sport").status_code == 201
+    assert [row.provider for row in kept()] == ["sport"]
+    assert put(as_reader, **PHONE).status_code == 200
+    assert [row.provider for row in kept()] == ["apns"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "old", "webpush", "x" * 500])
+def test_an_app_that_is_none_or_another_providers_is_refused(as_reader, put, kept, sport, name):
+    answer = put(as_reader, **PHONE, app=name)
+    assert answer.status_code == 422
+    assert [fault["field"] for fault in answer.json()["errors"]] == ["app"]
+    assert put(as_reader, provider="fcm", address=FID, app="sport").status_code == 422
+    assert kept() == []
 
 
 def test_a_subscription_is_taken_as_browsers_and_libraries_hand_it_out(as_reader, put, kept):

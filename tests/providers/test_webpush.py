@@ -218,7 +218,8 @@ def registration(**given) -> Registration:
 
 def test_keys_are_kept_in_one_spelling(webpush):
     padded = registration(p256dh=registration().p256dh + "=", auth=registration().auth + "==")
-    assert webpush.check(padded) == registration(kind="endpoint")
+    vapid_key = webpush.check(registration()).vapid_key
+    assert webpush.check(padded) == registration(kind="endpoint", vapid_key=vapid_key)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def load_targets(
         batch.close(set(due) - {row[0] for row in rows}, State.GONE)
     delivery_id_of = delivery_ids(alert_id)
     for row in rows:
-        batch.note_history(row[0], row[7])
+        batch.note_history(row[0], row[8])
     return [
         Target(
             position=position,
@@ -37,8 +37,9 @@ def load_targets(
             auth=auth,
             locale=locale,
             receipt=receipt.sign(secret, alert_id, shard_n, n, position),
+            vapid_key=vapid_key,
         )
-        for position, device_id, address, kind, p256dh, auth, locale, _ in rows
+        for position, device_id, address, kind, p256dh, auth, vapid_key, locale, _ in rows
     ]
 
 

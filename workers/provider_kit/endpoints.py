@@ -16,6 +16,7 @@ from pydantic_settings import NoDecode
 
 from service.domain.device import MAX_ADDRESS
 from service.domain.network import GLOBAL_UNICAST_6, host_as_address, is_public_address
+from workers.provider_kit.setting_types import split_list
 
 HTTPS_PORT = 443
 KNOWN_PUSH_SERVICES = (
@@ -127,18 +128,12 @@ class AllowList:
             raise EndpointRefused("An endpoint's host is a name in the public DNS.")
 
 
-def _split_list(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
 def _check_entries(entries: tuple[str, ...]) -> tuple[str, ...]:
     AllowList.parse(entries)
     return entries
 
 
 AllowedHosts = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(_split_list), AfterValidator(_check_entries)
+    tuple[str, ...], NoDecode, BeforeValidator(split_list), AfterValidator(_check_entries)
 ]
 """A setting: the entries of an allow-list, comma-separated."""

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Self
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self
 
 import jwt
 
 from workers.provider_kit.answers import as_error_code, parse_object
+from workers.provider_kit.setting_types import KeyText, strip_text
+from workers.provider_kit.signing import key_file_validator
 
 AUDIENCE = "https://oauth2.googleapis.com/token"
 """Google's own library signs for this audience, whatever the token server's address is."""
@@ -99,3 +102,7 @@ class GoogleError(NamedTuple):
 def _objects_in(value: object) -> list[Mapping[str, Any]]:
     """Return the JSON objects in `value` if it is a list, else none."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+ServiceAccountPath = Annotated[Path | KeyText, strip_text, key_file_validator(ServiceAccount.parse)]
+"""A setting that names the file of a service account, or holds its text."""

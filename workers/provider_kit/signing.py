@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -22,7 +23,7 @@ from pydantic import AfterValidator
 
 from service.domain.verdict import SenderRejected
 from workers.provider import CredentialRefused
-from workers.provider_kit.setting_types import strip_text
+from workers.provider_kit.setting_types import KeyText, strip_text
 
 FINGERPRINT_CHARS = 16
 
@@ -31,12 +32,12 @@ Key = TypeVar("Key")
 
 
 class KeyFile(Generic[Key]):
-    """A file that holds a key, read again when it changes.
+    """A file that holds a key, read again when it changes; or the key's text, which never does.
 
     `parse` returns the key in the file's content, or raises ValueError that says what is wrong.
     """
 
-    def __init__(self, path: Path, setting: str, parse: Callable[[bytes], Key]) -> None:
+    def __init__(self, path: Path | KeyText, setting: str, parse: Callable[[bytes], Key]) -> None:
         self._path = path
         self._setting = setting
         self._parse = parse
@@ -73,6 +74,8 @@ class KeyFile(Generic[Key]):
         return digest.hexdigest()[:FINGERPRINT_CHARS]
 
     def _read(self) -> bytes:
+        if isinstance(self._path, KeyText):
+            return self._path.content
         try:
             stat = self._path.stat()
             stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
@@ -97,23 +100,27 @@ def parse_p256_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     return key
 
 
+def check_key_file(parse: Callable[[bytes], object], path: Path | KeyText) -> Path | KeyText:
+    """Return a setting whose content `parse` accepts; raises ValueError that says what is wrong."""
+    if isinstance(path, KeyText):
+        parse(path.content)
+        return path
+    try:
+        parse(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"names a file that cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise ValueError(f"names a file that {error}") from None
+    return path
+
+
 def key_file_validator(parse: Callable[[bytes], object]) -> AfterValidator:
     """Return the validator of a setting that names a file whose content `parse` accepts."""
-
-    def check(path: Path) -> Path:
-        try:
-            parse(path.read_bytes())
-        except OSError as error:
-            raise ValueError(f"names a file that cannot be read ({error.strerror})") from None
-        except ValueError as error:
-            raise ValueError(f"names a file that {error}") from None
-        return path
-
-    return AfterValidator(check)
+    return AfterValidator(partial(check_key_file, parse))
 
 
-P256KeyPath = Annotated[Path, strip_text, key_file_validator(parse_p256_key)]
-"""A setting that names the file of a P-256 private key."""
+P256KeyPath = Annotated[Path | KeyText, strip_text, key_file_validator(parse_p256_key)]
+"""A setting that names the file of a P-256 private key, or holds its text."""
 
 
 class _DeterministicES256(ECAlgorithm):

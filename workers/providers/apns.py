@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from service.domain.alert import Words
 from service.domain.device import Registration
@@ -40,7 +39,13 @@ from workers.provider import (
 from workers.provider_kit import answers, presentation
 from workers.provider_kit.encoding import json_bytes
 from workers.provider_kit.fitted_payload import FittedPayload, head_to_delivery_id
-from workers.provider_kit.setting_types import AppleId, Name, Origin, settings_config
+from workers.provider_kit.setting_types import (
+    AppleId,
+    Name,
+    Origin,
+    ProviderSettings,
+    settings_config,
+)
 from workers.provider_kit.signing import (
     KeyFile,
     P256KeyPath,
@@ -65,10 +70,12 @@ _TOKEN = re.compile(r"[0-9a-f]{64,200}")
 ACCEPTED = Accepted()
 
 
-class Settings(BaseSettings):
+class Settings(ProviderSettings):
     """The settings for reaching Apple."""
 
     model_config = settings_config("APNS_")
+    key_texts: ClassVar[Mapping[str, str]] = {"key": "key_file"}
+    secrets = frozenset({"key"})
 
     url: Origin = Field(
         "https://api.push.apple.com",

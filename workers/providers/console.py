@@ -4,20 +4,18 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pydantic_settings import BaseSettings
-
 from service.domain.device import MAX_ADDRESS, Registration
 from service.domain.errors import Invalid
 from service.domain.verdict import Accepted, Verdict
 from workers.provider import AlertContent, Answer, Credential, Position, Preview, Request, Target
 from workers.provider_kit.alert_text import choose_language, json_size, words_for
-from workers.provider_kit.setting_types import settings_config
+from workers.provider_kit.setting_types import ProviderSettings, settings_config
 
 LIMIT = 4096
 _LONG = timedelta(days=3650)
 
 
-class Settings(BaseSettings):
+class Settings(ProviderSettings):
     """There are no settings."""
 
     model_config = settings_config("CONSOLE_")

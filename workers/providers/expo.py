@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Any
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from service.domain.alert import Words
 from service.domain.device import Registration
@@ -43,7 +42,7 @@ from workers.provider_kit import answers, presentation
 from workers.provider_kit.addressed_positions import AddressedPositions, addresses_at
 from workers.provider_kit.encoding import escape_json, json_bytes
 from workers.provider_kit.fitted_payload import IDS_ROOM, FittedPayload, head_to_delivery_id
-from workers.provider_kit.setting_types import HeaderText, Origin, settings_config
+from workers.provider_kit.setting_types import HeaderText, Origin, ProviderSettings, settings_config
 
 LIMIT = 4096
 SPACES_ROOM = 64
@@ -59,10 +58,11 @@ _NEVER_ENDS = timedelta(days=3650)
 _TOKEN = re.compile(r"Expo(?:nent)?PushToken\[[A-Za-z0-9_:.-]{1,200}\]")
 
 
-class Settings(BaseSettings):
+class Settings(ProviderSettings):
     """The settings for reaching Expo."""
 
     model_config = settings_config("EXPO_")
+    secrets = frozenset({"access_token"})
 
     url: Origin = Field("https://exp.host", description="Expo's server.")
     access_token: HeaderText = Field(

@@ -8,11 +8,9 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from pathlib import Path
-from typing import Annotated
+from typing import ClassVar
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from service.domain.alert import Words
 from service.domain.device import Registration
@@ -40,10 +38,10 @@ from workers.provider import (
 from workers.provider_kit import answers, presentation
 from workers.provider_kit.encoding import escape_json, json_bytes
 from workers.provider_kit.fitted_payload import IDS_ROOM, FittedPayload, head_to_delivery_id
-from workers.provider_kit.google import GoogleError, ServiceAccount
+from workers.provider_kit.google import GoogleError, ServiceAccount, ServiceAccountPath
 from workers.provider_kit.oauth import bearer_headers, request_access_token
-from workers.provider_kit.setting_types import Origin, settings_config, strip_text
-from workers.provider_kit.signing import KeyFile, key_file_validator
+from workers.provider_kit.setting_types import Origin, ProviderSettings, settings_config
+from workers.provider_kit.signing import KeyFile
 
 LIMIT = 4096
 ADDRESS_ROOM = 300
@@ -61,13 +59,15 @@ _FID = re.compile(r"[A-Za-z0-9_-]{20,24}")
 _LONGEST_TOKEN = 1024
 
 
-class Settings(BaseSettings):
+class Settings(ProviderSettings):
     """The settings for reaching Google."""
 
     model_config = settings_config("FCM_")
+    key_texts: ClassVar[Mapping[str, str]] = {"service_account": "credentials_file"}
+    secrets = frozenset({"service_account"})
 
     url: Origin = Field("https://fcm.googleapis.com", description="Google's server.")
-    credentials_file: Annotated[Path, strip_text, key_file_validator(ServiceAccount.parse)] = Field(
+    credentials_file: ServiceAccountPath = Field(
         description="The service account's JSON, from the Firebase console; its token_uri is used."
     )
     per_minute: int = Field(

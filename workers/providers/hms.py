@@ -11,7 +11,6 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from service.domain.alert import Words
 from service.domain.device import Registration
@@ -43,7 +42,7 @@ from workers.provider_kit.addressed_positions import AddressedPositions, address
 from workers.provider_kit.encoding import escape_json, json_bytes
 from workers.provider_kit.fitted_payload import FittedPayload
 from workers.provider_kit.oauth import bearer_headers, request_access_token
-from workers.provider_kit.setting_types import Name, Origin, settings_config
+from workers.provider_kit.setting_types import Name, Origin, ProviderSettings, settings_config
 
 LIMIT = 4096
 SPACES_ROOM = 64
@@ -56,10 +55,11 @@ _TOKEN = re.compile(r"[A-Za-z0-9_=+/:.-]{16,1024}")
 _CODE = re.compile(rb'"code"\s*:\s*"?(\d{1,12})')
 
 
-class Settings(BaseSettings):
+class Settings(ProviderSettings):
     """The settings for reaching Huawei."""
 
     model_config = settings_config("HMS_")
+    secrets = frozenset({"app_secret"})
 
     url: Origin = Field("https://push-api.cloud.huawei.com", description="Huawei's push server.")
     token_url: Origin = Field(

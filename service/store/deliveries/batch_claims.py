@@ -120,8 +120,8 @@ def has_claimable(session: Session, alert_id: int, providers: Sequence[str]) -> 
     return bool(claimable)
 
 
-DeviceFields = tuple[int, int, str, str, str | None, str | None, str, int]
-"""Position, device id, address, kind, p256dh, auth, locale, history (packed)."""
+DeviceFields = tuple[int, int, str, str, str | None, str | None, str | None, str, int]
+"""Position, device id, address, kind, p256dh, auth, vapid_key, locale, history (packed)."""
 
 
 def load_devices(
@@ -133,7 +133,8 @@ def load_devices(
     """
     rows = session.execute(
         text(
-            "SELECT (t.o - 1)::int, d.id, d.address, d.kind, d.p256dh, d.auth, d.locale, "
+            "SELECT (t.o - 1)::int, d.id, d.address, d.kind, d.p256dh, d.auth, d.vapid_key, "
+            "d.locale, "
             f"{HISTORY} "
             "FROM batch b CROSS JOIN LATERAL unnest(b.device_ids) WITH ORDINALITY AS t(id, o) "
             "JOIN device d ON d.id = t.id AND d.gone_at IS NULL "

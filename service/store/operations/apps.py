@@ -44,6 +44,12 @@ def every_app(session: Session) -> dict[str, App]:
     return {row.name: _app(row) for row in rows}
 
 
+def get(session: Session, name: str) -> App | None:
+    """Return the app's row; None without one."""
+    row = session.execute(select(_APP).where(_A.name == name)).first()
+    return None if row is None else _app(row)
+
+
 def web_apps(session: Session) -> list[App]:
     """Return the web apps that are in use and have a row, by name."""
     query = select(_APP).where(_A.provider == WEB_PUSH, _A.disabled_at.is_(None))

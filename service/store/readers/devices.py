@@ -30,8 +30,8 @@ from service.store.schema import new_id
 _SHOWN = "id, provider, locale, app_version, registered_at"
 
 _RENEW = text(f"""
-    UPDATE device SET registered_at = :at, kind = :kind, p256dh = :p256dh, auth = :auth,
-        locale = :locale, app_version = :app_version
+    UPDATE device SET registered_at = :at, provider = :app, kind = :kind, p256dh = :p256dh,
+        auth = :auth, vapid_key = :vapid_key, locale = :locale, app_version = :app_version
     WHERE address_hash = :address_hash AND gone_at IS NULL AND reader_id = :reader_id
     RETURNING {_SHOWN}""")
 
@@ -63,17 +63,18 @@ _TOMBSTONES = text("""
 _PURGE = text("DELETE FROM device WHERE id = ANY(:ids)")
 
 _TAKE = text(f"""
-    UPDATE device SET registered_at = :at, provider = :provider, kind = :kind, address = :address,
-        address_hash = :address_hash, p256dh = :p256dh, auth = :auth, locale = :locale,
-        app_version = :app_version, gone_at = NULL, gone_why = NULL, suspect_at = NULL,
-        refusals = 0, trusted_at = CASE WHEN address_hash = :address_hash THEN trusted_at END
+    UPDATE device SET registered_at = :at, provider = :app, kind = :kind, address = :address,
+        address_hash = :address_hash, p256dh = :p256dh, auth = :auth, vapid_key = :vapid_key,
+        locale = :locale, app_version = :app_version, gone_at = NULL, gone_why = NULL,
+        suspect_at = NULL, refusals = 0,
+        trusted_at = CASE WHEN address_hash = :address_hash THEN trusted_at END
     WHERE id = :id RETURNING {_SHOWN}""")
 
 _ADD = text(f"""
     INSERT INTO device (id, reader_id, provider, kind, address, address_hash, p256dh, auth,
-        locale, app_version, registered_at, trusted_at)
-    VALUES (:id, :reader_id, :provider, :kind, :address, :address_hash, :p256dh, :auth,
-        :locale, :app_version, :at, :trusted_at)
+        vapid_key, locale, app_version, registered_at, trusted_at)
+    VALUES (:id, :reader_id, :app, :kind, :address, :address_hash, :p256dh, :auth,
+        :vapid_key, :locale, :app_version, :at, :trusted_at)
     RETURNING {_SHOWN}""")
 
 _LIVE = text(f"""
@@ -124,7 +125,7 @@ class DeviceRecord:
 
 
 def address_hash(provider: str, address: str) -> bytes:
-    """Return the digest by which an address is found."""
+    """Return the digest by which an address is found, in whichever app of the provider it is."""
     return hashlib.sha256(f"{provider}\0{address}".encode()).digest()
 
 
@@ -261,12 +262,13 @@ def _make_room(session: Session, placement: Placement, now: datetime) -> None:
 def _values(reader_id: int, registration: Registration, now: datetime) -> dict[str, Any]:
     return {
         "reader_id": reader_id,
-        "provider": registration.provider,
+        "app": registration.app or registration.provider,
         "kind": registration.kind,
         "address": registration.address,
         "address_hash": address_hash(registration.provider, registration.address),
         "p256dh": registration.p256dh,
         "auth": registration.auth,
+        "vapid_key": registration.vapid_key,
         "locale": registration.locale,
         "app_version": registration.app_version,
         "at": now,

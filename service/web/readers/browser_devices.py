@@ -13,7 +13,7 @@ from service.domain.errors import Invalid
 from service.domain.language import parse_language
 from service.domain.subscription import Urgency
 from service.domain.time_zone import canonical_name
-from service.http.dependencies import Line, WorkDep, at_most
+from service.http.dependencies import Line, SettingsDep, WorkDep, at_most
 from service.store.readers import subscriptions
 from service.web.rendering import PRIVATE
 from service.web.visitors import (
@@ -59,7 +59,11 @@ def vapid_key() -> Response:
 
 @router.put("/browser", dependencies=[FromOurPages])
 def register(
-    request: Request, work: WorkDep, current: ReaderOrNone, body: BrowserRegistration
+    request: Request,
+    work: WorkDep,
+    settings: SettingsDep,
+    current: ReaderOrNone,
+    body: BrowserRegistration,
 ) -> Response:
     """Register this browser and follow the topics, all or nothing."""
     if current is None:
@@ -73,7 +77,7 @@ def register(
         locale=reader.language,
         replaces=body.replaces,
     )
-    reader_actions.register_device(work, reader, registration)
+    reader_actions.register_device(work, settings.seal_keys, reader, registration)
     for path in body.topics:
         if subscriptions.get(work.session, reader.id, path) is None:
             reader_actions.follow(work, reader, path, body.least_urgency)

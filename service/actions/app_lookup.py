@@ -1,0 +1,60 @@
+"""Which app a device belongs to, and whether its address fits that app."""
+
+import json
+
+from service import provider_door
+from service.domain.device import Registration
+from service.domain.errors import Invalid
+from service.provider_door import WEB_PUSH, AppValues
+from service.sealing import SealKeys, unseal
+from service.store.operations import apps
+from service.store.operations.apps import App
+from service.unit_of_work import UnitOfWork
+
+
+def check_registration(
+    work: UnitOfWork, keys: SealKeys, registration: Registration
+) -> Registration:
+    """Return the registration in its normal form, with its app; raises `Invalid`.
+
+    Without an app it belongs to its provider's default app. Only Web Push needs that app's row
+    then: it may have keys beside those of the environment.
+    """
+    app = find_app(work, registration)
+    if app is None:
+        valid = provider_door.check(registration.provider, registration)
+    else:
+        valid = provider_door.check_in_app(open_app(keys, app), registration)
+    if registration.p256dh is not None and valid.p256dh is None:
+        raise Invalid("keys", "Only browsers have keys.")
+    return valid
+
+
+def find_app(work: UnitOfWork, registration: Registration) -> App | None:
+    """Return the row of the registration's app; None where the environment has all there is."""
+    provider, name = registration.provider, registration.app or registration.provider
+    if name == provider and provider != WEB_PUSH:
+        return None
+    if name == provider and provider not in provider_door.configured():
+        return None
+    app = apps.get(work.session, name)
+    if name == provider:
+        return app
+    if app is None or app.disabled_at is not None:
+        raise Invalid("app", f"There is no app {name[:40]!r} in use.")
+    if app.provider != provider:
+        raise Invalid("app", f"The app {name!r} is one of {app.provider}.")
+    return app
+
+
+def open_app(keys: SealKeys, app: App) -> AppValues:
+    """Return the app with its credentials in the open, as far as our key opens them."""
+    credentials = unseal(keys, app.credentials, credentials_owner(app.name)).decode() or "{}"
+    return AppValues(
+        app.name, app.provider, credentials, json.dumps(dict(app.options), sort_keys=True)
+    )
+
+
+def credentials_owner(name: str) -> str:
+    """Return for whom an app's credentials are sealed: in another row they cannot be opened."""
+    return f"app:{name}"
