@@ -9,12 +9,9 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import anyio.to_thread
-import redis
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from starlette.middleware import Middleware
 
 from service import settings as settings_module
@@ -35,6 +32,7 @@ from service.api import (
     subscriptions,
     topics,
 )
+from service.broker.message_queues import open_queues
 from service.http import api_document, problems
 from service.http.admission import Admission, AdmitRequest
 from service.http.answer_headers import AnswerHeaders
@@ -50,7 +48,7 @@ from service.outbox import CeleryBroker
 from service.settings import Settings
 from service.store.session import open_engine
 
-REDIS_TIMEOUT_S = 1.0
+BROKER_TIMEOUT_S = 1.0
 ABOUT = """\
 A story comes in, an editor sends its alert, every follower's device has it.
 
@@ -95,13 +93,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.engine = open_engine(
         settings.database_url, pool_size=settings.db_pool, pooler=settings.db_pooler
     )
-    app.state.broker = CeleryBroker(settings.redis_url)
-    app.state.redis = redis.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=REDIS_TIMEOUT_S,
-        socket_connect_timeout=REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),  # a request waits for it: one try
-        decode_responses=True,
+    app.state.broker = CeleryBroker(settings.broker)
+    app.state.queues = open_queues(settings.broker, BROKER_TIMEOUT_S)
+    app.state.shared_redis = (
+        open_queues(settings.redis_url, BROKER_TIMEOUT_S) if settings.broker_url else None
     )
     app.state.registry = registry
     app.state.key_cache = KeyCache()
@@ -140,7 +135,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _threads(app.state.settings)
     yield
     app.state.engine.dispose()
-    app.state.redis.close()
+    app.state.queues.close()
 
 
 def _threads(settings: Settings) -> int:

@@ -7,17 +7,24 @@ rows say what is to be done, and the sweep sends it again.
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import redis
 import structlog
 from celery import Celery
 from kombu import pools
 
-QUEUES = ("urgent", "normal")
-"""Every queue, the most urgent first; `domain.alert.queue_of` chooses one of them."""
+from service.broker.celery_options import QUEUES, celery_options
+
+__all__ = [
+    "QUEUES",
+    "Broker",
+    "CeleryBroker",
+    "Message",
+    "Outbox",
+    "deliver",
+    "fan_out_shard",
+    "plan_alert",
+]
 
 SEND_TIMEOUT_S = 1
-WRITE_CHECK_KEY = "newszop:write-check"
-WRITE_CHECK_KEPT_S = 60
 
 log = structlog.get_logger()
 
@@ -79,9 +86,9 @@ class Outbox:
 class CeleryBroker:
     """Sends messages by Celery, which needs only the task's name, not its code."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._url = redis_url
-        self._app = _open_app(redis_url)
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._app = _open_app(url)
 
     def send(self, message: Message) -> None:
         """Publish within about a second, or raise what the transport raises.
@@ -95,6 +102,7 @@ class CeleryBroker:
                 args=list(message.args),
                 queue=message.queue,
                 retry=False,
+                confirm_timeout=SEND_TIMEOUT_S,
                 ignore_result=True,
             )
         except Exception:
@@ -103,19 +111,7 @@ class CeleryBroker:
             raise
 
 
-def try_write(client: redis.Redis) -> None:
-    """Write to the broker; raises `redis.RedisError` when it is away or takes no writes."""
-    client.set(WRITE_CHECK_KEY, 1, ex=WRITE_CHECK_KEPT_S)
-
-
-def _open_app(redis_url: str) -> Celery:
-    app = Celery("newszop", broker=redis_url, set_as_current=False)
-    app.conf.update(
-        broker_connection_timeout=SEND_TIMEOUT_S,
-        broker_transport_options={
-            "socket_timeout": SEND_TIMEOUT_S,
-            "socket_connect_timeout": SEND_TIMEOUT_S,
-        },
-        task_ignore_result=True,
-    )
+def _open_app(url: str) -> Celery:
+    app = Celery("newszop", set_as_current=False)
+    app.conf.update(celery_options(url, connect_s=SEND_TIMEOUT_S, answer_s=SEND_TIMEOUT_S))
     return app

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.domain.network import is_public_host
 from service.sealing import SealKeys
-from service.server_addresses import check_database_url, check_redis_url
+from service.server_addresses import check_broker_url, check_database_url, check_redis_url
 
 Network = IPv4Network | IPv6Network
 DEFAULT_SECRETS = frozenset({"", "secret", "changeme", "change-me", "newszop"})
@@ -41,7 +41,14 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field(
         validation_alias="REDIS_URL",
-        description="Where Redis is, as redis://host:port/0: the broker; may be wiped at any time.",
+        description="Where Redis is, as redis://, rediss:// or sentinel://h:26379,h:26379/0?master="
+        "name: rates, tokens, limits; may be wiped at any time.",
+    )
+    broker_url: str = Field(
+        "",
+        validation_alias="BROKER_URL",
+        description="Where the broker is, as REDIS_URL, or amqp://user:password@host:5672/vhost "
+        "for RabbitMQ (amqps:// with ?ssl_ca_certs=file); REDIS_URL when empty.",
     )
     secret_key: str = Field(
         description="Signs receipts and forms; at least 16 characters, the same in all processes."
@@ -142,6 +149,11 @@ class Settings(BaseSettings):
     def _redis_url(cls, value: str) -> str:
         return check_redis_url(value)
 
+    @field_validator("broker_url")
+    @classmethod
+    def _broker_url(cls, value: str) -> str:
+        return check_broker_url(value) if value else ""
+
     @field_validator("ca_file", mode="before")
     @classmethod
     def _certificates(cls, value: object) -> object:
@@ -207,6 +219,11 @@ class Settings(BaseSettings):
     def seal_keys(self) -> SealKeys:
         """What seals other systems' secrets, and what may have sealed them before."""
         return SealKeys(self.secret_key, self.earlier_secret_keys)
+
+    @property
+    def broker(self) -> str:
+        """Where the messages to the workers wait."""
+        return self.broker_url or self.redis_url
 
     @property
     def page_origin(self) -> str:

@@ -5,18 +5,16 @@ itself: what is lost is found by the sweep, in seconds, not after a visibility t
 """
 
 import gc
-import os
 import sys
 import threading
 from typing import Any
 
 import structlog
 from celery import Celery, signals
-from kombu import Exchange, Queue
 
+from service.broker.celery_options import celery_options, put_first
 from service.logs import configure_logging
-from service.outbox import QUEUES
-from service.server_addresses import verify_tls
+from service.server_addresses import is_rabbitmq
 from service.settings import SettingsError, load
 from workers import deliver as deliver_stage
 from workers import fan_out as fan_out_stage
@@ -30,35 +28,42 @@ log = structlog.get_logger()
 SWEEP_KEPT_S = 30
 """How long a sweep waits for a worker. Expiry goes by two machines' clocks, so not by seconds."""
 
+CONNECT_S = 2
+ANSWER_S = 5
+
+
+def _broker_options() -> dict[str, Any]:
+    """Return Celery's options; with settings that are wrong only defaults: `_check_settings`."""
+    try:
+        url = load().broker
+    except SettingsError:
+        return {}
+    options = celery_options(url, connect_s=CONNECT_S, answer_s=ANSWER_S)
+    if not is_rabbitmq(url):
+        options["worker_disable_prefetch"] = True
+        options["broker_transport_options"] |= {
+            "queue_order_strategy": "priority",
+            "socket_keepalive": True,
+            "retry_on_timeout": True,
+            "health_check_interval": 10,
+        }
+    return options
+
+
 app = Celery("newszop")
 app.conf.update(
-    broker_url=verify_tls(os.environ.get("REDIS_URL", "")),
-    broker_connection_timeout=2,
+    _broker_options(),
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_channel_error_retry=True,
     worker_consumer="workers.upkeep.broker_consumer:ReconnectingConsumer",
-    broker_transport_options={
-        "queue_order_strategy": "priority",
-        "socket_timeout": 5,
-        "socket_connect_timeout": 1,
-        "socket_keepalive": True,
-        "retry_on_timeout": True,
-        "health_check_interval": 10,
-    },
-    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
-    task_default_queue="normal",
-    task_create_missing_queues=False,
-    task_ignore_result=True,
     task_acks_late=False,
     task_serializer="json",
     accept_content=["json"],
     worker_prefetch_multiplier=1,
-    worker_disable_prefetch=True,
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    broker_heartbeat=5,
     timezone="UTC",
     beat_schedule={
         "sweep": {
@@ -132,6 +137,15 @@ def _check_settings(**_: Any) -> None:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
+
+
+@signals.celeryd_after_setup.connect
+def _put_urgent_first(instance: Any = None, **_: Any) -> None:
+    """Let a worker of one queue have its messages before those that are busy with others."""
+    consumed = instance.app.amqp.queues.consume_from
+    if len(consumed) == 1:
+        for queue in consumed.values():
+            put_first(queue)
 
 
 @signals.worker_shutting_down.connect

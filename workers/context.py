@@ -4,10 +4,11 @@ import multiprocessing
 from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 
-import redis
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
+from service.broker.message_queues import MessageQueues, open_queues
+from service.broker.redis_client import open_redis
 from service.outbox import CeleryBroker
 from service.settings import Settings, SettingsError, explain, load
 from service.store.session import open_engine
@@ -17,6 +18,7 @@ from workers.gateway.opening import open_gateway
 from workers.pacing.shared_rate import Rates
 from workers.provider import Provider, load_provider, settings_class
 
+BROKER_TIMEOUT_S = 1.0
 STOPPING: Event = multiprocessing.Event()
 """Set in the worker's main process when it is told to end; its children look at every turn."""
 
@@ -28,7 +30,7 @@ class WorkerContext:
     settings: Settings
     engine: Engine
     broker: CeleryBroker
-    redis: redis.Redis
+    queues: MessageQueues
     gateway: Gateway
     credentials: Credentials
     rates: Rates
@@ -46,11 +48,8 @@ class WorkerContext:
         return list(self.providers)
 
     def waiting(self, queue: str) -> int:
-        """Return how many messages wait in a queue; none when Redis is away."""
-        try:
-            return int(self.redis.llen(queue))
-        except redis.RedisError:
-            return 0
+        """Return how many messages wait in a queue; 0 when the broker is away."""
+        return self.queues.count(queue) or 0
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -72,9 +71,7 @@ def check_start(settings: Settings) -> None:
 def open_context(settings: Settings | None = None) -> WorkerContext:
     """Connect to everything this process will need; raises `SettingsError` for a bad setting."""
     config = settings or load()
-    client = redis.Redis.from_url(
-        config.redis_url, socket_timeout=1, socket_connect_timeout=1, health_check_interval=30
-    )
+    client = open_redis(config.redis_url, BROKER_TIMEOUT_S, health_check_interval=30)
     providers = {name: load_provider(name) for name in config.providers}
     gateway = open_gateway(config)
     for provider in providers.values():
@@ -84,8 +81,8 @@ def open_context(settings: Settings | None = None) -> WorkerContext:
         engine=open_engine(
             config.database_url, pool_size=2, name="newszop-worker", pooler=config.db_pooler
         ),
-        broker=CeleryBroker(config.redis_url),
-        redis=client,
+        broker=CeleryBroker(config.broker),
+        queues=open_queues(config.broker, BROKER_TIMEOUT_S),
         gateway=gateway,
         credentials=Credentials(config, client),
         rates=Rates(client, providers.values()),

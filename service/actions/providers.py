@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-import redis
-
 from service import outbox
 from service.actions.outages import find_outages
+from service.broker.message_queues import MessageQueues
 from service.domain.errors import Invalid, NotFound
 from service.domain.people import Caller
 from service.settings import Settings
@@ -23,7 +22,7 @@ UNKNOWN_CAUSE = "It has accepted nothing for a minute."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """Messages that wait in Redis; None while Redis is away."""
+    """Messages that wait at the broker; None while it is away."""
 
     name: str
     messages: int | None
@@ -67,18 +66,15 @@ class ProviderStatus:
     error_share: float | None
 
 
-def count_messages(client: redis.Redis) -> list[Queue]:
+def count_messages(queues: MessageQueues) -> list[Queue]:
     """Return how many messages wait in each queue."""
-    try:
-        return [Queue(name=name, messages=int(client.llen(name))) for name in outbox.QUEUES]
-    except redis.RedisError:
-        return [Queue(name=name, messages=None) for name in outbox.QUEUES]
+    return [Queue(name=name, messages=queues.count(name)) for name in outbox.QUEUES]
 
 
-def overview(work: UnitOfWork, client: redis.Redis, settings: Settings) -> Overview:
+def overview(work: UnitOfWork, queues: MessageQueues, settings: Settings) -> Overview:
     """Return what waits, for every provider that is in use or has deliveries waiting."""
     return Overview(
-        queues=count_messages(client),
+        queues=count_messages(queues),
         providers=list(gauges.backlogs(work.session, settings.providers).values()),
         workers=heartbeats.alive(work.session),
         warnings=find_outages(work.session),

@@ -14,7 +14,7 @@ from service.http.dependencies import (
     Limit,
     Listing,
     Moment,
-    RedisDep,
+    QueuesDep,
     SettingsDep,
     WorkDep,
 )
@@ -28,7 +28,7 @@ class _Shown(BaseModel):
 
 
 class QueueOut(_Shown):
-    """Messages in a queue; null while Redis is away."""
+    """Messages in a queue; null while the broker is away."""
 
     name: str
     messages: int | None
@@ -105,10 +105,10 @@ class EntryOut(_Shown):
 
 @router.get("/queues")
 def show_queues(
-    work: WorkDep, client: RedisDep, settings: SettingsDep, _: AdminCaller
+    work: WorkDep, queues: QueuesDep, settings: SettingsDep, _: AdminCaller
 ) -> OverviewOut:
     """Count the messages that wait, the deliveries that wait, and the workers."""
-    return OverviewOut.model_validate(provider_actions.overview(work, client, settings))
+    return OverviewOut.model_validate(provider_actions.overview(work, queues, settings))
 
 
 @router.get("/providers")

@@ -13,8 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.actions.outages import find_outages
 from service.domain.errors import Unauthenticated, Unavailable
 from service.http import shared_counters
-from service.http.broker_check import takes_writes
-from service.http.dependencies import RedisDep, SettingsDep
+from service.http.dependencies import QueuesDep, SettingsDep
 from service.http.metrics import collect_gauges
 from service.http.problems import KINDS, problem
 from service.store import migrate
@@ -39,12 +38,15 @@ async def report_alive() -> dict[str, str]:
 
 
 @router.get("/health/ready", response_model=Ready)
-def report_ready(request: Request, client: RedisDep, settings: SettingsDep) -> Any:
+def report_ready(request: Request, queues: QueuesDep, settings: SettingsDep) -> Any:
     """Report whether requests can be served: a 503 names what is missing."""
     missing = _missing_in_postgres(settings.database_url, pooler=settings.db_pooler)
-    if not takes_writes(client):
-        missing.append("Redis")
-    warnings = [] if missing else _warnings(request.app.state.engine, settings.canary_minutes)
+    if queues.explain_refusal() is not None:
+        missing.append(queues.kind)
+    state = request.app.state
+    warnings = [] if missing else _warnings(state.engine, settings.canary_minutes)
+    if state.shared_redis is not None and state.shared_redis.explain_refusal() is not None:
+        warnings.append("redis: it is away; each process counts rates and limits for itself")
     if missing:
         return problem(
             KINDS[Unavailable],
@@ -76,7 +78,7 @@ def _warnings(engine: Engine, minutes: int) -> list[str]:
 
 
 @router.get("/metrics", include_in_schema=False)
-def report_metrics(request: Request, client: RedisDep, settings: SettingsDep) -> Response:
+def report_metrics(request: Request, queues: QueuesDep, settings: SettingsDep) -> Response:
     """Return the counters of this port's processes and the system's gauges, for Prometheus.
 
     With `NEWSZOP_METRICS_TOKEN` only to those who send it as a Bearer token.
@@ -84,7 +86,7 @@ def report_metrics(request: Request, client: RedisDep, settings: SettingsDep) ->
     _require_token(request, settings.metrics_token)
     state = request.app.state
     text = shared_counters.collect(state.registry) + collect_gauges(
-        state.engine, client, settings.providers
+        state.engine, queues, settings.providers
     )
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 

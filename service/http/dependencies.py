@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
-import redis
 from fastapi import Depends, Query, Request
 from pydantic import (
     AfterValidator,
@@ -22,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from service.broker.message_queues import MessageQueues
 from service.domain.errors import TooMany
 from service.http.forwarded import counted_address, is_forwarded
 from service.http.problems import MAX_ERRORS
@@ -39,9 +39,9 @@ async def _settings(request: Request) -> Settings:
     return settings
 
 
-async def _redis(request: Request) -> redis.Redis:
-    client: redis.Redis = request.app.state.redis
-    return client
+async def _queues(request: Request) -> MessageQueues:
+    queues: MessageQueues = request.app.state.queues
+    return queues
 
 
 def _work(request: Request) -> Iterator[UnitOfWork]:
@@ -50,7 +50,7 @@ def _work(request: Request) -> Iterator[UnitOfWork]:
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
-RedisDep = Annotated[redis.Redis, Depends(_redis)]
+QueuesDep = Annotated[MessageQueues, Depends(_queues)]
 WorkDep = Annotated[UnitOfWork, Depends(_work, scope="function")]
 """One request is one transaction: the answer leaves after the commit and the messages."""
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-import redis
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -15,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.actions import providers as provider_actions
 from service.actions.outages import SILENCE_S
-from service.http.broker_check import takes_writes
+from service.broker.message_queues import MessageQueues
 from service.outbox import QUEUES
 from service.store.operations import gauges, heartbeats, holds, process_leases
 from service.store.session import transaction
@@ -76,16 +75,16 @@ class CountRequests:
         await self.app(scope, receive, count_and_send)
 
 
-def collect_gauges(engine: Engine, client: redis.Redis, providers: Iterable[str]) -> bytes:
+def collect_gauges(engine: Engine, messages: MessageQueues, providers: Iterable[str]) -> bytes:
     """Return the present gauges in Prometheus' text form.
 
     Those of a part that does not answer are left out. `newszop_up` is 0 for a part that does not
-    answer, and for a Redis that takes no writes.
+    answer, and for a broker that takes no messages.
     """
     registry = CollectorRegistry()
     lengths = [
         (q.name, q.messages)
-        for q in provider_actions.count_messages(client)
+        for q in provider_actions.count_messages(messages)
         if q.messages is not None
     ]
     queues = [((name,), float(n)) for name, n in lengths]
@@ -97,7 +96,10 @@ def collect_gauges(engine: Engine, client: redis.Redis, providers: Iterable[str]
         store_gauges = []
     for gauge in store_gauges:
         registry.register(gauge)
-    up = [(("redis",), float(takes_writes(client))), (("postgres",), float(bool(store_gauges)))]
+    up = [
+        (("broker",), float(messages.explain_refusal() is None)),
+        (("postgres",), float(bool(store_gauges))),
+    ]
     registry.register(_gauge("newszop_up", "Whether a part works.", ["part"], up))
     return generate_latest(registry)
 

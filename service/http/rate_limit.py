@@ -11,18 +11,20 @@ from limits.strategies import FixedWindowRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from service.broker.redis_client import open_redis
+
 log = structlog.get_logger()
+
+REDIS_TIMEOUT_S = 1.0
 
 
 class Throttle:
     """Counts by the minute. Without Redis each process counts alone, which is a looser limit."""
 
     def __init__(self, redis_url: str) -> None:
-        shared = redis.ConnectionPool.from_url(
-            redis_url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
-        )
+        client = open_redis(redis_url, REDIS_TIMEOUT_S, retry=Retry(NoBackoff(), 0))
         self._shared = FixedWindowRateLimiter(
-            RedisStorage(redis_url, connection_pool=shared, key_prefix="throttle")
+            RedisStorage("redis://", connection_pool=client.connection_pool, key_prefix="throttle")
         )
         self._local = FixedWindowRateLimiter(MemoryStorage())
 

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
 from sqlalchemy import text
 
 from service.domain.delivery import State
@@ -62,7 +63,7 @@ def test_what_waits_is_counted_in_deliveries_each_once(client, as_admin, session
 
 
 def test_messages_and_workers_are_seen(client, as_admin, app, session):
-    app.state.redis.rpush("normal", "a", "b")
+    redis.Redis.from_url(app.state.settings.redis_url).rpush("normal", "a", "b")
     heartbeats.beat(session, "worker-1", ["urgent", "normal"])
     session.execute(text("INSERT INTO worker VALUES ('dead', '{urgent}', now() - interval '61 s')"))
     session.commit()
@@ -107,7 +108,7 @@ def test_a_release_wakes_what_waited_and_tells_the_workers(client, as_admin, app
     client.delete("/api/admin/providers/apns/hold", headers=as_admin)
     due = session.execute(text("SELECT n FROM batch WHERE claimable_at <= now()")).scalars().all()
     assert due == [0]
-    assert app.state.redis.llen("urgent") == 1
+    assert redis.Redis.from_url(app.state.settings.redis_url).llen("urgent") == 1
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": " "}, {"reason": "x" * 501}, {"reason": 5}])

@@ -146,13 +146,13 @@ def test_a_redis_that_refuses_writes_is_missing_until_it_takes_them_again(
             admin.config_set(setting, 1)
         answer = client.get("/health/ready")
         assert (answer.status_code, answer.json()["missing"]) == (503, ["Redis"])
-        assert value(client.get("/metrics").text, 'newszop_up{part="redis"}') == 0
+        assert value(client.get("/metrics").text, 'newszop_up{part="broker"}') == 0
         if setting == "replicaof":
             admin.replicaof("NO", "ONE")
         else:
             admin.config_set(setting, 0)
     assert client.get("/health/ready").status_code == 200
-    assert value(client.get("/metrics").text, 'newszop_up{part="redis"}') == 1
+    assert value(client.get("/metrics").text, 'newszop_up{part="broker"}') == 1
 
 
 def test_missing_migrations_are_named(client, session):
@@ -225,7 +225,7 @@ def test_metrics_are_for_those_who_have_the_token(without):
 def test_metrics_say_what_is_away(without_postgres, without_redis):
     assert value(without_postgres.get("/metrics").text, 'newszop_up{part="postgres"}') == 0
     metrics = without_redis.get("/metrics").text
-    assert value(metrics, 'newszop_up{part="redis"}') == 0
+    assert value(metrics, 'newszop_up{part="broker"}') == 0
     assert value(metrics, 'newszop_up{part="postgres"}') == 1
 
 

@@ -7,6 +7,8 @@ import pytest
 from kombu import Connection
 
 from service import settings as service_settings
+from service.broker.celery_options import celery_options
+from service.broker.redis_client import open_redis, with_short_timeouts
 from service.settings import LOCAL_URL, SettingsError
 from workers.upkeep.doctor_servers import examine_servers
 
@@ -61,7 +63,10 @@ def test_what_libpq_knows_is_allowed(load, url):
         ("REDIS_URL", "redis://:p#ss@host:6379/0", "%23"),
         ("REDIS_URL", "redis://:p/ss@host:6379/0", "%2F"),
         ("REDIS_URL", "amqp://guest@host//", "amqp:// is not supported"),
-        ("REDIS_URL", "sentinel://host:26379", "sentinel:// is not supported"),
+        ("REDIS_URL", "sentinel://host:26379", "name the primary"),
+        ("BROKER_URL", "sentinel://host:26379/0", "name the primary"),
+        ("BROKER_URL", "sqs://key@region", "sqs:// is not supported"),
+        ("BROKER_URL", "amqp://news:p@ss@host//", "%40"),
         ("NEWSZOP_CA_FILE", "/nowhere/ca.pem", "cannot be read as certificates"),
     ],
 )
@@ -91,6 +96,29 @@ def test_over_tls_the_brokers_certificate_is_verified_unless_the_address_says_ot
     assert load(REDIS_URL=own).redis_url == own
 
 
+def test_a_sentinel_address_becomes_what_celery_and_redis_understand(load):
+    url = "sentinel://:p%40ss@a:1,[::1]:2/3?master=news&sentinel_password=s%23s"
+    settings = load(BROKER_URL=url)
+    options = celery_options(settings.broker, connect_s=1, answer_s=2)
+    assert options["broker_url"] == "sentinel://:p%40ss@a:1/3;sentinel://:p%40ss@[::1]:2/3"
+    transport = options["broker_transport_options"]
+    assert (transport["master_name"], transport["sentinel_kwargs"]["password"]) == ("news", "s#s")
+    pool = open_redis(url, 1).connection_pool
+    assert (pool.service_name, pool.connection_kwargs["password"]) == ("news", "p@ss")
+    short = with_short_timeouts(open_redis(url, 1), 0.1).connection_pool
+    assert (short.service_name, short.connection_kwargs["socket_timeout"]) == ("news", 0.1)
+
+
+def test_rabbitmqs_certificate_is_verified_and_both_sides_declare_quorum_queues(load):
+    settings = load(BROKER_URL="amqps://news:p%40ss@host:5671/v?ssl_ca_certs=/ca.pem")
+    options = celery_options(settings.broker, connect_s=1, answer_s=2)
+    assert options["broker_use_ssl"]["cert_reqs"] is ssl.CERT_REQUIRED
+    assert options["broker_use_ssl"]["ca_certs"] == "/ca.pem"
+    assert options["broker_url"] == "amqp://news:p%40ss@host:5671/v"
+    assert {q.queue_arguments["x-queue-type"] for q in options["task_queues"]} == {"quorum"}
+    assert settings.redis_url == SOUND["REDIS_URL"]
+
+
 def test_the_doctor_says_which_server_cannot_be_reached_and_which_address_is_missing(load):
     settings = load(
         DATABASE_URL="postgresql://user@127.0.0.1:9/name",
@@ -100,12 +128,12 @@ def test_the_doctor_says_which_server_cannot_be_reached_and_which_address_is_mis
     findings = {each.part: each for each in examine_servers(settings)}
     assert not any(each.is_well for each in findings.values())
     assert findings["postgres"].sentence.startswith("DATABASE_URL: it cannot be reached")
-    assert findings["redis"].sentence.startswith("REDIS_URL: it cannot be reached")
+    assert findings["broker"].sentence.startswith("REDIS_URL: it cannot be reached")
     assert LOCAL_URL in findings["site"].sentence
 
 
 def test_the_doctor_finds_both_servers_well(load, database_url, redis_url):
     settings = load(DATABASE_URL=database_url, REDIS_URL=redis_url)
     findings = list(examine_servers(settings))
-    assert [each.part for each in findings] == ["postgres", "redis"]
+    assert [each.part for each in findings] == ["postgres", "broker"]
     assert all(each.is_well for each in findings)

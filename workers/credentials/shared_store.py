@@ -20,7 +20,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from workers.pacing.quick_redis import with_short_timeouts
+from service.broker.redis_client import with_short_timeouts
 
 PREFIX = "newszop:credential:"
 REDIS_TIMEOUT_S = 0.3

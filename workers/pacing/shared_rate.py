@@ -15,7 +15,7 @@ from typing import Protocol, cast
 
 import redis
 
-from workers.pacing.quick_redis import with_short_timeouts
+from service.broker.redis_client import with_short_timeouts
 from workers.pacing.token_bucket import BURST_S, FLOOR, IDLE_S, RECOVERY_S, RateLimit, TokenBucket
 from workers.provider import Provider
 

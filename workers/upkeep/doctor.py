@@ -11,10 +11,10 @@ from itertools import chain
 from typing import assert_never
 
 import httpx
-import redis
 from pydantic import ValidationError
 
 from service import settings as service_settings
+from service.broker.redis_client import open_redis
 from service.domain.verdict import (
     Accepted,
     AlertRejected,
@@ -36,6 +36,7 @@ from workers.upkeep.doctor_servers import examine_servers
 from workers.upkeep.finding import Finding
 
 PAGE_TIMEOUT_S = 5.0
+REDIS_TIMEOUT_S = 3.0
 PAGE_IS_WELL = "It answers, or there is no story yet."
 LARGEST_SKEW = timedelta(seconds=30)
 
@@ -114,7 +115,7 @@ def _ask(
     now = datetime.now(UTC)
     if isinstance(provider, LimitsMints):
         # A token of the doctor's own would be one too many beside the one that is in use.
-        credential = Credentials(settings, redis.Redis.from_url(settings.redis_url)).obtain(
+        credential = Credentials(settings, open_redis(settings.redis_url, REDIS_TIMEOUT_S)).obtain(
             provider, now
         )
     else:

@@ -1,22 +1,25 @@
-"""What the doctor says of PostgreSQL, of Redis, and of the address that alerts link to."""
+"""What the doctor says of PostgreSQL, the broker, Redis, and the address that alerts link to."""
 
 from collections.abc import Iterator
 
-import redis
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.outbox import try_write
+from service.broker.message_queues import open_queues
 from service.settings import LOCAL_URL, Settings
 from service.store import migrate
 from workers.upkeep.finding import Finding
 
-REDIS_TIMEOUT_S = 3.0
+BROKER_TIMEOUT_S = 3.0
 
 
 def examine_servers(settings: Settings) -> Iterator[Finding]:
     """Yield a finding for each server, and one for the site's address when it is not set."""
     yield _examine_postgres(settings)
-    yield _examine_redis(settings)
+    yield _examine_queues(
+        "broker", "BROKER_URL" if settings.broker_url else "REDIS_URL", settings.broker
+    )
+    if settings.broker_url:
+        yield _examine_queues("redis", "REDIS_URL", settings.redis_url)
     if settings.public_url == LOCAL_URL and not settings.demo:
         sentence = f"NEWSZOP_PUBLIC_URL is not set: alerts would link to {LOCAL_URL}."
         yield Finding("site", False, sentence)
@@ -32,20 +35,13 @@ def _examine_postgres(settings: Settings) -> Finding:
     return Finding("postgres", True, "It answers, with the present schema.")
 
 
-def _examine_redis(settings: Settings) -> Finding:
-    client = redis.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=REDIS_TIMEOUT_S,
-        socket_connect_timeout=REDIS_TIMEOUT_S,
-    )
-    try:
-        with client:
-            try_write(client)
-    except redis.ResponseError as error:
-        return Finding("redis", False, f"REDIS_URL: it takes no writes: {error}")
-    except redis.RedisError as error:
-        return Finding("redis", False, f"REDIS_URL: it cannot be reached: {error}")
-    return Finding("redis", True, "It answers and takes writes.")
+def _examine_queues(part: str, setting: str, url: str) -> Finding:
+    queues = open_queues(url, BROKER_TIMEOUT_S)
+    refusal = queues.explain_refusal()
+    queues.close()
+    if refusal is not None:
+        return Finding(part, False, f"{setting}: {refusal}")
+    return Finding(part, True, f"{queues.kind} answers and takes what is written.")
 
 
 def _cause(error: SQLAlchemyError) -> str:

@@ -7,14 +7,14 @@ server does not respond.
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import redis
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 
 from service.actions import alerts as alert_actions
 from service.actions import providers as provider_actions
 from service.actions import replays
+from service.broker.message_queues import MessageQueues
 from service.domain.errors import Invalid
-from service.http.dependencies import Cursor, Id, RedisDep, SettingsDep, WorkDep
+from service.http.dependencies import Cursor, Id, QueuesDep, SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.alerts import alerts
 from service.store.deliveries import dead_letters
@@ -55,7 +55,7 @@ class _LetterFilter:
 def show(
     request: Request,
     work: WorkDep,
-    client: RedisDep,
+    queues: QueuesDep,
     settings: SettingsDep,
     _: Admin,
     alert: Annotated[str, Query(max_length=20)] = "",
@@ -77,21 +77,21 @@ def show(
         letter_filter=letter_filter,
         span=span if span in MINUTES else "hour",
         history=_history(work, span),
-        **_live(work, client, settings),
+        **_live(work, queues, settings),
     )
 
 
 @router.get("/live")
 def live(
-    request: Request, work: WorkDep, client: RedisDep, settings: SettingsDep, _: Admin
+    request: Request, work: WorkDep, queues: QueuesDep, settings: SettingsDep, _: Admin
 ) -> Response:
     """Return the live part as it is now."""
-    return render(request, "control_live.html", **_live(work, client, settings))
+    return render(request, "control_live.html", **_live(work, queues, settings))
 
 
-def _live(work: UnitOfWork, client: redis.Redis, settings: Settings) -> dict[str, Any]:
+def _live(work: UnitOfWork, queues: MessageQueues, settings: Settings) -> dict[str, Any]:
     running = alerts.running_alerts(work.session)
-    overview = provider_actions.overview(work, client, settings)
+    overview = provider_actions.overview(work, queues, settings)
     return {
         "overview": overview,
         "backlogs": {one.name: one for one in overview.providers},

@@ -1,0 +1,1 @@
+"""Redis, Sentinel or RabbitMQ: how each is reached, and how many messages wait there."""
