@@ -31,6 +31,7 @@ from service.api import (
     stories,
     subscriptions,
     topics,
+    websub,
 )
 from service.broker.message_queues import open_queues
 from service.http import api_document, problems
@@ -62,6 +63,7 @@ _ROUTERS = (
     ingest.router,
     hooks.router,
     sources.router,
+    websub.router,
     topics.router,
     alerts.router,
     receipts.router,

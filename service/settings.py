@@ -118,6 +118,14 @@ class Settings(BaseSettings):
     breaking_needs_two: bool = Field(
         False, description="Whether a breaking alert leaves only when a second editor confirms it."
     )
+    fetch_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts of feeds and pages inside our own network that may be fetched, "
+        "comma-separated: host or host:port.",
+    )
+    websub_hub: str = Field(
+        "", description="The WebSub hub that our own feeds name; told of each new story."
+    )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         (),
         description="Networks of our proxies, comma-separated: their X-Forwarded-For, "
@@ -171,7 +179,7 @@ class Settings(BaseSettings):
     def _default_when_empty(cls, value: object) -> object:
         return value or LOCAL_URL
 
-    @field_validator("providers", "earlier_secret_keys", mode="before")
+    @field_validator("providers", "earlier_secret_keys", "fetch_allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -192,7 +200,7 @@ class Settings(BaseSettings):
     def _none_when_empty(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("public_url", "page_check_url", "standins_url")
+    @field_validator("public_url", "page_check_url", "standins_url", "websub_hub")
     @classmethod
     def _origin(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):

@@ -1,5 +1,7 @@
 """Which of our topics a story of a news format is about."""
 
+from collections.abc import Mapping
+
 from service.actions.story_text import MAX_TOPICS
 from service.domain.errors import Invalid
 from service.domain.topic import parse_path
@@ -11,10 +13,14 @@ from service.unit_of_work import UnitOfWork
 
 
 def incoming_topics(
-    work: UnitOfWork, incoming: IncomingStory, source_topics: tuple[str, ...]
+    work: UnitOfWork,
+    incoming: IncomingStory,
+    source_topics: tuple[str, ...],
+    categories: Mapping[str, str],
 ) -> tuple[str, ...]:
     """Return the topics of the source, then those that the story's subjects stand for.
 
+    `categories` is the source's own map from names, in their search keys, and codes to paths.
     Codes of Media Topics are aliases of paths. A subject whose name or code is the path of a topic
     that exists is that topic; no other subject makes one.
     """
@@ -22,6 +28,7 @@ def incoming_topics(
     existing = topics.by_paths(work.session, set(paths_by_name.values()))
     aliases = built_in_aliases()
     aliases |= {name: path for name, path in paths_by_name.items() if path in existing}
+    aliases |= categories
     paths = (*source_topics, *incoming.topics, *topic_paths(incoming.subjects, aliases))
     return tuple(dict.fromkeys(paths))[:MAX_TOPICS]
 

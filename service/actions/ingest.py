@@ -1,6 +1,7 @@
 """How stories come in from outside: one verb for our own API, one for every news format."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from service.actions import stories as story_actions
 from service.actions.incoming_topics import incoming_topics
@@ -38,11 +39,15 @@ class StorySubmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRules:
-    """What a source may do: `scope` is put before names that are no URI of their own."""
+    """What a source may do: `scope` is put before names that are no URI of their own.
+
+    `categories` maps the sender's words, by their search keys, to topic paths.
+    """
 
     scope: str = ""
     publish: bool = True
     topics: tuple[str, ...] = ()
+    categories: Mapping[str, str] = field(default_factory=dict)
     language: str = "en"
 
 
@@ -204,7 +209,7 @@ def _text_of(work: UnitOfWork, incoming: IncomingStory, rules: SourceRules) -> S
         headline=incoming.headline,
         summary=incoming.summary,
         body=incoming.body,
-        topics=incoming_topics(work, incoming, rules.topics),
+        topics=incoming_topics(work, incoming, rules.topics, rules.categories),
         language=incoming.language or rules.language,
         author=incoming.author,
         image_url=incoming.image.url if incoming.image else None,

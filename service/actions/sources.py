@@ -1,13 +1,17 @@
 """What people do with sources: add, change, remove."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from service.actions import story_text
 from service.actions.hook_deliveries import SIGNATURES, source_field_map
-from service.domain.errors import Conflict, require
+from service.domain.errors import Conflict, Forbidden, Invalid, require
 from service.domain.language import parse_language
-from service.domain.people import Caller
+from service.domain.people import Caller, Scope
+from service.domain.sources.alert_rule import AlertMode, make_alert_rule
+from service.domain.topic import parse_path
+from service.formats.text import search_key
 from service.sealing import SealKeys, seal
 from service.store.schema import new_id
 from service.store.staff import audit
@@ -15,12 +19,19 @@ from service.store.stories import sources
 from service.store.stories.sources import Source
 from service.unit_of_work import UnitOfWork
 
+MOST_CATEGORIES = 200
+NO_SIGNATURE = "none"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceChange:
-    """What is new of a source: its secret, and values by the names of its fields."""
+    """What is new of a source: its secret, and values by the names of its fields.
+
+    With `old_secret_until` the secret before signs too until then.
+    """
 
     secret: str | None = None
+    old_secret_until: datetime | None = None
     values: dict[str, Any] = field(default_factory=dict)
 
 
@@ -28,8 +39,9 @@ def add_source(
     work: UnitOfWork, kind: str, name: str, change: SourceChange, keys: SealKeys, caller: Caller
 ) -> Source:
     """Add a source; raises `Conflict` when its name is taken, `Invalid` for a wrong field."""
-    blank = Source(id=new_id(), kind=kind, name=name, signature=SIGNATURES[kind].value)
-    source = _apply(blank, change, keys)
+    signature = SIGNATURES[kind].value if kind in SIGNATURES else NO_SIGNATURE
+    blank = Source(id=new_id(), kind=kind, name=name, signature=signature)
+    source = _apply(blank, change, keys, caller)
     if not sources.add(work.session, source):
         raise Conflict(f"There is a source called {name}.")
     audit.write(work.session, caller.name, "add source", f"source:{source.id}", name=name)
@@ -41,7 +53,7 @@ def change_source(
 ) -> Source:
     """Change a source; what the change leaves out stays."""
     current = require(sources.lock(work.session, source_id), "source")
-    source = _apply(current, change, keys)
+    source = _apply(current, change, keys, caller)
     sources.save(work.session, source)
     names = sorted([*change.values, *["secret"] * (change.secret is not None)])
     audit.write(work.session, caller.name, "change source", f"source:{source_id}", fields=names)
@@ -55,17 +67,45 @@ def remove_source(work: UnitOfWork, source_id: int, caller: Caller) -> None:
     audit.write(work.session, caller.name, "remove source", f"source:{source_id}", name=source.name)
 
 
-def _apply(source: Source, change: SourceChange, keys: SealKeys) -> Source:
-    values = dict(change.values)
+def _categories(categories: dict[str, str]) -> dict[str, str]:
+    """Return a map of a sender's words to topic paths, by the words' search keys."""
+    if len(categories) > MOST_CATEGORIES:
+        raise Invalid("categories", f"At most {MOST_CATEGORIES} categories.")
+    return {search_key(word): parse_path(path, "categories") for word, path in categories.items()}
+
+
+def _apply(source: Source, change: SourceChange, keys: SealKeys, caller: Caller) -> Source:
+    values = _clean_values(source, change.values)
+    if change.secret is not None:
+        values["secret"] = seal(keys, change.secret, str(source.id))
+        values |= {"old_secret": source.secret, "old_secret_until": change.old_secret_until}
+    source = replace(source, **values)
+    if source.kind == "custom":
+        source_field_map(source)
+    changes_sending = {"alert", "alert_rule"} & values.keys()
+    if changes_sending and source.alert == AlertMode.SEND:
+        _require_alerts(caller)
+    return source
+
+
+def _clean_values(source: Source, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the changes as a source keeps them; raises `Invalid` for what it cannot be."""
+    values = dict(changes)
     if "topics" in values:
         values["topics"] = story_text.check_topics(values["topics"])
     if "language" in values:
         values["language"] = parse_language(values["language"])
-    if "signature" in values:
-        values["signature"] = str(values["signature"])
-    if change.secret is not None:
-        values["secret"] = seal(keys, change.secret, str(source.id))
-    source = replace(source, **values)
-    if source.kind == "custom":
-        source_field_map(source)
-    return source
+    if "categories" in values:
+        values["categories"] = _categories(values["categories"])
+    if "alert_rule" in values:
+        rule = make_alert_rule(source.alert_rule | values["alert_rule"])
+        values["alert_rule"] = rule.as_values()
+    for name in {"signature", "alert"} & values.keys():
+        values[name] = str(values[name])
+    return values
+
+
+def _require_alerts(caller: Caller) -> None:
+    """Refuse a caller who may not send alerts to let a source send them."""
+    if Scope.ALERTS_WRITE not in caller.scopes:
+        raise Forbidden(f"A source that sends alerts needs the scope {Scope.ALERTS_WRITE.value}.")

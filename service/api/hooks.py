@@ -41,4 +41,4 @@ async def receive_hook(request: Request, name: str) -> IngestAnswer:
 def _take(request: Request, name: str, body: bytes) -> HookResult:
     state = request.app.state
     with unit_of_work(state.engine, state.broker) as work:
-        return take_delivery(work, name, request.headers, body, state.settings.seal_keys)
+        return take_delivery(work, name, request.headers, body, state.settings)

@@ -79,9 +79,10 @@ def work(
         int, typer.Option(min=1, help="Processes kept free for breaking alerts.")
     ] = 1,
 ) -> None:
-    """Run the workers: one for breaking alerts only, one for everything."""
+    """Run the workers: one for breaking alerts only, one for everything, and one for feeds."""
     store_access.check_settings()
-    supervise(programs.workers(processes or os.cpu_count() or 1, urgent_processes))
+    workers = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
+    supervise((*workers, programs.feed_poller()))
 
 
 def supervise(members: Sequence[Program]) -> None:

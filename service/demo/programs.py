@@ -41,6 +41,11 @@ def workers(processes: int, urgent_processes: int) -> tuple[Program, Program]:
     return urgent, worker("worker", QUEUES, processes)
 
 
+def feed_poller() -> Program:
+    """Poll the feeds that are due; several may run, and one of them polls."""
+    return Program("feeds", _module("service.feed_poller"))
+
+
 def beat() -> Program:
     """Send `sweep` every second."""
     return Program("beat", _celery("beat", "--pidfile=", "--loglevel", "warning"))

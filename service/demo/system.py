@@ -123,7 +123,8 @@ class Demo:
             engine.dispose()
 
     def _start_workers(self, environment: Mapping[str, str]) -> None:
-        for program in (*programs.workers(os.cpu_count() or 1, 1), programs.beat()):
+        workers = programs.workers(os.cpu_count() or 1, 1)
+        for program in (*workers, programs.beat(), programs.feed_poller()):
             self._launch(program, environment)
 
     def _launch_inner(self, environment: Mapping[str, str]) -> None:

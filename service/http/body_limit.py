@@ -24,9 +24,9 @@ MAX_QUERY_BYTES = 8 * 1024
 MAX_QUERY_VALUES = 64
 MAX_HEADER_BYTES = 32 * 1024
 MAX_COOKIES = 256
-STORY_PATHS = ("/api/stories", "/api/ingest", "/desk/stories")
+STORY_PATHS = ("/api/stories", "/api/ingest", "/desk/stories", "/desk/sources")
 """Where a whole text may come in: below these a known caller may send `MAX_REQUEST_BYTES`."""
-HOOK_PATHS = "/api/hooks/"
+HOOK_PATHS = ("/api/hooks/", "/api/websub/")
 MAX_HOOK_BYTES = 1024 * 1024
 """Nothing reads a signed delivery before its signature is found sound, by a thread."""
 CLOSE_CONNECTION = {"Connection": "close"}

@@ -43,6 +43,7 @@ ROWS = {
         GET /api/stories/{story_id}
         GET /api/stories/{story_id}/next
         GET /api/topics
+        GET /api/websub/{token}
         GET /badge.png
         GET /docs
         GET /docs/oauth2-redirect
@@ -161,6 +162,7 @@ ROWS = {
     """,
     "signature": """
         POST /api/hooks/{name}
+        POST /api/websub/{token}
     """,
     "pairing": """
         POST /me/test-pushes

@@ -211,7 +211,8 @@ def test_a_source_can_be_paused_and_removed(add_source, deliver, client, as_inge
     ("members", "status"),
     [
         ({"kind": "feed"}, 422),
-        ({"alert": "send"}, 422),
+        ({"alert": "send"}, 403),
+        ({"alert": "shout"}, 422),
         ({"name": "Not a name"}, 422),
         ({"secret": "short"}, 422),
         ({"topics": ["not ok"]}, 422),

@@ -28,7 +28,12 @@ from service.store.schema.reader_tables import (
     TimeZoneRow,
     TopicRow,
 )
-from service.store.schema.source_tables import SourceDeliveryRow, SourceRow
+from service.store.schema.source_tables import (
+    FeedRow,
+    SourceDeliveryRow,
+    SourceRow,
+    SuggestedAlertRow,
+)
 from service.store.schema.staff_tables import ApiKeyRow, AuditRow, StaffRow, StaffSessionRow
 from service.store.schema.story_tables import AutosaveRow, ReceivedStoryRow, RevisionRow, StoryRow
 
@@ -42,6 +47,7 @@ __all__ = [
     "BatchRow",
     "DeadLetterRow",
     "DeviceRow",
+    "FeedRow",
     "FollowUpRow",
     "HoldRow",
     "IdempotencyRow",
@@ -60,6 +66,7 @@ __all__ = [
     "StaffSessionRow",
     "StoryRow",
     "SubscriptionRow",
+    "SuggestedAlertRow",
     "TimeZoneRow",
     "TopicRow",
     "WorkerRow",

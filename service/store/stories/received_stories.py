@@ -44,6 +44,22 @@ def last_revision(session: Session, uri: str) -> SourceRevision | None:
     )
 
 
+def known_hashes(session: Session, uris: Iterable[str]) -> dict[str, str | None]:
+    """Return the content hashes of what was last sent under these names, where something was."""
+    rows = session.execute(select(_R.uri, _R.content_hash).where(_R.uri.in_(list(uris))))
+    return {row.uri: row.content_hash for row in rows}
+
+
+def count_stories(session: Session, received_by: Iterable[str]) -> dict[str, int]:
+    """Return how many stories each of the senders has sent last."""
+    rows = session.execute(
+        select(_R.received_by, func.count().label("number"))
+        .where(_R.received_by.in_(list(received_by)), _R.story_id.is_not(None))
+        .group_by(_R.received_by)
+    )
+    return {row.received_by: row.number for row in rows}
+
+
 def save_revision(
     session: Session, uri: str, revision: SourceRevision, story_id: int | None, received_by: str
 ) -> None:

@@ -22,7 +22,10 @@ MOST_DELIVERIES = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A system that sends stories, and what it may do. `secret` is sealed."""
+    """A system that sends stories, and what it may do. Both secrets are sealed.
+
+    `categories` maps the sender's words, by their search keys, to topic paths.
+    """
 
     id: int
     kind: str
@@ -34,6 +37,11 @@ class Source:
     publish: bool = False
     paused: bool = False
     field_map: dict[str, Any] = field(default_factory=dict)
+    categories: dict[str, str] = field(default_factory=dict)
+    alert: str = "never"
+    alert_rule: dict[str, Any] = field(default_factory=dict)
+    old_secret: bytes | None = None
+    old_secret_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +77,12 @@ def remove(session: Session, source_id: int) -> None:
 def lock(session: Session, source_id: int) -> Source | None:
     """Return a source that nobody else changes before the transaction ends."""
     row = session.execute(select(_SOURCE).where(_S.id == source_id).with_for_update()).first()
+    return None if row is None else _source(row)
+
+
+def get(session: Session, source_id: int) -> Source | None:
+    """Return the source with this id."""
+    row = session.execute(select(_SOURCE).where(_S.id == source_id)).first()
     return None if row is None else _source(row)
 
 
@@ -131,13 +145,10 @@ def deliveries(
     return paging.cut(rows, limit, lambda last: paging.after_moment(last.received_at, last.id))
 
 
-def drop_surplus(session: Session, source_id: int) -> None:
+def drop_surplus(session: Session, source_id: int, most: int = MOST_DELIVERIES) -> None:
     """Keep the latest deliveries of a source only."""
     surplus = (
-        select(_D.id)
-        .where(_D.source_id == source_id)
-        .order_by(_D.received_at.desc())
-        .offset(MOST_DELIVERIES)
+        select(_D.id).where(_D.source_id == source_id).order_by(_D.received_at.desc()).offset(most)
     )
     session.execute(delete(_DELIVERY).where(_D.id.in_(surplus)))
 

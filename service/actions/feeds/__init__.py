@@ -1,0 +1,1 @@
+"""What is done with feeds: added, polled, pushed by hubs."""
