@@ -21,7 +21,7 @@ from service.domain.story import (
 from service.formats.composing import plain_uri
 from service.formats.incoming import MAX_URI, IncomingStory
 from service.formats.links import absolute_link
-from service.store.stories import received_stories, stories, topics
+from service.store.stories import received_stories, stories
 from service.unit_of_work import UnitOfWork
 
 INSERT_ATTEMPTS = 5
@@ -75,7 +75,7 @@ def ingest(work: UnitOfWork, submission: StorySubmission, caller: Caller) -> Sav
                 return story_actions.update_story(work, current, text, state, version, caller)
         story = story_actions.build_story(work, text, state, source_uri, version)
         if stories.add(work.session, story, caller.name):
-            topics.ensure(work.session, text.topics)
+            story_actions.ensure_topics(work, story)
             return SavedStory(story, Outcome.CREATED)
     raise Conflict("Another delivery of this story is being taken in: send it again.")
 

@@ -47,7 +47,7 @@ def save_story(
         story = build_story(work, text, state, None, None)
         if not stories.add(work.session, story, caller.name):
             raise Conflict("The story could not be saved: try again.")
-        topics.ensure(work.session, text.topics)
+        ensure_topics(work, story)
     else:
         current = _lock(work, story_id)
         if version is not None and version != current.version:
@@ -131,11 +131,17 @@ def update_story(
         published_at=published_when(current, text, state, work.now),
     )
     stories.save(work.session, story, caller.name)
-    topics.ensure(work.session, text.topics)
+    ensure_topics(work, story)
     refusal = why_not_pushable(story, work.now)
     if refusal is not None and story.state.public:
         alert_actions.stop_running_alerts_of(work, story.id, caller, refusal)
     return SavedStory(story, outcome)
+
+
+def ensure_topics(work: UnitOfWork, story: Story) -> None:
+    """Create the topics of a story that is out; a draft's new topics are nobody's yet."""
+    if story.state.public:
+        topics.ensure(work.session, story.text.topics)
 
 
 def build_story(

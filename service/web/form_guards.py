@@ -23,8 +23,11 @@ FLASH_COOKIE = "newszop_said"
 
 def csrf_token(request: Request) -> str:
     """Return the token that this session's forms carry. It is void once the session ends."""
-    settings: Settings = request.app.state.settings
-    session = request.cookies.get(STAFF_COOKIE, "")
+    return csrf_token_of(request.app.state.settings, request.cookies.get(STAFF_COOKIE, ""))
+
+
+def csrf_token_of(settings: Settings, session: str) -> str:
+    """Return the token of the session with this cookie."""
     key = hashlib.sha256(b"csrf:" + settings.secret_key.encode()).digest()
     return hmac.new(key, session.encode(), hashlib.sha256).hexdigest()
 

@@ -1,7 +1,6 @@
 """Puts the site together: routers, files, the error page, and the cache of public pages."""
 
-from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi import FastAPI
 from starlette.routing import Mount
 
 from service.web import files, page_cache, visitors
@@ -50,13 +49,4 @@ def mount(app: FastAPI) -> None:
         app.include_router(phones.router, include_in_schema=False)
     files.compress()  # now, because it takes too long for the event loop
     app.router.routes.append(Mount("/static/{build}", app=files.BuildFiles(directory=STATIC)))
-    app.add_exception_handler(visitors.SignInFirst, _redirect_to_login)
-
-
-async def _redirect_to_login(request: Request, error: Exception) -> Response:
-    """Redirect to the login, which leads back here."""
-    if not isinstance(error, visitors.SignInFirst):  # pragma: no cover - Starlette's wide type
-        raise error
-    response = RedirectResponse(error.login_url(request), 303)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    app.add_exception_handler(visitors.SignInFirst, login.ask_to_sign_in)

@@ -38,6 +38,16 @@ class SignInFirst(Exception):
         return "/login?" + urlencode({"next": page})
 
 
+def sent_by_script(request: Request) -> bool:
+    """Whether a script of ours reads the answer, and no person."""
+    wants_json = "application/json" in request.headers.get("accept", "")
+    return wants_json or form_guards.CSRF_HEADER in request.headers or _is_fetched(request)
+
+
+def _is_fetched(request: Request) -> bool:
+    return request.headers.get("sec-fetch-dest") == "empty"
+
+
 def staff_or_none(request: Request, work: WorkDep) -> Staff | None:
     """Return who is signed in, and keep it for the page's layout."""
     token = request.cookies.get(STAFF_COOKIE)

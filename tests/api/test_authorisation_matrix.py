@@ -158,6 +158,7 @@ ROWS = {
         GET /desk/stories/{story_id}/revisions
         POST /desk/stories/{story}/autosave
         POST /desk/stories/{story}/throw-away
+        GET /login/session
         POST /me/test-pushes/stop
     """,
     "signature": """

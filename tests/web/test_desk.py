@@ -119,9 +119,38 @@ def test_two_editors_do_not_overwrite_one_another(editor: Visitor, story: str) -
     assert editor.submit(f"/desk/stories/{story}", **first).status_code == 303
     answer = editor.submit(f"/desk/stories/{story}", **(first | {"headline": "Theirs"}))
     assert answer.status_code == 422
-    assert "Somebody saved version 2" in answer.text
-    assert "Theirs" in answer.text
+    assert "editor@news.example saved version 2" in answer.text
+    assert "<del>Mine</del><ins>Theirs</ins>" in answer.text
+    assert 'name="version" value="1"' in answer.text
     assert "Mine" in editor.get("/desk").text
+    over = first | {"headline": "Theirs", "over": "2", "do": "draft"}
+    assert editor.submit(f"/desk/stories/{story}", **over).status_code == 303
+    assert "Theirs" in editor.get("/desk").text
+
+
+def test_autosaved_text_keeps_the_version_it_began_from(
+    editor: Visitor, story: str, make_staff: Callable[[str, Role], Visitor]
+) -> None:
+    typed = STORY | {"headline": "Old text", "version": "1"}
+    editor.submit(f"/desk/stories/{story}/autosave", **typed)
+    other = make_staff("other", Role.EDITOR)
+    other.submit(f"/desk/stories/{story}", **STORY, version="1", do="publish")
+    answer = editor.submit(f"/desk/stories/{story}/autosave", **typed)
+    assert answer.json()["version"] == 2
+    page = editor.get(f"/desk/stories/{story}").text
+    assert "other@news.example saved version 2" in page
+    assert 'name="version" value="1"' in page
+
+
+def test_a_drafts_new_topic_is_nobodys_until_the_story_is_out(
+    editor: Visitor, visitor: Visitor
+) -> None:
+    secret = STORY | {"topics": "secret-plans"}
+    draft = editor.submit("/desk/stories/new", **secret, do="draft").headers["location"]
+    assert "secret-plans" not in visitor.get("/topics").text
+    assert "Secret plans" not in editor.get(f"{draft}/push").text
+    editor.submit(draft, **secret, do="publish", version=1)
+    assert "/topics/secret-plans" in visitor.get("/topics").text
 
 
 def test_revisions_are_shown_side_by_side(editor: Visitor, story: str) -> None:

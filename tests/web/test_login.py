@@ -1,5 +1,7 @@
 """Signing in and out, who may see what, and forms that are not ours."""
 
+import html
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from sqlalchemy import Engine
 from service.domain.people import Role
 from service.store.session import transaction
 from service.store.staff import accounts
+from service.web.newsroom import login
 from tests.web.browsing import PASSWORD
 from tests.web.conftest import Visitor
 
@@ -176,3 +179,55 @@ def test_only_the_demo_shows_its_logins(visitor: Visitor, app: Any, tmp_path: Pa
 def test_a_closed_session_cannot_watch_events(editor: Visitor, ingest: Any) -> None:
     editor.submit("/logout")
     assert editor.get("/api/alerts").status_code == 401
+
+
+def test_a_script_without_a_session_gets_401_and_no_login_page(visitor: Visitor) -> None:
+    for headers in ({"X-CSRF-Token": "old"}, {"Sec-Fetch-Dest": "empty"}):
+        answer = visitor.post("/desk/stories/new/autosave", data={"headline": "A"}, headers=headers)
+        assert answer.status_code == 401
+        assert answer.json()["detail"] == "You are signed out. Sign in again."
+    asked = visitor.get("/login/session", headers={"Accept": "application/json"})
+    assert asked.status_code == 401
+
+
+def test_a_page_signs_in_by_script_and_gets_the_new_sessions_token(
+    visitor: Visitor, known: str
+) -> None:
+    fields = {"email": known, "password": "wrong"}
+    script = {"Accept": "application/json"}
+    refusal = visitor.post("/login", data=fields, headers=script)
+    assert (refusal.status_code, refusal.json()["detail"]) == (401, login.REFUSED)
+    answer = visitor.post("/login", data=fields | {"password": PASSWORD}, headers=script)
+    assert answer.json() == visitor.get("/login/session", headers=script).json()
+    assert answer.json()["csrf"] == visitor.token()
+
+
+OUR_PAGE = {"Origin": "http://news.example", "Sec-Fetch-Site": "same-origin"}
+
+
+def test_a_form_sent_after_the_session_ended_survives_the_login(
+    visitor: Visitor, known: str
+) -> None:
+    story = {"headline": 'Half "written"', "body": "<p>All of it</p>", "do": "draft", "csrf": "old"}
+    page = visitor.post("/desk/stories/new", data=story, headers=OUR_PAGE)
+    assert page.status_code == 401
+    assert "Nothing is lost" in page.text
+    held = re.search(r'name="held" value="([^"]*)"', page.text)
+    assert held
+    credentials = {"email": known, "password": PASSWORD}
+    page = visitor.post("/login", data=credentials | {"held": html.unescape(held[1])})
+    assert "Half &#34;written&#34;" in page.text
+    fields = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page.text)
+    again = {name: html.unescape(value) for name, value in fields if value}
+    answer = visitor.post("/desk/stories/new", data=again, headers=OUR_PAGE)
+    assert answer.status_code == 303
+    assert "All of it" in visitor.get(answer.headers["location"]).text
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_a_form_of_another_site_is_not_held(visitor: Visitor, headers: dict[str, str]) -> None:
+    answer = visitor.post("/desk/stories/new", data={"headline": "Forged"}, headers=headers)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/login"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -40,6 +40,7 @@ class StoryFields(BaseModel):
     embargo_until: str = ""
     expires_at: str = ""
     version: int = 0
+    over: int = 0
     do: str = "draft"
 
     def parse(self, current: StoryText | None) -> StoryText:
@@ -59,7 +60,7 @@ class StoryFields(BaseModel):
 
     def template_values(self) -> dict[str, Any]:
         """Return the fields as the template shows them."""
-        return self.model_dump(exclude={"version", "do"})
+        return self.model_dump(exclude={"version", "over", "do"})
 
 
 Fields = Annotated[StoryFields, Form()]
@@ -96,6 +97,8 @@ class _EditorPage:
     story: Story | None = None
     form: dict[str, Any] | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
+    base_version: int | None = None
+    """The version that the form's text began from; None for the story's own."""
 
 
 def _show(request: Request, work: UnitOfWork, staff: Staff, page: _EditorPage) -> Response:
@@ -104,10 +107,12 @@ def _show(request: Request, work: UnitOfWork, staff: Staff, page: _EditorPage) -
     drafts = autosaves.of_story(work.session, story_id)
     draft = next((one for one in drafts if one.staff_id == staff.id), None)
     form = page.form or _form_values(story.text if story else StoryText(headline="", body=""))
-    autosaved_at = None
+    autosaved_at, version = None, page.base_version
     if draft is not None and page.form is None:
         form |= {name: value for name, value in draft.content.items() if name in form}
-        autosaved_at = draft.saved_at
+        autosaved_at, version = draft.saved_at, draft.content.get("version")
+    if not version or story is None:
+        version = story.version if story else 0
     revisions = stories.revisions(work.session, story_id) if story else []
     suggestions = topics.page(work.session, None, SUGGESTED_TOPICS)
     return render(
@@ -119,12 +124,27 @@ def _show(request: Request, work: UnitOfWork, staff: Staff, page: _EditorPage) -
         faults=dict(page.faults),
         autosaved_at=autosaved_at,
         other_drafts=[one for one in drafts if one.staff_id != staff.id] if story else [],
+        version=version,
+        conflict=_describe_conflict(story, form, version) if story else None,
         revisions=revisions,
         names=audit.caller_names(work.session, {one.saved_by for one in revisions}),
         topics=suggestions.items,
         all_topics_listed=suggestions.next is None,
         action=f"/desk/stories/{story.id}" if story else "/desk/stories/new",
     )
+
+
+def _describe_conflict(story: Story, form: Mapping[str, Any], version: int) -> Any:
+    """Return how the form's text differs from one that somebody saved since; None if nobody did."""
+    if version == story.version:
+        return None
+    try:
+        text = story_actions.edit_text(
+            StoryFields(**form).parse(story.text), StoryState.DRAFT, None
+        )
+    except Invalid:
+        text = replace(story.text, headline=form["headline"], body=form["body"])
+    return text_diff.changed_fields(story.text, text)
 
 
 @router.get("/new")
@@ -169,16 +189,16 @@ def save(
     try:
         story = _save(work, current, fields, caller)
     except (Invalid, Conflict) as fault:
-        return _show(
-            request, work, staff, _EditorPage(current, fields.template_values(), _faults(fault))
-        )
+        form, base_version = fields.template_values(), fields.over or fields.version or None
+        page = _EditorPage(current, form, _faults(fault), base_version)
+        return _show(request, work, staff, page)
     autosaves.drop(work.session, staff.id, story_id)
     return _redirect_to_editor(request, current, story)
 
 
 def _save(work: UnitOfWork, current: Story, fields: StoryFields, caller: Caller) -> Story:
     text = fields.parse(current.text)
-    base_version = fields.version or None
+    base_version = fields.over or fields.version or None
     if fields.do == "correct":
         return story_actions.correct(work, current.id, text, caller, base_version)
     stays_draft = fields.do == "draft" and current.state is StoryState.DRAFT
@@ -211,9 +231,12 @@ def _describe_outcome(before: Story | None, story: Story) -> str:
 @router.post("/{story}/autosave")
 def autosave(work: WorkDep, staff: Editor, _: EditorActing, story: str, fields: Fields) -> Response:
     """Keep the text that is being typed. Only its writer sees it."""
-    content = json.dumps(fields.template_values())
-    autosaves.keep(work.session, staff.id, _autosave_id(story), content, work.now)
-    return JSONResponse({"saved_at": work.now.isoformat()}, headers={"Cache-Control": PRIVATE})
+    story_id = _autosave_id(story)
+    content = json.dumps(fields.template_values() | {"version": fields.version})
+    autosaves.keep(work.session, staff.id, story_id, content, work.now)
+    current = stories.get(work.session, story_id)
+    answer = {"saved_at": work.now.isoformat(), "version": current.version if current else 0}
+    return JSONResponse(answer, headers={"Cache-Control": PRIVATE})
 
 
 @router.post("/{story}/throw-away")

@@ -18,7 +18,7 @@ export function keepFresh(container, intervalMs, asOf) {
     if (document.hidden) return;
     try {
       const response = await fetch(container.dataset.live, { signal: AbortSignal.timeout(8000) });
-      if (response.redirected) return window.location.reload();
+      if (response.redirected || response.status === 401) return window.location.reload();
       if (!response.ok) throw new Error(String(response.status));
       replaceParts(container, await response.text());
       [updatedAt, failed] = [Date.now(), false];

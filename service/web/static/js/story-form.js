@@ -1,8 +1,8 @@
 // The story editor: rich text instead of HTML, topic suggestions, local times, and autosave.
-import { csrfToken, enhanceForms } from "./forms.js";
+import { enableAutosave } from "./autosave.js";
+import { enhanceForms } from "./forms.js";
 import { localTimes } from "./times.js";
 
-const AUTOSAVE_MS = 3000;
 const COMMANDS = [
   ["bold", "B", "Bold"], ["italic", "I", "Italic"], ["formatBlock:h2", "H", "Heading"], ["formatBlock:p", "¶", "Paragraph"],
   ["formatBlock:blockquote", "”", "Quote"], ["insertUnorderedList", "•", "List"], ["createLink", "Link", "Link"], ["removeFormat", "Clear", "Clear formatting"],
@@ -11,10 +11,11 @@ const COMMANDS = [
 localTimes(document);
 enhanceForms(document);
 const form = document.querySelector("[data-story-form]");
+const knownTopics = [...document.querySelectorAll("#known-topics option")].map((option) => option.value);
 makeRichText(form.querySelector("[data-rich]"));
 suggestTopics(form.querySelector("[data-topics]"));
 for (const field of form.querySelectorAll("[data-utc]")) showLocalTime(field);
-enableAutosave(form);
+enableAutosave(form, showFields, agreeOnTopics);
 
 function makeRichText(textarea) {
   const area = document.createElement("div");
@@ -107,7 +108,7 @@ function applyCommand(area, command) {
 // Suggests topics one after another, and points out those that do not exist yet.
 function suggestTopics(field) {
   const options = [...field.list.options];
-  const paths = options.map((option) => option.value);
+  const paths = knownTopics;
   const hint = form.querySelector("#topics-hint .hint");
   const defaultHint = hint.textContent;
   hint.setAttribute("aria-live", "polite");
@@ -116,19 +117,23 @@ function suggestTopics(field) {
     options.forEach((option, n) => { option.value = prefix + paths[n]; });
   });
   field.addEventListener("change", () => {
-    const entries = field.value.toLowerCase().split(",").map((path) => path.trim());
-    const newTopics = field.dataset.topics === "all" ? entries.filter((path) => path && !paths.includes(path)) : [];
-    hint.textContent = newTopics.length ? `New topics without followers: ${newTopics.join(", ")}.` : defaultHint;
+    const topics = newTopics(field);
+    hint.textContent = topics.length ? `New topics without followers: ${topics.join(", ")}.` : defaultHint;
   });
+}
+
+// Known only where the page lists every topic.
+function newTopics(field) {
+  const entries = field.value.toLowerCase().split(",").map((path) => path.trim());
+  return field.dataset.topics === "all" ? entries.filter((path) => path && !knownTopics.includes(path)) : [];
 }
 
 // The form sends UTC; the field shows and takes the writer's local time.
 function showLocalTime(field) {
   const localField = field.cloneNode();
   const label = form.querySelector(`label[for="${field.id}"]`);
-  const date = new Date(`${field.value}Z`);
   label.textContent = label.textContent.replace("UTC", Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");
-  if (field.value) localField.value = new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  localField.value = localValue(field.value);
   localField.removeAttribute("name");
   localField.addEventListener("input", () => { field.value = localField.value && new Date(localField.value).toISOString().slice(0, 16); });
   field.type = "hidden";
@@ -136,26 +141,25 @@ function showLocalTime(field) {
   field.before(localField);
 }
 
-function enableAutosave(form) {
-  const status = form.querySelector("[data-autosave-state]");
-  let timer = 0;
-  let dirty = false;
-  const save = async () => {
-    clearTimeout(timer);
-    timer = 0;
-    if (!dirty) return;
-    dirty = false;
-    const fields = new URLSearchParams(new FormData(form));
-    const response = await fetch(form.dataset.autosave, { method: "POST", headers: { "X-CSRF-Token": csrfToken() }, body: fields, keepalive: fields.toString().length < 60000 }).catch(() => null);
-    dirty = dirty || !response?.ok;
-    status.textContent = response?.ok ? `Autosaved at ${new Date().toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" })}, not saved yet.` : "Not autosaved: no connection. Do not close this page.";
-    if (dirty) timer ||= setTimeout(save, AUTOSAVE_MS);
-  };
-  form.addEventListener("input", () => {
-    dirty = true;
-    timer ||= setTimeout(save, AUTOSAVE_MS);
-  });
-  form.addEventListener("submit", () => { dirty = false; clearTimeout(timer); });
-  document.addEventListener("visibilitychange", () => { if (document.hidden) save(); });
-  window.addEventListener("beforeunload", (event) => { if (dirty) { save(); event.preventDefault(); } });
+function localValue(utc) {
+  if (!utc) return "";
+  const date = new Date(`${utc}Z`);
+  return new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+}
+
+// Puts kept text back into the fields, and into those that stand for them.
+function showFields(fields) {
+  for (const [name, value] of Object.entries(fields)) {
+    const field = form.elements[name];
+    if (field && name !== "csrf") field.value = value;
+  }
+  const area = form.querySelector(".rich");
+  area.innerHTML = toHtml(form.body.value);
+  for (const field of form.querySelectorAll("[data-utc]")) field.previousElementSibling.value = localValue(field.value);
+}
+
+// A topic that does not exist yet begins with this story: the writer is asked, since a typing error would too.
+function agreeOnTopics(submitter) {
+  const topics = submitter?.value === "draft" ? [] : newTopics(form.querySelector("[data-topics]"));
+  return !topics.length || window.confirm(`New topics, which nobody follows yet: ${topics.join(", ")}. Create them?`);
 }
