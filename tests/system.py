@@ -92,6 +92,7 @@ class System:
                 "DATABASE_URL": self.servers.database_url,
                 "REDIS_URL": self.servers.redis_url,
                 "NEWSZOP_SECRET_KEY": new_secret(),
+                "NEWSZOP_UNDO_SECONDS": "0",
                 "NEWSZOP_PUBLIC_URL": self.url,
                 "NEWSZOP_PROVIDERS": PROVIDERS,
                 "NEWSZOP_CA_FILE": self.standins.ca_file,

@@ -115,6 +115,8 @@ def _why_wait(context: WorkerContext, due: AlertToStart) -> str | None:
     if due.embargo_until is not None and due.now < due.embargo_until:
         # its page is not there yet, whatever a cache says
         return "The story's embargo was put off."
+    if due.undoable:  # sent for now: only its editor's moment to undo it was left
+        return None
     settings = context.settings
     return story_page.why_not_shown(settings.page_origin, settings.public_url, due.slug)
 

@@ -179,8 +179,8 @@ def _corrected_root(work: UnitOfWork, story_id: int, draft: Draft) -> Alert | No
         raise Conflict("This story has no alert yet that could be updated: leave update out.")
     if root.state is AlertState.SCHEDULED and draft.corrects:
         raise Conflict(
-            "The first alert has not left yet: it follows its story's edits; to change more, "
-            "stop it and send another."
+            "The first alert has not left yet: change it on its own page, or stop it and send "
+            "another."
         )
     return root if draft.corrects else None
 

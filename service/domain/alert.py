@@ -77,6 +77,14 @@ class Draft:
     dry_run: bool = False
     update: bool = False
     locales: Mapping[str, Words] = field(default_factory=dict)
+    undo: timedelta = timedelta(0)
+    """How long it can still be undone; a breaking alert leaves at once."""
+
+    @property
+    def undoable(self) -> bool:
+        """Whether it waits a moment before it leaves, so that a mistake reaches nobody."""
+        at_once = self.send_at is None and self.urgency is not Urgency.BREAKING
+        return at_once and not self.dry_run and self.undo > timedelta(0)
 
     @property
     def corrects(self) -> bool:
@@ -117,6 +125,8 @@ class Alert:
     takes_over: bool = False
     reader_id: int | None = None
     created_by: str = ""
+    undoable: bool = False
+    """Its `send_at` is the end of the moment in which its editor can undo it."""
 
     @property
     def due_at(self) -> datetime:

@@ -106,13 +106,17 @@ def new_canary(alert_id: int, story_id: int, headline: str, now: datetime) -> Al
 def _from_draft(
     origin: Origin, draft: Draft, story_words: Words, kind: Kind, root_id: int | None
 ) -> Alert:
-    """Build what leaves now with its story's words, or a scheduled one that follows its story."""
+    """Build what leaves now with its story's words, or a scheduled one that follows its story.
+
+    What can still be undone is scheduled for a moment later, with the words of now.
+    """
     now = draft.send_at is None
+    send_at = origin.created_at + draft.undo if draft.undoable else draft.send_at
     return Alert(
         id=origin.alert_id,
         story_id=origin.story_id,
         kind=kind,
-        state=AlertState.PLANNING if now else AlertState.SCHEDULED,
+        state=AlertState.PLANNING if send_at is None else AlertState.SCHEDULED,
         title=story_words.title if now and draft.title is None else draft.title,
         body=story_words.body if now and draft.body is None else draft.body,
         locales=draft.locales,
@@ -122,8 +126,9 @@ def _from_draft(
         collapse_key=collapse_key(origin.story_id),
         dry_run=draft.dry_run,
         created_at=origin.created_at,
-        send_at=draft.send_at,
-        expires_at=(draft.send_at or origin.created_at) + draft.ttl,
+        send_at=send_at,
+        expires_at=(send_at or origin.created_at) + draft.ttl,
+        undoable=draft.undoable,
         ttl=draft.ttl,
         source_alert_id=root_id,
         created_by=origin.created_by,

@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
+from service.actions.providers import ProviderStatus
 from service.domain.alert import AlertState, Kind, Report
 from service.domain.delivery import State
 from service.domain.language import is_right_to_left, language_name
 from service.domain.network import authority_of
 from service.domain.story import StoryState
 from service.domain.subscription import Urgency
+from service.domain.totals import Totals
+from service.store.operations.holds import WORKER
 
 _MINUTE = 60
 _HOUR = 3600
@@ -145,6 +148,26 @@ def percent(part: int, total: int) -> str:
     return f"{share:.0f} %"
 
 
+def reached(ms: int | None, totals: Totals, share: int) -> str:
+    """Return when a share of what was planned was accepted; "-" while it is not."""
+    return milliseconds(ms) if 100 * totals.accepted >= share * totals.planned else "-"
+
+
+def what_to_do(provider: ProviderStatus) -> str:
+    """Return what helps when a provider is held or failing."""
+    if provider.held_by not in (None, WORKER):
+        return f"{provider.held_by} holds it. An admin releases it in Control."
+    if provider.held:
+        return (
+            "Other devices get the alert. An admin mends what the reason says, runs newszop doctor "
+            "and releases it in Control; it is also tried by itself every 30 seconds."
+        )
+    return (
+        "Other devices get the alert, and these are tried again until it expires. If it lasts, an "
+        "admin runs newszop doctor, and holds the provider in Control."
+    )
+
+
 def direction(language: str) -> str:
     """Return the `dir` attribute of text in this language: `rtl` or `ltr`."""
     return "rtl" if is_right_to_left(language) else "ltr"
@@ -189,6 +212,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "authority": authority_of,
     "span": span,
     "ms": milliseconds,
+    "reached": reached,
+    "what_to_do": what_to_do,
     "percent": percent,
     "direction": direction,
     "language_name": language_name,

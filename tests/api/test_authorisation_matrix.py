@@ -142,7 +142,9 @@ ROWS = {
         GET /desk/alerts
         GET /desk/alerts/{alert_id}
         POST /desk/alerts/{alert_id}/replay
+        POST /desk/alerts/{alert_id}/schedule
         POST /desk/alerts/{alert_id}/stop
+        POST /desk/alerts/{alert_id}/undo
         POST /desk/alerts/{alert_id}/withdraw
         GET /desk/stories/new
         POST /desk/stories/new

@@ -40,6 +40,7 @@ def settings(engine: Engine, database_url: str, redis_url: str, request: Any) ->
             "providers": ("apns", "fcm", "webpush"),
             "app_url": "https://app.example/get",
             "db_pool": 4,
+            "undo_seconds": 0,
         }
         | given,
     )

@@ -74,7 +74,9 @@ def test_text_typed_without_a_connection_is_there_after_the_browser_was_closed(
         session.execute(text("DELETE FROM autosave"))
     page = page.context.new_page()
     page.goto("/desk")
-    page.evaluate("items => items.forEach(([name, value]) => localStorage.setItem(name, value))", copy)
+    page.evaluate(
+        "items => items.forEach(([name, value]) => localStorage.setItem(name, value))", copy
+    )
     page.goto(address)
     expect(page.get_by_text("Text that had not reached the server is restored")).to_be_visible()
     expect(page.get_by_role("textbox", name="Text")).to_contain_text("Typed in the tunnel.")

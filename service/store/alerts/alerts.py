@@ -216,6 +216,7 @@ def _alert(row: Row[Any]) -> Alert:
         takes_over=row.takes_over,
         reader_id=row.reader_id,
         created_by=row.created_by,
+        undoable=row.undoable,
     )
 
 
@@ -239,6 +240,7 @@ def _values(alert: Alert) -> dict[str, Any]:
         "takes_over": alert.takes_over,
         "reader_id": alert.reader_id,
         "created_by": alert.created_by,
+        "undoable": alert.undoable,
         "created_at": alert.created_at,
         "send_at": alert.send_at,
         "expires_at": alert.expires_at,

@@ -149,11 +149,12 @@ class AlertToStart:
     story_state: StoryState
     story_expires_at: datetime | None
     embargo_until: datetime | None
+    undoable: bool
     now: datetime
 
 
 _TO_START = """
-SELECT a.id, a.urgency, s.slug, s.state, s.expires_at, s.embargo_until, now() AS now
+SELECT a.id, a.urgency, a.undoable, s.slug, s.state, s.expires_at, s.embargo_until, now() AS now
 FROM alert a JOIN story s ON s.id = a.story_id
 WHERE a.state = 'scheduled' AND a.send_at <= now() AND a.expires_at > now()
     AND (a.page_due_at IS NULL OR a.page_due_at <= now())
@@ -171,6 +172,7 @@ def alerts_to_start(session: Session) -> list[AlertToStart]:
             story_state=StoryState(row.state),
             story_expires_at=row.expires_at,
             embargo_until=row.embargo_until,
+            undoable=row.undoable,
             now=row.now,
         )
         for row in session.execute(text(_TO_START))

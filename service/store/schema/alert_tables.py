@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Text,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -28,6 +29,7 @@ class AlertRow(SQLModel, table=True):
     is its too. `page_due_at` is when the story's page is asked for again before a scheduled start,
     `wait_reason` why the alert waits, `page_refusals` how often in a row.
     `topic_ids` and `above` (pairs topic, ancestor, flattened) are the audience frozen at the start.
+    `undoable` is one whose `send_at` is the end of the moment in which its editor can undo it.
     `reader_id` is whom a test is for. It refers to nothing: where that reader is erased, a test is
     for nobody, and never for the story's followers.
     `apps` are those that it goes to, all without; with `one_device`, to each reader's last seen.
@@ -84,6 +86,9 @@ class AlertRow(SQLModel, table=True):
     wait_reason: str | None = Field(default=None, sa_column=Column(Text))
     stop_reason: str | None = Field(default=None, sa_column=Column(Text))
     settled: bool = Field(default=False, nullable=False)
+    undoable: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=false())
+    )
     rejected_by: list[str] = Field(
         sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
     )

@@ -1,20 +1,25 @@
 """The list of alerts, and the live page of one alert with what can still be done about it."""
 
 import secrets
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request, Response
 
 from service.actions import alerts as alert_actions
-from service.actions import replays
+from service.actions import replays, scheduled_alerts
+from service.actions.providers import ProviderState, ProviderStatus, list_providers
+from service.actions.scheduled_alerts import Schedule
 from service.domain.alert import MAX_TEXT, MAX_TITLE, Alert, Kind, Report, Words
 from service.domain.errors import Refusal, require
 from service.domain.story import Story
-from service.http.dependencies import Cursor, Id, WorkDep
+from service.http.dependencies import Cursor, Id, SettingsDep, WorkDep
+from service.settings import Settings
 from service.store.alerts import alerts
 from service.store.deliveries import dead_letters
 from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
+from service.web.newsroom.push_form import parse_local_time
 from service.web.rendering import query_string, redirect, render
 from service.web.visitors import Editor, EditorActing
 
@@ -38,7 +43,9 @@ def list_alerts(request: Request, work: WorkDep, _: Editor, cursor: Cursor = Non
 
 
 @router.get("/{alert_id}")
-def show(request: Request, work: WorkDep, _: Editor, alert_id: AlertId) -> Response:
+def show(
+    request: Request, work: WorkDep, settings: SettingsDep, _: Editor, alert_id: AlertId
+) -> Response:
     """Show an alert's progress and results. The page updates itself while pushes leave."""
     report = require(alerts.report(work.session, alert_id), "alert")
     alert = report.alert
@@ -55,7 +62,22 @@ def show(request: Request, work: WorkDep, _: Editor, alert_id: AlertId) -> Respo
         chain=alerts.chain(work.session, alert.root_id),
         rate=_average_rate(report),
         intent=secrets.token_urlsafe(16),
+        troubled=_troubled_providers(work, settings, report),
     )
+
+
+def _troubled_providers(
+    work: UnitOfWork, settings: Settings, report: Report
+) -> list[ProviderStatus]:
+    """Return the providers that keep deliveries of this alert waiting, with how many of them."""
+    waiting = {name: totals.open for name, totals in report.by_provider.items() if totals.open}
+    if not waiting or report.alert.state.final:
+        return []
+    return [
+        replace(one, waiting=waiting[one.name])
+        for one in list_providers(work, settings)
+        if one.name in waiting and one.state is not ProviderState.IN_USE
+    ]
 
 
 def _describe_audience(work: UnitOfWork, story: Story, alert: Alert) -> str:
@@ -88,6 +110,42 @@ def stop(request: Request, work: WorkDep, caller: EditorActing, alert_id: AlertI
     """Stop an alert at once."""
     alert_actions.stop(work, alert_id, caller)
     return _done(request, alert_id, "Stopped. The totals settle within a second or so.")
+
+
+@router.post("/{alert_id}/undo")
+def undo(request: Request, work: WorkDep, caller: EditorActing, alert_id: AlertId) -> Response:
+    """Take an alert back that was just sent, and return to its form."""
+    in_time = scheduled_alerts.undo(work, alert_id, caller)
+    if not in_time:
+        return _done(request, alert_id, "It had left already, so it was stopped. Some may have it.")
+    alert = require(alerts.get(work.session, alert_id), "alert")
+    form = f"/desk/stories/{alert.story_id}/push?undone={alert_id}"
+    return redirect(request, form, "Undone: nobody got it. Your words are still here.")
+
+
+@router.post("/{alert_id}/schedule")
+def change_schedule(
+    request: Request,
+    work: WorkDep,
+    caller: EditorActing,
+    alert_id: AlertId,
+    title: Annotated[str, Form(max_length=MAX_TITLE)] = "",
+    body: Annotated[str, Form(max_length=MAX_TEXT)] = "",
+    send_at: Annotated[str, Form(max_length=40)] = "",
+    zone: Annotated[str, Form(max_length=64)] = "UTC",
+    now: Annotated[str, Form(max_length=3)] = "",
+) -> Response:
+    """Move and edit an alert that has not left yet, or let it leave now."""
+    try:
+        if now:
+            scheduled_alerts.send_now(work, alert_id, caller)
+            return _done(request, alert_id, "It leaves now.")
+        moment = parse_local_time(send_at, zone)
+        schedule = Schedule(title=title.strip() or None, body=body.strip() or None, send_at=moment)
+        scheduled_alerts.change_schedule(work, alert_id, schedule, caller)
+    except Refusal as refusal:
+        return _done(request, alert_id, f"Not changed: {refusal.detail}")
+    return _done(request, alert_id, "Changed.")
 
 
 @router.post("/{alert_id}/withdraw")

@@ -1,7 +1,7 @@
 """A form that arrives after the session has ended goes through the login and is sent again.
 
-It is held in the login's page, not on the server. The person who signs in sees what it is and sends it,
-with the new session's token: a form of another site is never held.
+It is held in the login's page, not on the server. The person who signs in sees what it is and
+sends it, with the new session's token: a form of another site is never held.
 """
 
 import json

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 from fastapi import Form
 from pydantic import BaseModel
 
-from service.domain.alert import DEFAULT_TTL, MAX_TEXT, MAX_TITLE, Draft, Words
+from service.domain.alert import (
+    DEFAULT_TTL,
+    MAX_TEXT,
+    MAX_TITLE,
+    MAX_TOPICS,
+    Alert,
+    Draft,
+    Words,
+)
 from service.domain.errors import Invalid
 from service.domain.story import Story
 from service.domain.subscription import Urgency
@@ -42,6 +50,7 @@ class PushFields(BaseModel):
     zone: Annotated[str, Form(max_length=64)] = "UTC"
     ttl: Annotated[int, Form(ge=1, le=28 * 86_400)] = int(DEFAULT_TTL.total_seconds())
     dry_run: str = ""
+    correct_story: str = ""
     confirm: str = ""
     counted: int | None = None
     intent: Annotated[str, Form(max_length=100)] = ""
@@ -75,8 +84,8 @@ class PushFields(BaseModel):
             locales={tag: Words(t, b) for tag, t, b in self.locales() if tag},
         )
 
-    def parse(self) -> Draft:
-        """Return the whole draft. Raises `Invalid`."""
+    def parse(self, now: datetime | None = None, undo: timedelta = timedelta(0)) -> Draft:
+        """Return the whole draft. Raises `Invalid`, for a time before `now` too."""
         topics = tuple(self.topic) if self.audience == "topics" else None
         if self.mode != "correct" and topics == ():
             raise Invalid("topics", "Choose at least one topic, or another audience.")
@@ -86,27 +95,60 @@ class PushFields(BaseModel):
             topics=None if is_correction else topics,
             everyone=not is_correction and self.audience == "everyone",
             ttl=timedelta(seconds=self.ttl),
-            send_at=self._parse_send_at(),
+            send_at=self._parse_send_at(now),
+            undo=undo,
             dry_run=bool(self.dry_run),
             update=self.mode != "first",
         )
 
-    def _parse_send_at(self) -> datetime | None:
+    def _parse_send_at(self, now: datetime | None) -> datetime | None:
         if not self.send_at.strip():
             return None
-        wrong = Invalid("send_at", "Give a date and a time, or leave it empty.")
-        zone = load_zone(self.zone)
-        if zone is None:
-            raise wrong
-        try:
-            local = datetime.fromisoformat(self.send_at.strip())
-            return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise wrong from None
+        moment = parse_local_time(self.send_at, self.zone)
+        if now is not None and moment <= now:
+            words = f"{self.send_at.strip().replace('T', ' ')} ({self.zone}) has passed"
+            raise Invalid("send_at", f"{words}: choose a later time, or empty it to send now.")
+        return moment
 
     def content(self) -> dict[str, Any]:
         """Return the fields that say what to send, without those that only guard the sending."""
         return self.model_dump(mode="json", exclude=set(_GUARD_FIELDS))
+
+
+def parse_local_time(text: str, zone_name: str) -> datetime:
+    """Return the moment that a field of date and time says in a time zone. Raises `Invalid`."""
+    wrong = Invalid("send_at", "Give a date and a time, or leave it empty.")
+    zone = load_zone(zone_name)
+    if zone is None:
+        raise wrong
+    try:
+        local = datetime.fromisoformat(text.strip())
+        return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise wrong from None
+
+
+def fields_of_alert(alert: Alert, mode: str) -> PushFields:
+    """Return the form as it was when an alert that was undone left it."""
+    audience = "everyone" if alert.everyone else "story" if alert.topics is None else "topics"
+    return PushFields(
+        mode=mode,
+        title=alert.title or "",
+        body=alert.body or "",
+        urgency=alert.urgency,
+        audience=audience,
+        topic=list(alert.topics or ())[:MAX_TOPICS],
+        ttl=int(alert.ttl.total_seconds()),
+    ).model_copy(update=_locale_rows(alert))
+
+
+def _locale_rows(alert: Alert) -> dict[str, str]:
+    rows = list(alert.locales.items())[:LOCALE_ROWS]
+    return {
+        f"locale_{name}_{n}": value
+        for n, (tag, words) in enumerate(rows, 1)
+        for name, value in (("tag", tag), ("title", words.title), ("body", words.body))
+    }
 
 
 def initial_fields(story: Story, mode: str) -> PushFields:
@@ -137,5 +179,6 @@ def template_values(fields: PushFields) -> dict[str, Any]:
         "send_at": fields.send_at,
         "ttl": fields.ttl,
         "dry_run": bool(fields.dry_run),
+        "correct_story": bool(fields.correct_story),
         "locales": fields.locales(),
     }

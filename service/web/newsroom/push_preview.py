@@ -1,5 +1,6 @@
 """The aside of Send Push: whom the alert would reach, and how it would look on each platform."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -8,15 +9,18 @@ from fastapi import APIRouter, Form, Path, Request, Response
 from service import provider_door
 from service.actions import estimates
 from service.actions.outages import find_outages
+from service.actions.providers import ProviderState, ProviderStatus, list_providers
 from service.domain.alert import Draft, Words, collapse_key
 from service.domain.errors import Refusal, require
 from service.domain.story import Story
+from service.domain.subscription import Urgency
 from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.alerts import story_alerts
 from service.store.readers.audience import Estimate
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
+from service.web.formatting import ago
 from service.web.newsroom.push_form import PushFields
 from service.web.rendering import render
 from service.web.visitors import EditorActing
@@ -61,7 +65,40 @@ def preview_push(
         "recent_alerts": recent_alerts[:MAX_RECENT_ALERTS],
         "previews": relevant or previews,
         "language": story.text.language,
+        "when_words": _describe_time(draft.send_at, work.now),
+        "troubled": _troubled_providers(work, settings, estimate),
+        "left_out": _count_left_out(work, settings, story, draft, estimate),
+        "needs_two_editors": settings.breaking_needs_two and draft.urgency is Urgency.BREAKING,
     }
+
+
+def _describe_time(send_at: datetime | None, now: datetime) -> str:
+    """Return when the alert leaves, in words; the page's script says it in local time."""
+    if send_at is None:
+        return "now"
+    return f"on {send_at:%A} at {send_at:%H:%M} UTC, {ago(send_at, now)},"
+
+
+def _troubled_providers(
+    work: UnitOfWork, settings: Settings, estimate: Estimate
+) -> list[ProviderStatus]:
+    """Return the providers that are held or failing, as far as the alert needs them."""
+    return [
+        one
+        for one in list_providers(work, settings)
+        if one.state is not ProviderState.IN_USE and estimate.by_provider.get(one.name)
+    ]
+
+
+def _count_left_out(
+    work: UnitOfWork, settings: Settings, story: Story, draft: Draft, estimate: Estimate
+) -> int:
+    """Count the devices that only a breaking alert would reach: quiet hours, readers' choice."""
+    if draft.urgency is Urgency.BREAKING or draft.corrects:
+        return 0
+    loudest = replace(draft, urgency=Urgency.BREAKING)
+    whole = estimates.estimate_audience(work, story.id, loudest, settings.providers)
+    return max(0, whole.devices - estimate.devices)
 
 
 def _render_content(

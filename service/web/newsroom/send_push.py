@@ -1,13 +1,15 @@
 """Send Push: the form, the confirmed sending, the test, and the second editor's confirmation."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 
 from service.actions import alerts as alert_actions
 from service.actions import editor_test_pushes, estimates
+from service.actions import stories as story_actions
 from service.actions.idempotent_call import run_once
 from service.domain.alert import Alert, Draft
 from service.domain.errors import (
@@ -28,7 +30,13 @@ from service.store.alerts import alerts, confirmations
 from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
 from service.web.newsroom import own_devices, push_preview
-from service.web.newsroom.push_form import LIFETIMES, PushFields, initial_fields, template_values
+from service.web.newsroom.push_form import (
+    LIFETIMES,
+    PushFields,
+    fields_of_alert,
+    initial_fields,
+    template_values,
+)
 from service.web.rendering import redirect, render
 from service.web.visitors import Editor, EditorActing
 
@@ -65,16 +73,26 @@ def show(
     staff: Editor,
     story_id: StoryId,
     mode: Annotated[str, Query(pattern="^(correct|again)?$")] = "",
+    undone: Annotated[Id | None, Query()] = None,
 ) -> Response:
     """Show the form with the story's words, the audience and the previews."""
     story = _require_story(work, story_id)
     first = alerts.root_of_story(work.session, story_id)
     second_look = confirmations.get(work.session, story_id)
-    if second_look is not None:
+    undone_alert = _find_undone(work, story, undone)
+    usual_mode = (mode or "again") if first else "first"
+    if undone_alert is not None:
+        fields = fields_of_alert(undone_alert, usual_mode)
+    elif second_look is not None:
         fields = PushFields(**second_look.draft)
     else:
-        fields = initial_fields(story, (mode or "again") if first else "first")
+        fields = initial_fields(story, usual_mode)
     return _show(request, work, settings, _PushPage(staff, story, fields))
+
+
+def _find_undone(work: UnitOfWork, story: Story, alert_id: int | None) -> Alert | None:
+    alert = alerts.get(work.session, alert_id) if alert_id else None
+    return alert if alert is not None and alert.story_id == story.id else None
 
 
 def _show(request: Request, work: UnitOfWork, settings: Settings, page: _PushPage) -> Response:
@@ -100,7 +118,6 @@ def _show(request: Request, work: UnitOfWork, settings: Settings, page: _PushPag
         story_topics=", ".join(topic.label for topic in story_topics),
         lifetimes=LIFETIMES,
         intent=secrets.token_urlsafe(16),
-        needs_two_editors=settings.breaking_needs_two,
         test_fault=page.test_fault,
         **own_devices.describe_test(work, settings, page.staff, page.test),
         **push_preview.preview_push(work, settings, story, fields),
@@ -121,14 +138,14 @@ def send(
     story = _require_story(work, story_id)
     page = _PushPage(staff, story, fields, status=422)
     try:
-        draft = fields.parse()
+        draft = fields.parse(work.now, timedelta(seconds=settings.undo_seconds))
         page.warning = _why_not_confirmed(work, settings, story, fields, draft)
         if not page.warning:
             if _needs_second_editor(work, settings, staff, story, fields, draft):
                 return _request_second_editor(request, work, staff, story, fields)
             with work.session.begin_nested():
                 alert = _send_once(work, story, draft, fields, caller)
-            return _redirect_to_alert(request, alert)
+            return _redirect_to_alert(request, alert, _correct_story(work, story, fields, caller))
     except AlreadyAlerted as conflict:
         return _redirect_to_alert(request, conflict.first_id)
     except (Invalid, Conflict, KeyReused) as fault:
@@ -188,6 +205,21 @@ def _send_once(
     return int(answer["id"])
 
 
+def _correct_story(work: UnitOfWork, story: Story, fields: PushFields, caller: Caller) -> str:
+    """Give the story the words of its alert's correction, if the editor wants it; says so."""
+    if fields.mode != "correct" or not story.state.public or fields.dry_run:
+        return ""
+    if not fields.correct_story:
+        return "The story's page keeps its text."
+    text = replace(
+        story.text,
+        headline=fields.title.strip() or story.text.headline,
+        summary=fields.body.strip() or story.text.summary,
+    )
+    story_actions.correct(work, story.id, text, caller)
+    return "The story is corrected too: its headline and summary say the same."
+
+
 def _needs_second_editor(
     work: UnitOfWork,
     settings: Settings,
@@ -228,8 +260,8 @@ def _push_url(story: Story) -> str:
     return f"/desk/stories/{story.id}/push"
 
 
-def _redirect_to_alert(request: Request, alert_id: int) -> Response:
-    return redirect(request, f"/desk/alerts/{alert_id}")
+def _redirect_to_alert(request: Request, alert_id: int, flash: str = "") -> Response:
+    return redirect(request, f"/desk/alerts/{alert_id}", flash)
 
 
 def _require_story(work: UnitOfWork, story_id: int) -> Story:

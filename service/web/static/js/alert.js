@@ -1,6 +1,7 @@
 // The page of a running alert: draws the totals from the event stream into the page.
 import { enhanceForms } from "./forms.js";
-import { localTimes, milliseconds, span } from "./times.js";
+import { guardForm } from "./session.js";
+import { localTimes, milliseconds, showLocalField, span } from "./times.js";
 
 const PARTS = ["accepted", "gone", "buried", "expired", "cancelled", "retrying"];
 const STATES = {
@@ -14,6 +15,10 @@ localTimes(document);
 enhanceForms(document);
 const container = document.querySelector("[data-live]");
 if (container) watch(container.dataset.live);
+countDown(document.querySelector("[data-undo-left]"));
+editSchedule(document.querySelector("[data-schedule]"));
+showTrouble();
+if (container) setInterval(refreshParts, 5000);
 
 function watch(url) {
   const asOf = document.querySelector("[data-as-of]");
@@ -42,7 +47,11 @@ function watch(url) {
 function draw(report, samples) {
   const { totals } = report;
   for (const figure of document.querySelectorAll("[data-total]")) figure.textContent = number.format(totals[figure.dataset.total]);
-  for (const figure of document.querySelectorAll("[data-timing]")) figure.textContent = milliseconds(report.timing[figure.dataset.timing]);
+  for (const figure of document.querySelectorAll("[data-timing]")) {
+    const short = 100 * totals.accepted < totals.planned * Number(figure.dataset.percent ?? 0);
+    figure.textContent = milliseconds(short ? null : report.timing[figure.dataset.timing]);
+  }
+  for (const figure of document.querySelectorAll("[data-receipt-share]")) figure.textContent = formatShare(report.receipts[figure.dataset.receiptShare], totals.planned);
   for (const figure of document.querySelectorAll("[data-receipt]")) figure.textContent = number.format(report.receipts[figure.dataset.receipt]);
   drawBar(totals);
   const [label, tone] = describeState(report);
@@ -51,7 +60,37 @@ function draw(report, samples) {
   state.className = `tag ${tone}`;
   drawRate(samples, report);
   drawProviders(report.by_provider);
-  for (const form of document.querySelectorAll('[data-when="running"]')) form.hidden = FINAL.has(report.state);
+  showButtons(report.state);
+}
+
+let undoing = !document.querySelector('[data-when="undoing"]')?.hidden;
+
+function showButtons(state) {
+  if (state !== "scheduled") undoing = false;
+  const visible = { running: !FINAL.has(state) && !undoing, undoing, "not undoing": !undoing };
+  for (const part of document.querySelectorAll("[data-when]")) part.hidden = !visible[part.dataset.when];
+}
+
+// The seconds in which the alert can still be undone. The server decides; this only shows them.
+function countDown(figure) {
+  if (!figure || !undoing) return;
+  const end = Date.now() + 1000 * Number(figure.dataset.undoLeft);
+  const timer = setInterval(() => {
+    const seconds = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+    figure.textContent = seconds;
+    if (!seconds) clearInterval(timer);
+  }, 200);
+}
+
+function editSchedule(form) {
+  if (!form) return;
+  showLocalField(form, form.querySelector("[data-utc]"));
+  guardForm(form);
+}
+
+function showTrouble() {
+  const wrong = document.querySelector("[data-trouble]");
+  document.title = `${wrong ? "⚠ " : ""}${document.title.replace(/^⚠ /, "")}`;
 }
 
 // As `report_state` of the server: who finished without reaching anybody is not well.
@@ -101,23 +140,27 @@ function drawProviders(byProvider) {
   const body = document.querySelector("[data-by-provider] tbody");
   for (const [name, totals] of Object.entries(byProvider)) {
     const row = body.querySelector(`tr[data-provider="${CSS.escape(name)}"]`);
-    if (!row) return refreshTable();
+    if (!row) return refreshParts();
     const cells = [totals.planned, totals.accepted, totals.pending + totals.retrying, totals.gone, totals.buried, totals.expired + totals.cancelled];
     row.querySelectorAll("td").forEach((cell, n) => { cell.textContent = number.format(cells[n]); });
   }
 }
 
-// A provider that the page has no row for yet: the table comes from the server.
+// What the events do not carry comes from the server: rows of providers, and what is wrong with them.
 let refreshing = false;
 
-async function refreshTable() {
-  if (refreshing) return;
+async function refreshParts() {
+  if (refreshing || document.hidden) return;
   refreshing = true;
-  const response = await fetch(window.location.href);
-  if (response.ok) {
+  const response = await fetch(window.location.href).catch(() => null);
+  if (response?.ok) {
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    const body = page.querySelector("[data-by-provider] tbody");
-    if (body) document.querySelector("[data-by-provider] tbody").replaceWith(body);
+    for (const part of page.querySelectorAll("[data-part]")) {
+      const current = document.querySelector(`[data-part="${part.dataset.part}"]`);
+      if (current && current.innerHTML !== part.innerHTML) current.replaceWith(part);
+    }
+    localTimes(document);
+    showTrouble();
   }
   refreshing = false;
 }

@@ -1,11 +1,13 @@
 // Send Push: updates audience and previews while the editor types, and guards the sending of loud alerts.
-import { csrfToken, enhanceForms, showToast } from "./forms.js";
-import { localTimes } from "./times.js";
+import { enhanceForms, showToast } from "./forms.js";
+import { guardForm, send, signIn } from "./session.js";
+import { localTimes, whenWords } from "./times.js";
 
 const LOUD_DEVICES = 10000;
 const HOLD_MS = 1200;
 const POLL_MS = 700;
 const MAX_POLLS = 120;
+const CUTS = [[65, "Most screens cut the title after about 65 characters."], [50, "Narrow phones cut the title after about 50 characters."]];
 const form = document.querySelector("[data-push-form]");
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const number = new Intl.NumberFormat("en");
@@ -18,6 +20,9 @@ form.querySelector("#send_at-hint .hint").textContent = `If empty, now. In your 
 form.addEventListener("input", scheduleRefresh);
 form.addEventListener("change", scheduleRefresh);
 form.addEventListener("submit", guardSending);
+guardForm(form);
+form.addEventListener("stay", () => { holdDone = false; });
+form.addEventListener("submit", disableButton);
 enableHolding(form.querySelector("[data-send]"));
 form.querySelector("[data-test]").addEventListener("click", sendTest);
 updateForm();
@@ -35,7 +40,8 @@ async function refreshPreview() {
   const turn = ++refreshes;
   const fields = new FormData(form);
   fields.delete("confirm");
-  const response = await fetch(form.dataset.previewUrl, { method: "POST", headers: { "X-CSRF-Token": csrfToken() }, body: new URLSearchParams(fields) }).catch(() => null);
+  const response = await send(form.dataset.previewUrl, new URLSearchParams(fields)).catch(() => null);
+  if (response?.status === 401 && (await signIn())) return refreshPreview();
   if (!response?.ok || turn !== refreshes) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of page.querySelectorAll("[data-part]")) form.querySelector(`[data-part="${part.dataset.part}"]`)?.replaceWith(part);
@@ -51,9 +57,33 @@ function updateForm() {
   form.querySelector("[data-audience-choice]").hidden = correcting;
   form.querySelector("[data-number]").textContent = number.format(countDevices());
   form.querySelector("[data-typed]").hidden = !isLoud();
+  const correction = form.querySelector("[data-correct-story]");
+  if (correction) correction.hidden = !correcting;
+  showTime();
+  showCuts();
   form.querySelector("[data-send-label]").textContent = isLoud() ? "Hold to send" : form.send_at.value ? "Schedule" : "Send Push";
   const text = `${form.title.value}${form.body.value}`;
   form.querySelector("[data-meter]").textContent = `${[...form.title.value].length} + ${[...form.body.value].length} characters, ${encoder.encode(text).length} bytes`;
+}
+
+// When it leaves, in words; a time that has passed is refused here, and by the server.
+function showTime() {
+  const date = form.send_at.value ? new Date(form.send_at.value) : null;
+  const past = date && date <= new Date();
+  form.send_at.setCustomValidity(past ? "This time has passed. Choose a later one, or empty the field to send now." : "");
+  form.querySelector("[data-when-words]").textContent = date ? whenWords(date) : "now";
+  const seconds = Number(form.dataset.undoSeconds);
+  const note = form.querySelector("[data-undo-note]");
+  const breaking = new FormData(form).get("urgency") === "breaking";
+  if (!note.textContent.startsWith("Breaking: a second")) note.textContent = date ? "You can move, edit or stop it until then." : breaking ? "Leaves at once. Afterwards you can only stop it." : seconds ? `You can undo it for ${seconds} seconds.` : "";
+}
+
+function showCuts() {
+  const length = [...form.title.value].length;
+  const [, sentence] = CUTS.find(([most]) => length > most) ?? [0, ""];
+  const place = form.querySelector("[data-cuts]");
+  if (place.textContent !== sentence) place.textContent = sentence;
+  place.classList.toggle("over", Boolean(sentence));
 }
 
 function countDevices() {
@@ -75,8 +105,7 @@ async function sendTest(event) {
   if (sending) return;
   sending = true;
   const turn = ++tests;
-  const options = { method: "POST", headers: { "X-CSRF-Token": csrfToken() }, body: new URLSearchParams(new FormData(form)) };
-  let result = await showResult(event.currentTarget.formAction, options);
+  let result = await showResult(event.currentTarget.formAction, new URLSearchParams(new FormData(form)));
   sending = false;
   for (let polls = 0; result?.dataset.live && polls < MAX_POLLS; polls++) {
     await new Promise((resume) => setTimeout(resume, POLL_MS));
@@ -85,9 +114,9 @@ async function sendTest(event) {
   }
 }
 
-async function showResult(address, options) {
-  const response = await fetch(address, options).catch(() => null);
-  if (response?.redirected) return window.location.reload();
+async function showResult(address, fields) {
+  const response = await (fields ? send(address, fields) : fetch(address)).catch(() => null);
+  if (response?.status === 401) return (await signIn()) ? showResult(address, fields) : null;
   const page = new DOMParser().parseFromString((await response?.text()) ?? "", "text/html");
   const part = page.querySelector("[data-part=test]");
   if (!part) return showToast("The connection is lost. Try again in a moment.");
@@ -98,15 +127,20 @@ async function showResult(address, options) {
 }
 
 let buttonHeld = false;
+let holdDone = false;
+
+function disableButton(event) {
+  if (!event.defaultPrevented) setTimeout(() => { form.querySelector("[data-send]").disabled = true; });
+}
 
 function isNumberTyped() {
   return form.querySelector("#typed").value.replaceAll(/\D/g, "") === String(countDevices());
 }
 
 function guardSending(event) {
-  if (!isLoud() || buttonHeld || isNumberTyped()) {
-    const button = form.querySelector("[data-send]");
-    setTimeout(() => { button.disabled = true; });
+  if (event.submitter?.matches("[data-test]")) return;
+  if (!isLoud() || buttonHeld || holdDone || isNumberTyped()) {
+    holdDone = true; // the form is submitted again once the session is checked
     return;
   }
   event.preventDefault();

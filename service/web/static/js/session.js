@@ -41,18 +41,18 @@ export async function ensureSession() {
   return state === "signed in";
 }
 
-// The form leaves only with a session. `prepare` comes first; the form stays if it resolves to false.
+// The form leaves only with a session, or stays and says so by the event "stay". `prepare` comes first; the form stays if it resolves to false.
 export function guardForm(form, prepare = async () => {}) {
   let checked = false;
   form.addEventListener("submit", async (event) => {
-    if (event.defaultPrevented || checked) return;
+    if (event.defaultPrevented || checked) return null;
     event.preventDefault();
     const { submitter } = event;
-    if ((await prepare(submitter)) === false) return;
-    if (!(await ensureSession())) return;
+    if ((await prepare(submitter)) === false) return null;
+    if (!(await ensureSession())) return form.dispatchEvent(new CustomEvent("stay"));
     checked = true;
     form.requestSubmit(submitter);
-    setTimeout(() => { checked = false; }, 2000);
+    return setTimeout(() => { checked = false; }, 2000);
   });
 }
 

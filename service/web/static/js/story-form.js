@@ -1,7 +1,7 @@
 // The story editor: rich text instead of HTML, topic suggestions, local times, and autosave.
 import { enableAutosave } from "./autosave.js";
 import { enhanceForms } from "./forms.js";
-import { localTimes } from "./times.js";
+import { localTimes, localValue, showLocalField } from "./times.js";
 
 const COMMANDS = [
   ["bold", "B", "Bold"], ["italic", "I", "Italic"], ["formatBlock:h2", "H", "Heading"], ["formatBlock:p", "¶", "Paragraph"],
@@ -14,7 +14,7 @@ const form = document.querySelector("[data-story-form]");
 const knownTopics = [...document.querySelectorAll("#known-topics option")].map((option) => option.value);
 makeRichText(form.querySelector("[data-rich]"));
 suggestTopics(form.querySelector("[data-topics]"));
-for (const field of form.querySelectorAll("[data-utc]")) showLocalTime(field);
+for (const field of form.querySelectorAll("[data-utc]")) showLocalField(form, field);
 enableAutosave(form, showFields, agreeOnTopics);
 
 function makeRichText(textarea) {
@@ -126,25 +126,6 @@ function suggestTopics(field) {
 function newTopics(field) {
   const entries = field.value.toLowerCase().split(",").map((path) => path.trim());
   return field.dataset.topics === "all" ? entries.filter((path) => path && !knownTopics.includes(path)) : [];
-}
-
-// The form sends UTC; the field shows and takes the writer's local time.
-function showLocalTime(field) {
-  const localField = field.cloneNode();
-  const label = form.querySelector(`label[for="${field.id}"]`);
-  label.textContent = label.textContent.replace("UTC", Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");
-  localField.value = localValue(field.value);
-  localField.removeAttribute("name");
-  localField.addEventListener("input", () => { field.value = localField.value && new Date(localField.value).toISOString().slice(0, 16); });
-  field.type = "hidden";
-  field.removeAttribute("id");
-  field.before(localField);
-}
-
-function localValue(utc) {
-  if (!utc) return "";
-  const date = new Date(`${utc}Z`);
-  return new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
 }
 
 // Puts kept text back into the fields, and into those that stand for them.
