@@ -8,7 +8,7 @@ from service.domain.alert import FARTHEST_SEND, Alert, AlertState, Words, check_
 from service.domain.errors import Conflict, Invalid, require
 from service.domain.people import Caller
 from service.domain.story import why_not_pushable
-from service.store.alerts import alert_transitions, alerts
+from service.store.alerts import alerts, schedules
 from service.store.staff import audit
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
@@ -72,7 +72,7 @@ def _reschedule(work: UnitOfWork, alert: Alert, schedule: Schedule, caller: Call
     if story.text.expires_at is not None:
         deadline = min(deadline, story.text.expires_at)
     words = (schedule.title, schedule.body)
-    alert_transitions.reschedule(work.session, alert.id, words, schedule.send_at, deadline)
+    schedules.reschedule(work.session, alert.id, words, schedule.send_at, deadline)
     audit.write(
         work.session,
         caller.name,
