@@ -9,6 +9,8 @@ ROOT = Path(__file__).parents[2]
 TRANSITIONS = "service/store/alerts/alert_transitions.py"
 TOPIC_MOVES = "service/store/stories/topic_moves.py"
 """It renames topics in scheduled alerts and touches nothing else of them."""
+SCHEDULES = "service/store/alerts/schedules.py"
+"""It gives an alert that has not left other words and another time, and never another state."""
 CHANGE_OF_AN_ALERT = re.compile(r"UPDATE\s+alert\b|update\((AlertRow|_ALERT)\b", re.IGNORECASE)
 SQL_TEXT = re.compile(r"\bimport\b[^\n]*\btext\b|\bsqlalchemy\.text\b")
 
@@ -28,13 +30,21 @@ def test_an_alert_changes_in_one_file_only():
         for path, source in sources("service", "workers").items()
         if "/migrations/" not in path and CHANGE_OF_AN_ALERT.search(source)
     }
-    assert changing == {TRANSITIONS, TOPIC_MOVES}
+    assert changing == {TRANSITIONS, TOPIC_MOVES, SCHEDULES}
 
 
 def test_a_topic_that_moves_changes_an_alerts_topics_and_nothing_else():
     source = (ROOT / TOPIC_MOVES).read_text()
     statements = re.findall(r'"""\s*UPDATE alert SET(.*?)"""', source, re.DOTALL)
     assert [columns_set(statement) for statement in statements] == [{"topics"}]
+
+
+def test_a_schedule_changes_words_and_time_of_a_scheduled_alert_and_nothing_else():
+    source = (ROOT / SCHEDULES).read_text()
+    [statement] = re.findall(r'"""\s*UPDATE alert SET(.*?)"""', source, re.DOTALL)
+    time = {"send_at", "expires_at", "page_due_at", "page_refusals", "wait_reason", "undoable"}
+    assert columns_set(statement) == {"title", "body"} | time
+    assert "AND state = 'scheduled'" in statement
 
 
 def test_the_workers_hold_no_sql():
