@@ -28,7 +28,7 @@ from workers.standins import process as standins
 ROOT = Path(__file__).parent.parent
 STARTER = (sys.executable, "-I", "-S", str(child_processes.STARTER))
 STOP_S = 10.0
-PROVIDERS = "apns,fcm,webpush"
+PROVIDERS = "apns,fcm,webpush,hms,expo"
 
 
 class System:

@@ -52,6 +52,14 @@ def fcm_address() -> str:
     return f"{secrets.token_urlsafe(16)[:22]}:APA91b{secrets.token_urlsafe(100)[:134]}"
 
 
+def hms_address() -> str:
+    return f"IQAAAACy{secrets.token_urlsafe(90)}"
+
+
+def expo_address() -> str:
+    return f"ExponentPushToken[{secrets.token_urlsafe(16)[:22]}]"
+
+
 class People:
     """Makes readers for one test, on a topic of its own."""
 
@@ -84,7 +92,12 @@ class People:
 
         `trusted` ones count as accepted by their provider before, as imported ones do.
         """
-        makers = {"apns": apns_address, "fcm": fcm_address}
+        makers = {
+            "apns": apns_address,
+            "fcm": fcm_address,
+            "hms": hms_address,
+            "expo": expo_address,
+        }
         rows = [
             (new_id(), new_id(), provider, makers[provider]())
             for provider, n in devices.items()

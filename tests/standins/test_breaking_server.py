@@ -217,6 +217,21 @@ def test_a_half_closed_connection_reads_on_without_answering(connect, control):
     assert control.get("/control/pushes").json()["count"] == 1
 
 
+def test_a_deafened_connection_stays_open_and_later_ones_are_well(connect, control):
+    client = connect(goaway=100)
+    client.push(1)
+    client.read_until(lambda: client.events_of(StreamEnded))
+    control.post("/control/deafen").raise_for_status()
+    client.push(2)
+    client.read_until(lambda: False, seconds=0.5)
+    assert not client.ended
+    assert len(client.events_of(ResponseReceived)) == 1
+    later = connect(goaway=100)
+    later.push(3)
+    later.read_until(lambda: later.events_of(StreamEnded))
+    assert len(later.events_of(ResponseReceived)) == 1
+
+
 def test_cleared_weather_returns_to_the_same_origin(standins, control):
     trust = ssl.create_default_context(cafile=standins.ca_file)
     for _ in range(3):

@@ -1,11 +1,9 @@
 """A broker that is there and refuses every write: a real one, and a real worker before it."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 
 import pytest
 import redis
@@ -17,42 +15,13 @@ from service.demo.servers import free_port
 from service.demo.valkey import Redis
 from service.outbox import CeleryBroker, Message
 from service.settings import new_secret
+from tests.redis_refusals import REFUSALS, refusal, refuse_as_a_replica
 from workers.app import app as worker_app
 from workers.upkeep.sweep_beat import MonotonicScheduler
 
 REFUSAL_S = 4.0
 RECOVERY_S = 15.0
 PASSWORD = "a password of the tests"
-
-
-def refuse_as_a_replica(client: redis.Redis) -> Callable[[], object]:
-    """Answer READONLY, as the old primary of a failover does."""
-    client.replicaof("127.0.0.1", 1)
-    return lambda: client.replicaof("NO", "ONE")
-
-
-def refuse_without_replicas(client: redis.Redis) -> Callable[[], object]:
-    """Answer NOREPLICAS, as a primary that has lost its replicas does."""
-    client.config_set("min-replicas-to-write", 1)
-    return lambda: client.config_set("min-replicas-to-write", 0)
-
-
-def refuse_without_a_disk(client: redis.Redis) -> Callable[[], object]:
-    """Answer MISCONF, as a server that cannot save does."""
-    folder = Path(client.config_get("dir")["dir"])
-    client.config_set("save", "3600 1")
-    shutil.rmtree(folder)
-    client.bgsave()
-    await_true(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", 5)
-
-    def save_again() -> None:
-        folder.mkdir()
-        client.config_set("save", "")
-
-    return save_again
-
-
-REFUSALS = (refuse_as_a_replica, refuse_without_replicas, refuse_without_a_disk)
 
 
 def await_true(condition: Callable[[], bool], within_s: float) -> None:
@@ -103,15 +72,6 @@ def worker(
     yield process
     process.terminate()
     process.wait(20)
-
-
-@contextmanager
-def refusal(client: redis.Redis, refuse: Callable[[redis.Redis], Callable[[], object]]):
-    mend = refuse(client)
-    try:
-        yield
-    finally:
-        mend()
 
 
 def is_consumed(client: redis.Redis, url: str) -> None:

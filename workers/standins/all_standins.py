@@ -93,6 +93,11 @@ class AllStandins:
             self._apple_tokens.forget()
             await self._switch_servers()
 
+    def deafen(self) -> None:
+        """Send nothing more on present connections, as far as they are such as can break."""
+        for server in self._servers.values():
+            server.deafen()
+
     async def _switch_servers(self) -> None:
         await asyncio.gather(*(server.switch() for server in self._servers.values()))
 

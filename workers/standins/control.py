@@ -42,17 +42,19 @@ class Control:
         match scope.method, scope.path:
             case "GET", "/control/pushes":
                 return self._list_pushes(query)
-            case "DELETE", "/control/pushes":
-                self._standins.forget_pushes()
-                return NO_CONTENT
-            case "PUT", "/control/weather":
-                return await self._put_weather(_read_object(body))
-            case "DELETE", "/control/weather":
-                await self._standins.clear_weather()
-                return NO_CONTENT
             case "GET", "/control/stats":
                 return self._show_stats(query.get("alert_id"))
-        return answer_json(404, {"error": "no such call"})
+            case "PUT", "/control/weather":
+                return await self._put_weather(_read_object(body))
+            case "DELETE", "/control/pushes":
+                self._standins.forget_pushes()
+            case "DELETE", "/control/weather":
+                await self._standins.clear_weather()
+            case "POST", "/control/deafen":
+                self._standins.deafen()
+            case _:
+                return answer_json(404, {"error": "no such call"})
+        return NO_CONTENT
 
     async def _put_weather(self, body: dict[str, Any]) -> Answer:
         try:

@@ -19,6 +19,8 @@ from workers.standins.misbehaviour.faults import (
 )
 
 PROVIDERS = ("apns", "fcm", "webpush", "hms", "expo")
+TOKEN_SERVER = "/token"
+"""The address that names the token server of a provider, not a device."""
 
 
 @dataclass(slots=True)
@@ -114,6 +116,11 @@ class MisbehaviourSettings:
         """Return the seconds by which the answer to this request is delayed."""
         latencies = (each.latency_s for each in self._applicable(provider, address))
         return next((latency for latency in latencies if latency), 0.0)
+
+    def token_latency_s(self, provider: str) -> float:
+        """Return the seconds by which the provider's token server delays its answer."""
+        misbehaviour = self._by_target.get((provider, TOKEN_SERVER))
+        return 0.0 if misbehaviour is None else misbehaviour.latency_s
 
     def connection_faults(self, provider: str) -> ConnectionFaults:
         """Return the faults of connections to the provider."""

@@ -102,7 +102,9 @@ class Fcm(Standin):
     def _answer_other_route(self, request: Request) -> Answer:
         """Answer a request that sends no message of this project."""
         if request.path == "/token":
-            return self._grants.answer(request)
+            answer = self._grants.answer(request)
+            answer.delay_s = self.misbehaviour.token_latency_s(self.name)
+            return answer
         route = re.fullmatch(r"/v1/projects/([^/]+)/messages:send", request.path)
         if not route or request.method != "POST":
             return _page_not_found(request.path)

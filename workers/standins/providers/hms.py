@@ -80,7 +80,9 @@ class Hms(Standin):
     def judge(self, request: Request) -> Answer:
         """Check the app and its token, then the message, then each device."""
         if request.path == "/oauth2/v3/token":
-            return self._answer_grant(request)
+            answer = self._answer_grant(request)
+            answer.delay_s = self.misbehaviour.token_latency_s(self.name)
+            return answer
         route = re.fullmatch(r"/v1/([^/]+)/messages:send", request.path)
         if not route or request.method != "POST":
             return answer_json(404, {"error_msg": "The API does not exist"})

@@ -27,6 +27,11 @@ class BreakingServer:
         self._server = server
         self._connections = connections
 
+    def deafen(self) -> None:
+        """Send nothing more on the connections of this moment; they stay open."""
+        for connection in self._connections:
+            connection.deafen()
+
     async def stop(self) -> None:
         """Close the listening socket and ask the clients to close."""
         self._server.close()

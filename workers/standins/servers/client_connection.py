@@ -236,6 +236,10 @@ class ClientConnection(asyncio.Protocol):
         sock: socket.socket = self._transport.get_extra_info("socket")
         return sock
 
+    def deafen(self) -> None:
+        """Keep the connection open, and send nothing on it any more."""
+        self._silent = True
+
     def retire(self) -> None:
         """End the connection, after the answers that are still due."""
         if self._silent:

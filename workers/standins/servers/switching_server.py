@@ -58,6 +58,11 @@ class SwitchingServer:
             await self.close()
             await self._serve(faults)
 
+    def deafen(self) -> None:
+        """Send nothing more on present connections, if they are such as can break."""
+        if isinstance(self._server, BreakingServer):
+            self._server.deafen()
+
     async def _serve(self, faults: ConnectionFaults | None) -> None:
         """Serve; it may take a moment until the previous server has released the port."""
         self._faults = faults
