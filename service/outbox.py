@@ -11,15 +11,17 @@ import structlog
 from celery import Celery
 from kombu import pools
 
-from service.broker.celery_options import QUEUES, celery_options
+from service.broker.celery_options import QUEUES, STRANGERS_QUEUE, celery_options
 
 __all__ = [
     "QUEUES",
+    "STRANGERS_QUEUE",
     "Broker",
     "CeleryBroker",
     "Message",
     "Outbox",
     "deliver",
+    "deliver_strangers",
     "fan_out_shard",
     "plan_alert",
 ]
@@ -51,6 +53,11 @@ def fan_out_shard(alert_id: int, n: int, queue: str) -> Message:
 def deliver(alert_id: int, queue: str) -> Message:
     """Ask for an alert's open batches to be sent."""
     return Message("deliver", queue, (alert_id,))
+
+
+def deliver_strangers(alert_id: int) -> Message:
+    """Ask for an alert's open batches of strangers' servers to be sent."""
+    return Message("deliver_strangers", STRANGERS_QUEUE, (alert_id,))
 
 
 class Broker(Protocol):

@@ -35,6 +35,7 @@ class System:
     """Postgres, Redis, stand-ins, service, two workers and beat. A context manager.
 
     `processes` are those of the worker of both queues; `settings` are added to the environment.
+    With `*` first among the allowed hosts the strangers' worker runs too.
     """
 
     def __init__(self, *, processes: int = 2, **settings: str) -> None:
@@ -78,10 +79,15 @@ class System:
         self.api = httpx.Client(
             base_url=self.url, timeout=30, headers={"Authorization": f"Bearer {self.key}"}
         )
-        for name in ("service", "worker-urgent", "worker", "beat"):
+        workers = ["worker-urgent", "worker"]
+        if self.extra.get("WEBPUSH_ALLOWED_HOSTS", "").startswith("*"):
+            workers.append("worker-strangers")
+        for name in ("service", *workers, "beat"):
             self.start(name)
         self.await_true(self._ready, "the service is ready")
-        self.await_true(self._two_workers, "both workers show a sign of life")
+        self.await_true(
+            lambda: self._count_workers() == len(workers), "every worker shows a sign of life"
+        )
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -105,6 +111,7 @@ class System:
     def _programs(self) -> dict[str, programs.Program]:
         urgent, both = programs.workers(self.processes, 1)
         return {
+            "worker-strangers": programs.strangers_worker(1),
             "service": programs.service("127.0.0.1", self.port),
             "worker-urgent": urgent,
             "worker": both,
@@ -115,7 +122,7 @@ class System:
         return self._programs()[name].command
 
     def start(self, name: str) -> None:
-        """Start one of service, worker-urgent, worker and beat, from the main thread.
+        """Start one of service, the three workers and beat, from the main thread.
 
         It is told to end when that thread does, so nothing outlives a run that was killed.
         """
@@ -225,5 +232,5 @@ class System:
         except httpx.TransportError:
             return False
 
-    def _two_workers(self) -> bool:
-        return len(self.answer("GET", "/api/admin/queues")["workers"]) == 2
+    def _count_workers(self) -> int:
+        return len(self.answer("GET", "/api/admin/queues")["workers"])

@@ -77,15 +77,20 @@ app.conf.update(
 
 
 class OwnContext:
-    """The one context of this worker process; opened after the fork, closed at its end."""
+    """The one context of this worker process; opened after the fork, closed at its end.
+
+    Its first task decides whether it is for strangers' servers: a worker takes messages of the one
+    kind or of the other.
+    """
 
     context: WorkerContext | None = None
 
     @classmethod
-    def get(cls) -> WorkerContext:
+    def get(cls, *, strangers: bool = False) -> WorkerContext:
         """Open it at the first task: a child inherits no connection of its parent's."""
-        if cls.context is None:
-            cls.context = open_context()
+        if cls.context is None or cls.context.strangers is not strangers:
+            cls.close()
+            cls.context = open_context(strangers=strangers)
             # what was loaded by now stays: the garbage collector need not walk it again and again
             gc.collect()
             gc.freeze()
@@ -116,6 +121,12 @@ def fan_out_shard(alert_id: int, n: int) -> None:
 def deliver(alert_id: int) -> None:
     """Send an alert's open batches."""
     deliver_stage.deliver(OwnContext.get(), alert_id)
+
+
+@app.task(name="deliver_strangers")
+def deliver_strangers(alert_id: int) -> None:
+    """Send an alert's open batches of servers that nobody named."""
+    deliver_stage.deliver(OwnContext.get(strangers=True), alert_id)
 
 
 @app.task(name="sweep")

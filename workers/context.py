@@ -1,6 +1,7 @@
 """What one worker process owns for life: connections that stay warm between alerts."""
 
 import multiprocessing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 
@@ -16,7 +17,7 @@ from workers.credentials.minting import Credentials
 from workers.gateway.contract import Gateway
 from workers.gateway.opening import open_gateway
 from workers.pacing.shared_rate import Rates
-from workers.provider import Provider, load_provider, settings_class
+from workers.provider import KnownServers, Provider, load_provider, settings_class
 
 BROKER_TIMEOUT_S = 1.0
 STOPPING: Event = multiprocessing.Event()
@@ -25,7 +26,10 @@ STOPPING: Event = multiprocessing.Event()
 
 @dataclass(slots=True)
 class WorkerContext:
-    """What the stages of one process work with. `providers` are the configured ones, by name."""
+    """What the stages of one process work with. `providers` are the configured ones, by name.
+
+    `strangers`: this process sends to servers that nobody named, and to no others.
+    """
 
     settings: Settings
     engine: Engine
@@ -36,6 +40,7 @@ class WorkerContext:
     rates: Rates
     providers: dict[str, Provider] = field(default_factory=dict)
     stopping: Event = STOPPING
+    strangers: bool = False
 
     @property
     def secret(self) -> bytes:
@@ -46,6 +51,18 @@ class WorkerContext:
     def names(self) -> list[str]:
         """Return the configured providers' names."""
         return list(self.providers)
+
+    @property
+    def known_servers(self) -> Mapping[str, str]:
+        """Return the providers that send to strangers' servers too, with what matches the others.
+
+        See `workers.provider.KnownServers`.
+        """
+        return {
+            name: provider.known_servers
+            for name, provider in self.providers.items()
+            if isinstance(provider, KnownServers) and provider.known_servers is not None
+        }
 
     def waiting(self, queue: str) -> int:
         """Return how many messages wait in a queue; 0 when the broker is away."""
@@ -68,14 +85,23 @@ def check_start(settings: Settings) -> None:
             raise SettingsError(explain(settings_class(name), error)) from None
 
 
-def open_context(settings: Settings | None = None) -> WorkerContext:
+ORIGINS_SHARE = 8
+"""Of strangers' servers none takes more than this part of the window."""
+
+
+def open_context(settings: Settings | None = None, *, strangers: bool = False) -> WorkerContext:
     """Connect to everything this process will need; raises `SettingsError` for a bad setting."""
     config = settings or load()
     client = open_redis(config.redis_url, BROKER_TIMEOUT_S, health_check_interval=30)
     providers = {name: load_provider(name) for name in config.providers}
     gateway = open_gateway(config)
     for provider in providers.values():
-        gateway.open_pool(provider.name, provider.window, provider.guard)
+        gateway.open_pool(
+            provider.name,
+            provider.window,
+            provider.guard,
+            origin_window=provider.window // ORIGINS_SHARE if strangers else None,
+        )
     return WorkerContext(
         settings=config,
         engine=open_engine(
@@ -87,4 +113,5 @@ def open_context(settings: Settings | None = None) -> WorkerContext:
         credentials=Credentials(config, client),
         rates=Rates(client, providers.values()),
         providers=providers,
+        strangers=strangers,
     )

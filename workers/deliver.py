@@ -12,6 +12,7 @@ from service.store.session import transaction
 from service.unit_of_work import unit_of_work
 from workers.delivery import alert_end
 from workers.delivery.channel import Channel
+from workers.delivery.claiming import claimable_parts
 from workers.delivery.clock import Clock
 from workers.delivery.condition import Condition, Ended, Held, Open, Probing
 from workers.delivery.loop import Stream
@@ -38,8 +39,15 @@ def deliver(context: StreamContext, alert_id: int) -> None:
         return
     with unit_of_work(context.engine, context.broker) as work:
         if stream.makes_way_for is not None:
-            work.outbox.add(outbox.deliver(stream.makes_way_for, queue_of(Urgency.BREAKING)))
-        work.outbox.add(outbox.deliver(alert_id, queue_of(stream.alert.urgency)))
+            work.outbox.add(_message(context, stream.makes_way_for, Urgency.BREAKING))
+        work.outbox.add(_message(context, alert_id, stream.alert.urgency))
+
+
+def _message(context: StreamContext, alert_id: int, urgency: Urgency) -> outbox.Message:
+    """Return what asks for the alert's batches of the kind that this process sends."""
+    if context.strangers:
+        return outbox.deliver_strangers(alert_id)
+    return outbox.deliver(alert_id, queue_of(urgency))
 
 
 def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
@@ -50,8 +58,11 @@ def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
             return None
         held = holds.held(session)
         channels = [
-            Channel(provider, _condition(session, alert_id, alert, name, held=name in held))
+            Channel(
+                provider, _condition(context, session, alert_id, alert, name, held=name in held)
+            )
             for name, provider in context.providers.items()
+            if not context.strangers or name in context.known_servers
         ]
         return Stream(
             context,
@@ -59,26 +70,50 @@ def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
             alert,
             Clock.of(session),
             channels=channels,
-            shards=planned if shards.open_shards(session, alert_id, 1) else None,
+            shards=planned if _packs_shards(context, session, alert_id) else None,
             precedence=precedence.read_precedence(
-                session, alert_id, context.names, lease_s=context.settings.lease_s
+                session,
+                alert_id,
+                context.names,
+                lease_s=context.settings.lease_s,
+                strangers=context.strangers,
             ),
         )
 
 
+def _packs_shards(context: StreamContext, session: Session, alert_id: int) -> bool:
+    """Whether shards are left that this process may pack; one for strangers' servers packs none."""
+    return not context.strangers and bool(shards.open_shards(session, alert_id, 1))
+
+
 def _condition(
-    session: Session, alert_id: int, alert: Outgoing, provider: str, *, held: bool
+    context: StreamContext,
+    session: Session,
+    alert_id: int,
+    alert: Outgoing,
+    provider: str,
+    *,
+    held: bool,
 ) -> Condition:
-    """Return how a channel begins. A held provider is tried where its probe is due."""
+    """Return how a channel begins. A held provider is tried where its probe is due.
+
+    No stranger's server shows that a provider works again.
+    """
     if provider in alert.rejected_by:
         return Ended(on_record=True)
     if not held:
         return Open()
-    return Probing() if _may_probe(session, alert_id, alert, provider) else Held(on_record=True)
+    is_due = not context.strangers and _may_probe(context, session, alert_id, alert, provider)
+    return Probing() if is_due else Held(on_record=True)
 
 
-def _may_probe(session: Session, alert_id: int, alert: Outgoing, provider: str) -> bool:
+def _may_probe(
+    context: StreamContext, session: Session, alert_id: int, alert: Outgoing, provider: str
+) -> bool:
     """Whether this stream tries a held provider: it must have a push to send through it."""
-    if alert.dry_run or not batch_claims.has_claimable(session, alert_id, [provider]):
+    parts = claimable_parts(context, provider)
+    if alert.dry_run or not batch_claims.has_claimable(
+        session, alert_id, [provider], strangers=parts
+    ):
         return False
     return holds.take_probe(session, provider)

@@ -18,10 +18,15 @@ def fan_out_shard(context: WorkerContext, alert_id: int, n: int) -> None:
     """Pack one shard and ask for its delivery; a shard that is packed already is left alone."""
     with unit_of_work(context.engine, context.broker) as work:
         alert = shards.planned_alert(work.session, alert_id)
-        if alert is None or not shards.fan_out(work.session, alert, context.names, n):
+        known_servers = context.known_servers
+        if alert is None or not shards.fan_out(
+            work.session, alert, context.names, n, known_servers=known_servers
+        ):
             return
         queue = queue_of(alert.audience.urgency)
         work.outbox.add(outbox.deliver(alert_id, queue))
+        if known_servers:
+            work.outbox.add(outbox.deliver_strangers(alert_id))
         for child in open_children(work.session, alert_id, n):
             work.outbox.add(outbox.fan_out_shard(alert_id, child, queue))
     alert_end.end_if_done(context, alert_id)

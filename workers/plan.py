@@ -34,6 +34,8 @@ def plan_alert(context: WorkerContext, alert_id: int) -> bool:
         _pack_first(context, work.session, alert_id)
         queue = queue_of(alert.urgency)
         work.outbox.add(outbox.deliver(alert_id, queue))
+        if context.known_servers:
+            work.outbox.add(outbox.deliver_strangers(alert_id))
         for n in fan_out.open_children(work.session, alert_id, 0):
             work.outbox.add(outbox.fan_out_shard(alert_id, n, queue))
     return True
@@ -69,4 +71,4 @@ def audience_of(alert: AlertToPlan) -> Audience:
 def _pack_first(context: WorkerContext, session: Session, alert_id: int) -> None:
     alert = shards.planned_alert(session, alert_id)
     if alert is not None:
-        shards.fan_out(session, alert, context.names, 0)
+        shards.fan_out(session, alert, context.names, 0, known_servers=context.known_servers)

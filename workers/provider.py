@@ -237,6 +237,14 @@ class KnownServers(Protocol):
         """
         ...
 
+    @property
+    def known_servers(self) -> str | None:
+        """Return a regular expression that the addresses at named servers match.
+
+        In PostgreSQL's syntax; None where nothing is sent to any other server.
+        """
+        ...
+
 
 class CredentialRefused(Exception):
     """There is no credential. `verdict` says whether to wait or to hold the provider, and why."""

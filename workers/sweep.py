@@ -18,7 +18,7 @@ from service.store.alerts import alert_transitions, unfinished_alerts
 from service.store.alerts.unfinished_alerts import AlertToStart, QueuedAlert
 from service.store.deliveries import batch_closing, shards
 from service.store.session import limit_lock_waits, transaction
-from service.unit_of_work import unit_of_work
+from service.unit_of_work import UnitOfWork, unit_of_work
 from workers.context import WorkerContext
 from workers.delivery import alert_end
 from workers.upkeep import chores, story_page
@@ -153,7 +153,7 @@ def _drain(session: Session, context: WorkerContext, alert_id: int, to: State) -
     alert = shards.planned_alert(session, alert_id)
     if alert is not None:
         for n in shards.open_shards(session, alert_id, SHARDS_A_PASS):
-            shards.fan_out(session, alert, context.names, n)
+            shards.fan_out(session, alert, context.names, n, known_servers=context.known_servers)
     while (
         batch_closing.close_open_batches(session, alert_id, to, limit=CLOSE_BATCHES)
         == CLOSE_BATCHES
@@ -176,7 +176,8 @@ def _finish(context: WorkerContext) -> None:
 
 def _resend(context: WorkerContext) -> None:
     """Send the messages of alerts that nobody is at work on."""
-    full = {queue for queue in outbox.QUEUES if context.waiting(queue) > LONGEST_QUEUE}
+    queues = (*outbox.QUEUES, outbox.STRANGERS_QUEUE)
+    full = {queue for queue in queues if context.waiting(queue) > LONGEST_QUEUE}
     with unit_of_work(context.engine, context.broker) as work:
         for alert in unfinished_alerts.alerts_to_plan(work.session, PATIENCE_S):
             if alert.queue not in full:
@@ -188,6 +189,23 @@ def _resend(context: WorkerContext) -> None:
         for alert in unfinished_alerts.alerts_to_deliver(work.session, context.names):
             if alert.queue not in full:
                 work.outbox.add(outbox.deliver(alert.alert_id, alert.queue))
+        _resend_strangers(context, work, full)
+
+
+def _resend_strangers(context: WorkerContext, work: UnitOfWork, full: set[str]) -> None:
+    """Send the messages for strangers' servers; where none is allowed any more, any process does.
+
+    What was packed while they were allowed must not wait for a worker that is there no longer.
+    """
+    allowed = context.known_servers
+    names = [name for name in context.names if name in allowed]
+    others = [name for name in context.names if name not in allowed]
+    if names and outbox.STRANGERS_QUEUE not in full:
+        for alert in unfinished_alerts.alerts_to_deliver(work.session, names, strangers=True):
+            work.outbox.add(outbox.deliver_strangers(alert.alert_id))
+    for alert in unfinished_alerts.alerts_to_deliver(work.session, others, strangers=True):
+        if alert.queue not in full:
+            work.outbox.add(outbox.deliver(alert.alert_id, alert.queue))
 
 
 def _each(

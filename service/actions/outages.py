@@ -2,8 +2,8 @@
 
 from sqlmodel import Session
 
-from service.outbox import QUEUES
-from service.store.operations import heartbeats, process_leases
+from service.outbox import QUEUES, STRANGERS_QUEUE
+from service.store.operations import gauges, heartbeats, process_leases
 
 SILENCE_S = 20.0
 """Workers show a sign of life every five seconds, and the sweep makes a pass every second."""
@@ -18,6 +18,8 @@ def find_outages(session: Session) -> list[str]:
         outages.append(f"workers: none was seen for {SILENCE_S:.0f} s; nobody can send now")
     elif orphans:
         outages.append(f"workers: none takes messages from the queue {orphans[0]}")
+    if STRANGERS_QUEUE not in consumed and gauges.strangers_wait(session):
+        outages.append(f"workers: none takes messages from the queue {STRANGERS_QUEUE}")
     idle_s = process_leases.idle_seconds(session, process_leases.SWEEP)
     if idle_s is None:
         outages.append("sweep: it has never made a pass")

@@ -68,7 +68,8 @@ class ProviderStatus:
 
 def count_messages(queues: MessageQueues) -> list[Queue]:
     """Return how many messages wait in each queue."""
-    return [Queue(name=name, messages=queues.count(name)) for name in outbox.QUEUES]
+    names = (*outbox.QUEUES, outbox.STRANGERS_QUEUE)
+    return [Queue(name=name, messages=queues.count(name)) for name in names]
 
 
 def overview(work: UnitOfWork, queues: MessageQueues, settings: Settings) -> Overview:

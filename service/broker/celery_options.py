@@ -10,7 +10,9 @@ from kombu import Exchange, Queue
 from service.server_addresses import is_rabbitmq, is_sentinel, parse_sentinel
 
 QUEUES = ("urgent", "normal")
-"""Every queue, the most urgent first; `domain.alert.queue_of` chooses one of them."""
+"""The queues of all pushes, the most urgent first; `domain.alert.queue_of` chooses one of them."""
+STRANGERS_QUEUE = "strangers"
+"""For pushes to servers that nobody named: a worker of their own takes them."""
 
 HEARTBEAT_S = 5
 CA_FILE = "ssl_ca_certs"
@@ -43,7 +45,8 @@ def queues(url: str) -> list[Queue]:
     """Return the queues as both sides declare them: at RabbitMQ the two must agree."""
     arguments = {"x-queue-type": "quorum"} if is_rabbitmq(url) else None
     return [
-        Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments) for name in QUEUES
+        Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
+        for name in (*QUEUES, STRANGERS_QUEUE)
     ]
 
 

@@ -78,10 +78,19 @@ def work(
     urgent_processes: Annotated[
         int, typer.Option(min=1, help="Processes kept free for breaking alerts.")
     ] = 1,
+    stranger_processes: Annotated[
+        int,
+        typer.Option(min=0, help="Processes that push to servers that nobody named; 0: none here."),
+    ] = 1,
 ) -> None:
-    """Run the workers: one for breaking alerts only, one for everything, and one for feeds."""
+    """Run the workers: for breaking alerts, everything, servers that nobody named, and feeds.
+
+    Servers that nobody named are those that only the `*` of WEBPUSH_ALLOWED_HOSTS lets in.
+    """
     store_access.check_settings()
     workers = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
+    if stranger_processes:
+        workers = (*workers, programs.strangers_worker(stranger_processes))
     supervise((*workers, programs.feed_poller()))
 
 

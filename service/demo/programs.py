@@ -11,7 +11,9 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from service.outbox import QUEUES
+from service.outbox import QUEUES, STRANGERS_QUEUE
+
+STRANGERS_MEMORY_KIB = 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,13 @@ def workers(processes: int, urgent_processes: int) -> tuple[Program, Program]:
 def feed_poller() -> Program:
     """Poll the feeds that are due; several may run, and one of them polls."""
     return Program("feeds", _module("service.feed_poller"))
+
+
+def strangers_worker(processes: int) -> Program:
+    """Push to servers that nobody named; a process that has grown is replaced after its task."""
+    program = worker("worker-strangers", (STRANGERS_QUEUE,), processes)
+    limit = ("--max-memory-per-child", str(STRANGERS_MEMORY_KIB))
+    return Program(program.name, (*program.command, *limit))
 
 
 def beat() -> Program:

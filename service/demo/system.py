@@ -124,7 +124,8 @@ class Demo:
 
     def _start_workers(self, environment: Mapping[str, str]) -> None:
         workers = programs.workers(os.cpu_count() or 1, 1)
-        for program in (*workers, programs.beat(), programs.feed_poller()):
+        others = (programs.strangers_worker(1), programs.beat(), programs.feed_poller())
+        for program in (*workers, *others):
             self._launch(program, environment)
 
     def _launch_inner(self, environment: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.actions import providers as provider_actions
 from service.actions.outages import SILENCE_S
 from service.broker.message_queues import MessageQueues
-from service.outbox import QUEUES
+from service.outbox import QUEUES, STRANGERS_QUEUE
 from service.store.operations import gauges, heartbeats, holds, process_leases
 from service.store.session import transaction
 
@@ -163,11 +163,12 @@ def _signs_of_life(session: Session) -> Iterator[Collector]:
         [((name,), age) for name, age in ages.items()],
     )
     alive = heartbeats.alive(session, SILENCE_S)
+    queues = (*QUEUES, STRANGERS_QUEUE)
     yield _gauge(
         "newszop_workers",
         "Workers that take messages from a queue now.",
         ["queue"],
-        [((queue,), float(sum(queue in each.queues for each in alive))) for queue in QUEUES],
+        [((name,), float(sum(name in each.queues for each in alive))) for name in queues],
     )
     idle_s = process_leases.idle_seconds(session, process_leases.SWEEP)
     yield _gauge(

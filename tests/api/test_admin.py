@@ -71,6 +71,7 @@ def test_messages_and_workers_are_seen(client, as_admin, app, session):
     assert answer["queues"] == [
         {"name": "urgent", "messages": 0},
         {"name": "normal", "messages": 2},
+        {"name": "strangers", "messages": 0},
     ]
     assert [(w["name"], w["queues"]) for w in answer["workers"]] == [
         ("worker-1", ["urgent", "normal"])

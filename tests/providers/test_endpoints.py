@@ -1,5 +1,6 @@
 """Web Push endpoints are hostile input: what each gets at registration."""
 
+import re
 from ipaddress import ip_address
 
 import pytest
@@ -40,7 +41,9 @@ def test_the_known_push_services_are_taken(endpoint):
     ],
 )
 def test_an_open_list_makes_no_server_known_that_nobody_named(entries, endpoint, known):
-    assert AllowList.parse(entries).is_known_server(endpoint) is known
+    allowed = AllowList.parse(entries)
+    assert allowed.is_known_server(endpoint) is known
+    assert bool(re.match(allowed.pattern(), endpoint)) is known
 
 
 def test_an_endpoint_has_one_spelling():

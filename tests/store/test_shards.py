@@ -6,10 +6,12 @@ from sqlalchemy import text
 
 from service.domain.audience import Audience
 from service.domain.subscription import Urgency
+from service.store.alerts import unfinished_alerts
 from service.store.deliveries import batch_claims, shards
 from service.store.readers import audience
 from service.store.schema import ID_LIMIT
 from tests import builders as a
+from workers.provider_kit.endpoints import AllowList
 
 PROVIDERS = ["apns", "fcm", "webpush"]
 
@@ -167,3 +169,44 @@ def test_batches_of_another_provider_are_not_claimed(session):
     )
     assert batch_claims.claim(session, alert.id, "apns", lease_s=20) == []
     assert len(batch_claims.claim(session, alert.id, "fcm", lease_s=20)) == 1
+
+
+KNOWN = AllowList.parse(["*", "push.example:8443"]).pattern()
+ENDPOINTS = {
+    "https://fcm.googleapis.com/fcm/send/1": False,
+    "https://updates.push.services.mozilla.com/wpush/v2/1": False,
+    "https://push.example:8443/1": False,
+    "https://push.example/1": True,
+    "https://fcm.googleapis.com.evil.example/1": True,
+    "https://evil.example/fcm.googleapis.com/": True,
+    "https://notpush.services.mozilla.com/1": True,
+}
+
+
+def test_addresses_at_servers_that_nobody_named_are_packed_and_claimed_apart(session):
+    topic = a.a_topic(session)
+    reader = a.a_reader(session)
+    a.a_follow(session, reader, topic)
+    devices = {
+        a.a_device(session, reader, provider="webpush", kind="endpoint", address=address).id: apart
+        for address, apart in ENDPOINTS.items()
+    }
+    devices[a.a_device(session, reader).id] = False
+    story = a.a_story(session)
+    alert = a.an_alert(session, story)
+    known = {"webpush": KNOWN}
+    shards.fan_out(session, planned(session, alert, story), PROVIDERS, known_servers=known)
+    rows = session.execute(
+        text("SELECT unnest(device_ids), strangers FROM batch WHERE alert_id = :a"), {"a": alert.id}
+    )
+    assert dict(map(tuple, rows)) == devices
+
+    def claimed(*strangers):
+        batches = batch_claims.claim(
+            session, alert.id, "webpush", lease_s=20, limit=9, strangers=strangers
+        )
+        return {device for batch in batches for device in batch.device_ids}
+
+    assert claimed(True) == {device for device, apart in devices.items() if apart}
+    assert len(claimed(False)) == 3
+    assert unfinished_alerts.alerts_to_deliver(session, ["webpush"], strangers=True) == []

@@ -57,6 +57,8 @@ class Context:
     providers: dict[str, Any] = field(default_factory=dict)
     names: list[str] = field(default_factory=lambda: ["apns"])
     secret: bytes = b"secret"
+    strangers: bool = False
+    known_servers: dict[str, str] = field(default_factory=dict)
     stopping: Any = field(default_factory=Event)
     waiting: Callable[[str], int] = lambda _: 0
 

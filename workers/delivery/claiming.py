@@ -30,6 +30,16 @@ class FanOut(NamedTuple):
     more: bool
 
 
+def claimable_parts(context: StreamContext, provider: str) -> tuple[bool, ...]:
+    """Return which batches of a provider this process claims: `strangers` is one of these.
+
+    Where strangers' servers are not allowed any more, what was packed for them is like the rest.
+    """
+    if context.strangers:
+        return (True,)
+    return (False,) if provider in context.known_servers else batch_claims.EITHER
+
+
 @dataclass(frozen=True, slots=True)
 class Claiming:
     """Takes work for one stream."""
@@ -77,6 +87,7 @@ class Claiming:
                 provider,
                 lease_s=self.context.settings.lease_s,
                 deadline=self.alert.expires_at,
+                strangers=claimable_parts(self.context, provider),
             )
             if not claims:
                 return None
@@ -86,7 +97,9 @@ class Claiming:
     def fan_out_shard(self, alert: shards.PlannedAlert) -> FanOut:
         """Pack the lowest shard that no other process is packing."""
         with transaction(self.context.engine) as session:
-            was_packed = shards.fan_out(session, alert, self.context.names)
+            was_packed = shards.fan_out(
+                session, alert, self.context.names, known_servers=self.context.known_servers
+            )
             return FanOut(
                 was_packed, was_packed or bool(shards.open_shards(session, self.alert_id, 1))
             )

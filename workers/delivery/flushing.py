@@ -70,6 +70,7 @@ class Flush:
             writes,
             lease_s=self.context.settings.lease_s,
             providers=self.context.names,
+            strangers=self.context.strangers,
         )
 
     def _write_exceptions(

@@ -14,7 +14,7 @@ import structlog
 from service.domain.alert import AlertState
 from service.domain.delivery import State
 from service.domain.subscription import Urgency
-from service.outbox import QUEUES
+from service.outbox import QUEUES, STRANGERS_QUEUE
 from service.store.deliveries.batch_writes import WriteResult
 from service.store.deliveries.precedence import Precedence
 from service.store.deliveries.shards import PlannedAlert
@@ -168,8 +168,8 @@ class Stream:
 
         A breaking alert goes on beside messages of the normal queue.
         """
-        breaking = self.alert.urgency is Urgency.BREAKING
-        queues = QUEUES[:1] if breaking else QUEUES
+        of_all = QUEUES[:1] if self.alert.urgency is Urgency.BREAKING else QUEUES
+        queues = (STRANGERS_QUEUE,) if self._context.strangers else of_all
         return not any(self._context.waiting(queue) for queue in queues)
 
     def _nothing_to_claim(self) -> bool:
@@ -296,5 +296,5 @@ class Stream:
         self._write_failed = False
         self._state = result.state
         self.precedence = result.precedence
-        for channel in self._channels:
-            channel.note_written(held=channel.name in result.held_providers)
+        for each in self._channels:
+            each.note_written(held=each.name in result.held_providers)

@@ -110,6 +110,16 @@ class StreamContext(Protocol):
         ...
 
     @property
+    def strangers(self) -> bool:
+        """Whether this process sends to servers that nobody named, and to no others."""
+        ...
+
+    @property
+    def known_servers(self) -> Mapping[str, str]:
+        """The providers that send to strangers' servers too, with what matches the others."""
+        ...
+
+    @property
     def secret(self) -> bytes:
         """What signs receipts."""
         ...

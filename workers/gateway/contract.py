@@ -36,8 +36,17 @@ class Gateway(Protocol):
     its caller knows of it.
     """
 
-    def open_pool(self, name: str, window: int, guard: Guard | None = None) -> None:
+    def open_pool(
+        self,
+        name: str,
+        window: int,
+        guard: Guard | None = None,
+        *,
+        origin_window: int | None = None,
+    ) -> None:
         """Open a provider's pool of `window` requests, or change it; safe to repeat.
+
+        With `origin_window` no origin takes more than so many of them: hanging servers leave room.
 
         Without `guard` the origin is trusted (an operator set it). With one, only https to public
         addresses passes, and to those that `guard(host, port)` says may be private.

@@ -32,6 +32,11 @@ class WaitingRequests(deque[tuple[Request, float]]):
         return requests
 
 
+def most_waiting(window: int, origin_window: int | None) -> int:
+    """Return how many requests of a guarded pool may wait for one origin."""
+    return window // 2 if origin_window is None else min(window // 2, origin_window)
+
+
 def free_room(window: int, guard: Guard | None, *, sent_requests: int, open_requests: int) -> int:
     """Return how many more requests a pool takes; `handed` are with the client.
 

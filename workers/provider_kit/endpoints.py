@@ -93,6 +93,19 @@ class AllowList:
             return False
         return self.has_pair(host, port) or self._names(host)
 
+    def pattern(self) -> str:
+        """Return a regular expression, PostgreSQL's and Python's, of endpoints at known servers.
+
+        It is for endpoints in the one spelling that `check_endpoint` returns.
+        """
+        hosts = [re.escape(_as_authority(host)) for host in sorted(self.hosts)]
+        suffixes = [f"[^/:]*{re.escape(suffix)}" for suffix in self.suffixes]
+        pairs = [
+            re.escape(_as_authority(host) + ("" if port == HTTPS_PORT else f":{port}"))
+            for host, port in sorted(self.pairs)
+        ]
+        return f"^https://({'|'.join((*hosts, *suffixes, *pairs))})(/|$)"
+
     def _names(self, host: str) -> bool:
         return host in self.hosts or host.endswith(self.suffixes)
 
@@ -126,6 +139,10 @@ class AllowList:
                 raise EndpointRefused("An endpoint is reached at a public address.")
         elif not is_public_name(host):
             raise EndpointRefused("An endpoint's host is a name in the public DNS.")
+
+
+def _as_authority(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _check_entries(entries: tuple[str, ...]) -> tuple[str, ...]:

@@ -134,6 +134,11 @@ class Provider:
         return self._allow_list.is_known_server(url)
 
     @property
+    def known_servers(self) -> str | None:
+        """Return the pattern of endpoints at named servers; None without the entry `*`."""
+        return self._allow_list.pattern() if self._allow_list.any_host else None
+
+    @property
     def public_key(self) -> str:
         """Our public VAPID key for browsers: `applicationServerKey`, in base64url."""
         return self._keys.public_keys()[0]

@@ -70,23 +70,26 @@ def alerts_to_fan_out(session: Session, older_s: float) -> list[QueuedAlert]:
 _TO_DELIVER = f"""
 {alert_runs("a")} AND EXISTS (
     SELECT 1 FROM batch b WHERE b.alert_id = a.id AND {batch_is_open("b")}
-    AND b.claimable_at <= now() AND b.provider = ANY(:providers)
+    AND b.claimable_at <= now() AND b.provider = ANY(:providers) AND b.strangers = :strangers
     AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.provider = b.provider
         AND (h.probe_at IS NULL OR h.probe_at > now())))
 AND NOT EXISTS (
     SELECT 1 FROM batch l WHERE l.alert_id = a.id AND {batch_is_open("l")}
-    AND l.lease_token IS NOT NULL AND l.claimable_at > now()
+    AND l.lease_token IS NOT NULL AND l.claimable_at > now() AND l.strangers = :strangers
     AND NOT EXISTS (SELECT 1 FROM batch w WHERE w.alert_id = a.id AND {batch_is_open("w")}
-        AND w.claimable_at <= now() - interval '3 s'))
+        AND w.claimable_at <= now() - interval '3 s' AND w.strangers = :strangers))
 """
 
 
-def alerts_to_deliver(session: Session, providers: Sequence[str]) -> list[QueuedAlert]:
+def alerts_to_deliver(
+    session: Session, providers: Sequence[str], *, strangers: bool = False
+) -> list[QueuedAlert]:
     """Return running alerts with a batch to claim and no process at work on them.
 
-    Batches of a held provider do not count, unless its probe is due.
+    Batches of a held provider do not count, unless its probe is due. With `strangers` only those
+    of strangers' servers count, otherwise only all others.
     """
-    return _search(session, _TO_DELIVER, providers=list(providers))
+    return _search(session, _TO_DELIVER, providers=list(providers), strangers=strangers)
 
 
 def alerts_past_deadline(session: Session) -> list[QueuedAlert]:

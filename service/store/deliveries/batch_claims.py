@@ -39,6 +39,7 @@ _CLAIM = f"""
 WITH free AS (
     SELECT shard_n, n FROM batch
     WHERE alert_id = :a AND provider = :provider AND {batch_is_open()} {{which}}
+    AND strangers = ANY(:strangers)
     AND claimable_at <= now()
     AND EXISTS (SELECT 1 FROM alert WHERE id = :a AND {alert_runs()}
         AND expires_at = coalesce(CAST(:deadline AS timestamptz), expires_at))
@@ -50,6 +51,8 @@ RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress
 """
 _FRESH = "AND started_at IS NULL"
 
+EITHER = (False, True)
+
 
 def claim(
     session: Session,
@@ -59,11 +62,12 @@ def claim(
     lease_s: float,
     limit: int = 1,
     deadline: datetime | None = None,
+    strangers: Sequence[bool] = EITHER,
 ) -> list[ClaimedBatch]:
     """Take up to `limit` batches: fresh ones first, so that retries never starve first attempts.
 
     Takes none when the alert has another `deadline` by now: a replay must not expire by the old
-    one.
+    one. `strangers`: batches of strangers' servers, of others, or of either.
     """
     token = secrets.randbelow(ID_LIMIT)
     values = {
@@ -73,6 +77,7 @@ def claim(
         "lease_s": lease_s,
         "limit": limit,
         "deadline": deadline,
+        "strangers": list(strangers),
     }
     rows = session.execute(text(_CLAIM.format(which=_FRESH)), values).all()
     if not rows:
@@ -108,14 +113,17 @@ def _retries(session: Session, alert_id: int, shard_n: int, n: int) -> Sequence[
     ).all()
 
 
-def has_claimable(session: Session, alert_id: int, providers: Sequence[str]) -> bool:
-    """Whether a batch of these providers could be claimed now."""
+def has_claimable(
+    session: Session, alert_id: int, providers: Sequence[str], strangers: Sequence[bool] = EITHER
+) -> bool:
+    """Whether a batch of these providers could be claimed now; `strangers` as for `claim`."""
     claimable = session.execute(
         text(
             f"SELECT EXISTS (SELECT 1 FROM batch WHERE alert_id = :a AND {batch_is_open()} "
-            "AND provider = ANY(:providers) AND claimable_at <= now())"
+            "AND provider = ANY(:providers) AND strangers = ANY(:strangers) "
+            "AND claimable_at <= now())"
         ),
-        {"a": alert_id, "providers": list(providers)},
+        {"a": alert_id, "providers": list(providers), "strangers": list(strangers)},
     ).scalar_one()
     return bool(claimable)
 

@@ -95,13 +95,16 @@ def write(
     *,
     lease_s: float,
     providers: Sequence[str] = (),
+    strangers: bool = False,
 ) -> WriteResult:
     """Write the states of the batches we hold in one statement, and learn what changed meanwhile.
 
-    A breaking alert has precedence only as far as one of the `providers` could push it.
+    A breaking alert has precedence only as far as one of the `providers` could push it, to
+    strangers' servers or to all others.
     The waits of batches that are given back replace those on record.
     """
-    values = _columns(alert_id, writes, lease_s) | precedence_values(providers, lease_s)
+    precedence = precedence_values(providers, lease_s, strangers=strangers)
+    values = _columns(alert_id, writes, lease_s) | precedence
     row = session.execute(text(_WRITE), values).one()
     keys = frozenset(zip(row.shard_ns or (), row.ns or (), strict=True))
     own_writes = [each for each in writes if (each.shard_n, each.n) in keys]

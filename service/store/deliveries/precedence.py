@@ -13,15 +13,17 @@ RENEWED_S = 1.0
 
 PRECEDENCE_COLUMNS = f"""
     (SELECT k.id FROM alert k WHERE k.urgency = 2 AND {alert_runs("k")}
-        AND k.id <> :a AND ({has_open_shard("k.id")}
+        AND k.id <> :a AND (NOT :strangers AND {has_open_shard("k.id")}
             OR EXISTS (SELECT 1 FROM batch o WHERE o.alert_id = k.id AND {batch_is_open("o")}
                 AND o.claimable_at <= now() AND o.provider = ANY(:providers)
+                AND o.strangers = :strangers
                 AND o.provider <> ALL(k.rejected_by)
                 AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.provider = o.provider)))
         ORDER BY k.id LIMIT 1
     ) AS breaking_waits,
     EXISTS (SELECT 1 FROM alert k JOIN batch o ON o.alert_id = k.id WHERE k.urgency = 2
         AND {alert_runs("k")} AND k.id <> :a AND {batch_is_open("o")}
+        AND o.strangers = :strangers
         AND o.lease_token IS NOT NULL AND o.claimable_at > now() + make_interval(secs => :live)
         AND coalesce(o.started_at, now()) > now() - interval '2 s'
     ) AS breaking_runs
@@ -44,15 +46,29 @@ class Precedence:
     is_running: bool = False
 
 
-def precedence_values(providers: Sequence[str], lease_s: float) -> dict[str, object]:
-    """Return what `PRECEDENCE_COLUMNS` needs: batches of these providers count, of live holders."""
-    return {"providers": list(providers), "live": lease_s - RENEWED_S}
+def precedence_values(
+    providers: Sequence[str], lease_s: float, *, strangers: bool
+) -> dict[str, object]:
+    """Return what `PRECEDENCE_COLUMNS` needs: batches of these providers count, of live holders.
+
+    With `strangers` those of strangers' servers count, otherwise all others.
+    """
+    return {
+        "providers": list(providers),
+        "live": lease_s - RENEWED_S,
+        "strangers": strangers,
+    }
 
 
 def read_precedence(
-    session: Session, alert_id: int, providers: Sequence[str], *, lease_s: float
+    session: Session,
+    alert_id: int,
+    providers: Sequence[str],
+    *,
+    lease_s: float,
+    strangers: bool = False,
 ) -> Precedence:
     """Return what has precedence over this alert now."""
-    values = {"a": alert_id, **precedence_values(providers, lease_s)}
+    values = {"a": alert_id, **precedence_values(providers, lease_s, strangers=strangers)}
     row = session.execute(text(f"SELECT {PRECEDENCE_COLUMNS}"), values).one()
     return Precedence(row.breaking_waits, row.breaking_runs)

@@ -3,10 +3,11 @@
 A shard of a correction or a withdrawal is a range of the shard numbers of its source alert.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -117,12 +118,19 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
 
 
 def fan_out(
-    session: Session, alert: PlannedAlert, providers: Sequence[str], n: int | None = None
+    session: Session,
+    alert: PlannedAlert,
+    providers: Sequence[str],
+    n: int | None = None,
+    *,
+    known_servers: Mapping[str, str] | None = None,
 ) -> bool:
     """Pack one shard into batches: shard `n`, or the lowest open one that no process is packing.
 
     The shard's state and its batches commit together. False: there was none to pack. The shards
-    of a stopped alert are packed too, as cancelled: its whole audience is accounted for.
+    of a stopped alert are packed too, as cancelled: its whole audience is accounted for. Devices
+    of the providers in `known_servers` whose address does not match the regular expression there
+    are at strangers' servers, and are packed apart.
     """
     row = session.execute(
         text(
@@ -134,25 +142,32 @@ def fan_out(
     ).one_or_none()
     if row is None:
         return False
-    _pack(session, alert, providers, row.n, row.lo, row.hi)
+    values, devices = _devices(session, alert, providers, row.lo, row.hi)
+    _pack(session, alert, row.n, devices, values, known_servers or {})
     if alert.state is AlertState.PLANNING:
         alert_transitions.begin_sending(session, alert.alert_id)
     return True
 
 
 _PACK = """
-INSERT INTO batch (alert_id, shard_n, n, provider, device_ids, states, counts, claimable_at,
-    finished_at)
-SELECT :alert_id, :shard_n, row_number() OVER (ORDER BY provider, part) - 1, provider,
-    array_agg(id ORDER BY id), decode(repeat(:byte, count(*)::int), 'hex'),
+INSERT INTO batch (alert_id, shard_n, n, provider, strangers, device_ids, states, counts,
+    claimable_at, finished_at)
+SELECT :alert_id, :shard_n, row_number() OVER (ORDER BY provider, strangers, part) - 1, provider,
+    strangers, array_agg(id ORDER BY id), decode(repeat(:byte, count(*)::int), 'hex'),
     CASE WHEN :cancelled THEN ARRAY[0,0,0,0,0,0,count(*)::int]
         ELSE ARRAY[count(*)::int,0,0,0,0,0,0] END, now(), CASE WHEN :cancelled THEN now() END
 FROM (
-    SELECT id, provider,
-        (row_number() OVER (PARTITION BY provider ORDER BY id) - 1) / :size AS part
-    FROM device_in
-) packed GROUP BY provider, part
+    SELECT id, provider, strangers,
+        (row_number() OVER (PARTITION BY provider, strangers ORDER BY id) - 1) / :size AS part
+    FROM (SELECT id, provider, {strangers} AS strangers FROM device_in) judged
+) packed GROUP BY provider, strangers, part
 """
+
+_IS_AT_STRANGERS = """CASE WHEN provider = ANY(:open_providers) THEN EXISTS (
+        SELECT 1 FROM device JOIN unnest(CAST(:open_providers AS text[]),
+            CAST(:known_servers AS text[])) AS open (name, known) ON open.name = device_in.provider
+        WHERE device.id = device_in.id AND device.address !~ open.known)
+    ELSE false END"""
 
 _DEVICES_OF_CHAIN = f"""
 WITH of_chain AS (
@@ -165,27 +180,43 @@ WITH of_chain AS (
 """The corrections of an alert have its shard numbers, so one range covers the whole chain."""
 
 
+def _devices(
+    session: Session, alert: PlannedAlert, providers: Sequence[str], lo: int, hi: int
+) -> tuple[dict[str, Any], str]:
+    """Return the values and the CTEs that end in `device_in(id, provider)`."""
+    if alert.source_alert_id is None:
+        values = audience.parameters(session, alert.audience, lo, hi, providers)
+        return values, audience.devices_sql(alert.audience)
+    return {
+        "root": alert.source_alert_id,
+        "lo": lo,
+        "hi": hi,
+        "takes_over": alert.takes_over,
+        "providers": list(providers),
+    }, _DEVICES_OF_CHAIN
+
+
 def _pack(
-    session: Session, alert: PlannedAlert, providers: Sequence[str], n: int, lo: int, hi: int
+    session: Session,
+    alert: PlannedAlert,
+    n: int,
+    devices: str,
+    values: dict[str, Any],
+    known_servers: Mapping[str, str],
 ) -> None:
     stopped = alert.state is AlertState.STOPPED
-    values = {
+    strangers = "false"
+    if known_servers:
+        strangers = _IS_AT_STRANGERS
+        values |= {
+            "open_providers": list(known_servers),
+            "known_servers": list(known_servers.values()),
+        }
+    values |= {
         "alert_id": alert.alert_id,
         "shard_n": n,
         "size": BATCH,
         "cancelled": stopped,
         "byte": f"{State.CANCELLED if stopped else State.PENDING:02x}",
     }
-    if alert.source_alert_id is None:
-        devices = audience.devices_sql(alert.audience)
-        values |= audience.parameters(session, alert.audience, lo, hi, providers)
-    else:
-        devices = _DEVICES_OF_CHAIN
-        values |= {
-            "root": alert.source_alert_id,
-            "lo": lo,
-            "hi": hi,
-            "takes_over": alert.takes_over,
-            "providers": list(providers),
-        }
-    session.execute(text(devices + _PACK), values)
+    session.execute(text(devices + _PACK.format(strangers=strangers)), values)

@@ -170,3 +170,14 @@ def accepted_per_minute(session: Session, now: datetime, minutes: int) -> dict[s
         numbers = series.setdefault(str(provider), [0] * minutes)
         numbers[minutes - 1 - minutes_ago] = int(accepted)
     return series
+
+
+_STRANGERS_WAIT = text(
+    f"SELECT EXISTS (SELECT 1 FROM batch b JOIN alert a ON a.id = b.alert_id "
+    f"WHERE b.strangers AND {batch_is_open('b')} AND {alert_runs('a')})"
+)
+
+
+def strangers_wait(session: Session) -> bool:
+    """Whether pushes to servers that nobody named wait for the worker that sends them."""
+    return bool(session.execute(_STRANGERS_WAIT).scalar_one())

@@ -3,7 +3,18 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -30,7 +41,8 @@ class BatchRow(SQLModel, table=True):
     `claimable_at` is from when anybody may claim it: the end of its lease while it is leased, its
     earliest due retry while it waits. `counts` is derived from `states` at every write.
     `progress` holds pairs (ms since the alert was due, newly accepted), flattened. `started_at` is
-    when the first push of it was on record as tried.
+    when the first push of it was on record as tried. `strangers`: all its addresses are at servers
+    that nobody named, and a process of their own sends to them.
     """
 
     __tablename__: ClassVar[str] = "batch"
@@ -57,6 +69,9 @@ class BatchRow(SQLModel, table=True):
     shard_n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     provider: str = Field(sa_column=Column(Text, nullable=False))
+    strangers: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=false())
+    )
     device_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
     states: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     counts: list[int] = Field(sa_column=Column(ARRAY(Integer), nullable=False))

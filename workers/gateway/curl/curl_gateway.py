@@ -22,7 +22,12 @@ from workers.gateway.origin import (
     read_origin,
 )
 from workers.gateway.trust import TrustStore
-from workers.gateway.waiting_requests import MOST_ORIGINS, WaitingRequests, free_room
+from workers.gateway.waiting_requests import (
+    MOST_ORIGINS,
+    WaitingRequests,
+    free_room,
+    most_waiting,
+)
 from workers.provider import Answer, Request
 
 LONGEST_NAP_S = 0.01
@@ -38,6 +43,8 @@ class CurlPool:
     window: int
     guard: Guard | None
     multi: Multi
+    origin_window: int | None = None
+    """Most requests in flight to one origin; None: as many as to all."""
     open_requests: int = 0
     sent_requests: int = 0
     origins: dict[str, Origin] = field(default_factory=dict)
@@ -56,6 +63,8 @@ class CurlPool:
     def may_go(self, origin: Origin) -> bool:
         """Whether one more request for the origin may be handed to libcurl now."""
         if self.sent_requests >= self.window:
+            return False
+        if self.origin_window is not None and origin.sent_requests >= self.origin_window:
             return False
         if origin.turn == self.multi.turns and origin.warm and origin.sent_requests:
             return origin.sent_requests < origin.limit
@@ -98,14 +107,21 @@ class CurlGateway:
         self._pools: dict[str, CurlPool] = {}
         self._answers: Answers = []
 
-    def open_pool(self, name: str, window: int, guard: Guard | None = None) -> None:
+    def open_pool(
+        self,
+        name: str,
+        window: int,
+        guard: Guard | None = None,
+        *,
+        origin_window: int | None = None,
+    ) -> None:
         """Open a pool or change it. Its guard can change only while nothing is in flight."""
         pool = self._pools.get(name)
         if pool is None:
             pool = self._pools[name] = CurlPool(window, guard, self._new_multi(guard))
         elif pool.guard != guard:
             self._renew(pool, guard)
-        pool.window = window
+        pool.window, pool.origin_window = window, origin_window
         pool.multi.allow(window)
 
     def _new_multi(self, guard: Guard | None) -> Multi:
@@ -143,7 +159,8 @@ class CurlGateway:
 
     def _enqueue(self, pool: CurlPool, origin: Origin, request: Request) -> None:
         deadline = time.monotonic() + 2 * self._timeout_s
-        if pool.guard is not None and origin.waiting.is_crowded(pool.window // 2, deadline):
+        most = most_waiting(pool.window, pool.origin_window)
+        if pool.guard is not None and origin.waiting.is_crowded(most, deadline):
             self._answer(pool, request, not_sent("too many wait for this origin already"))
             return
         origin.waiting.append((request, deadline))

@@ -153,7 +153,9 @@ class ConnectionAttempt:
         return tls
 
     def close(self) -> None:
-        """Give up."""
+        """Give up, and look nothing up that has not been begun."""
+        if self._resolving is not None:
+            self._resolving.cancel()
         for each in (self._raw, self._tls):
             if each is not None:
                 with suppress(OSError):

@@ -7,7 +7,6 @@ gateway on libcurl, origin by origin.
 
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from select import POLLIN, POLLOUT, poll
 
@@ -23,11 +22,11 @@ from workers.gateway.http2.tls_transport import TlsTransport
 from workers.gateway.network_guard import Guard
 from workers.gateway.origin import CONNECT_TIMEOUT_S, REFRESH_EVERY_S, forbidden, not_sent
 from workers.gateway.trust import TrustStore
+from workers.gateway.waiting_requests import most_waiting
 from workers.provider import Answer, Request
 
 LONGEST_NAP_S = 0.1
 SHORTEST_NAP_S = 0.002
-RESOLVERS = 4
 
 
 class Http2Gateway:
@@ -39,19 +38,25 @@ class Http2Gateway:
         self._context.set_alpn_protocols([PROTOCOL, "http/1.1"])
         self._timeout_s = timeout_s
         self._pools: dict[str, Http2Pool] = {}
-        self._resolvers = ThreadPoolExecutor(RESOLVERS, "resolver")
         self._fallback = CurlGateway(ca_file=ca_file, timeout_s=timeout_s)
         self._answers: Answers = []
 
-    def open_pool(self, name: str, window: int, guard: Guard | None = None) -> None:
+    def open_pool(
+        self,
+        name: str,
+        window: int,
+        guard: Guard | None = None,
+        *,
+        origin_window: int | None = None,
+    ) -> None:
         """Open a pool or change it."""
         pool = self._pools.get(name)
         if pool is None:
             pool = self._pools[name] = Http2Pool(name, window, guard)
         elif pool.guard != guard:
             pool.drain()
-        pool.window, pool.guard = window, guard
-        self._fallback.open_pool(name, window, guard)
+        pool.window, pool.guard, pool.origin_window = window, guard, origin_window
+        self._fallback.open_pool(name, window, guard, origin_window=origin_window)
 
     def room(self, pool: str) -> int:
         """Return how many more requests may be submitted now."""
@@ -73,7 +78,7 @@ class Http2Gateway:
         elif not origin.speaks_http2:
             entry.open_requests -= 1
             self._fallback.submit(pool, request)
-        elif origin.waiting or origin not in entry.active or entry.sent_requests >= entry.window:
+        elif origin.waiting or origin not in entry.active or not entry.has_room(origin):
             self._enqueue(entry, origin, request)
         elif (session := origin.available()) is not None:
             self._open_stream(entry, session, request, time.monotonic() + self._timeout_s)
@@ -97,7 +102,8 @@ class Http2Gateway:
 
     def _enqueue(self, pool: Http2Pool, origin: Http2Origin, request: Request) -> None:
         deadline = time.monotonic() + 2 * self._timeout_s
-        if pool.guard is not None and origin.waiting.is_crowded(pool.window // 2, deadline):
+        most = most_waiting(pool.window, pool.origin_window)
+        if pool.guard is not None and origin.waiting.is_crowded(most, deadline):
             self._answer(pool, request, not_sent("too many wait for this origin already"))
             return
         origin.waiting.append((request, deadline))
@@ -159,7 +165,7 @@ class Http2Gateway:
             self._answer(pool, late, not_sent("waited too long for a connection"))
         if origin.attempt is not None:
             self._continue(pool, origin, origin.attempt)
-        while origin.waiting and pool.sent_requests < pool.window:
+        while origin.waiting and pool.has_room(origin):
             session = origin.available()
             if session is None:
                 self._connect(pool, origin, now)
@@ -175,7 +181,7 @@ class Http2Gateway:
                 origin.port,
                 context=self._context,
                 guard=pool.guard,
-                resolvers=self._resolvers,
+                resolvers=pool.resolvers,
             )
 
     def _continue(self, pool: Http2Pool, origin: Http2Origin, attempt: ConnectionAttempt) -> None:
@@ -252,11 +258,6 @@ class Http2Gateway:
         """Close every connection."""
         self.abandon()
         for pool in self._pools.values():
-            for origin in pool.origins.values():
-                for session in origin.sessions:
-                    session.close()
-                if origin.attempt is not None:
-                    origin.attempt.close()
+            pool.close()
         self._pools.clear()
-        self._resolvers.shutdown(wait=False, cancel_futures=True)
         self._fallback.close()

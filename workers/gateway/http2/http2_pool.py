@@ -1,5 +1,6 @@
 """The pools of the HTTP/2 gateway: what waits for a connection, and the connections there are."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from workers.gateway.http2.connecting import ConnectionAttempt
@@ -11,6 +12,9 @@ from workers.gateway.waiting_requests import MOST_ORIGINS, WaitingRequests, free
 FULL_CONNECTION = 64
 """Streams a connection must allow for a second one to be worth it: fewer mean "slowly"."""
 MOST_CONNECTIONS = 10
+RESOLVERS = 4
+RESOLVERS_FOR_STRANGERS = 32
+"""Threads that look hosts up: one that nobody answers for keeps its thread for many seconds."""
 MOST_SESSIONS = 2 * MOST_CONNECTIONS
 """Connections to one origin together with those that are ending."""
 
@@ -48,6 +52,10 @@ class Http2Origin:
         full = all(each.connection.is_full(FULL_CONNECTION) for each in usable)
         return full and len(usable) < MOST_CONNECTIONS and len(self.sessions) < MOST_SESSIONS
 
+    def open_streams(self) -> int:
+        """Return how many requests are with the server."""
+        return sum(len(session.connection.streams) for session in self.sessions)
+
     def idle(self) -> bool:
         """Whether it could be forgotten."""
         return (
@@ -64,11 +72,19 @@ class Http2Pool:
     name: str
     window: int
     guard: Guard | None
+    origin_window: int | None = None
+    """Most requests in flight to one origin; None: as many as to all."""
     open_requests: int = 0
     sent_requests: int = 0
     refreshed_at: float = 0.0
     origins: dict[str, Http2Origin] = field(default_factory=dict)
     active: set[Http2Origin] = field(default_factory=set)
+    resolvers: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look up its hosts in threads of its own: no other pool waits for them."""
+        count = RESOLVERS if self.guard is None else RESOLVERS_FOR_STRANGERS
+        self.resolvers = ThreadPoolExecutor(count, f"{self.name}-resolver")
 
     def room(self) -> int:
         """Return how many more may be submitted."""
@@ -77,6 +93,12 @@ class Http2Pool:
             self.guard,
             sent_requests=self.sent_requests,
             open_requests=self.open_requests,
+        )
+
+    def has_room(self, origin: Http2Origin) -> bool:
+        """Whether one more request to the origin may be in flight."""
+        return self.sent_requests < self.window and (
+            self.origin_window is None or origin.open_streams() < self.origin_window
         )
 
     def new_origin(self, url: str) -> Http2Origin | None:
@@ -103,3 +125,12 @@ class Http2Pool:
             for session in origin.sessions:
                 session.connection.drain()
             self.active.add(origin)
+
+    def close(self) -> None:
+        """Close every connection, and give up what is being looked up."""
+        for origin in self.origins.values():
+            for session in origin.sessions:
+                session.close()
+            if origin.attempt is not None:
+                origin.attempt.close()
+        self.resolvers.shutdown(wait=False, cancel_futures=True)

@@ -115,8 +115,16 @@ class HttpxGateway:
         self._pools: dict[str, HttpxPool] = {}
         self._answers_queue: Answered = SimpleQueue()
 
-    def open_pool(self, name: str, window: int, guard: Guard | None = None) -> None:
-        """Open a pool or change it."""
+    def open_pool(
+        self,
+        name: str,
+        window: int,
+        guard: Guard | None = None,
+        *,
+        origin_window: int | None = None,
+    ) -> None:
+        """Open a pool or change it. Few threads send here at all: no origin has a share."""
+        del origin_window
         existing = self._pools.get(name)
         if existing is None:
             self._pools[name] = HttpxPool(window, guard, [self._new_threads(window, guard)])
