@@ -82,16 +82,22 @@ def work(
         int,
         typer.Option(min=0, help="Processes that push to servers that nobody named; 0: none here."),
     ] = 1,
+    strangers_only: Annotated[
+        bool, typer.Option("--strangers-only", help="Run only those.")
+    ] = False,
 ) -> None:
     """Run the workers: for breaking alerts, everything, servers that nobody named, and feeds.
 
     Servers that nobody named are those that only the `*` of WEBPUSH_ALLOWED_HOSTS lets in.
     """
     store_access.check_settings()
-    workers = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
-    if stranger_processes:
-        workers = (*workers, programs.strangers_worker(stranger_processes))
-    supervise((*workers, programs.feed_poller()))
+    members: list[Program] = []
+    if not strangers_only:
+        workers = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
+        members += (*workers, programs.feed_poller())
+    if stranger_processes or strangers_only:
+        members.append(programs.strangers_worker(stranger_processes or 1))
+    supervise(members)
 
 
 def supervise(members: Sequence[Program]) -> None:

@@ -1,8 +1,12 @@
 """Servers that flood us beside servers that answer: work and memory stay within bounds."""
 
 import resource
+import ssl
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from tests.workers.gateways import HEADERS, numbered, settings_for
 from tests.workers.h2_server import H2Server
 from tests.workers.hostile_server import FLOODS, HostileServer
 from workers.gateway.contract import Gateway
+from workers.gateway.http2 import connecting
 from workers.gateway.opening import open_gateway
 from workers.provider import Request
 
@@ -64,3 +69,46 @@ def test_a_flood_costs_neither_memory_nor_the_pushes_to_other_servers(
     assert len(answers) == HOSTILE + GOOD
     assert slowest_good < 5
     assert peak - before < MOST_MEMORY
+
+
+def test_hanging_servers_leave_room_for_others_where_origins_have_a_share(
+    guarded: Gateway, server: H2Server, certificate: Certificate
+) -> None:
+    guarded.open_pool("webpush", 40, guard=lambda _host, _port: True, origin_window=10)
+    hanging = H2Server(certificate.certificate, certificate.key)
+    try:
+        for request in numbered(hanging, 40, "/hang"):
+            guarded.submit("webpush", request)
+        guarded.poll(0.3)  # connected, and as many on their way as may be
+        for request in numbered(server, 30):
+            guarded.submit("webpush", request)
+        statuses: Counter[int] = Counter()
+        until = time.monotonic() + 2.5  # the hanging ones have 3 s
+        while statuses[200] < 30 and time.monotonic() < until:
+            statuses.update(answer.status for _, answer in guarded.poll(0.1))
+        assert statuses == {200: 30}
+        assert len(hanging.seen.requests) <= 10
+    finally:
+        hanging.close()
+
+
+def test_a_look_up_that_is_given_up_is_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    silence = threading.Event()
+
+    def look_up(host: str, _port: int) -> list[connecting.Address]:
+        begun.append(host)
+        silence.wait(5)
+        return []
+
+    monkeypatch.setattr(connecting, "_resolve", look_up)
+    with ThreadPoolExecutor(1) as resolvers:
+        attempts = [
+            connecting.ConnectionAttempt(
+                host, 443, context=ssl.create_default_context(), guard=None, resolvers=resolvers
+            )
+            for host in ("silent.example", "given-up.example", "next.example")
+        ]
+        attempts[1].close()
+        silence.set()
+    assert begun == ["silent.example", "next.example"]

@@ -231,6 +231,7 @@ def test_doubts_of_a_server_that_nobody_named_hold_nobody_else(system, known, he
         says=lambda address: KEY_REFUSED if address.startswith(strange) else Accepted(),
     )
     provider.is_known_server = lambda url: known or not url.startswith(strange)
+    provider.known_servers = None
     slowly(system)
     alert = system.alert([f"{strange}{n}" for n in range(25)] + ["https://known.example/a"])
     deliver.deliver(system.process, alert)
@@ -434,6 +435,7 @@ def test_an_endpoint_that_is_none_breaks_no_stream_off(system):
         "webpush", guard=lambda *_: False, says=lambda it: no if "[" in it else Accepted()
     )
     provider.is_known_server = AllowList.parse(["*"]).is_known_server
+    provider.known_servers = None
     alert = system.alert(["https://[bad/x", "https://one.example/a"])
     deliver.deliver(system.process, alert)
     assert system.states(alert) == [State.BURIED, State.ACCEPTED]
@@ -784,3 +786,62 @@ def test_a_normal_stream_makes_way_for_any_message_and_goes_on_without_one(
     deliver.deliver(system.process, alert)
     assert (set(system.states(alert)) == {State.ACCEPTED}) is (queue is None)
     assert [message.task for message in system.messages] == ([] if queue is None else ["deliver"])
+
+
+@pytest.fixture
+def strangers(system):
+    """An alert with a batch for servers that are named and a batch for others."""
+    provider = system.provider("webpush", guard=lambda *_: False)
+    provider.is_known_server, provider.known_servers = (lambda _: False), "^https://known"
+    alert = system.alert(["https://known.example/a"], urgency=1)
+    system.batch(alert, "webpush", ["https://one.example/b", "https://one.example/c"])
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE batch SET strangers = n > 0"))
+    return alert
+
+
+@pytest.mark.parametrize(
+    ("apart", "open_to", "states"),
+    [
+        (False, {"webpush": "^https://known"}, [State.ACCEPTED, State.PENDING, State.PENDING]),
+        (True, {"webpush": "^https://known"}, [State.PENDING, State.ACCEPTED, State.ACCEPTED]),
+        (False, {}, [State.ACCEPTED] * 3),  # they were allowed when the batch was packed
+    ],
+)
+def test_servers_that_nobody_named_are_sent_to_by_a_process_of_their_own(
+    system, strangers, apart, open_to, states
+):
+    system.process.strangers, system.process.known_servers = apart, open_to
+    deliver.deliver(system.process, strangers)
+    assert system.states(strangers) == states
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_breaking_alerts_go_first_among_pushes_of_one_kind(system, strangers, apart):
+    breaking = system.alert(["https://one.example/d"], urgency=2)
+    with transaction(system.engine) as session:
+        session.execute(
+            text("UPDATE batch SET strangers = true WHERE alert_id = :a"), {"a": breaking}
+        )
+    system.process.strangers = apart
+    system.process.known_servers = {"webpush": "^https://known"}
+    system.process.names = ["webpush"]
+    deliver.deliver(system.process, strangers)
+    tasks = [(message.task, message.queue, message.args) for message in system.messages]
+    makes_way = [
+        ("deliver_strangers", "strangers", (breaking,)),
+        ("deliver_strangers", "strangers", (strangers,)),
+    ]
+    assert tasks == (makes_way if apart else [])
+    assert len(system.gateway.sent) == (0 if apart else 1)
+
+
+def test_a_held_provider_is_never_tried_at_a_server_that_nobody_named(system, strangers):
+    with transaction(system.engine) as session:
+        holds.hold(session, "webpush", "refused", "tests")
+        session.execute(text("UPDATE hold SET probe_at = now() - interval '1 s'"))
+    system.process.strangers = True
+    system.process.known_servers = {"webpush": "^https://known"}
+    deliver.deliver(system.process, strangers)
+    assert system.gateway.sent == []
+    assert system.one("SELECT probe_at < now() FROM hold")
