@@ -20,6 +20,7 @@ from service.api import (
     admin,
     alert_events,
     alerts,
+    apps,
     dead_letters,
     devices,
     health,
@@ -71,6 +72,7 @@ _ROUTERS = (
     devices.router,
     subscriptions.router,
     admin.router,
+    apps.router,
     dead_letters.router,
 )
 

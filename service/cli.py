@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from service.commands import alert, key, readers, running, size, staff, story
+from service.commands import alert, key, push_app, readers, running, size, staff, story
 from service.commands.output import Failed
 from service.commands.settings import print_settings
 
@@ -29,6 +29,7 @@ for command in (
 app.command("settings")(print_settings)
 app.add_typer(staff.app, name="staff")
 app.add_typer(key.app, name="key")
+app.add_typer(push_app.app, name="app")
 app.add_typer(readers.app, name="readers")
 app.add_typer(story.app, name="story")
 app.add_typer(alert.app, name="alert")

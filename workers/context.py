@@ -2,17 +2,19 @@
 
 import multiprocessing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from service.broker.message_queues import MessageQueues, open_queues
 from service.broker.redis_client import open_redis
 from service.outbox import CeleryBroker
 from service.settings import Settings, SettingsError, explain, load
 from service.store.session import open_engine
+from workers.apps import Apps
 from workers.credentials.minting import Credentials
 from workers.gateway.contract import Gateway
 from workers.gateway.opening import open_gateway
@@ -26,7 +28,7 @@ STOPPING: Event = multiprocessing.Event()
 
 @dataclass(slots=True)
 class WorkerContext:
-    """What the stages of one process work with. `providers` are the configured ones, by name.
+    """What the stages of one process work with.
 
     `strangers`: this process sends to servers that nobody named, and to no others.
     """
@@ -38,7 +40,7 @@ class WorkerContext:
     gateway: Gateway
     credentials: Credentials
     rates: Rates
-    providers: dict[str, Provider] = field(default_factory=dict)
+    apps: Apps
     stopping: Event = STOPPING
     strangers: bool = False
 
@@ -48,9 +50,18 @@ class WorkerContext:
         return self.settings.secret_key.encode()
 
     @property
+    def providers(self) -> Mapping[str, Provider]:
+        """Return the providers of the apps in use, by the app's name."""
+        return self.apps.providers
+
+    @property
     def names(self) -> list[str]:
-        """Return the configured providers' names."""
-        return list(self.providers)
+        """Return the names of the apps in use."""
+        return list(self.apps.providers)
+
+    def follow_apps(self, session: Session, revision: int | None = None) -> bool:
+        """Take over what has changed of the apps; True when something had."""
+        return self.apps.follow(session, revision)
 
     @property
     def known_servers(self) -> Mapping[str, str]:
@@ -85,23 +96,12 @@ def check_start(settings: Settings) -> None:
             raise SettingsError(explain(settings_class(name), error)) from None
 
 
-ORIGINS_SHARE = 8
-"""Of strangers' servers none takes more than this part of the window."""
-
-
 def open_context(settings: Settings | None = None, *, strangers: bool = False) -> WorkerContext:
     """Connect to everything this process will need; raises `SettingsError` for a bad setting."""
     config = settings or load()
     client = open_redis(config.redis_url, BROKER_TIMEOUT_S, health_check_interval=30)
     providers = {name: load_provider(name) for name in config.providers}
-    gateway = open_gateway(config)
-    for provider in providers.values():
-        gateway.open_pool(
-            provider.name,
-            provider.window,
-            provider.guard,
-            origin_window=provider.window // ORIGINS_SHARE if strangers else None,
-        )
+    gateway, rates = open_gateway(config), Rates(client, providers.values())
     return WorkerContext(
         settings=config,
         engine=open_engine(
@@ -111,7 +111,7 @@ def open_context(settings: Settings | None = None, *, strangers: bool = False) -
         queues=open_queues(config.broker, BROKER_TIMEOUT_S),
         gateway=gateway,
         credentials=Credentials(config, client),
-        rates=Rates(client, providers.values()),
-        providers=providers,
+        rates=rates,
+        apps=Apps(config.seal_keys, gateway, rates, providers, strangers=strangers),
         strangers=strangers,
     )

@@ -56,6 +56,7 @@ def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
         planned = shards.planned_alert(session, alert_id)
         if alert is None or planned is None:
             return None
+        context.follow_apps(session, planned.apps_revision)
         held = holds.held(session)
         channels = [
             Channel(

@@ -18,10 +18,11 @@ def fan_out_shard(context: WorkerContext, alert_id: int, n: int) -> None:
     """Pack one shard and ask for its delivery; a shard that is packed already is left alone."""
     with unit_of_work(context.engine, context.broker) as work:
         alert = shards.planned_alert(work.session, alert_id)
+        if alert is None:
+            return
+        context.follow_apps(work.session, alert.apps_revision)
         known_servers = context.known_servers
-        if alert is None or not shards.fan_out(
-            work.session, alert, context.names, n, known_servers=known_servers
-        ):
+        if not shards.fan_out(work.session, alert, context.names, n, known_servers=known_servers):
             return
         queue = queue_of(alert.audience.urgency)
         work.outbox.add(outbox.deliver(alert_id, queue))

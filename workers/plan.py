@@ -24,6 +24,7 @@ def plan_alert(context: WorkerContext, alert_id: int) -> bool:
         alert = planning.lock_alert_to_plan(work.session, alert_id)
         if alert is None or planning.is_replaced_alert_settling(work.session, alert):
             return False
+        context.follow_apps(work.session, alert.apps_revision)
         if alert.expires_at <= alert.now:
             alert_transitions.expire_unstarted(work.session, alert_id)
             return False
@@ -51,7 +52,8 @@ def _cut(context: WorkerContext, session: Session, alert: AlertToPlan) -> int:
         alert_transitions.freeze(
             session, alert.id, alert.now, recipients.topic_ids, recipients.above
         )
-        size = audience.rough_size(session, recipients, context.names)
+        names = [n for n in context.names if alert.apps is None or n in alert.apps]
+        size = audience.rough_size(session, recipients, names)
         ranges = shards.cut_id_space(size, context.settings.shard_devices)
     if ranges:
         shards.add(session, alert.id, ranges)

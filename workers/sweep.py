@@ -50,6 +50,7 @@ def sweep(context: WorkerContext) -> None:
     lease = SweepLease(context.engine)
     if not lease.take():
         return
+    _make(_follow_apps, context)
     try:
         for search in (_expire, _cancel_stopped, _cancel_rejected, _finish, _resend, _start_due):
             if not lease.take():
@@ -66,6 +67,11 @@ def _make(search: Callable[[WorkerContext], None], context: WorkerContext) -> No
         search(context)
     except Exception as error:  # noqa: BLE001 - whatever it was, the others go on
         log.warning("sweep", search=search.__name__, error=type(error).__name__)
+
+
+def _follow_apps(context: WorkerContext) -> None:
+    with transaction(context.engine) as session:
+        context.follow_apps(session)
 
 
 def _start_due(context: WorkerContext) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
-from service.actions.app_lookup import check_registration
+from service.actions.apps.app_lookup import check_registration
 from service.domain.device import MAX_APP_VERSION, Device, Registration
 from service.domain.errors import Conflict, Invalid, NotFound, require
 from service.domain.language import parse_language, parse_locale

@@ -8,6 +8,7 @@ import unicodedata
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 Address = IPv4Address | IPv6Address
+DEFAULT_PORTS = {"https": 443, "http": 80}
 
 _NOT_PUBLIC_4 = tuple(
     IPv4Network(block)

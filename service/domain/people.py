@@ -5,10 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
 
+from service.domain.errors import Invalid
+
+LONGEST_EXTERNAL_ID = 200
+
 
 def hash_token(token: str) -> bytes:
     """Return what tables keep of a token: tokens are long and random, so no salt is needed."""
     return hashlib.sha256(token.encode()).digest()
+
+
+def check_external_id(external_id: object) -> str:
+    """Return the id that a publisher's backend has for a person; raises `Invalid`."""
+    is_name = isinstance(external_id, str) and external_id.isprintable() and external_id.strip()
+    if not isinstance(external_id, str) or not is_name or len(external_id) > LONGEST_EXTERNAL_ID:
+        raise Invalid(
+            "external_id", f"A person's id is 1 to {LONGEST_EXTERNAL_ID} printable characters."
+        )
+    return external_id
 
 
 class Scope(StrEnum):

@@ -107,6 +107,10 @@ ROWS = {
         POST /api/stories/{story_id}/alerts/estimate
     """,
     "admin": """
+        GET /api/admin/apps
+        POST /api/admin/apps
+        GET /api/admin/apps/{name}
+        PATCH /api/admin/apps/{name}
         GET /api/admin/audit
         GET /api/admin/dead-letters
         POST /api/admin/dead-letters/replay

@@ -1,5 +1,7 @@
 import json
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,6 +16,7 @@ from service.store.session import transaction
 from tests.credentials import a_p256_key, pem
 from workers.provider_kit.encoding import base64url
 
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 pytestmark = pytest.mark.usefixtures("providers")
 
 TOKEN = "d" * 22 + ":APA91b" + "x" * 130
@@ -73,8 +76,8 @@ def sport(engine, settings):
     with transaction(engine) as session:
         for name in ("sport", "old"):
             sealed = seal(settings.seal_keys, json.dumps({"key": key}), f"app:{name}")
-            apps.add(session, App(name=name, provider="apns", options=options, credentials=sealed))
-        apps.disable(session, "old")
+            app = App(name=name, provider="apns", options=options, credentials=sealed)
+            apps.add(session, replace(app, disabled_at=NOON if name == "old" else None))
 
 
 def test_a_device_belongs_to_the_app_that_it_names(as_reader, put, kept, sport):

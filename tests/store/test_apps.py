@@ -1,6 +1,10 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
 from service.store.operations import apps
 from service.store.operations.apps import App
 
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SPORT = App(name="sport-web", provider="webpush", origins=("https://sport.example",))
 
 
@@ -16,14 +20,14 @@ def test_every_change_of_an_app_changes_the_revision(session):
     for change in (apps.add, apps.save):
         change(session, SPORT)
         revisions.append(apps.revision(session))
-    apps.disable(session, "sport-web")
+    apps.save(session, replace(SPORT, disabled_at=NOON))
     revisions.append(apps.revision(session))
     assert revisions == [0, 1, 2, 3]
 
 
 def test_a_disabled_web_app_is_not_in_use(session):
     apps.add(session, SPORT)
-    apps.disable(session, "sport-web")
+    apps.save(session, replace(SPORT, disabled_at=NOON))
     assert apps.web_apps(session) == []
     locked = apps.lock(session, "sport-web")
     assert locked is not None

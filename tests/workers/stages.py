@@ -62,6 +62,9 @@ class Context:
     stopping: Any = field(default_factory=Event)
     waiting: Callable[[str], int] = lambda _: 0
 
+    def follow_apps(self, _session: Any, _revision: int | None = None) -> bool:
+        return False
+
     @property
     def messages(self) -> list[Any]:
         return self.broker.messages

@@ -188,6 +188,15 @@ class Channel:
         self.alert_form = None
         self.drop_unbuilt()
 
+    def replace_provider(self, provider: Provider) -> None:
+        """Go on with the app's new credentials and options: what is not built yet is built again.
+
+        What is in flight was sent under the old ones, and its answers hold nobody.
+        """
+        self.provider = provider
+        self.evidence.clear_doubts()
+        self.drop_credential()
+
     def pause(self, seconds: float) -> None:
         """Send nothing for a while; a long pause gives the batches back."""
         self._meet(PauseAsked(time.monotonic() + seconds))

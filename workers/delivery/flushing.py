@@ -53,9 +53,18 @@ class Flush:
             batches = [batch for _, batch, idle in held if idle and batch.key in result.batches]
             device_ids = [device for batch in batches for device in batch.newly_accepted()]
             device_history.note_acceptances(session, device_ids)
+            self.context.follow_apps(session, result.apps_revision)
+        self._replace_providers(channels)
         for _, batch, _ in held:
             batch.note_written()
         return result
+
+    def _replace_providers(self, channels: Sequence[Channel]) -> None:
+        """Let the alert go on with the new credentials of an app that has changed."""
+        for channel in channels:
+            provider = self.context.providers.get(channel.name)
+            if provider is not None and provider is not channel.provider:
+                channel.replace_provider(provider)
 
     def _write_batches(
         self, session: Session, held: Sequence[ChannelBatch]

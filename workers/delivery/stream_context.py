@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from service.outbox import Broker
 from workers.gateway.contract import Gateway
@@ -101,12 +102,16 @@ class StreamContext(Protocol):
 
     @property
     def providers(self) -> Mapping[str, Provider]:
-        """The configured providers, by name."""
+        """The providers of the apps in use, by the app's name."""
         ...
 
     @property
     def names(self) -> list[str]:
-        """The configured providers' names."""
+        """The names of the apps in use."""
+        ...
+
+    def follow_apps(self, session: Session, revision: int | None = None) -> bool:
+        """Take over what has changed of the apps, by their revision; True when something had."""
         ...
 
     @property

@@ -8,6 +8,7 @@ request, and the others wait here, outside the client, until its answer is in.
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from service.domain.network import DEFAULT_PORTS
 from workers.gateway.client_socket import LentSocket, SocketState
 from workers.gateway.waiting_requests import WaitingRequests
 from workers.provider import Answer, Failure
@@ -16,7 +17,6 @@ CONNECT_TIMEOUT_S = 5.0
 USER_AGENT = "newszop"
 REFRESH_EVERY_S = 5.0
 """New connections over and over look like an attack to a provider."""
-DEFAULT_PORTS = {"https": 443, "http": 80}
 AHEAD = 32
 """Most requests handed to the client, once it is known to have no free stream, that wait for one:
 enough to keep every stream busy, and few enough that their timeouts hardly run while they wait."""

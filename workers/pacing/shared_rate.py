@@ -56,15 +56,18 @@ class Rates:
     """Every provider's rate. A provider without a limit costs one look-up in a dict."""
 
     def __init__(self, client: redis.Redis, providers: Iterable[Provider]) -> None:
-        quick_client = with_short_timeouts(client, REDIS_TIMEOUT_S)
-        worker = secrets.token_hex(8)
-        self._by_provider: dict[str, ProviderRate] = {
-            each.name: SharedRate(
-                quick_client, each.name, worker, RateLimit(each.per_minute / 60, each.ramp_seconds)
-            )
-            for each in providers
-            if each.per_minute is not None
-        }
+        self._client = with_short_timeouts(client, REDIS_TIMEOUT_S)
+        self._worker = secrets.token_hex(8)
+        self._by_provider: dict[str, ProviderRate] = {}
+        for provider in providers:
+            self.add(provider)
+
+    def add(self, provider: Provider) -> None:
+        """Take a provider in, or its new limit; without one it keeps a pause that it asked for."""
+        name = provider.name
+        if provider.per_minute is not None:
+            limit = RateLimit(provider.per_minute / 60, provider.ramp_seconds)
+            self._by_provider[name] = SharedRate(self._client, name, self._worker, limit)
 
     def take(self, name: str, count: int, now: float) -> int:
         """Return how many of `count` pushes may leave now; `now` is monotonic."""

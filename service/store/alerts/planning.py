@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.subscription import Urgency
+from service.store.sql_fragments import REVISION_OF_APPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +27,14 @@ class AlertToPlan:
     source_alert_id: int | None
     expires_at: datetime
     now: datetime
+    apps: tuple[str, ...] | None
+    apps_revision: int
 
 
-_ALERT_TO_PLAN = """
+_ALERT_TO_PLAN = f"""
 SELECT a.id, a.story_id, a.urgency, a.topics, a.everyone, a.reader_id, a.source_alert_id,
-    a.expires_at, a.started_at, s.topics AS story_topics, clock_timestamp() AS now
+    a.expires_at, a.started_at, s.topics AS story_topics, clock_timestamp() AS now, a.apps,
+    {REVISION_OF_APPS} AS apps_revision
 FROM alert a JOIN story s ON s.id = a.story_id
 WHERE a.id = :alert_id AND a.state = 'planning' FOR UPDATE OF a
 """
@@ -52,6 +56,8 @@ def lock_alert_to_plan(session: Session, alert_id: int) -> AlertToPlan | None:
         source_alert_id=row.source_alert_id,
         expires_at=row.expires_at,
         now=row.now,
+        apps=None if row.apps is None else tuple(row.apps),
+        apps_revision=row.apps_revision,
     )
 
 

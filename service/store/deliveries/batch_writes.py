@@ -19,7 +19,7 @@ from service.store.deliveries.precedence import (
     Precedence,
     precedence_values,
 )
-from service.store.sql_fragments import array_literal
+from service.store.sql_fragments import REVISION_OF_APPS, array_literal
 
 
 class LeaseChange(StrEnum):
@@ -58,13 +58,15 @@ class WriteResult:
     """What a write reports: the alert's state, and what changed meanwhile.
 
     `batches` are those that were still ours, by shard and batch number. `precedence` is what
-    breaking alerts ask of this one, and `held_providers` are those that must not be used now.
+    breaking alerts ask of this one, and `held_providers` are those that must not be used now: a
+    disabled app is one of them.
     """
 
     state: AlertState
     batches: frozenset[tuple[int, int]] = field(default_factory=frozenset)
     precedence: Precedence = field(default_factory=Precedence)
     held_providers: frozenset[str] = field(default_factory=frozenset)
+    apps_revision: int = 0
 
 
 _WRITE = f"""
@@ -84,7 +86,9 @@ WITH written AS (
 )
 SELECT (SELECT state FROM alert WHERE id = :a) AS state,
     (SELECT array_agg(shard_n) FROM written) AS shard_ns, (SELECT array_agg(n) FROM written) AS ns,
-    ARRAY(SELECT provider FROM hold) AS held,
+    ARRAY(SELECT provider FROM hold
+        UNION ALL SELECT name FROM app WHERE disabled_at IS NOT NULL) AS held,
+    {REVISION_OF_APPS} AS apps_revision,
 {PRECEDENCE_COLUMNS}"""
 
 
@@ -115,6 +119,7 @@ def write(
         batches=keys,
         precedence=Precedence(row.breaking_waits, row.breaking_runs),
         held_providers=frozenset(row.held),
+        apps_revision=row.apps_revision,
     )
 
 

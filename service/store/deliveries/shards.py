@@ -19,7 +19,7 @@ from service.store.alerts import alert_transitions
 from service.store.readers import audience
 from service.store.readers.audience import FrozenAudience
 from service.store.schema import ID_LIMIT
-from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION
+from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION, REVISION_OF_APPS
 
 BATCH = 1000
 FIRST_SHARD_DEVICES = 500
@@ -36,6 +36,12 @@ class PlannedAlert:
     source_alert_id: int | None
     takes_over: bool
     audience: FrozenAudience
+    apps: frozenset[str] | None
+    apps_revision: int
+
+    def through(self, names: Sequence[str]) -> list[str]:
+        """Return those of the apps in use that the alert goes to."""
+        return [name for name in names if self.apps is None or name in self.apps]
 
 
 def cut_id_space(devices: int, per_shard: int) -> list[tuple[int, int]]:
@@ -92,7 +98,8 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
     row = session.execute(
         text(
             "SELECT kind, state, source_alert_id, takes_over, topic_ids, above, story_id, urgency, "
-            "everyone, reader_id, started_at FROM alert WHERE id = :a AND started_at IS NOT NULL"
+            f"everyone, reader_id, started_at, apps, {REVISION_OF_APPS} AS apps_revision "
+            "FROM alert WHERE id = :a AND started_at IS NOT NULL"
         ),
         {"a": alert_id},
     ).one_or_none()
@@ -105,6 +112,8 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
         state=AlertState(row.state),
         source_alert_id=row.source_alert_id,
         takes_over=row.takes_over,
+        apps=None if row.apps is None else frozenset(row.apps),
+        apps_revision=row.apps_revision,
         audience=FrozenAudience(
             topic_ids=row.topic_ids or [],
             above=row.above or [],
@@ -142,7 +151,7 @@ def fan_out(
     ).one_or_none()
     if row is None:
         return False
-    values, devices = _devices(session, alert, providers, row.lo, row.hi)
+    values, devices = _devices(session, alert, alert.through(providers), row.lo, row.hi)
     _pack(session, alert, row.n, devices, values, known_servers or {})
     if alert.state is AlertState.PLANNING:
         alert_transitions.begin_sending(session, alert.alert_id)

@@ -1,5 +1,6 @@
 """The table `app`: places to push through, with their sealed credentials."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +10,7 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, SQLModel
 
+from service.sealing import SealKeys, seal, unseal
 from service.store.schema import AppRow
 
 _APP = SQLModel.metadata.tables[AppRow.__tablename__]
@@ -36,6 +38,28 @@ class App:
     def is_default(self) -> bool:
         """Whether it is its provider's default app, whose credentials the environment has."""
         return self.name == self.provider
+
+
+def seal_credentials(keys: SealKeys, name: str, credentials: Mapping[str, Any]) -> bytes:
+    """Return an app's credentials sealed: in another app's row they cannot be opened."""
+    return seal(keys, json.dumps(dict(credentials)), f"app:{name}")
+
+
+def open_credentials(keys: SealKeys, app: App) -> dict[str, Any]:
+    """Return an app's own credentials; none where it has none, or our keys do not open them."""
+    content = unseal(keys, app.credentials, f"app:{app.name}") or "{}"
+    credentials: dict[str, Any] = json.loads(content)
+    return credentials
+
+
+def login_owner(name: str) -> str:
+    """Return for whom an app's login key is sealed."""
+    return f"login:{name}"
+
+
+def open_login_key(keys: SealKeys, app: App) -> str:
+    """Return what the app's logins are signed with; empty where it takes none."""
+    return unseal(keys, app.login_key, login_owner(app.name)).decode()
 
 
 def every_app(session: Session) -> dict[str, App]:
@@ -77,12 +101,6 @@ def save(session: Session, app: App) -> None:
     """Keep an app as it stands now."""
     changes = _values(app) | {"revision": _A.revision + 1}
     session.execute(update(_APP).where(_A.name == app.name).values(changes))
-
-
-def disable(session: Session, name: str) -> None:
-    """Push nothing more through the app."""
-    changes = {"disabled_at": func.now(), "revision": _A.revision + 1}
-    session.execute(update(_APP).where(_A.name == name).values(changes))
 
 
 def _values(app: App) -> dict[str, Any]:

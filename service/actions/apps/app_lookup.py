@@ -1,12 +1,14 @@
 """Which app a device belongs to, and whether its address fits that app."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from service import provider_door
 from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.provider_door import WEB_PUSH, AppValues
-from service.sealing import SealKeys, unseal
+from service.sealing import SealKeys
 from service.store.operations import apps
 from service.store.operations.apps import App
 from service.unit_of_work import UnitOfWork
@@ -49,12 +51,9 @@ def find_app(work: UnitOfWork, registration: Registration) -> App | None:
 
 def open_app(keys: SealKeys, app: App) -> AppValues:
     """Return the app with its credentials in the open, as far as our key opens them."""
-    credentials = unseal(keys, app.credentials, credentials_owner(app.name)).decode() or "{}"
-    return AppValues(
-        app.name, app.provider, credentials, json.dumps(dict(app.options), sort_keys=True)
-    )
+    credentials = apps.open_credentials(keys, app)
+    return AppValues(app.name, app.provider, _dump(credentials), _dump(app.options))
 
 
-def credentials_owner(name: str) -> str:
-    """Return for whom an app's credentials are sealed: in another row they cannot be opened."""
-    return f"app:{name}"
+def _dump(values: Mapping[str, Any]) -> str:
+    return json.dumps(dict(values), sort_keys=True)
