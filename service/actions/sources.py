@@ -1,7 +1,8 @@
 """What people do with sources: add, change, remove."""
 
+import re
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from service.actions import story_text
@@ -21,6 +22,8 @@ from service.unit_of_work import UnitOfWork
 
 MOST_CATEGORIES = 200
 NO_SIGNATURE = "none"
+SHORTEST_SECRET = 16
+_NAME = re.compile("[a-z0-9][a-z0-9-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,25 @@ def change_source(
     names = sorted([*change.values, *["secret"] * (change.secret is not None)])
     audit.write(work.session, caller.name, "change source", f"source:{source_id}", fields=names)
     return source
+
+
+def check_name(name: str) -> str:
+    """Return a source's name, which is part of its address; raises `Invalid`."""
+    if _NAME.fullmatch(name) is None:
+        raise Invalid("name", "A name has small letters, digits and hyphens, at most 63.")
+    return name
+
+
+def check_secret(secret: str) -> str:
+    """Return a secret that is long enough; raises `Invalid`."""
+    if len(secret) < SHORTEST_SECRET:
+        raise Invalid("secret", f"A secret has at least {SHORTEST_SECRET} characters.")
+    return secret
+
+
+def rotate_secret(secret: str, now: datetime, hours: int) -> SourceChange:
+    """Return the change to a new secret, with the one before signing for some hours."""
+    return SourceChange(secret=check_secret(secret), old_secret_until=now + timedelta(hours=hours))
 
 
 def remove_source(work: UnitOfWork, source_id: int, caller: Caller) -> None:

@@ -13,7 +13,10 @@ from service.web.newsroom import (
     own_devices,
     push_preview,
     send_push,
+    source_pages,
+    source_settings,
     story_editor,
+    suggestion_forms,
 )
 from service.web.readers import browser_devices, feeds, phones, public_pages, reader_pages
 from service.web.rendering import STATIC, Renderer, error_page
@@ -26,6 +29,9 @@ _ROUTERS = (
     browser_devices.router,
     login.router,
     desk.router,
+    suggestion_forms.router,
+    source_pages.router,
+    source_settings.router,
     story_editor.router,
     send_push.router,
     push_preview.router,

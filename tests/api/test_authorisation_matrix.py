@@ -150,6 +150,19 @@ ROWS = {
         POST /desk/alerts/{alert_id}/stop
         POST /desk/alerts/{alert_id}/undo
         POST /desk/alerts/{alert_id}/withdraw
+        POST /desk/links
+        GET /desk/sources
+        POST /desk/sources/feeds
+        POST /desk/sources/opml
+        POST /desk/sources/webhooks
+        GET /desk/sources/{source_id}
+        POST /desk/sources/{source_id}
+        POST /desk/sources/{source_id}/deliveries/{delivery_id}/replay
+        POST /desk/sources/{source_id}/map
+        POST /desk/sources/{source_id}/pause
+        POST /desk/sources/{source_id}/poll
+        POST /desk/sources/{source_id}/remove
+        POST /desk/sources/{source_id}/secret
         GET /desk/stories/new
         POST /desk/stories/new
         GET /desk/stories/{story_id}
@@ -165,6 +178,8 @@ ROWS = {
         POST /desk/stories/{story}/autosave
         POST /desk/stories/{story}/throw-away
         GET /login/session
+        POST /desk/suggestions/{story_id}/dismiss
+        POST /desk/suggestions/{story_id}/send
         POST /me/test-pushes/stop
     """,
     "signature": """

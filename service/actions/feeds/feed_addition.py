@@ -1,20 +1,23 @@
 """A feed added by its address, or by that of a page which announces it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from service.actions.feeds.feed_polling import ACCEPT, MOST_FEED_BYTES, OK
+from service.actions.feeds.feed_polling import ACCEPT, MOST_FEED_BYTES, OK, take_first_body
+from service.actions.hook_deliveries import FEED
 from service.actions.sources import SourceChange, add_source
 from service.domain.errors import Conflict, Invalid, Refusal
 from service.domain.people import Caller
 from service.fetching.fetch import FetchedDocument, Fetcher, FetchRequest
 from service.fetching.fetch_errors import FetchFailed
 from service.formats.feeds.feed import Feed, parse_feed
+from service.formats.feeds.opml import FeedAddress
 from service.formats.links import absolute_link
 from service.formats.text import search_key
 from service.formats.web_page import discover_feeds
-from service.sealing import SealKeys
+from service.settings import Settings
 from service.store.stories import feeds, sources
 from service.store.stories.sources import Source
 from service.unit_of_work import UnitOfWork
@@ -54,19 +57,41 @@ def add_feed(
     work: UnitOfWork,
     answering_feed: AnsweringFeed,
     change: SourceChange,
-    keys: SealKeys,
+    settings: Settings,
     caller: Caller,
 ) -> Source:
-    """Add a feed as a source; a name that is not said is made of its title.
+    """Add a feed as a source, named by its title, and take in what it has now.
 
-    Raises `Conflict` when a source has this feed already. It is polled at once.
+    Raises `Conflict` when a source has this feed already.
     """
     feed = answering_feed.feed
     name = _free_name(work, feed.title or urlsplit(answering_feed.address).hostname or "feed")
     values = {"language": feed.language or "en"} | dict(change.values)
-    source = add_source(work, "feed", name, SourceChange(values=values), keys, caller)
+    change = SourceChange(values=values)
+    source = add_source(work, FEED, name, change, settings.seal_keys, caller)
     store_feed(work, source, answering_feed.address)
+    take_first_body(work, source, answering_feed.document, feed, settings)
     return source
+
+
+def add_listed_feeds(
+    work: UnitOfWork,
+    feed_list: Sequence[FeedAddress],
+    change: SourceChange,
+    settings: Settings,
+    caller: Caller,
+) -> int:
+    """Add the feeds of an OPML list that no source has yet; returns how many are new.
+
+    Nothing is fetched here: the poller asks for them, one of a host at a time.
+    """
+    known_addresses = feeds.known_addresses(work.session, [each.address for each in feed_list])
+    new_feeds = [each for each in feed_list if each.address not in known_addresses]
+    for each in new_feeds:
+        name = _free_name(work, each.title)
+        source = add_source(work, FEED, name, change, settings.seal_keys, caller)
+        store_feed(work, source, each.address)
+    return len(new_feeds)
 
 
 def store_feed(work: UnitOfWork, source: Source, address: str) -> None:

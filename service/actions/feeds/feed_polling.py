@@ -12,7 +12,7 @@ from service.actions.hook_deliveries import (
     source_rules,
 )
 from service.actions.ingest import source_name
-from service.domain.errors import Refusal
+from service.domain.errors import Refusal, require
 from service.domain.sources.feed_schedule import PollAnswer, next_wait
 from service.fetching.fetch import FetchedDocument, Fetcher, FetchRequest
 from service.fetching.fetch_errors import FetchFailed
@@ -84,6 +84,16 @@ def take_body(
             if not is_pushed:
                 _save_change(work, feed, document, contents)
     return _success(feed, document, contents)
+
+
+def take_first_body(
+    work: UnitOfWork, source: Source, document: FetchedDocument, contents: Feed, settings: Settings
+) -> None:
+    """Take in what a feed had when it was added, in the transaction that adds it."""
+    feed = require(feeds.get(work.session, source.id), "feed")
+    _take_in(work, source, feed, document, contents.stories, settings)
+    _save_change(work, feed, document, contents)
+    feeds.save_results(work.session, [_success(feed, document, contents)])
 
 
 def _read_answer(polling: Polling, feed: StoredFeed, document: FetchedDocument) -> PollResult:

@@ -63,6 +63,11 @@ def add(session: Session, source_id: int, address: str, host: str) -> bool:
     return row is not None
 
 
+def known_addresses(session: Session, addresses: Collection[str]) -> set[str]:
+    """Return those of the addresses that a source has."""
+    return set(session.execute(select(_F.address).where(_F.address.in_(addresses))).scalars())
+
+
 def get(session: Session, source_id: int) -> StoredFeed | None:
     """Return the feed of a source."""
     row = session.execute(select(_FEED).where(_F.source_id == source_id)).first()

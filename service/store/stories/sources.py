@@ -1,11 +1,12 @@
 """The tables `source` and `source_delivery`: systems that send stories, and what they sent."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlmodel import Session, SQLModel
 
 from service.store import paging
@@ -143,6 +144,18 @@ def deliveries(
         query = query.where(before)
     rows = [_delivery(row) for row in session.execute(query)]
     return paging.cut(rows, limit, lambda last: paging.after_moment(last.received_at, last.id))
+
+
+def last_deliveries(session: Session, source_ids: Iterable[int]) -> dict[int, SourceDelivery]:
+    """Return the last delivery of each source, without its body."""
+    columns = (_D.id, _D.times, _D.outcome, _D.error, _D.received_at, _D.source_id)
+    rows = session.execute(
+        select(*columns)
+        .where(_D.source_id.in_(list(source_ids)))
+        .ext(distinct_on(_D.source_id))
+        .order_by(_D.source_id, _D.received_at.desc())
+    )
+    return {row.source_id: _delivery(row) for row in rows}
 
 
 def drop_surplus(session: Session, source_id: int, most: int = MOST_DELIVERIES) -> None:

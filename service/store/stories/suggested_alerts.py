@@ -4,18 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, SQLModel
 
 from service.domain.sources.alert_rule import AlertHistory
 from service.domain.subscription import Urgency
-from service.store.schema import SourceRow, StoryRow, SuggestedAlertRow
+from service.store.schema import AlertRow, SourceRow, StoryRow, SuggestedAlertRow
 
 _SUGGESTION = SQLModel.metadata.tables[SuggestedAlertRow.__tablename__]
 _A = _SUGGESTION.c
 _S = SQLModel.metadata.tables[StoryRow.__tablename__].c
 _SOURCE = SQLModel.metadata.tables[SourceRow.__tablename__].c
+_ALERT = SQLModel.metadata.tables[AlertRow.__tablename__].c
 WAITING, SENT, DISMISSED = "waiting", "sent", "dismissed"
 SHOWN_FOR = timedelta(days=2)
 MOST_SHOWN = 20
@@ -90,11 +91,14 @@ def history(session: Session, source_id: int, sender: str) -> AlertHistory:
 def _select() -> Any:
     columns = (_A.story_id, _A.source_id, _A.urgency, _A.reason, _A.created_at)
     story = (_S.headline, _S.language, _S.state)
+    has_alert = exists().where(
+        _ALERT.story_id == _A.story_id, _ALERT.kind == "first", ~_ALERT.dry_run, ~_ALERT.void
+    )
     return (
         select(*columns, *story, _SOURCE.name.label("source_name"))
         .join(StoryRow, _S.id == _A.story_id)
         .join(SourceRow, _SOURCE.id == _A.source_id)
-        .where(_A.state == WAITING)
+        .where(_A.state == WAITING, _S.state != "retracted", ~has_alert)
     )
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.domain.story import StoryState
 from service.http.dependencies import Cursor, WorkDep
 from service.store.alerts import confirmations, story_alerts
-from service.store.stories import stories
+from service.store.stories import stories, suggested_alerts
 from service.web import lookups
 from service.web.rendering import query_string, render
 from service.web.visitors import Editor
@@ -47,6 +47,7 @@ def show(
         alerts=story_alerts.last_alerts(work.session, [story.id for story in page.items]),
         labels=lookups.story_labels(work.session, page.items),
         requests=confirmations.waiting(work.session),
+        suggestions=suggested_alerts.waiting(work.session),
         filters=FILTERS,
         state_filter=state_filter,
         q=q,
