@@ -21,7 +21,7 @@ def draft_page(work: UnitOfWork, fetcher: Fetcher, address: str, caller: Caller)
     """Save what the page says as a draft; raises `Invalid` with why there is none."""
     link = absolute_link(address if "//" in address else f"https://{address}", None)
     if link is None:
-        raise Invalid("address", "This is no address of a page.")
+        raise Invalid("address", "A page has an address, as in https://news.example.org/story.")
     request = FetchRequest(address=link, most_bytes=MAX_PAGE_BYTES, headers={"Accept": ACCEPT})
     try:
         document = fetcher.fetch(request)
