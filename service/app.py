@@ -35,6 +35,8 @@ from service.api import (
     websub,
 )
 from service.broker.message_queues import open_queues
+from service.hot.hot_calls import HotCalls
+from service.hot.hot_routes import HotRoutes
 from service.http import api_document, problems
 from service.http.admission import Admission, AdmitRequest
 from service.http.answer_headers import AnswerHeaders
@@ -80,6 +82,7 @@ _ROUTERS = (
 def create_app(settings: Settings) -> FastAPI:
     """Build the application. Nothing connects before the first request."""
     registry = CollectorRegistry()
+    hot = HotRoutes(settings)
     app = FastAPIOffline(
         title=f"{settings.site_name} Push",
         description=ABOUT,
@@ -91,7 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         dependencies=[AdmitRequest],
         redirect_slashes=False,  # it would redirect to whatever host the caller names
-        middleware=_middleware(settings, registry),
+        middleware=_middleware(settings, registry, hot),
     )
     app.state.settings = settings
     app.state.engine = open_engine(
@@ -103,6 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
         open_queues(settings.redis_url, BROKER_TIMEOUT_S) if settings.broker_url else None
     )
     app.state.registry = registry
+    app.state.hot = hot
     app.state.key_cache = KeyCache()
     app.state.admission = Admission(settings.db_pool)
     app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)
@@ -115,7 +119,9 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _middleware(settings: Settings, registry: CollectorRegistry) -> list[Middleware]:
+def _middleware(
+    settings: Settings, registry: CollectorRegistry, hot: HotRoutes
+) -> list[Middleware]:
     """Return what every request passes, the first of them first."""
     return [
         Middleware(AnswerHead),
@@ -124,6 +130,7 @@ def _middleware(settings: Settings, registry: CollectorRegistry) -> list[Middlew
         Middleware(AnswerHeaders, is_https=settings.public_url.startswith("https://")),
         Middleware(LimitBody, is_known=is_known),
         Middleware(BodyDeadline),
+        Middleware(HotCalls, routes=hot.routes),
     ]
 
 
@@ -138,6 +145,7 @@ def from_environment() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _threads(app.state.settings)
     yield
+    app.state.hot.close()
     app.state.engine.dispose()
     app.state.queues.close()
 

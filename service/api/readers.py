@@ -139,13 +139,13 @@ def register_reader(work: WorkDep, response: Response, body: NewReader | None = 
 def show_reader(reader: CurrentReader, response: Response) -> ReaderShown:
     """Show the reader's settings."""
     response.headers.update(NO_STORE)
-    return ReaderShown(**_show_reader(reader))
+    return reader_shown(reader)
 
 
 @router.patch("/me")
 def change_reader(work: WorkDep, reader: CurrentReader, body: ReaderChange) -> ReaderShown:
     """Change the members that are sent and leave the rest."""
-    return ReaderShown(**_show_reader(reader_actions.change_reader(work, reader, body.changes())))
+    return reader_shown(reader_actions.change_reader(work, reader, body.changes()))
 
 
 @router.delete("/me", status_code=204)
@@ -173,6 +173,11 @@ def export_reader(work: WorkDep, reader: CurrentReader, response: Response) -> R
             for follow in export.subscriptions
         ],
     )
+
+
+def reader_shown(reader: Reader) -> ReaderShown:
+    """Return a reader as it may see itself."""
+    return ReaderShown(**_show_reader(reader))
 
 
 def _show_reader(reader: Reader) -> dict[str, Any]:

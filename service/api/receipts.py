@@ -2,14 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
-from pydantic import Field
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Discriminator, Field, Tag
 
 from service.domain import receipt
-from service.http.dependencies import Closed, Line, SettingsDep, WorkDep
-from service.store.readers import receipts
-from service.store.readers.receipts import Mark
+from service.domain.errors import Forbidden
+from service.http.dependencies import Closed, Line, SettingsDep, WorkDep, at_most
+from service.store.readers import receipts as store
+from service.store.readers.receipts import Mark, MarkedPlace
 
+MAX_ITEMS = 500
 router = APIRouter(prefix="/api/receipts", tags=["devices"])
 
 
@@ -20,8 +22,63 @@ class ReceiptBody(Closed):
     kind: Mark
 
 
-@router.post("", status_code=204)
-def take_receipt(work: WorkDep, settings: SettingsDep, body: ReceiptBody) -> None:
-    """Record a receipt; a repeated one changes nothing. A token that we did not sign is refused."""
-    place = receipt.read(settings.secret_key.encode(), body.receipt)
-    receipts.add_mark(work.session, *place, body.kind)
+class ReceiptItems(Closed):
+    """Many receipts at once, as a device that was offline or a relay hands them in."""
+
+    items: Annotated[list[ReceiptBody], at_most(MAX_ITEMS), Field(max_length=MAX_ITEMS)]
+
+
+class ItemsTaken(BaseModel):
+    """How many receipts were recorded, and which were not: the indexes of tokens not ours."""
+
+    accepted: int
+    refused: list[int]
+
+
+def _form(value: object) -> str:
+    return "[many]" if isinstance(value, dict) and "items" in value else "[one]"
+
+
+ReceiptsIn = Annotated[
+    Annotated[ReceiptBody, Tag("[one]")] | Annotated[ReceiptItems, Tag("[many]")],
+    Discriminator(_form),
+]
+"""One receipt or many; the tags are left out where a wrong field is named."""
+
+
+@router.post(
+    "",
+    status_code=204,
+    responses={200: {"description": "Many were taken", "model": ItemsTaken}},
+    response_model=None,
+)
+def take_receipts(work: WorkDep, settings: SettingsDep, body: ReceiptsIn) -> Response:
+    """Record one receipt, or up to 500 as `items`; a repeated one changes nothing.
+
+    A token that we did not sign is refused with 403; among many it is left out and named.
+    """
+    receipts, refused = read_receipts(settings.secret_key.encode(), body)
+    store.add_marks(work.session, store.merge(receipts))
+    if isinstance(body, ReceiptBody):
+        return Response(status_code=204)
+    taken = ItemsTaken(accepted=len(receipts), refused=refused)
+    return Response(taken.model_dump_json(), media_type="application/json")
+
+
+def read_receipts(
+    secret: bytes, body: ReceiptBody | ReceiptItems
+) -> tuple[list[MarkedPlace], list[int]]:
+    """Return the places that signed tokens name, and the indexes of items that are not ours.
+
+    Raises `Forbidden` for a single one that is not ours.
+    """
+    if isinstance(body, ReceiptBody):
+        return [(*receipt.read(secret, body.receipt), body.kind)], []
+    receipts: list[MarkedPlace] = []
+    refused: list[int] = []
+    for index, item in enumerate(body.items):
+        try:
+            receipts.append((*receipt.read(secret, item.receipt), item.kind))
+        except Forbidden:
+            refused.append(index)
+    return receipts, refused

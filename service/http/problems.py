@@ -210,8 +210,9 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 
 
 def _field_path(loc: Sequence[str | int]) -> str:
-    """Return a field's dotted path, without the part of the request that it is in."""
-    return ".".join(str(step)[:MAX_NAME] for step in loc[1:])[:MAX_NAME] or "body"
+    """Return a field's dotted path, without the part of the request and the form that it is in."""
+    steps = (str(step)[:MAX_NAME] for step in loc[1:] if not str(step).startswith("["))
+    return ".".join(steps)[:MAX_NAME] or "body"
 
 
 def _describe(fault: Mapping[str, Any]) -> str:

@@ -73,3 +73,46 @@ def test_a_receipt_for_an_alert_that_is_kept_no_more_is_taken_and_forgotten(say)
 def test_a_receipt_needs_no_other_credential(client, say, alert_id):
     assert "authorization" not in client.headers
     assert say(alert_id, 1, "opened").status_code == 204
+
+
+@pytest.fixture
+def sign(settings):
+    def sign(alert_id, position, secret=None):
+        return receipt.sign((secret or settings.secret_key).encode(), alert_id, 4, 2, position)
+
+    return sign
+
+
+def test_many_receipts_in_one_call_count_once_each(client, counted, sign, alert_id):
+    marks = [(0, "shown"), (0, "opened"), (1, "shown"), (0, "shown")]
+    items = [{"receipt": sign(alert_id, position), "kind": kind} for position, kind in marks]
+    items.insert(1, {"receipt": sign(alert_id, 2, "somebody else's secret"), "kind": "shown"})
+    answer = client.post("/api/receipts", json={"items": items})
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 4, "refused": [1]})
+    assert counted(alert_id) == {"shown": 2, "opened": 1}
+
+
+def test_a_position_that_its_batch_does_not_have_counts_nothing(say, counted, alert_id):
+    assert say(alert_id, 3).status_code == 204
+    assert say(alert_id, 65_000).status_code == 204
+    assert counted(alert_id) == {"shown": 0, "opened": 0}
+
+
+@pytest.mark.parametrize(
+    ("items", "field"),
+    [
+        ([{"receipt": "x", "kind": "shown"}] * 501, "items"),
+        ([{"receipt": "x", "kind": "shown"}, {"receipt": "x", "kind": "read"}], "items.1.kind"),
+        ([{"kind": "shown"}], "items.0.receipt"),
+        ("x", "items"),
+    ],
+)
+def test_a_wrong_field_among_many_is_named(client, items, field):
+    answer = client.post("/api/receipts", json={"items": items})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_no_receipts_at_all_are_no_fault(client):
+    answer = client.post("/api/receipts", json={"items": []})
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 0, "refused": []})

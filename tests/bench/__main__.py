@@ -14,7 +14,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import api, encryption, estimates, gateway_alone, latency, machine, whole_alert
+from tests.bench import (
+    api,
+    encryption,
+    estimates,
+    gateway_alone,
+    latency,
+    machine,
+    wave,
+    whole_alert,
+)
 from tests.bench.bench_system import BenchSystem
 from tests.bench.report import Answer, slower
 
@@ -27,6 +36,7 @@ QUESTIONS: dict[str, Callable[[BenchSystem], Answer]] = {
     "f": api.api,
     "g": estimates.estimates,
     "h": encryption.web_push,
+    "i": wave.wave,
 }
 SIZES = "10000,100000"
 

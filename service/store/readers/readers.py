@@ -1,6 +1,6 @@
 """The table `reader`: those who follow topics."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -14,6 +14,8 @@ from service.domain.people import QuietHours, Reader
 _COLUMNS = "id, language, timezone, quiet_from, quiet_to"
 
 _BY_TOKEN = text(f"SELECT {_COLUMNS} FROM reader WHERE token_hash = :token_hash")
+
+_BY_TOKENS = text(f"SELECT token_hash, {_COLUMNS} FROM reader WHERE token_hash = ANY(:hashes)")
 
 _WITH_ZONE = """
     WITH zone AS (
@@ -53,6 +55,12 @@ def by_token(session: Session, token_hash: bytes) -> Reader | None:
     """Return the reader whose token has this hash."""
     row = session.execute(_BY_TOKEN, {"token_hash": token_hash}).one_or_none()
     return _reader(row) if row is not None else None
+
+
+def by_tokens(session: Session, hashes: Iterable[bytes]) -> dict[bytes, Reader]:
+    """Return the readers whose tokens have these hashes, by hash."""
+    rows = session.execute(_BY_TOKENS, {"hashes": list(hashes)})
+    return {bytes(row.token_hash): _reader(row) for row in rows}
 
 
 def lock(session: Session, reader_id: int) -> Reader | None:

@@ -1,6 +1,9 @@
-"""What devices said themselves: two bitmaps a batch, who showed the push, then who opened it."""
+"""What devices said themselves: two bitmaps a batch, who showed the push, then who opened it.
 
-from collections.abc import Sequence
+Receipts come in a rush, so those of one batch become one write, whatever their number.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,40 +28,92 @@ class Counts:
 
 NOTHING = Counts()
 
-# The row's own lock orders simultaneous marks: DO UPDATE reads the newest version of the row, so
-# none is lost, and a mark that stands already costs no write.
-_MARK = """
-WITH place AS (
-    SELECT alert_id, shard_n, n, (length(states) + 7) / 8 AS half FROM batch
-    WHERE alert_id = :alert AND shard_n = :shard_n AND n = :n AND :position < length(states)
-)
-INSERT INTO receipt (alert_id, shard_n, n, marks)
-SELECT alert_id, shard_n, n,
-    set_bit(decode(repeat('00', half * 2), 'hex'), :position + half * 8 * :half, 1)
-FROM place
-ON CONFLICT (alert_id, shard_n, n) DO UPDATE
-SET marks = set_bit(receipt.marks, :position + length(receipt.marks) * 4 * :half, 1)
-WHERE get_bit(receipt.marks, :position + length(receipt.marks) * 4 * :half) = 0
-"""
+MarkedPlace = tuple[int, int, int, int, Mark]
+"""A delivery - alert id, shard, batch, position - and what its device said."""
+Place = tuple[int, int, int]
+"""A batch: alert id, shard, number."""
+Marks = dict[Place, tuple[set[int], set[int]]]
+"""Positions by batch: those that showed the push, those that opened it."""
+
+_KEYS = """unnest(CAST(:alerts AS bigint[]), CAST(:shards AS int[]), CAST(:numbers AS int[]))
+    AS key(alert_id, shard_n, n)"""
+
+_ENSURE = text("""
+    INSERT INTO receipt (alert_id, shard_n, n, marks)
+    SELECT alert_id, shard_n, n, decode(repeat('00', (length(states) + 7) / 8 * 2), 'hex')
+    FROM unnest(CAST(:alerts AS bigint[]), CAST(:shards AS int[]), CAST(:numbers AS int[]),
+        CAST(:lowest AS int[])) AS key(alert_id, shard_n, n, lowest)
+    JOIN batch USING (alert_id, shard_n, n)
+    WHERE lowest < length(states) AND NOT EXISTS (
+        SELECT 1 FROM receipt WHERE (receipt.alert_id, receipt.shard_n, receipt.n)
+            = (key.alert_id, key.shard_n, key.n))
+    ORDER BY alert_id, shard_n, n
+    ON CONFLICT DO NOTHING""")
+
+_LOCK = text(f"""
+    SELECT receipt.*, length(batch.states) AS deliveries
+    FROM {_KEYS} JOIN receipt USING (alert_id, shard_n, n) JOIN batch USING (alert_id, shard_n, n)
+    ORDER BY receipt.alert_id, receipt.shard_n, receipt.n FOR NO KEY UPDATE OF receipt""")
+
+_WRITE = text("""
+    UPDATE receipt SET marks = fresh.marks
+    FROM unnest(CAST(:alerts AS bigint[]), CAST(:shards AS int[]), CAST(:numbers AS int[]),
+        CAST(:marks AS bytea[])) AS fresh(alert_id, shard_n, n, marks)
+    WHERE (receipt.alert_id, receipt.shard_n, receipt.n)
+        = (fresh.alert_id, fresh.shard_n, fresh.n)""")
+
+
+def merge(receipts: Iterable[MarkedPlace]) -> Marks:
+    """Return receipts by batch; a repeated one counts once."""
+    merged: Marks = {}
+    for alert_id, shard_n, n, position, mark in receipts:
+        shown_and_opened = merged.setdefault((alert_id, shard_n, n), (set(), set()))
+        shown_and_opened[mark is not Mark.SHOWN].add(position)
+    return merged
 
 
 def add_mark(
     session: Session, alert_id: int, shard_n: int, n: int, position: int, mark: Mark
 ) -> None:
-    """Note what the device at this position said; again is the same as once.
+    """Note what the device at this position said; again is the same as once."""
+    add_marks(session, merge([(alert_id, shard_n, n, position, mark)]))
 
-    A batch that is kept no more takes no marks.
+
+def add_marks(session: Session, merged: Marks) -> None:
+    """Note all that devices said; again is the same as once.
+
+    A batch that is kept no more takes no marks, nor does a position that it does not have. Rows
+    are made, and then locked, in the order of their keys, so no two transactions wait for each
+    other: who makes rows holds no lock yet, and nobody sees a new row before it is committed.
     """
-    session.execute(
-        text(_MARK),
-        {
-            "alert": alert_id,
-            "shard_n": shard_n,
-            "n": n,
-            "position": position,
-            "half": 0 if mark is Mark.SHOWN else 1,
-        },
-    )
+    keys = sorted(merged)
+    lowest = [min(shown | opened) for shown, opened in map(merged.__getitem__, keys)]
+    session.execute(_ENSURE, {**_columns(keys), "lowest": lowest})
+    rows = _lock(session, keys)
+    changes = [
+        (key, marks)
+        for key, (old, deliveries) in rows.items()
+        if (marks := with_marks(old, deliveries, *merged[key])) != old
+    ]
+    if changes:
+        values = _columns([key for key, _ in changes])
+        session.execute(_WRITE, {**values, "marks": [marks for _, marks in changes]})
+
+
+def with_marks(marks: bytes, deliveries: int, shown: Iterable[int], opened: Iterable[int]) -> bytes:
+    """Return the two bitmaps of so many deliveries with these bits set, positions beyond left out.
+
+    Bits are numbered as Postgres numbers them: the lowest of the first byte is 0.
+    """
+    half = len(marks) * 4
+    value = int.from_bytes(marks, "little")
+    for position in shown:
+        if position < deliveries:
+            value |= 1 << position
+    for position in opened:
+        if position < deliveries:
+            value |= 1 << (position + half)
+    return value.to_bytes(len(marks), "little")
 
 
 def counts(session: Session, alert_ids: Sequence[int]) -> dict[int, Counts]:
@@ -72,3 +127,16 @@ def counts(session: Session, alert_ids: Sequence[int]) -> dict[int, Counts]:
         {"ids": list(alert_ids)},
     )
     return {alert_id: Counts(int(shown), int(opened)) for alert_id, shown, opened in rows}
+
+
+def _lock(session: Session, keys: Sequence[Place]) -> Mapping[Place, tuple[bytes, int]]:
+    rows = session.execute(_LOCK, _columns(keys))
+    return {(row.alert_id, row.shard_n, row.n): (row.marks, row.deliveries) for row in rows}
+
+
+def _columns(keys: Sequence[Place]) -> dict[str, list[int]]:
+    return {
+        "alerts": [alert_id for alert_id, _, _ in keys],
+        "shards": [shard_n for _, shard_n, _ in keys],
+        "numbers": [n for _, _, n in keys],
+    }

@@ -1,0 +1,66 @@
+"""A request as a hot call reads it, and the answer that it gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+from starlette.types import Scope
+
+from service.domain.people import hash_token
+
+Body = TypeVar("Body")
+JSON = (b"application/json", b"application/json; charset=utf-8")
+_BEARER = b"Bearer "
+
+
+class OrdinaryPath(Exception):
+    """The call is not the usual one: FastAPI answers it, with whatever is to be said."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A request whose head has been read; `body` follows when the call has one."""
+
+    scope: Scope
+    headers: Mapping[bytes, bytes]
+    body: bytes = b""
+
+    def token_hash(self) -> bytes:
+        """Return the digest of the reader's token; without one the call is not a usual one."""
+        value = self.headers.get(b"authorization", b"")
+        token = value[len(_BEARER) :]
+        if not value.startswith(_BEARER) or not token.isascii() or not token or b" " in token:
+            raise OrdinaryPath
+        return hash_token(token.decode())
+
+    def read(self, model: TypeAdapter[Body]) -> Body:
+        """Return the body as its model; raises `ValidationError` for one that is wrong."""
+        if self.headers.get(b"content-type") not in JSON:
+            raise OrdinaryPath
+        return model.validate_json(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered."""
+
+    status: int
+    body: bytes = b""
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def messages(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return it as ASGI sends it."""
+        start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
+        return start, {"type": "http.response.body", "body": self.body}
+
+
+def json_answer(status: int, model: BaseModel, *headers: tuple[bytes, bytes]) -> Answer:
+    """Return a model as the answer."""
+    body = model.model_dump_json().encode()
+    length = (b"content-length", str(len(body)).encode())
+    return Answer(status, body, [length, (b"content-type", b"application/json"), *headers])
+
+
+NO_STORE = (b"cache-control", b"no-store")
+NO_CONTENT = Answer(204)

@@ -1,0 +1,148 @@
+"""Group commit: calls that wait at the same time are written together, by one transaction.
+
+A call is answered when the commit of its group stands, never before. While one group is being
+written the next one gathers, so a group grows with the load and a single call waits for nobody.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+import structlog
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from service.domain.errors import Unavailable
+from service.store.session import DATABASE_AWAY, transaction
+
+MAX_GROUP = 256
+MAX_WAITING = 2048
+RETRY_AFTER_S = 2
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Outcome: TypeAlias = Result | BaseException | None
+_Pairs: TypeAlias = list[tuple[asyncio.Future[Result | None], Outcome[Result]]]
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Call(Generic[Item, Result]):
+    """One call that waits for its group's commit."""
+
+    item: Item
+    size: int
+    future: asyncio.Future[Result | None]
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Writes items of one kind in groups, in the order in which they come.
+
+    `run` runs a function in a thread. `write` gets an open transaction and the items of a group;
+    it returns one result for each, None for an item that it did not write. With `key` no two items
+    of a group have the same key: the later one waits for the next group.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        run: Callable[[Callable[[], None]], object],
+        write: Callable[[Session, Sequence[Item]], Sequence[Result | None]],
+        key: Callable[[Item], Hashable] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._run = run
+        self._write = write
+        self._key = key
+        self._lock = threading.Lock()
+        self._waiting: deque[_Call[Item, Result]] = deque()
+        self._size = 0
+        self._is_running = False
+
+    async def submit(self, item: Item, size: int = 1) -> Result | None:
+        """Return the item's result after the commit; None when it must go alone.
+
+        Raises `Unavailable` when too many wait, and what Postgres raises while it is away.
+        """
+        future: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if self._size + size > MAX_WAITING and self._waiting:
+                raise Unavailable("More calls than we can serve.", RETRY_AFTER_S)
+            self._waiting.append(_Call(item, size, future))
+            self._size += size
+            is_idle, self._is_running = not self._is_running, True
+        if is_idle:
+            self._run(self._drain)
+        return await future
+
+    def _drain(self) -> None:
+        """Write groups until nothing waits; runs in a thread."""
+        while calls := self._take_group():
+            _resolve(calls, self._write_items([call.item for call in calls]))
+
+    def _take_group(self) -> list[_Call[Item, Result]]:
+        with self._lock:
+            calls = self._next_calls()
+            self._size -= sum(call.size for call in calls)
+            self._is_running = bool(calls)
+        return calls
+
+    def _next_calls(self) -> list[_Call[Item, Result]]:
+        waiting = self._waiting
+        if self._key is None:
+            return [waiting.popleft() for _ in range(min(MAX_GROUP, len(waiting)))]
+        keys: set[Hashable] = set()
+        calls: list[_Call[Item, Result]] = []
+        later: list[_Call[Item, Result]] = []
+        while waiting and len(calls) < MAX_GROUP:
+            call = waiting.popleft()
+            key = self._key(call.item)
+            (later if key in keys else calls).append(call)
+            keys.add(key)
+        waiting.extendleft(reversed(later))
+        return calls
+
+    def _write_items(self, items: list[Item]) -> list[Outcome[Result]]:
+        """Write a group; one that fails is halved, so that an item spoils none but itself."""
+        try:
+            with transaction(self._engine) as session:
+                return list(self._write(session, items))
+        except DATABASE_AWAY as error:
+            if len(items) == 1 or not _is_about_items(error):
+                return [error for _ in items]
+        except Exception as error:  # noqa: BLE001 - the item that is at fault is taken alone again
+            if len(items) == 1:
+                log.info("call leaves its group", error=type(error).__name__)
+                return [None]
+        half = len(items) // 2
+        return self._write_items(items[:half]) + self._write_items(items[half:])
+
+
+def _is_about_items(error: BaseException) -> bool:
+    """Whether Postgres is there and refused something: a lock, a deadlock, a statement's time."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in ("40P01", "55P03", "57014")
+
+
+def _resolve(calls: Sequence[_Call[Item, Result]], outcomes: Sequence[Outcome[Result]]) -> None:
+    """Hand the outcomes to the event loops that wait for them, each loop woken once."""
+    by_loop: dict[
+        asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result | None], Outcome[Result]]]
+    ] = {}
+    for call, outcome in zip(calls, outcomes, strict=True):
+        by_loop.setdefault(call.future.get_loop(), []).append((call.future, outcome))
+    for loop, pairs in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_set_all, pairs)
+
+
+def _set_all(pairs: _Pairs[Result]) -> None:
+    for future, outcome in pairs:
+        if future.done():
+            continue
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

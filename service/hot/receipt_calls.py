@@ -1,0 +1,40 @@
+"""`POST /api/receipts`: those that wait together are merged by batch and written once."""
+
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter
+from sqlmodel import Session
+
+from service.api.receipts import ItemsTaken, ReceiptBody, ReceiptItems, ReceiptsIn, read_receipts
+from service.hot.call import NO_CONTENT, Answer, Call, json_answer
+from service.hot.group_commit import GroupCommit
+from service.store.readers import receipts as store
+from service.store.readers.receipts import MarkedPlace
+
+Group = GroupCommit[Sequence[MarkedPlace], bool]
+_BODY: TypeAdapter[ReceiptBody | ReceiptItems] = TypeAdapter(ReceiptsIn)
+
+
+def write(session: Session, items: Sequence[Sequence[MarkedPlace]]) -> Sequence[bool]:
+    """Note what the devices said, each batch's row once."""
+    merged = store.merge(receipt for receipts in items for receipt in receipts)
+    store.add_marks(session, merged)
+    return [True] * len(items)
+
+
+class ReceiptCalls:
+    """Answers for receipts."""
+
+    def __init__(self, secret: bytes, group: Group) -> None:
+        self._secret = secret
+        self._group = group
+
+    async def take(self, call: Call) -> Answer:
+        """Record one receipt, or many."""
+        body = call.read(_BODY)
+        receipts, refused = read_receipts(self._secret, body)
+        if receipts:
+            await self._group.submit(receipts, len(receipts))
+        if isinstance(body, ReceiptBody):
+            return NO_CONTENT
+        return json_answer(200, ItemsTaken(accepted=len(receipts), refused=refused))
