@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from service.domain import receipt
 from service.domain.errors import Forbidden
@@ -31,8 +31,10 @@ class ReceiptItems(Closed):
 class ItemsTaken(BaseModel):
     """How many receipts were recorded, and which were not: the indexes of tokens not ours."""
 
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
     accepted: int
-    refused: list[int]
+    refusals: list[int] = Field(alias="refused")
 
 
 def _form(value: object) -> str:
@@ -57,12 +59,12 @@ def take_receipts(work: WorkDep, settings: SettingsDep, body: ReceiptsIn) -> Res
 
     A token that we did not sign is refused with 403; among many it is left out and named.
     """
-    receipts, refused = read_receipts(settings.secret_key.encode(), body)
+    receipts, refusals = read_receipts(settings.secret_key.encode(), body)
     store.add_marks(work.session, store.merge(receipts))
     if isinstance(body, ReceiptBody):
         return Response(status_code=204)
-    taken = ItemsTaken(accepted=len(receipts), refused=refused)
-    return Response(taken.model_dump_json(), media_type="application/json")
+    answer = ItemsTaken(accepted=len(receipts), refusals=refusals)
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def read_receipts(
@@ -75,10 +77,10 @@ def read_receipts(
     if isinstance(body, ReceiptBody):
         return [(*receipt.read(secret, body.receipt), body.kind)], []
     receipts: list[MarkedPlace] = []
-    refused: list[int] = []
+    refusals: list[int] = []
     for index, item in enumerate(body.items):
         try:
             receipts.append((*receipt.read(secret, item.receipt), item.kind))
         except Forbidden:
-            refused.append(index)
-    return receipts, refused
+            refusals.append(index)
+    return receipts, refusals

@@ -15,12 +15,11 @@ import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from service.domain.errors import Unavailable
+from service.http.admission import overloaded
 from service.store.session import DATABASE_AWAY, transaction
 
 MAX_GROUP = 256
 MAX_WAITING = 2048
-RETRY_AFTER_S = 2
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,7 +69,7 @@ class GroupCommit(Generic[Item, Result]):
         future: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._size + size > MAX_WAITING and self._waiting:
-                raise Unavailable("More calls than we can serve.", RETRY_AFTER_S)
+                raise overloaded()
             self._waiting.append(_Call(item, size, future))
             self._size += size
             is_idle, self._is_running = not self._is_running, True

@@ -25,9 +25,9 @@ class HotRoutes:
         )
         self.threads = Threads(GROUPS)
         receipts: ReceiptGroup = GroupCommit(self.engine, self.threads.run, write_receipts)
-        known: ReaderGroup = GroupCommit(self.engine, self.threads.run, find_readers)
+        lookups: ReaderGroup = GroupCommit(self.engine, self.threads.run, find_readers)
         receipt_calls = ReceiptCalls(settings.secret_key.encode(), receipts)
-        reader_calls = ReaderCalls(known)
+        reader_calls = ReaderCalls(lookups)
         self.routes: Routes = {
             ("POST", "/api/receipts"): Route("/api/receipts", receipt_calls.take, has_body=True),
             ("GET", "/api/me"): Route("/api/me", reader_calls.show),

@@ -22,12 +22,12 @@ def find_readers(session: Session, hashes: Sequence[bytes]) -> Sequence[Reader |
 class ReaderCalls:
     """Answers for a reader's own settings."""
 
-    def __init__(self, known: ReaderGroup) -> None:
-        self._known = known
+    def __init__(self, lookups: ReaderGroup) -> None:
+        self._lookups = lookups
 
     async def show(self, call: Call) -> Answer:
         """Show the reader's settings."""
-        reader = await self._known.submit(call.token_hash())
+        reader = await self._lookups.submit(call.token_hash())
         if reader is None:
             raise OrdinaryPath
         return json_answer(200, reader_shown(reader), NO_STORE)

@@ -17,8 +17,8 @@ _BODY: TypeAdapter[ReceiptBody | ReceiptItems] = TypeAdapter(ReceiptsIn)
 
 def write(session: Session, items: Sequence[Sequence[MarkedPlace]]) -> Sequence[bool]:
     """Note what the devices said, each batch's row once."""
-    merged = store.merge(receipt for receipts in items for receipt in receipts)
-    store.add_marks(session, merged)
+    marks = store.merge(receipt for receipts in items for receipt in receipts)
+    store.add_marks(session, marks)
     return [True] * len(items)
 
 
@@ -32,9 +32,9 @@ class ReceiptCalls:
     async def take(self, call: Call) -> Answer:
         """Record one receipt, or many."""
         body = call.read(_BODY)
-        receipts, refused = read_receipts(self._secret, body)
+        receipts, refusals = read_receipts(self._secret, body)
         if receipts:
             await self._group.submit(receipts, len(receipts))
         if isinstance(body, ReceiptBody):
             return NO_CONTENT
-        return json_answer(200, ItemsTaken(accepted=len(receipts), refused=refused))
+        return json_answer(200, ItemsTaken(accepted=len(receipts), refusals=refusals))

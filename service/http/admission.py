@@ -59,7 +59,7 @@ class Admission:
                     await _acquire(limiter, borrower)
                     stack.callback(limiter.release_on_behalf_of, borrower)
             if timeout.cancelled_caught:
-                raise _overloaded()
+                raise overloaded()
             yield
 
     def _limits_of(self, path: str) -> list[anyio.CapacityLimiter]:
@@ -70,11 +70,12 @@ class Admission:
 
 async def _acquire(limiter: anyio.CapacityLimiter, borrower: object) -> None:
     if limiter.statistics().tasks_waiting >= MAX_WAITING_PER_SLOT * limiter.total_tokens:
-        raise _overloaded()
+        raise overloaded()
     await limiter.acquire_on_behalf_of(borrower)
 
 
-def _overloaded() -> Unavailable:
+def overloaded() -> Unavailable:
+    """Return the refusal of a call for which there is no room; it says when to come again."""
     return Unavailable("More calls than we can serve.", RETRY_AFTER_S)
 
 

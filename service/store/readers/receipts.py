@@ -65,11 +65,11 @@ _WRITE = text("""
 
 def merge(receipts: Iterable[MarkedPlace]) -> Marks:
     """Return receipts by batch; a repeated one counts once."""
-    merged: Marks = {}
+    marks_by_batch: Marks = {}
     for alert_id, shard_n, n, position, mark in receipts:
-        shown_and_opened = merged.setdefault((alert_id, shard_n, n), (set(), set()))
+        shown_and_opened = marks_by_batch.setdefault((alert_id, shard_n, n), (set(), set()))
         shown_and_opened[mark is not Mark.SHOWN].add(position)
-    return merged
+    return marks_by_batch
 
 
 def add_mark(
@@ -79,21 +79,21 @@ def add_mark(
     add_marks(session, merge([(alert_id, shard_n, n, position, mark)]))
 
 
-def add_marks(session: Session, merged: Marks) -> None:
+def add_marks(session: Session, marks_by_batch: Marks) -> None:
     """Note all that devices said; again is the same as once.
 
     A batch that is kept no more takes no marks, nor does a position that it does not have. Rows
     are made, and then locked, in the order of their keys, so no two transactions wait for each
     other: who makes rows holds no lock yet, and nobody sees a new row before it is committed.
     """
-    keys = sorted(merged)
-    lowest = [min(shown | opened) for shown, opened in map(merged.__getitem__, keys)]
+    keys = sorted(marks_by_batch)
+    lowest = [min(shown | opened) for shown, opened in map(marks_by_batch.__getitem__, keys)]
     session.execute(_ENSURE, {**_columns(keys), "lowest": lowest})
     rows = _lock(session, keys)
     changes = [
         (key, marks)
         for key, (old, deliveries) in rows.items()
-        if (marks := with_marks(old, deliveries, *merged[key])) != old
+        if (marks := with_marks(old, deliveries, *marks_by_batch[key])) != old
     ]
     if changes:
         values = _columns([key for key, _ in changes])
