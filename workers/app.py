@@ -5,6 +5,7 @@ itself: what is lost is found by the sweep, in seconds, not after a visibility t
 """
 
 import gc
+import os
 import sys
 import threading
 from typing import Any
@@ -14,6 +15,7 @@ from celery import Celery, signals
 
 from service.broker.celery_options import celery_options, put_first
 from service.logs import configure_logging
+from service.outbox import STRANGERS_QUEUE
 from service.server_addresses import is_rabbitmq
 from service.settings import SettingsError, load
 from workers import deliver as deliver_stage
@@ -27,6 +29,8 @@ log = structlog.get_logger()
 
 SWEEP_KEPT_S = 30
 """How long a sweep waits for a worker. Expiry goes by two machines' clocks, so not by seconds."""
+
+STRANGERS_NICENESS = 10
 
 CONNECT_S = 2
 ANSWER_S = 5
@@ -169,6 +173,13 @@ def _shutting_down(**_: Any) -> None:
 def _shutdown(**_: Any) -> None:
     """Leave at once: the interpreter's last search for garbage took two seconds of the five."""
     gc.freeze()
+
+
+@signals.worker_process_init.connect
+def _process_init(**_: Any) -> None:
+    """Let a process for strangers' servers come last on its processor, whatever they send it."""
+    if list(app.amqp.queues.consume_from) == [STRANGERS_QUEUE]:
+        os.nice(STRANGERS_NICENESS)
 
 
 @signals.worker_process_shutdown.connect

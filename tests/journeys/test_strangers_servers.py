@@ -1,0 +1,160 @@
+"""Servers that nobody named flood and hang; browsers of known services get their pushes meanwhile.
+
+GOOD_PUSHES (60) may be set for figures: the time of the good ones alone and beside the others is
+printed, and the memory of the process that meets the others.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from service.demo.demo_settings import join_certificates
+from service.store.schema import new_id
+from tests.journeys.people import People
+from tests.system import System
+from tests.workers.certificates import make_certificate
+from tests.workers.h2_server import H2Server
+from tests.workers.hostile_server import FLOODS, HostileServer
+
+GOOD_PUSHES = int(os.environ.get("GOOD_PUSHES", "60"))
+HOSTILE_DEVICES = 20
+HANGING_DEVICES = GOOD_PUSHES
+WORST = ("headers on streams that nobody opened", "empty continuations", "a body before its status")
+MOST_MEMORY = 300 * 1024 * 1024
+PRELOAD = Path(__file__).parent / "any_address"
+
+
+class OpenSystem(System):
+    """Sends to any server on this machine, of which only the stand-in is named."""
+
+    def _environment(self) -> dict[str, str]:
+        self.certificate = make_certificate(self.folder)
+        ca_files = [self.standins.ca_file, str(self.certificate.certificate)]
+        named = self.standins.credentials["WEBPUSH_ALLOWED_HOSTS"]
+        self.extra |= {
+            "NEWSZOP_CA_FILE": str(join_certificates(ca_files, self.folder / "trusted.pem")),
+            "WEBPUSH_ALLOWED_HOSTS": f"*,{named}",
+        }
+        environment = super()._environment()
+        return environment | {"PYTHONPATH": f"{environment['PYTHONPATH']}:{PRELOAD}"}
+
+
+@pytest.fixture(params=["wire", "curl"] if "GOOD_PUSHES" in os.environ else ["wire"])
+def open_system(request: pytest.FixtureRequest) -> Iterator[OpenSystem]:
+    settings = {"WEBPUSH_ALLOWED_HOSTS": "*", "NEWSZOP_SENDER": request.param}
+    with OpenSystem(processes=1, **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def floods(open_system: OpenSystem) -> Iterator[list[HostileServer]]:
+    servers = [HostileServer(open_system.certificate, *FLOODS[name]) for name in WORST]
+    yield servers
+    for each in servers:
+        each.close()
+
+
+@pytest.fixture
+def hanging(open_system: OpenSystem) -> Iterator[H2Server]:
+    certificate = open_system.certificate
+    server = H2Server(certificate.certificate, certificate.key)
+    yield server
+    server.close()
+
+
+def subscribe(people: People, addresses: list[str] | None = None) -> list[str]:
+    """Add followers of the topic with a browser each; at the stand-in without `addresses`."""
+    call = {"provider": "webpush", "count": len(addresses or range(GOOD_PUSHES))}
+    answer = people.system.control.post("/control/subscriptions", json=call)
+    items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
+    rows = []
+    for n, item in enumerate(items):
+        address = addresses[n] if addresses else item["address"]
+        digest = hashlib.sha256(f"webpush\0{address}".encode()).digest()
+        keys = item["keys"]
+        rows.append((new_id(), new_id(), address, digest, keys["p256dh"], keys["auth"]))
+    with psycopg.connect(people.system.servers.database_url) as connection:
+        cursor = connection.cursor()
+        for reader, device, address, digest, p256dh, auth in rows:
+            cursor.execute(
+                "INSERT INTO reader (id, token_hash, language, timezone)"
+                " VALUES (%s, %s, 'en', 'UTC')",
+                (reader, digest),
+            )
+            cursor.execute(
+                "INSERT INTO device (id, reader_id, provider, kind, address, address_hash, p256dh,"
+                " auth, trusted_at) VALUES (%s, %s, 'webpush', 'endpoint', %s, %s, %s, %s, now())",
+                (device, reader, address, digest, p256dh, auth),
+            )
+            cursor.execute(
+                "INSERT INTO subscription (reader_id, topic_id)"
+                " SELECT %s, id FROM topic WHERE path = %s",
+                (reader, people.topic),
+            )
+    return [address for _, _, address, *_ in rows]
+
+
+def time_pushes(system: System, people: People) -> tuple[float, dict[str, Any]]:
+    """Send an alert; return the seconds until every good push has arrived, and the alert."""
+    story = system.ingest(topics=[people.topic])
+    begin = time.monotonic()
+    alert = system.send(story)
+
+    def have_arrived() -> bool:
+        return int(system.pushes(alert_id=alert["id"], limit=1)["count"]) >= GOOD_PUSHES
+
+    system.await_true(
+        have_arrived, "every good push has arrived", 60, partial(system.log, "worker-strangers")
+    )
+    return time.monotonic() - begin, alert
+
+
+def strangers_process(system: System) -> psutil.Process:
+    [child] = psutil.Process(system.running["worker-strangers"].pid).children()
+    return child
+
+
+def test_servers_that_nobody_named_cost_the_known_ones_nothing(
+    open_system: OpenSystem, floods: list[HostileServer], hanging: H2Server
+) -> None:
+    hostile = [
+        *(f"{each.origin}/{n}" for each in floods for n in range(HOSTILE_DEVICES)),
+        *(f"{hanging.origin}/hang?{n}" for n in range(HANGING_DEVICES)),
+    ]
+    alone = People(open_system)
+    subscribe(alone)
+    time_pushes(open_system, alone)  # connections are warm from here on
+    quiet_s, _ = time_pushes(open_system, alone)
+
+    beside = People(open_system)
+    good = subscribe(beside)
+    subscribe(beside, hostile)
+    loud_s, alert = time_pushes(open_system, beside)
+
+    report = open_system.alert(alert)["totals"]
+    assert report["accepted"] <= GOOD_PUSHES
+    assert report["planned"] == GOOD_PUSHES + len(hostile)
+    open_system.await_true(
+        lambda: bool(hanging.seen.begun) and all(each.bytes_sent for each in floods),
+        "the hostile servers were met",
+    )
+    time.sleep(3 if "GOOD_PUSHES" in os.environ else 0)
+    process = strangers_process(open_system)
+    memory = process.memory_info().rss
+    print(
+        f"\n{GOOD_PUSHES} good pushes: alone {quiet_s:.2f} s, beside {len(hostile)} hostile"
+        f" {loud_s:.2f} s (rate {quiet_s / loud_s:.2f}); strangers' process {memory >> 20} MiB"
+    )
+    assert memory < MOST_MEMORY
+    assert process.nice() > psutil.Process(open_system.running["worker"].pid).nice()
+    arrivals = open_system.pushes(alert_id=alert["id"], limit=10_000)["items"]
+    assert sorted(each["address"] for each in arrivals) == sorted(good)
+    open_system.answer("POST", f"/api/alerts/{alert['id']}/stop")
