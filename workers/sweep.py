@@ -36,7 +36,7 @@ PAGES_S = 3.0
 """How long a pass goes on asking for pages: the next passes take the other alerts."""
 CLOSE_BATCHES = 500
 SHARDS_A_PASS = 16
-LOCK_WAIT_S = 1.0
+LOCK_WAIT_S = 0.2
 """How long a search waits for a row that somebody holds: the next pass comes in a second."""
 LONGEST_QUEUE = 200
 """A queue with more messages than this is not short of messages: nothing is sent again."""

@@ -13,10 +13,11 @@ from service.domain.evidence import is_doubt, judge, judge_missing_credential, j
 from service.domain.verdict import Accepted, DeviceRefused, NotAccepted, TryLater, Verdict
 from service.store.operations import holds
 from service.store.readers import device_history
-from service.store.session import DATABASE_AWAY, transaction
+from service.store.session import DATABASE_AWAY, limit_lock_waits, transaction
 from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
 from workers.delivery.effects import apply
+from workers.delivery.flushing import LOCK_WAIT_S
 from workers.delivery.judging import read_record
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.outcomes import ChannelOutcome, Push, PushOutcome
@@ -166,6 +167,7 @@ class AnswerReader:
         channel.note_probe_accepted()
         try:
             with transaction(self.context.engine) as session:
+                limit_lock_waits(session, LOCK_WAIT_S)
                 has_ended = holds.release(session, channel.name, by_probe=True)
         except DATABASE_AWAY as error:
             log.warning("release not written", provider=channel.name, error=type(error).__name__)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from service.store.deliveries import batch_claims, shards
-from service.store.session import transaction
+from service.store.session import limit_lock_waits, transaction
 from workers.delivery.answers import AnswerReader
 from workers.delivery.building import Builder
 from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
+from workers.delivery.flushing import LOCK_WAIT_S
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.loading import load_targets
 from workers.delivery.outgoing import Outgoing
@@ -97,6 +98,7 @@ class Claiming:
     def fan_out_shard(self, alert: shards.PlannedAlert) -> FanOut:
         """Pack the lowest shard that no other process is packing."""
         with transaction(self.context.engine) as session:
+            limit_lock_waits(session, LOCK_WAIT_S)
             was_packed = shards.fan_out(
                 session, alert, self.context.names, known_servers=self.context.known_servers
             )

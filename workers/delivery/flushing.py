@@ -13,11 +13,14 @@ from sqlmodel import Session
 from service.store.alerts import alert_transitions
 from service.store.deliveries import batch_writes, dead_letters, follow_ups
 from service.store.readers import device_history, devices
-from service.store.session import transaction
+from service.store.session import limit_lock_waits, transaction
 from workers.delivery.channel import Channel
 from workers.delivery.judging import judge_devices
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.stream_context import StreamContext
+
+LOCK_WAIT_S = 1.0
+"""How long a write waits for a row that somebody holds; meanwhile no answer is read."""
 
 
 class ChannelBatch(NamedTuple):
@@ -43,6 +46,7 @@ class Flush:
         Whatever raises, nothing is forgotten: the same can be written again.
         """
         with transaction(self.context.engine) as session:
+            limit_lock_waits(session, LOCK_WAIT_S)
             for channel, batch, idle in held:
                 if idle:
                     judge_devices(session, self.alert_id, channel, batch)

@@ -10,10 +10,11 @@ from service.domain.delivery import Delivery, State
 from service.domain.network import origin_of
 from service.domain.verdict import FollowUp
 from service.store.operations import holds
-from service.store.session import DATABASE_AWAY, transaction
+from service.store.session import DATABASE_AWAY, limit_lock_waits, transaction
 from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
 from workers.delivery.effects import Outcome
+from workers.delivery.flushing import LOCK_WAIT_S
 from workers.delivery.leased_batch import Doubt, LeasedBatch
 from workers.delivery.loading import quote
 from workers.delivery.stream_context import StreamContext
@@ -83,6 +84,7 @@ class ChannelOutcome(Outcome):
     def _record_hold(self, why: str) -> bool:
         try:
             with transaction(self.context.engine) as session:
+                limit_lock_waits(session, LOCK_WAIT_S)
                 holds.hold(session, self.channel.name, why, holds.WORKER)
         except DATABASE_AWAY as error:
             # Answers that came must still be read; the next stream will meet the same refusal.

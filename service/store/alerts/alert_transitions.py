@@ -178,12 +178,16 @@ def stop_replaced_alerts(session: Session, alert: Alert, now: datetime) -> None:
 
 _LOCK_OVERDUE = f"""
 SELECT 1 FROM alert
-WHERE id = :alert_id AND {alert_has_not_ended()} AND expires_at <= now() FOR NO KEY UPDATE
+WHERE id = :alert_id AND {alert_has_not_ended()} AND expires_at <= now()
+FOR NO KEY UPDATE SKIP LOCKED
 """
 
 
 def lock_overdue(session: Session, alert_id: int) -> bool:
-    """Lock an alert whose deadline has passed; False when a replay gave it another, or it ended."""
+    """Lock an alert whose deadline has passed; False when a replay gave it another, or it ended.
+
+    False too while somebody else holds it: the sweep comes again in a second.
+    """
     return session.execute(text(_LOCK_OVERDUE), {"alert_id": alert_id}).one_or_none() is not None
 
 
@@ -202,14 +206,15 @@ def expire_unstarted(session: Session, alert_id: int) -> None:
 
 _SETTLE_UNSTARTED = """
 UPDATE alert SET settled = true, finished_at = coalesce(finished_at, now())
-WHERE id = :alert_id AND state = 'stopped' AND started_at IS NULL
+WHERE id IN (SELECT id FROM alert WHERE id = :alert_id AND state = 'stopped'
+    AND started_at IS NULL FOR NO KEY UPDATE SKIP LOCKED) RETURNING id
 """
 
 
 def settle_unstarted(session: Session, alert_id: int) -> None:
     """Settle a stopped alert that was never planned: it has nothing to account for."""
-    session.execute(text(_SETTLE_UNSTARTED), {"alert_id": alert_id})
-    free_story_if_nothing_accepted(session, alert_id)
+    if session.execute(text(_SETTLE_UNSTARTED), {"alert_id": alert_id}).one_or_none() is not None:
+        free_story_if_nothing_accepted(session, alert_id)
 
 
 _NOTE_REJECTION = """

@@ -100,7 +100,7 @@ def root_of_story(session: Session, story_id: int, *, lock: bool = False) -> Ale
     root = first_of(session, story_id) or _one(session, newest)
     if root is None or not lock:
         return root
-    return _one(session, select(_ALERT).where(_A.id == root.id).with_for_update())
+    return _one(session, select(_ALERT).where(_A.id == root.id).with_for_update(key_share=True))
 
 
 def chain(session: Session, root_id: int) -> list[Alert]:

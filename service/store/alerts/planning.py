@@ -36,7 +36,7 @@ SELECT a.id, a.story_id, a.urgency, a.topics, a.everyone, a.reader_id, a.source_
     a.expires_at, a.started_at, s.topics AS story_topics, clock_timestamp() AS now, a.apps,
     {REVISION_OF_APPS} AS apps_revision
 FROM alert a JOIN story s ON s.id = a.story_id
-WHERE a.id = :alert_id AND a.state = 'planning' FOR UPDATE OF a
+WHERE a.id = :alert_id AND a.state = 'planning' FOR NO KEY UPDATE OF a
 """
 
 

@@ -71,8 +71,9 @@ def take_probe(session: Session, provider: str) -> bool:
     """Whether the caller is the one who may try the provider now: once in 30 s, one of all."""
     result = session.execute(
         text(
-            "UPDATE hold SET probe_at = now() + CAST(:every AS interval) "
-            "WHERE provider = :provider AND probe_at <= now() RETURNING 1"
+            "UPDATE hold SET probe_at = now() + CAST(:every AS interval) WHERE provider IN ("
+            "SELECT provider FROM hold WHERE provider = :provider AND probe_at <= now() "
+            "FOR UPDATE SKIP LOCKED) RETURNING 1"
         ),
         {"provider": provider, "every": PROBE_EVERY},
     )

@@ -1,7 +1,8 @@
 """What earlier alerts say of a device: was it ever accepted, how often refused, is it a suspect.
 
 Whatever changes several devices locks them in the order of their ids first, so that no two
-transactions wait for each other.
+transactions wait for each other. A device that somebody else holds is left as it is: no delivery
+waits for a note about a device, and its next alert says the same.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,8 @@ HISTORY = """(CASE WHEN d.trusted_at IS NOT NULL AND d.refusals = 0 AND d.suspec
         ::int << 1) + (d.refusals::int << 2) END)"""
 """The history of device `d`, as `service.domain.device.History.unpack` reads it."""
 
-_LOCKED = "(SELECT id FROM device WHERE id = ANY(:ids) AND gone_at IS NULL ORDER BY id FOR UPDATE)"
+_LOCKED = """(SELECT id FROM device WHERE id = ANY(:ids) AND gone_at IS NULL
+    ORDER BY id FOR UPDATE SKIP LOCKED)"""
 
 _SUSPECT = text(f"""
     WITH named AS {_LOCKED}

@@ -93,7 +93,7 @@ _FORGET = text("""
         JOIN unnest(CAST(:ids AS bigint[]), CAST(:sinces AS timestamptz[])) AS judged(id, since)
             ON judged.id = device.id
         WHERE gone_at IS NULL AND registered_at <= coalesce(judged.since, now())
-        ORDER BY device.id FOR UPDATE OF device)
+        ORDER BY device.id FOR UPDATE OF device SKIP LOCKED)
     UPDATE device SET gone_at = now(), gone_why = :why, address = '', p256dh = NULL, auth = NULL
     FROM dead WHERE device.id = dead.id RETURNING device.id""")
 
@@ -185,7 +185,8 @@ def forget(
     """Make tombstones of the devices that are dead since the moment beside their id.
 
     None is the start of this transaction. A device that registered after that moment is alive
-    and stays; the ids of those that were forgotten are returned.
+    and stays, and so does one that somebody else has locked: it may be registering, and its next
+    alert says the same. The ids of those that were forgotten are returned.
     """
     if not verdicts:
         return []
