@@ -138,6 +138,7 @@ class ChaosRun:
         with psycopg.connect(self.system.servers.database_url) as connection:
             for chain in chains:
                 self._check_chain(connection, chain, sampler, total)
+            total.forgotten_devices = checker.count_forgotten_devices(connection)
         total.never_ended = sum(len(chain.ids) for chain in chains) - self._count_ended(chains)
         return total
 

@@ -31,6 +31,7 @@ class Findings:
     wrong_text: int = 0
     forgotten: int = 0
     never_ended: int = 0
+    forgotten_devices: int = 0
     devices: int = 0
     pushes: int = 0
     duplicates: list[float] = field(default_factory=list)
@@ -75,6 +76,12 @@ def find_audience(connection: psycopg.Connection, alert_id: int) -> dict[int, st
         (alert_id,),
     )
     return {int(row[0]): str(row[1]) for row in rows}
+
+
+def count_forgotten_devices(connection: psycopg.Connection) -> int:
+    """Count the devices that were forgotten: all of them exist, so each answers the next day."""
+    row = connection.execute("SELECT count(*) FROM device WHERE gone_at IS NOT NULL").fetchone()
+    return int(row[0]) if row else 0
 
 
 def delivery_states(connection: psycopg.Connection, alert_id: int) -> dict[int, str]:

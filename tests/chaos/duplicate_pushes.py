@@ -34,6 +34,7 @@ AFFECTED_PROCESSES = {
     "disconnect postgres": ALL_PROCESSES,
     "refuse writes": ALL_PROCESSES,
     "silent providers": ALL_PROCESSES,
+    "deaf connections": ALL_PROCESSES,
 }
 """Faults after which an outcome may be unknown, and how many sending processes each affects.
 

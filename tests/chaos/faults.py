@@ -12,6 +12,7 @@ import psycopg
 
 from tests.chaos.duplicate_pushes import FaultSpan
 from tests.chaos.schedule import AIMED, Fault
+from tests.redis_refusals import REFUSALS, refusal
 from tests.system import System
 
 PROGRAMS = ("service", "worker-urgent", "worker", "beat")
@@ -36,6 +37,12 @@ WRONG_ENVIRONMENT = {"status": 400, "body": {"reason": "BadDeviceToken"}, "count
 """What Apple answers for every token of another environment."""
 SLOW_MS = 8000
 """Longer than a stream waits at its end where it does not hear its answers out."""
+REVOKED = {"status": 401, "body": {"error": {"code": 401, "status": "UNAUTHENTICATED"}}, "count": 9}
+"""What Google answers under an access token that was revoked, to a few pushes of each process."""
+TOKEN_LATENCY_MS = 10_000
+BREAKABLE = {"goaway": 1_000_000}
+"""Weather under which connections can be made deaf."""
+WARM_S = 3.0
 HANGING = {"hang": 0.003}
 """A few in a thousand: each large batch has one, and all its other pushes are answered."""
 COMPILER = shutil.which("cc")
@@ -75,6 +82,8 @@ class Faults:
             "slow provider": self._slow_down,
             "silent providers": self._silence,
             "redis refuses": self._refuse_messages,
+            "deaf connections": self._deafen,
+            "token server hangs": self._hang_token_server,
         }
         self._put_weather()
 
@@ -184,7 +193,10 @@ class Faults:
         time.sleep(seconds)
         self._restore("apns")
         time.sleep(1)
-        self.system.api.delete("/api/admin/providers/apns/hold")
+        self._release("apns")
+
+    def _release(self, provider: str) -> None:
+        self.system.api.delete(f"/api/admin/providers/{provider}/hold")
 
     def _slow_down(self, seconds: float) -> None:
         self.system.weather(provider="fcm", latency_ms=SLOW_MS)
@@ -202,13 +214,29 @@ class Faults:
         os.kill(pid, signal.SIGCONT)
 
     def _refuse_messages(self, seconds: float) -> None:
-        """Have Redis refuse every write, as it does while its replica is away."""
-        self._set_needed_replicas(1)
-        time.sleep(seconds)
-        self._set_needed_replicas(0)
+        """Have Redis refuse every write, in each of its ways for a third of the time."""
+        for refuse in REFUSALS:
+            with refusal(self.system.redis(), refuse):
+                time.sleep(seconds / len(REFUSALS))
 
-    def _set_needed_replicas(self, count: int) -> None:
-        self.system.redis().config_set("min-replicas-to-write", count)
+    def _deafen(self, seconds: float) -> None:
+        """Leave every present connection to Google open and silent; later ones are well."""
+        weather = WEATHER | BREAKABLE
+        self.system.weather(provider="fcm", **weather, latency_ms=LATENCY_MS, seed=self.seed)
+        time.sleep(WARM_S)
+        self.system.control.post("/control/deafen").raise_for_status()
+        time.sleep(seconds)
+        self._restore("fcm")
+
+    def _hang_token_server(self, seconds: float) -> None:
+        """Revoke Google's access token while the token server hangs."""
+        self.system.weather(provider="fcm", address="/token", latency_ms=TOKEN_LATENCY_MS)
+        self.system.weather(provider="fcm", script=[REVOKED])
+        time.sleep(seconds)
+        self.system.weather(provider="fcm", address="/token")
+        self._restore("fcm")
+        time.sleep(1)
+        self._release("fcm")
 
     def _jump_clock(self) -> None:
         """Set the clock of all our processes forward by an hour; the next jump sets it back."""

@@ -41,6 +41,7 @@ class Outcome:
             "lost": findings.lost,
             "unaccounted": findings.unaccounted,
             "never ended": findings.never_ended,
+            "devices forgotten that answer the next day": findings.forgotten_devices,
             "shown twice": findings.shown_twice,
             "last text is not the newest": findings.wrong_text,
             "sent again after the acceptance was recorded": sent_again,

@@ -25,6 +25,8 @@ FAULTS = (
     "slow provider",
     "silent providers",
     "redis refuses",
+    "deaf connections",
+    "token server hangs",
 )
 """Each happens at least once if the run is long enough."""
 
@@ -41,6 +43,8 @@ DURATIONS_S = {
     "slow provider": (15, 30),
     "silent providers": (18, 24),
     "redis refuses": (3, 60),
+    "deaf connections": (18, 24),
+    "token server hangs": (6, 20),
 }
 KINDS = ("plain", "plain", "replayed", "replayed", "breaking", "corrected", "stopped", "withdrawn")
 
