@@ -90,12 +90,16 @@ _UNKNOWN_BYTES = [
     for state in (State.EXPIRED, State.BURIED, State.CANCELLED)
     for attempts in range(MOST_ATTEMPTS_COUNTED + 1)
 ]
-_MAY_HAVE_ARRIVED = text("""
+_HAS_UNKNOWN = text("""
 SELECT EXISTS (SELECT 1 FROM batch b CROSS JOIN unnest(CAST(:bytes AS bytea[])) AS unknown(byte)
     WHERE b.alert_id = ANY(:ids) AND position(unknown.byte IN b.states) > 0)""")
 
 
 def may_have_arrived(session: Session, alert_ids: Sequence[int]) -> bool:
-    """Whether a push of the alerts that was not accepted may be on a screen all the same."""
+    """Whether a push of the alerts was accepted, may be on a screen all the same, or may leave."""
+    sums = totals(session, alert_ids)
+    every = [each for by_provider in sums.values() for each in by_provider.values()]
+    if any(each.accepted or each.open for each in every):
+        return True
     values = {"ids": list(alert_ids), "bytes": _UNKNOWN_BYTES}
-    return bool(session.execute(_MAY_HAVE_ARRIVED, values).scalar_one())
+    return bool(session.execute(_HAS_UNKNOWN, values).scalar_one())
