@@ -14,7 +14,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check foreign bench chaos lock clean
+.PHONY: help run test check foreign bench chaos fuzz lock clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -41,6 +41,9 @@ bench: $(VENV)/installed-tests $(VENV)/installed-bench ## Measure, beside peers 
 
 chaos: $(VENV)/installed-tests ## Break parts while alerts run and count what is lost; SEED=7 MINUTES=5
 	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
+
+fuzz: $(VENV)/installed-tests ## Call the whole API as its document allows and forbids, as every caller; SEED=7 MINUTES=5
+	@$(BIN)/python -m tests.fuzz --seed $(SEED) --minutes $(MINUTES)
 
 lock: $(VENV)/installed-tests ## Pin the newest dependencies (needs uv)
 	@echo 'setuptools>=77' | uv pip compile $(LOCK) pyproject.toml - -o requirements.lock

@@ -1,0 +1,19 @@
+"""The application that the fuzzer attacks."""
+
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.settings import Settings
+
+
+def build_application(database_url: str, redis_url: str) -> FastAPI:
+    settings = Settings(
+        _env_file=None,
+        database_url=database_url,
+        redis_url=redis_url,
+        secret_key="a secret that only the fuzzer knows",
+        public_url="https://news.example",
+        providers=("apns", "fcm", "webpush"),
+        db_pool=4,
+    )
+    return create_app(settings)
