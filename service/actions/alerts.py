@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service import outbox
-from service.actions.estimates import require_topics
+from service.actions.estimates import require_apps, require_topics
 from service.domain.alert import (
     Alert,
     AlertState,
@@ -43,6 +43,7 @@ def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) ->
         raise Conflict(refusal)
     draft = _within_expiry(draft, story, work.now)
     require_topics(work, draft)
+    require_apps(work, draft)
     root = _corrected_root(work, story_id, draft)
     if root is not None and root.unbegun and draft.send_at is None:
         draft, root = _take_place_of(work, root, draft), None

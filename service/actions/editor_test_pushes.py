@@ -7,6 +7,7 @@ audience is that one reader.
 from collections.abc import Sequence
 
 from service import outbox
+from service.actions.apps.app_administration import providers_in_use
 from service.domain.alert import Alert, Draft, Words, check
 from service.domain.device import Device
 from service.domain.errors import Conflict, require
@@ -38,7 +39,8 @@ def devices_of(work: UnitOfWork, staff: Staff, providers: Sequence[str]) -> list
     if staff.reader_id is None:
         return []
     live_devices = devices.live(work.session, staff.reader_id)
-    return [device for device in live_devices if device.provider in providers]
+    in_use = providers_in_use(work, providers)
+    return [device for device in live_devices if device.provider in in_use]
 
 
 def send_test(

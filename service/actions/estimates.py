@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from service import provider_door
+from service.actions.apps.app_administration import providers_in_use
 from service.domain.alert import Alert, Draft, check
 from service.domain.audience import Audience
 from service.domain.errors import Invalid, require
 from service.domain.story import Story
+from service.domain.totals import fold
 from service.store.alerts import alert_totals, alerts
 from service.store.readers import audience
 from service.store.readers.audience import Estimate
@@ -15,22 +18,43 @@ from service.unit_of_work import UnitOfWork
 
 
 def estimate_audience(
-    work: UnitOfWork, story_id: int, draft: Draft, providers: Sequence[str]
+    work: UnitOfWork, story_id: int, draft: Draft, default_apps: Sequence[str]
 ) -> Estimate:
     """Count the devices that this draft would reach if it were sent now. Changes nothing.
+
+    `default_apps` are the providers that the settings have in use.
 
     The story may still be a draft: the number helps to write it.
     """
     draft = check(draft, work.now)
     story = require(stories.get(work.session, story_id), "story")
     require_topics(work, draft)
+    in_use = providers_in_use(work, default_apps)
+    require_apps(work, draft)
+    names = [name for name in in_use if draft.apps is None or name in draft.apps]
+    estimate = _estimate(work, story, draft, names)
+    return replace(estimate, by_provider=fold(estimate.by_app, in_use, 0))
+
+
+def _estimate(work: UnitOfWork, story: Story, draft: Draft, names: Sequence[str]) -> Estimate:
     if draft.corrects:
-        root = alerts.root_of_story(work.session, story_id)
+        root = alerts.root_of_story(work.session, story.id)
         if root is None or not root.unbegun:
-            return _estimate_correction(work, root, providers)
+            return _estimate_correction(work, root, names)
         draft = replace(draft, topics=root.topics, everyone=root.everyone)
-    recipients = audience.freeze(work.session, story_id, _audience(work, story, draft))
-    return audience.estimate(work.session, recipients, providers)
+    recipients = audience.freeze(work.session, story.id, _audience(work, story, draft))
+    recipients = replace(recipients, one_device=draft.one_device)
+    return audience.estimate(work.session, recipients, names)
+
+
+def require_apps(work: UnitOfWork, draft: Draft) -> None:
+    """Refuse apps that are not in use: nothing would be pushed through them."""
+    if draft.apps is None:
+        return
+    in_use = providers_in_use(work, provider_door.configured())
+    unknown = [name for name in draft.apps if name not in in_use]
+    if unknown:
+        raise Invalid("apps", f"There is no app {', '.join(unknown[:5])} in use."[:200])
 
 
 def require_topics(work: UnitOfWork, draft: Draft) -> None:
@@ -43,9 +67,7 @@ def require_topics(work: UnitOfWork, draft: Draft) -> None:
         raise Invalid("topics", f"There is no topic {', '.join(unknown[:5])}.")
 
 
-def _estimate_correction(
-    work: UnitOfWork, root: Alert | None, providers: Sequence[str]
-) -> Estimate:
+def _estimate_correction(work: UnitOfWork, root: Alert | None, names: Sequence[str]) -> Estimate:
     """Count the devices that the alert and its corrections have reached.
 
     Above `audience.EXACT_UP_TO` the sums of the alerts are added up, which is nearly exact.
@@ -57,12 +79,12 @@ def _estimate_correction(
     sums = alert_totals.totals(work.session, [root.id]).get(root.id, {})
     exact = sum(totals.planned for totals in sums.values()) <= audience.EXACT_UP_TO
     if exact:
-        devices = alert_totals.count_holders(work.session, chain, providers, takes_over=running)
+        devices = alert_totals.count_holders(work.session, chain, names, takes_over=running)
     else:
         devices = {
             name: totals.accepted + running * (totals.open + totals.cancelled)
             for name, totals in sums.items()
-            if name in providers
+            if name in names
         }
     return Estimate(sum(devices.values()), devices, exact=exact)
 

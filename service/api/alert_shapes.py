@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from service.domain.alert import (
     DEFAULT_TTL,
     LONGEST_TTL,
+    MAX_APPS,
     MAX_LOCALES,
     MAX_TEXT,
     MAX_TITLE,
@@ -71,6 +72,12 @@ class AlertBody(Closed):
         "everyone: another audience; the new text replaces the earlier one where it is shown.",
     )
     locales: Annotated[dict[str, WordsBody], at_most(MAX_LOCALES)] = Field({})
+    apps: Annotated[list[Line], at_most(MAX_APPS)] | None = Field(
+        None, description="The apps that it goes to, by name; left out: all of them."
+    )
+    one_device: bool = Field(
+        False, description="Of each reader's devices only the one that was seen last."
+    )
 
     def read(self) -> Draft:
         """Return it as a domain value."""
@@ -85,6 +92,8 @@ class AlertBody(Closed):
             dry_run=self.dry_run,
             update=self.update,
             locales={tag: words.read() for tag, words in self.locales.items()},
+            apps=None if self.apps is None else tuple(dict.fromkeys(self.apps)),
+            one_device=self.one_device,
         )
 
 
@@ -93,6 +102,7 @@ class EstimateShown(BaseModel):
 
     devices: int
     by_provider: dict[str, int]
+    by_app: dict[str, int]
     exact: bool
 
 
@@ -157,6 +167,10 @@ class AlertShown(BaseModel):
     expires_at: Moment
     totals: TotalsShown
     by_provider: dict[str, TotalsShown]
+    by_app: dict[str, TotalsShown]
+    apps: list[str] | None = Field(
+        None, exclude_if=_is_absent, description="The apps that it goes to, where not to all."
+    )
     timing: TimingShown
     receipts: ReceiptsShown
     dry_run: bool
@@ -183,6 +197,7 @@ class FateShown(BaseModel):
 
     state: str
     provider: str
+    app: str
     reason: str | None = None
     attempts: int
     may_have_arrived: bool
@@ -218,6 +233,8 @@ def show_alert(report: Report, site: str) -> AlertShown:
         expires_at=alert.expires_at,
         totals=_totals(report.totals),
         by_provider={name: _totals(totals) for name, totals in report.by_provider.items()},
+        by_app={name: _totals(totals) for name, totals in report.by_app.items()},
+        apps=None if alert.apps is None else list(alert.apps),
         timing=TimingShown.model_validate(report.timing, from_attributes=True),
         receipts=ReceiptsShown(shown=report.shown, opened=report.opened),
         dry_run=alert.dry_run,

@@ -31,6 +31,7 @@ from service.http.auth import AlertWriter, still_has_scope
 from service.http.dependencies import Cursor, Id, Limit, Listing, SettingsDep, WorkDep, page
 from service.store.alerts import alerts
 from service.store.deliveries import device_reports
+from service.store.operations import apps
 from service.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api", tags=["alerts"])
@@ -58,7 +59,10 @@ def estimate_audience(
     draft = (body or AlertBody()).read()
     estimate = estimates.estimate_audience(work, story_id, draft, settings.providers)
     return EstimateShown(
-        devices=estimate.devices, by_provider=dict(estimate.by_provider), exact=estimate.exact
+        devices=estimate.devices,
+        by_provider=dict(estimate.by_provider),
+        by_app=dict(estimate.by_app),
+        exact=estimate.exact,
     )
 
 
@@ -115,7 +119,8 @@ def show_delivery(work: WorkDep, _: AlertWriter, alert_id: Id, device_id: Id) ->
         raise NotFound("This device is not in the alert's audience.")
     return FateShown(
         state=fate.state.name.lower(),
-        provider=fate.provider,
+        provider=apps.providers(work.session).get(fate.provider, fate.provider),
+        app=fate.provider,
         reason=fate.reason,
         attempts=fate.attempts,
         may_have_arrived=fate.unknown,

@@ -21,6 +21,7 @@ from service.http.dependencies import (
     page,
 )
 from service.http.problems import document_refusal
+from service.store.operations import apps
 from service.store.readers import devices
 
 router = APIRouter(prefix="/api/me/devices", tags=["readers"])
@@ -84,6 +85,7 @@ class DeviceShown(BaseModel):
 
     id: Id
     provider: str
+    app: str
     locale: str
     app_version: str
     registered_at: Moment
@@ -122,10 +124,12 @@ def list_devices(
 ) -> Listing[DeviceShown]:
     """List the reader's devices, the last registered first."""
     results = devices.page(work.session, reader.id, cursor, limit)
+    providers = apps.providers(work.session)
     items = [
         DeviceShown(
             id=device.id,
-            provider=device.provider,
+            provider=providers.get(device.provider, device.provider),
+            app=device.provider,
             locale=device.locale,
             app_version=device.app_version,
             registered_at=device.registered_at,

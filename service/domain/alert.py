@@ -18,6 +18,7 @@ LONGEST_TTL = timedelta(days=28)
 FARTHEST_SEND = timedelta(days=366)
 MAX_TITLE = 500
 MAX_TEXT = 5000
+MAX_APPS = 50
 MAX_TOPICS = 50
 MAX_LOCALES = 50
 
@@ -64,7 +65,8 @@ class Words:
 class Draft:
     """What an editor asks for; None means "as the story says".
 
-    `topics` None is the story's own audience; `update` alone corrects the first alert.
+    `topics` None is the story's own audience; `update` alone corrects the first alert. `apps` None
+    is every app; with `one_device` it goes to each reader's device that was seen last.
     """
 
     title: str | None = None
@@ -77,6 +79,8 @@ class Draft:
     dry_run: bool = False
     update: bool = False
     locales: Mapping[str, Words] = field(default_factory=dict)
+    apps: tuple[str, ...] | None = None
+    one_device: bool = False
     undo: timedelta = timedelta(0)
     """How long it can still be undone; a breaking alert leaves at once."""
 
@@ -125,6 +129,8 @@ class Alert:
     takes_over: bool = False
     reader_id: int | None = None
     created_by: str = ""
+    apps: tuple[str, ...] | None = None
+    one_device: bool = False
     undoable: bool = False
     """Its `send_at` is the end of the moment in which its editor can undo it."""
 
@@ -158,6 +164,7 @@ class Report:
 
     alert: Alert
     totals: Totals
+    by_app: Mapping[str, Totals]
     by_provider: Mapping[str, Totals]
     timing: Timing
     causes: Mapping[str, str] = field(default_factory=dict)
@@ -177,6 +184,8 @@ def check(draft: Draft, now: datetime) -> Draft:
         raise Invalid("ttl_seconds", "An alert lives from 1 second to 28 days (2419200 seconds).")
     if draft.topics is not None and draft.everyone:
         raise Invalid("topics", "Either topics or everyone: who is everyone follows any topic.")
+    if draft.apps is not None and not 0 < len(draft.apps) <= MAX_APPS:
+        raise Invalid("apps", f"Name 1 to {MAX_APPS} apps, or leave it out for all.")
     return replace(
         draft,
         topics=_spell(draft.topics),

@@ -128,6 +128,8 @@ def _from_draft(
         created_at=origin.created_at,
         send_at=send_at,
         expires_at=(send_at or origin.created_at) + draft.ttl,
+        apps=draft.apps,
+        one_device=draft.one_device,
         undoable=draft.undoable,
         ttl=draft.ttl,
         source_alert_id=root_id,

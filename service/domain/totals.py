@@ -1,7 +1,8 @@
 """What an alert's deliveries add up to: how many stand where, and when they were accepted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from service.domain.delivery import STATES
 
@@ -64,6 +65,18 @@ class Timing:
     p50_ms: int | None = None
     p90_ms: int | None = None
     last_ms: int | None = None
+
+
+Sum = TypeVar("Sum", int, "Totals")
+
+
+def fold(by_app: Mapping[str, Sum], providers: Mapping[str, str], zero: Sum) -> dict[str, Sum]:
+    """Add up by provider what is known by app; an app that `providers` lacks is a default one."""
+    sums: dict[str, Sum] = {}
+    for app, value in by_app.items():
+        provider = providers.get(app, app)
+        sums[provider] = sums.get(provider, zero) + value
+    return sums
 
 
 def timing(steps: Sequence[tuple[int, int]]) -> Timing:

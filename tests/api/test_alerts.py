@@ -344,6 +344,7 @@ def test_an_estimate_counts_the_storys_followers(call, story, followers):
     assert found == {
         "devices": 4,
         "by_provider": {"apns": 1, "fcm": 2, "webpush": 1},
+        "by_app": {"apns": 1, "fcm": 2, "webpush": 1},
         "exact": True,
     }
 
@@ -374,7 +375,8 @@ def test_an_estimate_of_a_large_correction_is_made_from_sums(
     monkeypatch.setattr(audience, "EXACT_UP_TO", 3)
     ran(engine, send(), ACCEPTED, ACCEPTED, GONE, PENDING, state="sending")
     found = call("POST", f"/api/stories/{story.id}/alerts/estimate", {"update": True}, 200)
-    assert found == {"devices": 3, "by_provider": {"apns": 3}, "exact": False}
+    by_name = {"apns": 3}
+    assert found == {"devices": 3, "by_provider": by_name, "by_app": by_name, "exact": False}
 
 
 # --- stop ---

@@ -131,6 +131,7 @@ def test_the_list_shows_everything_but_the_address(client, as_reader, put):
     assert shown == {
         "id": made["id"],
         "provider": "webpush",
+        "app": "webpush",
         "locale": "pt-BR",
         "app_version": "5.12.0",
     }

@@ -83,9 +83,29 @@ def test_one_alert_reaches_every_app_with_its_own_credentials(system, people, ot
     own = [device["address"] for device in reader.devices]
     alert = system.send(system.ingest(topics=[people.topic]))
     report = system.finished(alert)
-    assert report["totals"]["accepted"] == 6
+    assert {name: totals["accepted"] for name, totals in report["by_app"].items()} == dict.fromkeys(
+        (*APPS.values(), *APPS), 1
+    )
+    assert {name: totals["accepted"] for name, totals in report["by_provider"].items()} == (
+        dict.fromkeys(APPS.values(), 2)
+    )
     assert addresses(system.pushes(alert_id=alert["id"])) == sorted(own[:3])
     assert addresses(pushes_of(others, alert)) == sorted(own[3:])
+
+
+def test_an_alert_for_some_apps_reaches_no_other(system, people, others, sport):
+    register_everywhere(people, others)
+    story = system.ingest(topics=[people.topic])
+    draft = {"apps": ["sport-web", "fcm"]}
+    path = f"/api/stories/{story['id']}/alerts/estimate"
+    estimate = system.answer("POST", path, json=draft)
+    assert estimate["by_app"] == {"fcm": 1, "sport-web": 1}
+    assert estimate["by_provider"] == {"fcm": 1, "webpush": 1}
+    assert system.answer("POST", path, json={"one_device": True})["devices"] == 1
+    report = system.finished(system.send(story, **draft))
+    assert report["apps"] == ["sport-web", "fcm"]
+    assert set(report["by_app"]) == {"sport-web", "fcm"}
+    assert report["totals"]["accepted"] == 2
 
 
 def test_a_wrong_key_holds_its_own_app_and_forgets_nobody(system, people, others, sport):

@@ -98,6 +98,7 @@ def test_one_intent_is_one_alert(system, people):
     assert estimate == {
         "devices": 3,
         "by_provider": {"apns": 1, "fcm": 1, "webpush": 1},
+        "by_app": {"apns": 1, "fcm": 1, "webpush": 1},
         "exact": True,
     }
     answers = []

@@ -301,4 +301,4 @@ def test_an_estimate_of_a_large_audience_is_near_and_says_so(session, monkeypatc
     found = audience.estimate(session, audience.freeze(session, STORY, everyone_now()), PROVIDERS)
     assert not found.exact
     assert found.devices == pytest.approx(10_000, rel=0.05)
-    assert found.by_provider == {"fcm": found.devices}
+    assert found.by_app == {"fcm": found.devices}

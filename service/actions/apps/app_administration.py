@@ -1,7 +1,7 @@
 """What admins do with apps: add one, give it new credentials, disable it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -78,15 +78,10 @@ def show_app(work: UnitOfWork, settings: Settings, name: str) -> AppStatus:
     return require(statuses.get(name), "app")
 
 
-def names_in_use(work: UnitOfWork, settings: Settings) -> tuple[str, ...]:
-    """Return the names of the apps that alerts go through."""
-    return tuple(providers_in_use(work, settings))
-
-
-def providers_in_use(work: UnitOfWork, settings: Settings) -> dict[str, str]:
+def providers_in_use(work: UnitOfWork, default_apps: Sequence[str]) -> dict[str, str]:
     """Return the provider of each app that alerts go through, by the app's name."""
     rows = apps.every_app(work.session)
-    defaults = {name: name for name in settings.providers}
+    defaults = {name: name for name in default_apps}
     others = {app.name: app.provider for app in rows.values() if not app.is_default}
     disabled = {app.name for app in rows.values() if app.disabled_at is not None}
     every = defaults | others

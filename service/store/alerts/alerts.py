@@ -18,10 +18,11 @@ from service.domain.alert import Alert, AlertState, Kind, Report, Words
 from service.domain.errors import AlreadyAlerted
 from service.domain.new_alerts import CANARY
 from service.domain.subscription import Urgency
-from service.domain.totals import Totals, timing
+from service.domain.totals import Totals, fold, timing
 from service.store import paging
 from service.store.alerts import alert_totals
 from service.store.alerts.last_reasons import last_reasons
+from service.store.operations import apps as app_rows
 from service.store.readers import receipts
 from service.store.schema import AlertRow, StoryRow
 from service.store.sql_fragments import NOT_ENDED, RUNNING
@@ -144,11 +145,13 @@ def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
         alert_id for alert_id, each in totals.items() if sum(each.values(), Totals()).in_vain
     ]
     reasons = last_reasons(session, in_vain)
+    providers = app_rows.providers(session)
     return [
         Report(
             alert=alert,
             totals=sum(totals.get(alert.id, {}).values(), Totals()),
-            by_provider=totals.get(alert.id, {}),
+            by_app=totals.get(alert.id, {}),
+            by_provider=fold(totals.get(alert.id, {}), providers, Totals()),
             timing=timing(steps.get(alert.id, [])),
             causes=reasons.get(alert.id, {}),
             shown=marks.get(alert.id, receipts.NOTHING).shown,
@@ -217,6 +220,8 @@ def _alert(row: Row[Any]) -> Alert:
         reader_id=row.reader_id,
         created_by=row.created_by,
         undoable=row.undoable,
+        apps=None if row.apps is None else tuple(row.apps),
+        one_device=row.one_device,
     )
 
 
@@ -241,6 +246,8 @@ def _values(alert: Alert) -> dict[str, Any]:
         "reader_id": alert.reader_id,
         "created_by": alert.created_by,
         "undoable": alert.undoable,
+        "apps": None if alert.apps is None else list(alert.apps),
+        "one_device": alert.one_device,
         "created_at": alert.created_at,
         "send_at": alert.send_at,
         "expires_at": alert.expires_at,

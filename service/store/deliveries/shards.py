@@ -98,7 +98,8 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
     row = session.execute(
         text(
             "SELECT kind, state, source_alert_id, takes_over, topic_ids, above, story_id, urgency, "
-            f"everyone, reader_id, started_at, apps, {REVISION_OF_APPS} AS apps_revision "
+            "everyone, reader_id, started_at, apps, one_device, "
+            f"{REVISION_OF_APPS} AS apps_revision "
             "FROM alert WHERE id = :a AND started_at IS NOT NULL"
         ),
         {"a": alert_id},
@@ -122,6 +123,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
             everyone=row.everyone,
             at=started_at,
             reader_id=row.reader_id,
+            one_device=row.one_device,
         ),
     )
 

@@ -68,6 +68,11 @@ def every_app(session: Session) -> dict[str, App]:
     return {row.name: _app(row) for row in rows}
 
 
+def providers(session: Session) -> dict[str, str]:
+    """Return the provider of each app that has a row; any other name is a default app's."""
+    return {row.name: row.provider for row in session.execute(select(_A.name, _A.provider))}
+
+
 def get(session: Session, name: str) -> App | None:
     """Return the app's row; None without one."""
     row = session.execute(select(_APP).where(_A.name == name)).first()

@@ -5,7 +5,7 @@ fanned out again hours later holds the same readers.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from typing import Any
 
@@ -83,18 +83,23 @@ follower AS (SELECT CAST(:reader_id AS bigint) AS id)"""
 
 _DEVICES = """
 device_in AS (
-    SELECT device.id, device.provider FROM follower
+    SELECT{only} device.id, device.provider FROM follower
     JOIN device ON device.reader_id = follower.id
     WHERE device.gone_at IS NULL AND device.provider = ANY(:providers)
-    AND device.reader_id >= :lo AND device.reader_id < :hi{not_quiet}
+    AND device.reader_id >= :lo AND device.reader_id < :hi{not_quiet}{order}
 )"""
+
+
+_ONLY = " DISTINCT ON (device.reader_id)"
+_LAST_SEEN_FIRST = " ORDER BY device.reader_id, device.registered_at DESC, device.id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenAudience:
     """An audience in numbers: topic ids, and pairs (topic, a topic above it) flattened.
 
-    `asleep` counts those in quiet hours in, whom only a breaking alert reaches.
+    `asleep` counts those in quiet hours in, whom only a breaking alert reaches. `one_device`: of
+    each reader the device that was seen last.
     """
 
     topic_ids: Sequence[int]
@@ -105,6 +110,7 @@ class FrozenAudience:
     at: datetime
     reader_id: int | None = None
     asleep: bool = False
+    one_device: bool = False
 
     @property
     def minds_quiet_hours(self) -> bool:
@@ -118,8 +124,9 @@ class Estimate:
     """How many devices an audience has; `exact` when each was counted."""
 
     devices: int
-    by_provider: dict[str, int]
+    by_app: dict[str, int]
     exact: bool
+    by_provider: dict[str, int] = field(default_factory=dict)
 
 
 def freeze(session: Session, story_id: int, audience: Audience) -> FrozenAudience:
@@ -151,12 +158,14 @@ def _pairs(ids: dict[str, int]) -> Iterable[int]:
 def devices_sql(audience: FrozenAudience) -> str:
     """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with."""
     if audience.reader_id is not None:
-        return f"WITH {_ONE}, {_DEVICES.format(not_quiet='')}"
+        return f"WITH {_ONE}, {_DEVICES.format(not_quiet='', only='', order='')}"
     quiet = not_quiet = ""
     if audience.minds_quiet_hours:
         quiet, not_quiet = _QUIET, _NOT_QUIET.format(reader="device.reader_id")
     followers = _EVERYONE if audience.everyone else _MUTED + _FOLLOWERS
-    return f"WITH {quiet}{followers}, {_DEVICES.format(not_quiet=not_quiet)}"
+    only, order = (_ONLY, _LAST_SEEN_FIRST) if audience.one_device else ("", "")
+    devices = _DEVICES.format(not_quiet=not_quiet, only=only, order=order)
+    return f"WITH {quiet}{followers}, {devices}"
 
 
 def parameters(

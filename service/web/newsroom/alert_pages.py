@@ -70,7 +70,7 @@ def _troubled_providers(
     work: UnitOfWork, settings: Settings, report: Report
 ) -> list[ProviderStatus]:
     """Return the providers that keep deliveries of this alert waiting, with how many of them."""
-    waiting = {name: totals.open for name, totals in report.by_provider.items() if totals.open}
+    waiting = {name: totals.open for name, totals in report.by_app.items() if totals.open}
     if not waiting or report.alert.state.final:
         return []
     return [

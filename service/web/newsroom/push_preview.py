@@ -86,7 +86,7 @@ def _troubled_providers(
     return [
         one
         for one in list_providers(work, settings)
-        if one.state is not ProviderState.IN_USE and estimate.by_provider.get(one.name)
+        if one.state is not ProviderState.IN_USE and estimate.by_app.get(one.name)
     ]
 
 

@@ -59,7 +59,7 @@ function draw(report, samples) {
   if (state.textContent !== label) state.textContent = label;
   state.className = `tag ${tone}`;
   drawRate(samples, report);
-  drawProviders(report.by_provider);
+  drawProviders(report.by_app);
   showButtons(report.state);
 }
 
