@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from service.commands import alert, key, push_app, readers, running, size, staff, story
+from service.commands import (
+    alert,
+    backup,
+    key,
+    pauses,
+    push_app,
+    readers,
+    running,
+    size,
+    staff,
+    story,
+)
 from service.commands.output import Failed
 from service.commands.settings import print_settings
 
@@ -24,6 +35,10 @@ for command in (
     running.doctor,
     running.standins,
     size.size,
+    pauses.pause,
+    pauses.resume,
+    backup.backup,
+    backup.restore,
 ):
     app.command()(command)
 app.command("settings")(print_settings)

@@ -7,7 +7,7 @@ from service import outbox
 from service.domain.alert import queue_of
 from service.domain.subscription import Urgency
 from service.store.deliveries import batch_claims, precedence, shards
-from service.store.operations import holds
+from service.store.operations import holds, pauses
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
 from workers.delivery import alert_end
@@ -57,7 +57,7 @@ def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
         if alert is None or planned is None:
             return None
         context.follow_apps(session, planned.apps_revision)
-        held = holds.held(session)
+        held = pauses.unusable(session, context.names)
         channels = [
             Channel(
                 provider, _condition(context, session, alert_id, alert, name, held=name in held)

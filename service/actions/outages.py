@@ -1,9 +1,9 @@
-"""What keeps alerts from leaving although the site works: no worker, no sweep."""
+"""What keeps alerts from leaving although the site works: a pause, no worker, no sweep."""
 
 from sqlmodel import Session
 
 from service.outbox import QUEUES, STRANGERS_QUEUE
-from service.store.operations import gauges, heartbeats, process_leases
+from service.store.operations import gauges, heartbeats, pauses, process_leases
 
 SILENCE_S = 20.0
 """Workers show a sign of life every five seconds, and the sweep makes a pass every second."""
@@ -13,7 +13,7 @@ def find_outages(session: Session) -> list[str]:
     """Return one sentence for each part that is silent; none when alerts can leave."""
     consumed = {queue for worker in heartbeats.alive(session, SILENCE_S) for queue in worker.queues}
     orphans = [queue for queue in QUEUES if queue not in consumed]
-    outages = []
+    outages = _explain_pause(session)
     if len(orphans) == len(QUEUES):
         outages.append(f"workers: none was seen for {SILENCE_S:.0f} s; nobody can send now")
     elif orphans:
@@ -26,3 +26,11 @@ def find_outages(session: Session) -> list[str]:
     elif idle_s > SILENCE_S:
         outages.append(f"sweep: no pass for {idle_s:.0f} s; scheduled alerts and retries wait")
     return outages
+
+
+def _explain_pause(session: Session) -> list[str]:
+    pause = pauses.get(session)
+    if pause is None:
+        return []
+    since = f"{pause.since:%d %B, %H:%M} UTC"
+    return [f"pause: all sending is paused by {pause.held_by} since {since}: {pause.reason}"]

@@ -102,9 +102,7 @@ def list_providers(work: UnitOfWork, settings: Settings) -> list[ProviderStatus]
 
 def hold(work: UnitOfWork, settings: Settings, provider: str, reason: str, caller: Caller) -> None:
     """Stop using a provider until somebody releases it."""
-    text = " ".join(reason.split())
-    if not text or len(text) > MAX_REASON or not text.isprintable():
-        raise Invalid("reason", f"Say why, in 1 to {MAX_REASON} characters.")
+    text = clean_reason(reason)
     _require_provider(work, settings, provider)
     # A key may have any label, but only a worker's own hold may be ended by a probe.
     holder = caller.name if caller.label == holds.WORKER else caller.label
@@ -112,6 +110,14 @@ def hold(work: UnitOfWork, settings: Settings, provider: str, reason: str, calle
     audit.write(
         work.session, caller.name, "hold", f"provider:{provider}", reason=text, by=caller.label
     )
+
+
+def clean_reason(reason: str) -> str:
+    """Return a reason on one line; raises `Invalid` when it is empty, long or unprintable."""
+    text = " ".join(reason.split())
+    if not text or len(text) > MAX_REASON or not text.isprintable():
+        raise Invalid("reason", f"Say why, in 1 to {MAX_REASON} characters.")
+    return text
 
 
 def release(work: UnitOfWork, settings: Settings, provider: str, caller: Caller) -> None:

@@ -2,11 +2,11 @@
 
 from service import outbox
 from service.actions.alerts import lock_with_story
-from service.domain.alert import Alert, AlertState, Kind
+from service.domain.alert import Alert, AlertState, Kind, queue_of
 from service.domain.errors import Conflict, require
 from service.domain.people import Caller
 from service.domain.story import why_not_pushable
-from service.store.alerts import alert_transitions, alerts
+from service.store.alerts import alert_transitions, alerts, restored_alerts
 from service.store.deliveries import dead_letters, rejected_batches
 from service.store.deliveries.dead_letters import Filter, ReplayPart
 from service.store.staff import audit
@@ -40,6 +40,23 @@ def replay_matching(work: UnitOfWork, matching: Filter, caller: Caller) -> int:
         if _why_not_replayable(work, lock_with_story(work, alert_id)) is None:
             devices += _replay(work, alert_id, matching, caller)
     return devices
+
+
+def continue_alert(work: UnitOfWork, alert_id: int, caller: Caller) -> Alert:
+    """Let an alert of a restored backup go on: what was open in it is pushed, perhaps again.
+
+    To let it end instead, it is stopped. An alert that nobody has to decide on stays as it is.
+    """
+    alert = lock_with_story(work, alert_id)
+    if not restored_alerts.let_go_on(work.session, alert_id):
+        return alert
+    queue = queue_of(alert.urgency)
+    if alert.state is AlertState.PLANNING and alert.started_at is None:
+        work.outbox.add(outbox.plan_alert(alert_id, queue))
+    elif alert.state.running:
+        work.outbox.add(outbox.deliver(alert_id, queue))
+    audit.write(work.session, caller.name, "continue", f"alert:{alert_id}", by=caller.label)
+    return alert
 
 
 def _replay(work: UnitOfWork, alert_id: int, matching: Filter, caller: Caller) -> int:

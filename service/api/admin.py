@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from service.actions import pauses as pause_actions
 from service.actions import providers as provider_actions
 from service.http.auth import AdminCaller
 from service.http.dependencies import (
@@ -18,6 +19,7 @@ from service.http.dependencies import (
     SettingsDep,
     WorkDep,
 )
+from service.store.operations import pauses
 from service.store.staff import audit
 
 router = APIRouter(prefix="/api/admin", tags=["admin"])
@@ -86,9 +88,18 @@ class ProviderOut(_Shown):
 
 
 class HoldIn(Closed):
-    """Why a provider must not be used."""
+    """Why a provider, or none of them, must be used."""
 
     reason: str
+
+
+class PauseOut(BaseModel):
+    """Whether all sending is paused, and why, since when and by whom."""
+
+    paused: bool
+    reason: str | None = None
+    since: Moment | None = None
+    held_by: str | None = None
 
 
 class EntryOut(_Shown):
@@ -134,6 +145,29 @@ def release_provider(
     """Use a provider again: its waiting deliveries go on at once."""
     provider_actions.release(work, settings, name, caller)
     return _show_provider(work, settings, name)
+
+
+@router.get("/pause")
+def show_pause(work: WorkDep, _: AdminCaller) -> PauseOut:
+    """Say whether all sending is paused."""
+    pause = pauses.get(work.session)
+    if pause is None:
+        return PauseOut(paused=False)
+    return PauseOut(paused=True, reason=pause.reason, since=pause.since, held_by=pause.held_by)
+
+
+@router.put("/pause")
+def pause_sending(body: HoldIn, work: WorkDep, caller: AdminCaller) -> PauseOut:
+    """Let no push leave, from within a second on; alerts are accepted, and wait or expire."""
+    pause_actions.pause(work, body.reason, caller)
+    return show_pause(work, caller)
+
+
+@router.delete("/pause")
+def resume_sending(work: WorkDep, caller: AdminCaller) -> PauseOut:
+    """Let pushes leave again; providers that are held stay so."""
+    pause_actions.resume(work, caller)
+    return PauseOut(paused=False)
 
 
 @router.get("/audit")

@@ -184,6 +184,12 @@ class AlertShown(BaseModel):
         exclude_if=_is_absent,
         description="Why a scheduled alert has not left although its time has come.",
     )
+    restored_at: Moment | None = Field(
+        None,
+        exclude_if=_is_absent,
+        description="When a backup was restored that has this alert unfinished: it may have gone "
+        "out since. Nothing of it leaves until somebody continues or stops it.",
+    )
     causes: dict[str, str] = Field(
         {},
         exclude_if=_is_empty,
@@ -239,6 +245,7 @@ def show_alert(report: Report, site: str) -> AlertShown:
         receipts=ReceiptsShown(shown=report.shown, opened=report.opened),
         dry_run=alert.dry_run,
         test=alert.kind is Kind.TEST,
+        restored_at=alert.restored_at,
         created_by=alert.created_by,
         url=alert_url(site, alert.id),
         source_alert_id=alert.source_alert_id,

@@ -136,6 +136,15 @@ def stop_alert(
     return show_alert(_report(work, alert_id), settings.public_url)
 
 
+@router.post("/alerts/{alert_id}/continue")
+def continue_alert(
+    work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: Id
+) -> AlertShown:
+    """Let an alert of a restored backup go on (`restored_at`); to let it end, stop it."""
+    replays.continue_alert(work, alert_id, caller)
+    return show_alert(_report(work, alert_id), settings.public_url)
+
+
 @router.post("/alerts/{alert_id}/replay")
 def replay_alert(
     work: WorkDep, settings: SettingsDep, caller: AlertWriter, alert_id: Id

@@ -44,6 +44,13 @@ def stop(
     say(f"Alert {alert_id} is {answer.get('state', 'stopped')}.")
 
 
+@app.command("continue")
+def go_on(alert_id: AlertId, url: Url = None, key: Key = None) -> None:
+    """Let an alert of a restored backup go on; `stop` ends it."""
+    answer = open_api(url, key).call("POST", f"/api/alerts/{alert_id}/continue")
+    say(f"Alert {alert_id} is {answer.get('state', 'sending')}.")
+
+
 def watch_to_the_end(service: Api, alert_id: str) -> None:
     """Show progress, a bar on a terminal and a line a change elsewhere; at the end the report."""
     report = service.call("GET", f"/api/alerts/{alert_id}")

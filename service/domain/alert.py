@@ -128,6 +128,7 @@ class Alert:
     source_alert_id: int | None = None
     takes_over: bool = False
     reader_id: int | None = None
+    restored_at: datetime | None = None
     created_by: str = ""
     apps: tuple[str, ...] | None = None
     one_device: bool = False

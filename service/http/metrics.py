@@ -16,7 +16,7 @@ from service.actions import providers as provider_actions
 from service.actions.outages import SILENCE_S
 from service.broker.message_queues import MessageQueues
 from service.outbox import QUEUES, STRANGERS_QUEUE
-from service.store.operations import gauges, heartbeats, holds, process_leases
+from service.store.operations import gauges, heartbeats, holds, pauses, process_leases
 from service.store.session import transaction
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
@@ -155,6 +155,8 @@ def _by_provider(session: Session, providers: Iterable[str]) -> Iterator[Collect
 
 
 def _signs_of_life(session: Session) -> Iterator[Collector]:
+    paused = float(pauses.get(session) is not None)
+    yield _gauge("newszop_paused", "1 while all sending is paused.", [], [((), paused)])
     ages = heartbeats.ages(session)
     yield _gauge(
         "newszop_worker_heartbeat_age_seconds",

@@ -25,7 +25,10 @@ LOCK = 7239
 
 
 def migrate(url: str, *, pooler: bool = False) -> None:
-    """Carry out what is missing; safe to run again and from several processes at once."""
+    """Carry out what is missing; safe to run again and from several processes at once.
+
+    A database that a newer release has migrated is left as it is.
+    """
     engine = open_engine(url, pool_size=1, name="newszop migrate", pooler=pooler)
     try:
         with engine.begin() as connection:
@@ -33,23 +36,49 @@ def migrate(url: str, *, pooler: bool = False) -> None:
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             connection.execute(text(f"SET LOCAL lock_timeout = '{DDL_LOCK_TIMEOUT_S}s'"))
-            command.upgrade(_config(connection), "head")
+            if not _is_newer(connection):
+                upgrade(connection, "head")
             fill_time_zones(connection)
     finally:
         engine.dispose()
 
 
+def upgrade(connection: Connection, revision: str) -> None:
+    """Carry out the steps up to a revision, or `head`, in the connection's transaction."""
+    command.upgrade(_config(connection), revision)
+
+
+@cache
+def is_known(revision: str) -> bool:
+    """Whether a revision is one of this release's."""
+    scripts = ScriptDirectory(str(FOLDER))
+    return revision in {script.revision for script in scripts.walk_revisions()}
+
+
 def pending(database: Engine | str, *, pooler: bool = False) -> bool:
-    """Tell whether a migration is still to be carried out; raises when Postgres is away."""
+    """Tell whether a migration is still to be carried out; raises when Postgres is away.
+
+    A newer schema is none: every release adds to the schema of the one before, which goes on
+    beside it while processes are replaced one by one.
+    """
     engine = (
         open_engine(database, pool_size=1, pooler=pooler) if isinstance(database, str) else database
     )
     try:
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_heads() != newest()
+            return _heads(connection) != newest() and not _is_newer(connection)
     finally:
         if isinstance(database, str):
             engine.dispose()
+
+
+def _heads(connection: Connection) -> tuple[str, ...]:
+    return MigrationContext.configure(connection).get_current_heads()
+
+
+def _is_newer(connection: Connection) -> bool:
+    """Whether the database bears a revision that this release does not know."""
+    return any(not is_known(head) for head in _heads(connection))
 
 
 @cache

@@ -73,6 +73,20 @@ With `:takes_over` those too whom the root `:root` of the chain did not reach.
 """
 
 
+EVERY_PROVIDER = "*"
+"""The provider of a hold that pauses all sending."""
+
+
+def is_held(provider: str, hold: str = "h") -> str:
+    """Whether a row of `hold` is about this provider, or about all of them."""
+    return f"{hold}.provider IN ({provider}, '{EVERY_PROVIDER}')"
+
+
+def may_go_on(alert: str = "alert") -> str:
+    """Whether nobody has to decide on the alert first, as after a restored backup."""
+    return f"{alert}.restored_at IS NULL"
+
+
 REVISION_OF_APPS = "(SELECT coalesce(sum(revision), 0)::bigint FROM app)"
 """A number that grows with every change of any app, in the order of the commits."""
 

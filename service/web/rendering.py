@@ -90,6 +90,7 @@ class Renderer:
         """Return a whole page as this visitor may see it."""
         staff: Staff | None = getattr(request.state, "staff", None)
         context.setdefault("staff", staff)
+        context.setdefault("pause", getattr(request.state, "pause", None))
         context.setdefault("csrf", form_guards.csrf_token(request) if staff else "")
         context.setdefault("path", request.url.path)
         context.setdefault("sections", ())

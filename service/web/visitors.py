@@ -16,6 +16,7 @@ from service.domain.people import Caller, Reader, Role, Staff
 from service.http.auth import STAFF_COOKIE, caller_of_staff, hash_token, staff_from_cookie
 from service.http.dependencies import WorkDep, limit_registrations
 from service.settings import Settings
+from service.store.operations import pauses
 from service.store.readers import readers
 from service.unit_of_work import UnitOfWork
 from service.web import form_guards
@@ -53,6 +54,7 @@ def staff_or_none(request: Request, work: WorkDep) -> Staff | None:
     token = request.cookies.get(STAFF_COOKIE)
     staff = staff_from_cookie(work.session, token, work.now) if token else None
     request.state.staff = staff
+    request.state.pause = pauses.get(work.session) if staff else None
     return staff
 
 

@@ -100,6 +100,7 @@ ROWS = {
         GET /api/alerts/{alert_id}
         GET /api/alerts/{alert_id}/devices/{device_id}
         GET /api/alerts/{alert_id}/events
+        POST /api/alerts/{alert_id}/continue
         POST /api/alerts/{alert_id}/replay
         POST /api/alerts/{alert_id}/stop
         POST /api/alerts/{alert_id}/withdraw
@@ -114,6 +115,9 @@ ROWS = {
         GET /api/admin/audit
         GET /api/admin/dead-letters
         POST /api/admin/dead-letters/replay
+        GET /api/admin/pause
+        PUT /api/admin/pause
+        DELETE /api/admin/pause
         GET /api/admin/providers
         DELETE /api/admin/providers/{name}/hold
         PUT /api/admin/providers/{name}/hold
@@ -145,6 +149,7 @@ ROWS = {
         POST /desk/account/password
         GET /desk/alerts
         GET /desk/alerts/{alert_id}
+        POST /desk/alerts/{alert_id}/continue
         POST /desk/alerts/{alert_id}/replay
         POST /desk/alerts/{alert_id}/schedule
         POST /desk/alerts/{alert_id}/stop
@@ -205,6 +210,8 @@ ROWS = {
         POST /control/people/{staff_id}/no-code
         POST /control/people/{staff_id}/password
         POST /control/people/{staff_id}/sign-out
+        POST /control/pause
+        POST /control/resume
         POST /control/providers/{name}/hold
         POST /control/providers/{name}/release
         GET /control/topics

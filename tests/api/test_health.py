@@ -12,6 +12,7 @@ from service.app import create_app
 from service.demo.servers import free_port
 from service.demo.valkey import Redis
 from service.domain.delivery import State
+from service.store.migrate import migrate
 from service.store.operations import heartbeats, process_leases
 from tests.builders import a_batch, a_story, an_alert
 
@@ -78,9 +79,9 @@ def test_dead_workers_and_a_silent_sweep_are_seen_before_anything_is_sent(
     session.commit()
     workers, sweep = silence(client)
     assert "nobody can send now" in workers
-    assert "no pass for 40 s" in sweep
+    assert "no pass for 4" in sweep
     queues = client.get("/api/admin/queues", headers=as_admin).json()
-    assert queues["warnings"] == [workers, sweep]
+    assert [each.split(":")[0] for each in queues["warnings"]] == ["workers", "sweep"]
     show_life(session, "urgent")
     assert silence(client) == ["workers: none takes messages from the queue normal"]
 
@@ -157,7 +158,7 @@ def test_a_redis_that_refuses_writes_is_missing_until_it_takes_them_again(
 
 def test_missing_migrations_are_named(client, session):
     kept = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
-    session.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+    session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     session.commit()
     try:
         answer = client.get("/health/ready")
@@ -165,6 +166,20 @@ def test_missing_migrations_are_named(client, session):
         session.execute(text("UPDATE alembic_version SET version_num = :kept"), {"kept": kept})
         session.commit()
     assert (answer.status_code, answer.json()["missing"]) == (503, ["migrations"])
+
+
+def test_a_schema_of_a_newer_release_is_no_reason_to_leave_service(client, session, database_url):
+    kept = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    session.commit()
+    try:
+        answer = client.get("/health/ready")
+        migrate(database_url)
+        left = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    finally:
+        session.execute(text("UPDATE alembic_version SET version_num = :kept"), {"kept": kept})
+        session.commit()
+    assert (answer.status_code, answer.json()["missing"], left) == (200, [], "9999")
 
 
 def test_calls_without_postgres_are_told_to_try_again(without_postgres):

@@ -10,6 +10,7 @@ TRANSITIONS = "service/store/alerts/alert_transitions.py"
 TOPIC_MOVES = "service/store/stories/topic_moves.py"
 """It renames topics in scheduled alerts and touches nothing else of them."""
 SCHEDULES = "service/store/alerts/schedules.py"
+RESTORED = "service/store/alerts/restored_alerts.py"
 """It gives an alert that has not left other words and another time, and never another state."""
 CHANGE_OF_AN_ALERT = re.compile(r"UPDATE\s+alert\b|update\((AlertRow|_ALERT)\b", re.IGNORECASE)
 SQL_TEXT = re.compile(r"\bimport\b[^\n]*\btext\b|\bsqlalchemy\.text\b")
@@ -30,13 +31,19 @@ def test_an_alert_changes_in_one_file_only():
         for path, source in sources("service", "workers").items()
         if "/migrations/" not in path and CHANGE_OF_AN_ALERT.search(source)
     }
-    assert changing == {TRANSITIONS, TOPIC_MOVES, SCHEDULES}
+    assert changing == {TRANSITIONS, TOPIC_MOVES, SCHEDULES, RESTORED}
 
 
 def test_a_topic_that_moves_changes_an_alerts_topics_and_nothing_else():
     source = (ROOT / TOPIC_MOVES).read_text()
     statements = re.findall(r'"""\s*UPDATE alert SET(.*?)"""', source, re.DOTALL)
     assert [columns_set(statement) for statement in statements] == [{"topics"}]
+
+
+def test_a_restoration_marks_alerts_and_changes_nothing_else_of_them():
+    source = (ROOT / RESTORED).read_text()
+    statements = re.findall(r'"""\s*UPDATE alert (?:a )?SET(.*?)"""', source, re.DOTALL)
+    assert [columns_set(statement) for statement in statements] == [{"restored_at"}] * 2
 
 
 def test_a_schedule_changes_words_and_time_of_a_scheduled_alert_and_nothing_else():

@@ -4,7 +4,7 @@ from sqlmodel import Session
 
 from service.domain.evidence import ONE_SERVER, Finding, judge_doubt, judge_refusal
 from service.store.alerts import alert_totals
-from service.store.operations import holds
+from service.store.operations import pauses
 from workers.delivery.channel import Channel
 from workers.delivery.leased_batch import LeasedBatch
 
@@ -26,7 +26,7 @@ def judge_devices(session: Session, alert_id: int, channel: Channel, batch: Leas
 def _judge_doubts(session: Session, alert_id: int, channel: Channel, batch: LeasedBatch) -> None:
     for origin in {doubt.origin for doubt in batch.doubts.values()}:
         read_record(session, alert_id, channel, origin)
-    provider_held = channel.is_held or channel.name in holds.held(session)
+    provider_held = channel.is_held or bool(pauses.unusable(session, [channel.name]))
     for position, doubt in list(batch.doubts.items()):
         wait_s = 0.0 if provider_held else channel.hold_left(doubt.origin)
         held = provider_held or wait_s > 0

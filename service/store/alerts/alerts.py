@@ -218,6 +218,7 @@ def _alert(row: Row[Any]) -> Alert:
         source_alert_id=row.source_alert_id,
         takes_over=row.takes_over,
         reader_id=row.reader_id,
+        restored_at=row.restored_at,
         created_by=row.created_by,
         undoable=row.undoable,
         apps=None if row.apps is None else tuple(row.apps),

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.subscription import Urgency
-from service.store.sql_fragments import REVISION_OF_APPS
+from service.store.sql_fragments import REVISION_OF_APPS, may_go_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,8 @@ SELECT a.id, a.story_id, a.urgency, a.topics, a.everyone, a.reader_id, a.source_
     a.expires_at, a.started_at, s.topics AS story_topics, clock_timestamp() AS now, a.apps,
     {REVISION_OF_APPS} AS apps_revision
 FROM alert a JOIN story s ON s.id = a.story_id
-WHERE a.id = :alert_id AND a.state = 'planning' FOR NO KEY UPDATE OF a
+WHERE a.id = :alert_id AND a.state = 'planning' AND {may_go_on("a")}
+FOR NO KEY UPDATE OF a
 """
 
 

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from service.domain.alert import Kind, Words
 from service.domain.subscription import Urgency
-from service.store.sql_fragments import alert_runs, due_at
+from service.store.sql_fragments import alert_runs, due_at, may_go_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,7 @@ SELECT a.id, a.story_id, a.kind, a.title, a.body, a.locales, a.urgency, a.collap
     s.slug, s.image_url, s.language, s.headline, s.summary
 FROM alert a JOIN story s ON s.id = a.story_id
 WHERE a.id = :alert_id AND {alert_runs("a")} AND a.started_at IS NOT NULL
+    AND {may_go_on("a")}
 """
 
 

@@ -16,6 +16,8 @@ from service.store.sql_fragments import (
     batch_is_open,
     has_open_batch,
     has_open_shard,
+    is_held,
+    may_go_on,
 )
 
 MOST_ALERTS = 200
@@ -45,8 +47,8 @@ def _queued(alert_id: int, rank: int) -> QueuedAlert:
     return QueuedAlert(alert_id, queue_of(Urgency.of_rank(rank)))
 
 
-_TO_PLAN = """
-a.state = 'planning' AND a.started_at IS NULL
+_TO_PLAN = f"""
+a.state = 'planning' AND a.started_at IS NULL AND {may_go_on("a")}
 AND greatest(a.created_at, a.send_at) < now() - make_interval(secs => :older)
 """
 
@@ -58,7 +60,7 @@ def alerts_to_plan(session: Session, older_s: float) -> list[QueuedAlert]:
 
 _TO_FAN_OUT = f"""
 {alert_runs("a")} AND a.started_at < now() - make_interval(secs => :older)
-AND {has_open_shard("a.id")}
+AND {may_go_on("a")} AND {has_open_shard("a.id")}
 """
 
 
@@ -68,10 +70,10 @@ def alerts_to_fan_out(session: Session, older_s: float) -> list[QueuedAlert]:
 
 
 _TO_DELIVER = f"""
-{alert_runs("a")} AND EXISTS (
+{alert_runs("a")} AND {may_go_on("a")} AND EXISTS (
     SELECT 1 FROM batch b WHERE b.alert_id = a.id AND {batch_is_open("b")}
     AND b.claimable_at <= now() AND b.provider = ANY(:providers) AND b.strangers = :strangers
-    AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.provider = b.provider
+    AND NOT EXISTS (SELECT 1 FROM hold h WHERE {is_held("b.provider")}
         AND (h.probe_at IS NULL OR h.probe_at > now())))
 AND NOT EXISTS (
     SELECT 1 FROM batch l WHERE l.alert_id = a.id AND {batch_is_open("l")}
@@ -156,10 +158,11 @@ class AlertToStart:
     now: datetime
 
 
-_TO_START = """
+_TO_START = f"""
 SELECT a.id, a.urgency, a.undoable, s.slug, s.state, s.expires_at, s.embargo_until, now() AS now
 FROM alert a JOIN story s ON s.id = a.story_id
 WHERE a.state = 'scheduled' AND a.send_at <= now() AND a.expires_at > now()
+    AND {may_go_on("a")}
     AND (a.page_due_at IS NULL OR a.page_due_at <= now())
 ORDER BY a.send_at LIMIT 20
 """

@@ -19,7 +19,7 @@ from service.store.deliveries.precedence import (
     Precedence,
     precedence_values,
 )
-from service.store.sql_fragments import REVISION_OF_APPS, array_literal
+from service.store.sql_fragments import EVERY_PROVIDER, REVISION_OF_APPS, array_literal
 
 
 class LeaseChange(StrEnum):
@@ -118,7 +118,7 @@ def write(
         state=AlertState(row.state),
         batches=keys,
         precedence=Precedence(row.breaking_waits, row.breaking_runs),
-        held_providers=frozenset(row.held),
+        held_providers=frozenset(providers if EVERY_PROVIDER in row.held else row.held),
         apps_revision=row.apps_revision,
     )
 

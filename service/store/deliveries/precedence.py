@@ -6,19 +6,26 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
-from service.store.sql_fragments import alert_runs, batch_is_open, has_open_shard
+from service.store.sql_fragments import (
+    alert_runs,
+    batch_is_open,
+    has_open_shard,
+    is_held,
+    may_go_on,
+)
 
 RENEWED_S = 1.0
 """A process at work renews its lease sooner than that; one that does not has died."""
 
 PRECEDENCE_COLUMNS = f"""
     (SELECT k.id FROM alert k WHERE k.urgency = 2 AND {alert_runs("k")}
+        AND {may_go_on("k")}
         AND k.id <> :a AND (NOT :strangers AND {has_open_shard("k.id")}
             OR EXISTS (SELECT 1 FROM batch o WHERE o.alert_id = k.id AND {batch_is_open("o")}
                 AND o.claimable_at <= now() AND o.provider = ANY(:providers)
                 AND o.strangers = :strangers
                 AND o.provider <> ALL(k.rejected_by)
-                AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.provider = o.provider)))
+                AND NOT EXISTS (SELECT 1 FROM hold h WHERE {is_held("o.provider")})))
         ORDER BY k.id LIMIT 1
     ) AS breaking_waits,
     EXISTS (SELECT 1 FROM alert k JOIN batch o ON o.alert_id = k.id WHERE k.urgency = 2

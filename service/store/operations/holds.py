@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from service.domain.alert import queue_of
 from service.domain.subscription import Urgency
-from service.store.sql_fragments import alert_runs, batch_is_open
+from service.store.sql_fragments import EVERY_PROVIDER, alert_runs, batch_is_open
 
 WORKER = "worker"
 """Who holds when no person does: such a hold is probed, a person's is not."""
@@ -27,8 +27,11 @@ class Hold:
 
 
 def held(session: Session) -> dict[str, Hold]:
-    """Return the holds by the provider's name."""
-    rows = session.execute(text("SELECT provider, reason, since, held_by FROM hold"))
+    """Return the holds by the provider's name; a pause of all is none of them."""
+    rows = session.execute(
+        text("SELECT provider, reason, since, held_by FROM hold WHERE provider <> :every"),
+        {"every": EVERY_PROVIDER},
+    )
     return {
         row.provider: Hold(reason=row.reason, since=row.since, held_by=row.held_by) for row in rows
     }
@@ -73,9 +76,10 @@ def take_probe(session: Session, provider: str) -> bool:
         text(
             "UPDATE hold SET probe_at = now() + CAST(:every AS interval) WHERE provider IN ("
             "SELECT provider FROM hold WHERE provider = :provider AND probe_at <= now() "
+            "AND NOT EXISTS (SELECT 1 FROM hold WHERE provider = :all) "
             "FOR UPDATE SKIP LOCKED) RETURNING 1"
         ),
-        {"provider": provider, "every": PROBE_EVERY},
+        {"provider": provider, "every": PROBE_EVERY, "all": EVERY_PROVIDER},
     )
     return result.one_or_none() is not None
 

@@ -32,6 +32,7 @@ class AlertRow(SQLModel, table=True):
     `undoable` is one whose `send_at` is the end of the moment in which its editor can undo it.
     `reader_id` is whom a test is for. It refers to nothing: where that reader is erased, a test is
     for nobody, and never for the story's followers.
+    `restored_at` says that a backup was restored with it unfinished: a person decides.
     `apps` are those that it goes to, all without; with `one_device`, to each reader's last seen.
     """
 
@@ -92,6 +93,7 @@ class AlertRow(SQLModel, table=True):
     rejected_by: list[str] = Field(
         sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
     )
+    restored_at: datetime | None = moment_column(nullable=True)
     apps: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text)))
     one_device: bool = Field(
         default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false"))

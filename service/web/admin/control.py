@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 
 from service.actions import alerts as alert_actions
+from service.actions import pauses as pause_actions
 from service.actions import providers as provider_actions
 from service.actions import replays
 from service.broker.message_queues import MessageQueues
@@ -18,7 +19,7 @@ from service.http.dependencies import Cursor, Id, QueuesDep, SettingsDep, WorkDe
 from service.settings import Settings
 from service.store.alerts import alerts
 from service.store.deliveries import dead_letters
-from service.store.operations import gauges
+from service.store.operations import gauges, pauses
 from service.store.staff import audit
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
@@ -97,6 +98,7 @@ def _live(work: UnitOfWork, queues: MessageQueues, settings: Settings) -> dict[s
         "backlogs": {one.name: one for one in overview.providers},
         "providers": provider_actions.list_providers(work, settings),
         "running": running,
+        "pause": pauses.get(work.session),
         "canary": gauges.last_canary(work.session),
         "canary_late_s": 60 * settings.canary_minutes,
         "stories": stories.many(work.session, {one.alert.story_id for one in running}),
@@ -137,6 +139,28 @@ def release(
     """Release a provider."""
     provider_actions.release(work, settings, name, caller)
     return _done(request, "Released. Its pushes go on.")
+
+
+@router.post("/pause")
+def pause(
+    request: Request,
+    work: WorkDep,
+    caller: AdminActing,
+    reason: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Pause all sending, with a reason that others can read."""
+    try:
+        pause_actions.pause(work, reason, caller)
+    except Invalid as refusal:
+        return _done(request, f"Not paused: {refusal.detail}")
+    return _done(request, "Paused. Nothing is sent until somebody resumes.")
+
+
+@router.post("/resume")
+def resume(request: Request, work: WorkDep, caller: AdminActing) -> Response:
+    """Let pushes leave again."""
+    pause_actions.resume(work, caller)
+    return _done(request, "Resumed. What waited goes on.")
 
 
 @router.post("/alerts/{alert_id}/stop")

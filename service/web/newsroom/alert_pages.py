@@ -148,6 +148,13 @@ def change_schedule(
     return _done(request, alert_id, "Changed.")
 
 
+@router.post("/{alert_id}/continue")
+def go_on(request: Request, work: WorkDep, caller: EditorActing, alert_id: AlertId) -> Response:
+    """Let an alert of a restored backup go on."""
+    replays.continue_alert(work, alert_id, caller)
+    return _done(request, alert_id, "It goes on with what was open.")
+
+
 @router.post("/{alert_id}/withdraw")
 def withdraw(
     request: Request,

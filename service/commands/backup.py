@@ -1,0 +1,52 @@
+"""`newszop backup` and `newszop restore`: the whole database as one file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.commands import store_access
+from service.commands.output import Failed, say
+from service.store import backup as backups
+from service.store.backup import NotABackup
+
+File = Annotated[Path, typer.Argument(help="The backup's file.")]
+
+
+def backup(
+    file: File,
+    addresses: Annotated[
+        bool, typer.Option(help="With the readers and their devices' addresses.")
+    ] = True,
+) -> None:
+    """Write all rows as they are at one moment to a new file; the system may run meanwhile."""
+    try:
+        with store_access.store() as engine:
+            manifest = backups.write_backup(engine, file, addresses=addresses, report=say)
+    except FileExistsError:
+        raise Failed(f"{file} exists") from None
+    except (OSError, NotABackup) as error:
+        raise Failed(str(error)) from None
+    file.chmod(0o600)
+    size = file.stat().st_size / 1e6
+    say(f"{sum(manifest.rows.values()):,} rows of {manifest.taken_at.isoformat()}: {size:.1f} MB.")
+
+
+def restore(
+    file: File,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Put a backup in the place of everything in the database. All sending is paused then."""
+    try:
+        manifest = backups.read_manifest(file)
+        moment = manifest.taken_at.isoformat()
+        question = f"Replace everything in the database by the backup of {moment}?"
+        if not yes and not typer.confirm(question):
+            raise Failed("nothing was changed")
+        with store_access.store() as engine:
+            result = backups.restore_backup(engine, file, by=store_access.WHO)
+    except NotABackup as error:
+        raise Failed(str(error)) from None
+    say(f"Restored as of {moment}. All sending is paused.")
+    say(f"{result.undecided_alerts} alerts were not finished then: continue or stop each.")
+    say("Then let pushes leave again: newszop resume")
