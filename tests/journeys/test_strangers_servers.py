@@ -140,7 +140,6 @@ def test_servers_that_nobody_named_cost_the_known_ones_nothing(
     loud_s, alert = time_pushes(open_system, beside)
 
     report = open_system.alert(alert)["totals"]
-    assert report["accepted"] <= GOOD_PUSHES
     assert report["planned"] == GOOD_PUSHES + len(hostile)
     open_system.await_true(
         lambda: bool(hanging.seen.begun) and all(each.bytes_sent for each in floods),
