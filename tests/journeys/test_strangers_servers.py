@@ -25,6 +25,8 @@ from tests.workers.h2_server import H2Server
 from tests.workers.hostile_server import FLOODS, HostileServer
 
 GOOD_PUSHES = int(os.environ.get("GOOD_PUSHES", "60"))
+ROUNDS = 3 if "GOOD_PUSHES" in os.environ else 1
+"""The best of so many counts."""
 HOSTILE_DEVICES = 20
 HANGING_DEVICES = GOOD_PUSHES
 WORST = ("headers on streams that nobody opened", "empty continuations", "a body before its status")
@@ -129,23 +131,24 @@ def test_servers_that_nobody_named_cost_the_known_ones_nothing(
         *(f"{each.origin}/{n}" for each in floods for n in range(HOSTILE_DEVICES)),
         *(f"{hanging.origin}/hang?{n}" for n in range(HANGING_DEVICES)),
     ]
-    alone = People(open_system)
+    alone, beside = People(open_system), People(open_system)
     subscribe(alone)
-    time_pushes(open_system, alone)  # connections are warm from here on
-    quiet_s, _ = time_pushes(open_system, alone)
-
-    beside = People(open_system)
     good = subscribe(beside)
     subscribe(beside, hostile)
-    loud_s, alert = time_pushes(open_system, beside)
+    time_pushes(open_system, alone)  # connections are warm from here on
+    quiet_s = loud_s = float("inf")
+    for _ in range(ROUNDS):
+        quiet_s = min(time_pushes(open_system, alone)[0], quiet_s)
+        duration_s, alert = time_pushes(open_system, beside)
+        loud_s = min(duration_s, loud_s)
+        open_system.await_true(
+            lambda: bool(hanging.seen.begun) and all(each.bytes_sent for each in floods),
+            "the hostile servers were met",
+        )
+        open_system.answer("POST", f"/api/alerts/{alert['id']}/stop")
 
     report = open_system.alert(alert)["totals"]
     assert report["planned"] == GOOD_PUSHES + len(hostile)
-    open_system.await_true(
-        lambda: bool(hanging.seen.begun) and all(each.bytes_sent for each in floods),
-        "the hostile servers were met",
-    )
-    time.sleep(3 if "GOOD_PUSHES" in os.environ else 0)
     process = strangers_process(open_system)
     memory = process.memory_info().rss
     print(
@@ -156,4 +159,3 @@ def test_servers_that_nobody_named_cost_the_known_ones_nothing(
     assert process.nice() > psutil.Process(open_system.running["worker"].pid).nice()
     arrivals = open_system.pushes(alert_id=alert["id"], limit=10_000)["items"]
     assert sorted(each["address"] for each in arrivals) == sorted(good)
-    open_system.answer("POST", f"/api/alerts/{alert['id']}/stop")
