@@ -14,9 +14,12 @@ MOST_ORIGINS = 1_000
 class WaitingRequests(deque[tuple[Request, float]]):
     """Requests that wait for one origin, oldest first, each with its deadline (monotonic)."""
 
-    def is_crowded(self, limit: int, deadline: float) -> bool:
-        """Whether one more, with this deadline, would join `most` that get nowhere."""
-        return len(self) >= limit and self[0][1] < deadline - CROWD_WAIT_S
+    def admit(self, request: Request, deadline: float, limit: int | None) -> bool:
+        """Let one more wait; False where it would join `limit` that get nowhere."""
+        if limit is not None and len(self) >= limit and self[0][1] < deadline - CROWD_WAIT_S:
+            return False
+        self.append((request, deadline))
+        return True
 
     def take_expired(self, now: float) -> list[Request]:
         """Take out what has waited past its deadline."""
@@ -32,8 +35,10 @@ class WaitingRequests(deque[tuple[Request, float]]):
         return requests
 
 
-def most_waiting(window: int, origin_window: int | None) -> int:
-    """Return how many requests of a guarded pool may wait for one origin."""
+def most_waiting(window: int, guard: Guard | None, origin_window: int | None) -> int | None:
+    """Return how many requests may wait for one origin; None: as many as the pool has room for."""
+    if guard is None:
+        return None
     return window // 2 if origin_window is None else min(window // 2, origin_window)
 
 

@@ -158,13 +158,12 @@ class CurlGateway:
             pool.sent_requests += 1
 
     def _enqueue(self, pool: CurlPool, origin: Origin, request: Request) -> None:
+        limit = most_waiting(pool.window, pool.guard, pool.origin_window)
         deadline = time.monotonic() + 2 * self._timeout_s
-        most = most_waiting(pool.window, pool.origin_window)
-        if pool.guard is not None and origin.waiting.is_crowded(most, deadline):
+        if origin.waiting.admit(request, deadline, limit):
+            pool.waiting.add(origin)
+        else:
             self._answer(pool, request, not_sent("too many wait for this origin already"))
-            return
-        origin.waiting.append((request, deadline))
-        pool.waiting.add(origin)
 
     def _answer(self, pool: CurlPool, request: Request, answer: Answer) -> None:
         pool.open_requests -= 1
