@@ -82,7 +82,8 @@ _ROUTERS = (
 def create_app(settings: Settings) -> FastAPI:
     """Build the application. Nothing connects before the first request."""
     registry = CollectorRegistry()
-    hot = HotRoutes(settings)
+    broker, throttle = CeleryBroker(settings.broker), Throttle(settings.redis_url)
+    hot = HotRoutes(settings, broker, throttle)
     app = FastAPIOffline(
         title=f"{settings.site_name} Push",
         description=ABOUT,
@@ -100,7 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.engine = open_engine(
         settings.database_url, pool_size=settings.db_pool, pooler=settings.db_pooler
     )
-    app.state.broker = CeleryBroker(settings.broker)
+    app.state.broker = broker
     app.state.queues = open_queues(settings.broker, BROKER_TIMEOUT_S)
     app.state.shared_redis = (
         open_queues(settings.redis_url, BROKER_TIMEOUT_S) if settings.broker_url else None
@@ -110,7 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.key_cache = KeyCache()
     app.state.admission = Admission(settings.db_pool)
     app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)
-    app.state.throttle = Throttle(settings.redis_url)
+    app.state.throttle = throttle
     problems.install(app)
     for router in _ROUTERS:
         app.include_router(router)

@@ -48,15 +48,20 @@ def register_reader(
     quiet_hours: QuietHours | None = None,
 ) -> tuple[Reader, str]:
     """Create a reader; returns it with its token, of which only the hash is stored."""
+    reader, token = draw_reader(language, timezone, quiet_hours)
+    readers.add(work.session, reader, hash_token(token))
+    return reader, token
+
+
+def draw_reader(language: str, timezone: str, quiet_hours: QuietHours | None) -> tuple[Reader, str]:
+    """Return a new reader and its token, neither stored yet; raises `Invalid`."""
     changes: ReaderChanges = {
         "language": language,
         "timezone": timezone,
         "quiet_hours": quiet_hours,
     }
     reader = replace(Reader(id=new_id()), **_check_changes(changes))
-    token = secrets.token_urlsafe(32)
-    readers.add(work.session, reader, hash_token(token))
-    return reader, token
+    return reader, secrets.token_urlsafe(32)
 
 
 def change_reader(work: UnitOfWork, reader: Reader, changes: ReaderChanges) -> Reader:
@@ -87,14 +92,19 @@ def register_device(
     work: UnitOfWork, keys: SealKeys, reader: Reader, registration: Registration
 ) -> tuple[Device, bool]:
     """Give an address to its last registrant; also returns whether the device is new."""
+    valid = check_device(work, keys, registration)
+    return devices.register(work.session, reader.id, valid, work.now)
+
+
+def check_device(work: UnitOfWork, keys: SealKeys, registration: Registration) -> Registration:
+    """Return the registration in its normal form; raises `Invalid`."""
     valid = check_registration(work, keys, registration)
-    valid = replace(
+    return replace(
         valid,
         locale=parse_locale(registration.locale),
         app_version=_app_version(registration.app_version),
         replaces=_old_address(work, keys, registration, valid.address),
     )
-    return devices.register(work.session, reader.id, valid, work.now)
 
 
 def remove_device(work: UnitOfWork, reader: Reader, device_id: int) -> None:
@@ -123,7 +133,7 @@ def follow(
 
 def get_subscription(work: UnitOfWork, reader: Reader, path: str) -> Subscription:
     """Return the reader's subscription to the topic; `NotFound` without one."""
-    subscription = subscriptions.get(work.session, reader.id, _normalize_path(path))
+    subscription = subscriptions.get(work.session, reader.id, normalize_path(path))
     if subscription is None:
         raise NotFound(f"You do not follow {path[:80]!r}.")
     return subscription
@@ -131,7 +141,7 @@ def get_subscription(work: UnitOfWork, reader: Reader, path: str) -> Subscriptio
 
 def unfollow(work: UnitOfWork, reader: Reader, path: str) -> None:
     """Stop following a topic, followed or not; `NotFound` only when the topic does not exist."""
-    if not subscriptions.remove(work.session, reader.id, _normalize_path(path)):
+    if not subscriptions.remove(work.session, reader.id, normalize_path(path)):
         _require_topic(work, path)
 
 
@@ -175,7 +185,7 @@ def _old_address(
 
 def _require_topic(work: UnitOfWork, path: str) -> tuple[str, int]:
     """Return the normal form of a topic's path, and its id; raises `NotFound`."""
-    normal_path = _normalize_path(path)
+    normal_path = normalize_path(path)
     if normal_path.startswith(STORY_PREFIX):
         story_id = int(normal_path.removeprefix(STORY_PREFIX))
         return normal_path, topics.ensure_story_topic(work.session, story_id)
@@ -185,7 +195,7 @@ def _require_topic(work: UnitOfWork, path: str) -> tuple[str, int]:
     return normal_path, topic.id
 
 
-def _normalize_path(path: str) -> str:
+def normalize_path(path: str) -> str:
     """Return the normal form of a path; raises `NotFound` when no topic can have it."""
     if path.startswith(STORY_PREFIX):
         story_id = path.removeprefix(STORY_PREFIX)

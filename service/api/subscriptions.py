@@ -34,7 +34,7 @@ def list_subscriptions(
     """List what the reader follows, in the order of the topics' paths."""
     results = subscriptions.page(work.session, reader.id, cursor, limit)
     return page(
-        [_shown(subscription) for subscription in results.items],
+        [subscription_shown(subscription) for subscription in results.items],
         results.next,
     )
 
@@ -42,7 +42,7 @@ def list_subscriptions(
 @router.get("/{topic:path}")
 def show_subscription(work: WorkDep, reader: CurrentReader, topic: str) -> SubscriptionShown:
     """Show one subscription; 404 when the reader does not follow the topic."""
-    return _shown(reader_actions.get_subscription(work, reader, topic))
+    return subscription_shown(reader_actions.get_subscription(work, reader, topic))
 
 
 @router.put(
@@ -65,7 +65,7 @@ def follow_topic(
         work, reader, topic, terms.least_urgency, terms.muted_until
     )
     response.status_code = 201 if is_new else 200
-    return _shown(subscription)
+    return subscription_shown(subscription)
 
 
 @router.delete("/{topic:path}", status_code=204)
@@ -74,7 +74,8 @@ def unfollow_topic(work: WorkDep, reader: CurrentReader, topic: str) -> None:
     reader_actions.unfollow(work, reader, topic)
 
 
-def _shown(subscription: Subscription) -> SubscriptionShown:
+def subscription_shown(subscription: Subscription) -> SubscriptionShown:
+    """Return a subscription as its reader sees it."""
     return SubscriptionShown(
         topic=subscription.topic,
         least_urgency=subscription.least_urgency,

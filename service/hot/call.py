@@ -40,6 +40,10 @@ class Call:
             raise OrdinaryPath
         return model.validate_json(self.body)
 
+    def read_optional(self, model: TypeAdapter[Body]) -> Body | None:
+        """Return the body as its model, None without one."""
+        return self.read(model) if self.body else None
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -23,6 +23,8 @@ MAX_WAITING = 2048
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Write: TypeAlias = Callable[[Session, Sequence[Item]], Sequence[Result | None]]
+Key: TypeAlias = Callable[[Item], Hashable]
 Outcome: TypeAlias = Result | BaseException | None
 _Pairs: TypeAlias = list[tuple[asyncio.Future[Result | None], Outcome[Result]]]
 log = structlog.get_logger()
@@ -49,8 +51,8 @@ class GroupCommit(Generic[Item, Result]):
         self,
         engine: Engine,
         run: Callable[[Callable[[], None]], object],
-        write: Callable[[Session, Sequence[Item]], Sequence[Result | None]],
-        key: Callable[[Item], Hashable] | None = None,
+        write: Write[Item, Result],
+        key: Key[Item] | None = None,
     ) -> None:
         self._engine = engine
         self._run = run

@@ -3,35 +3,61 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from service.hot.group_commit import GroupCommit
+from service.hot.device_calls import DeviceCalls, address, renewal_writer
+from service.hot.group_commit import GroupCommit, Item, Key, Result, Write
 from service.hot.hot_calls import Route, Routes
-from service.hot.reader_calls import ReaderCalls, ReaderGroup, find_readers
-from service.hot.receipt_calls import Group as ReceiptGroup
+from service.hot.reader_calls import ReaderCalls, find_readers, newcomer_writer
 from service.hot.receipt_calls import ReceiptCalls
 from service.hot.receipt_calls import write as write_receipts
+from service.hot.subscription_calls import (
+    PATH,
+    PREFIX,
+    SubscriptionCalls,
+    end_follows,
+    find_pages,
+    write_follows,
+)
+from service.http.rate_limit import Throttle
+from service.outbox import Broker
 from service.settings import Settings
 from service.store.session import open_engine
 
-GROUPS = 2
+GROUPS = 7
 """Kinds of groups: each has a thread and a connection of its own, so none waits for another."""
 
 
 class HotRoutes:
     """What answers the hot calls. Nothing connects before the first of them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, broker: Broker, throttle: Throttle) -> None:
         self.engine = open_engine(
             settings.database_url, pool_size=GROUPS, pooler=settings.db_pooler
         )
         self.threads = Threads(GROUPS)
-        receipts: ReceiptGroup = GroupCommit(self.engine, self.threads.run, write_receipts)
-        lookups: ReaderGroup = GroupCommit(self.engine, self.threads.run, find_readers)
-        receipt_calls = ReceiptCalls(settings.secret_key.encode(), receipts)
-        reader_calls = ReaderCalls(lookups)
+        receipts = ReceiptCalls(settings.secret_key.encode(), self._group(write_receipts))
+        newcomers = self._group(newcomer_writer(throttle, settings.registrations_per_minute))
+        readers = ReaderCalls(self._group(find_readers), newcomers)
+        subscriptions = SubscriptionCalls(
+            self._group(find_pages),
+            self._group(write_follows, lambda follow: follow.token_hash),
+            self._group(end_follows, lambda pair: pair),
+        )
+        devices = DeviceCalls(self._group(renewal_writer(settings, broker), address))
+        topic = PATH + "/{topic}"
         self.routes: Routes = {
-            ("POST", "/api/receipts"): Route("/api/receipts", receipt_calls.take, has_body=True),
-            ("GET", "/api/me"): Route("/api/me", reader_calls.show),
+            ("POST", "/api/receipts"): Route("/api/receipts", receipts.take, has_body=True),
+            ("GET", "/api/me"): Route("/api/me", readers.show),
+            ("POST", "/api/readers"): Route("/api/readers", readers.register, has_body=True),
+            ("GET", PATH): Route(PATH, subscriptions.show),
+            ("PUT", PREFIX): Route(topic, subscriptions.follow, has_body=True),
+            ("DELETE", PREFIX): Route(topic, subscriptions.unfollow),
+            ("PUT", "/api/me/devices"): Route("/api/me/devices", devices.renew, has_body=True),
         }
+
+    def _group(
+        self, write: Write[Item, Result], key: Key[Item] | None = None
+    ) -> GroupCommit[Item, Result]:
+        return GroupCommit(self.engine, self.threads.run, write, key)
 
     def close(self) -> None:
         """End the threads and close the connections."""

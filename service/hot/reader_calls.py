@@ -1,16 +1,35 @@
-"""`GET /api/me`: readers who ask at the same time are looked up by one statement."""
+"""Readers: looked up, and made, in groups."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from pydantic import TypeAdapter
 from sqlmodel import Session
+from starlette.requests import HTTPConnection
 
-from service.api.readers import reader_shown
-from service.domain.people import Reader
+from service.actions import readers as reader_actions
+from service.api.readers import NewReader, NewToken, reader_shown
+from service.domain.people import Reader, hash_token
 from service.hot.call import NO_STORE, Answer, Call, OrdinaryPath, json_answer
 from service.hot.group_commit import GroupCommit
+from service.http.dependencies import REGISTRATIONS, limited_address
+from service.http.rate_limit import Throttle
 from service.store.readers import readers
 
-ReaderGroup = GroupCommit[bytes, Reader]
+_BODY: TypeAdapter[NewReader | None] = TypeAdapter(NewReader | None)
+
+
+@dataclass(frozen=True, slots=True)
+class NewcomerCall:
+    """A new reader, the hash of its token, and the address by which it is counted."""
+
+    reader: Reader
+    token_hash: bytes
+    address: str | None
+
+
+LookupGroup = GroupCommit[bytes, Reader]
+NewcomerGroup = GroupCommit[NewcomerCall, bool]
 
 
 def find_readers(session: Session, hashes: Sequence[bytes]) -> Sequence[Reader | None]:
@@ -19,11 +38,33 @@ def find_readers(session: Session, hashes: Sequence[bytes]) -> Sequence[Reader |
     return [by_hash.get(digest) for digest in hashes]
 
 
+def newcomer_writer(
+    throttle: Throttle, per_minute: int
+) -> Callable[[Session, Sequence[NewcomerCall]], Sequence[bool | None]]:
+    """Return what keeps new readers, but for those whose address brought too many."""
+
+    def write(session: Session, calls: Sequence[NewcomerCall]) -> Sequence[bool | None]:
+        results = [
+            call.address is None
+            or (
+                throttle.wait(REGISTRATIONS, call.address, per_minute) is None
+                and throttle.hit(REGISTRATIONS, call.address, per_minute) is None
+            )
+            for call in calls
+        ]
+        newcomers = [call for call, is_free in zip(calls, results, strict=True) if is_free]
+        readers.add_group(session, [(call.reader, call.token_hash) for call in newcomers])
+        return [is_free or None for is_free in results]
+
+    return write
+
+
 class ReaderCalls:
     """Answers for a reader's own settings."""
 
-    def __init__(self, lookups: ReaderGroup) -> None:
+    def __init__(self, lookups: LookupGroup, newcomers: NewcomerGroup) -> None:
         self._lookups = lookups
+        self._newcomers = newcomers
 
     async def show(self, call: Call) -> Answer:
         """Show the reader's settings."""
@@ -31,3 +72,16 @@ class ReaderCalls:
         if reader is None:
             raise OrdinaryPath
         return json_answer(200, reader_shown(reader), NO_STORE)
+
+    async def register(self, call: Call) -> Answer:
+        """Create a reader."""
+        settings = call.read_optional(_BODY) or NewReader()
+        quiet_hours = settings.quiet_hours.read() if settings.quiet_hours else None
+        reader, token = reader_actions.draw_reader(
+            settings.language, settings.timezone, quiet_hours
+        )
+        address = limited_address(HTTPConnection(call.scope))
+        newcomer = NewcomerCall(reader, hash_token(token), address)
+        if not await self._newcomers.submit(newcomer):
+            raise OrdinaryPath
+        return json_answer(201, NewToken(id=reader.id, token=token), NO_STORE)

@@ -11,7 +11,7 @@ from service.hot.group_commit import GroupCommit
 from service.store.readers import receipts as store
 from service.store.readers.receipts import MarkedPlace
 
-Group = GroupCommit[Sequence[MarkedPlace], bool]
+ReceiptGroup = GroupCommit[Sequence[MarkedPlace], bool]
 _BODY: TypeAdapter[ReceiptBody | ReceiptItems] = TypeAdapter(ReceiptsIn)
 
 
@@ -25,7 +25,7 @@ def write(session: Session, items: Sequence[Sequence[MarkedPlace]]) -> Sequence[
 class ReceiptCalls:
     """Answers for receipts."""
 
-    def __init__(self, secret: bytes, group: Group) -> None:
+    def __init__(self, secret: bytes, group: ReceiptGroup) -> None:
         self._secret = secret
         self._group = group
 

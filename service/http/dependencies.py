@@ -20,6 +20,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from starlette.requests import HTTPConnection
 
 from service.broker.message_queues import MessageQueues
 from service.domain.errors import TooMany
@@ -31,6 +32,7 @@ from service.unit_of_work import UnitOfWork, unit_of_work
 
 T = TypeVar("T")
 LARGEST_PAGE = 200
+REGISTRATIONS = "registrations"
 _ID_LIMIT = 2**63
 
 
@@ -156,11 +158,17 @@ class Closed(BaseModel):
 
 def limit_registrations(request: Request, settings: SettingsDep) -> None:
     """Refuse more new readers a minute from one address than the settings allow."""
+    key = limited_address(request)
+    if key is not None:
+        limit(request, REGISTRATIONS, key, settings.registrations_per_minute)
+
+
+def limited_address(request: HTTPConnection) -> str | None:
+    """Return the address by which new readers are counted; None on this machine, not limited."""
     address = caller_address(request)
     if is_loopback(address) and not is_forwarded(request):
-        return
-    key = counted_address(address)
-    limit(request, "registrations", key, settings.registrations_per_minute)
+        return None
+    return counted_address(address)
 
 
 RegistrationsLimited = Depends(limit_registrations)
@@ -174,7 +182,7 @@ def limit(request: Request, action: str, caller: str, per_minute: int) -> None:
         raise TooMany(f"Too many {action}: at most {per_minute} a minute.", wait)
 
 
-def caller_address(request: Request) -> str:
+def caller_address(request: HTTPConnection) -> str:
     """Return the caller's network address, which trusted proxies report (`forwarded.py`)."""
     return request.client.host if request.client else ""
 

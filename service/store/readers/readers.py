@@ -27,6 +27,15 @@ _ADD = text(f"""{_WITH_ZONE}
     INSERT INTO reader (id, token_hash, language, timezone, quiet_from, quiet_to)
     VALUES (:id, :token_hash, :language, :timezone, :quiet_from, :quiet_to)""")
 
+_ADD_GROUP = text("""
+    WITH zone AS (
+        INSERT INTO time_zone SELECT DISTINCT unnest(CAST(:timezones AS text[])) ORDER BY 1
+        ON CONFLICT DO NOTHING)
+    INSERT INTO reader (id, token_hash, language, timezone, quiet_from, quiet_to)
+    SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:hashes AS bytea[]),
+        CAST(:languages AS text[]), CAST(:timezones AS text[]), CAST(:froms AS time[]),
+        CAST(:tos AS time[]))""")
+
 _CHANGE = text(f"""{_WITH_ZONE}
     UPDATE reader SET language = :language, timezone = :timezone, quiet_from = :quiet_from,
         quiet_to = :quiet_to
@@ -78,6 +87,20 @@ def add_many(session: Session, readers: Sequence[tuple[Reader, bytes]]) -> None:
     """Keep new readers, each with the hash of its token."""
     if readers:
         session.execute(_ADD, [{**_values(one), "token_hash": digest} for one, digest in readers])
+
+
+def add_group(session: Session, readers: Sequence[tuple[Reader, bytes]]) -> None:
+    """Keep new readers, each with the hash of its token, by one statement."""
+    quiet_hours = [reader.quiet_hours for reader, _ in readers]
+    values = {
+        "ids": [reader.id for reader, _ in readers],
+        "hashes": [digest for _, digest in readers],
+        "languages": [reader.language for reader, _ in readers],
+        "timezones": [reader.timezone for reader, _ in readers],
+        "froms": [quiet and quiet.begin for quiet in quiet_hours],
+        "tos": [quiet and quiet.end for quiet in quiet_hours],
+    }
+    session.execute(_ADD_GROUP, values)
 
 
 def revise_many(session: Session, changes: Sequence[tuple[int, str | None, str | None]]) -> None:
