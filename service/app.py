@@ -138,7 +138,7 @@ def _middleware(
 def from_environment() -> FastAPI:
     """Build the application from the environment, as the server asks for it."""
     settings = settings_module.load()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     return create_app(settings)
 
 

@@ -1,12 +1,15 @@
 """The command `newszop`: everything that is started from a shell."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from service.commands import (
     alert,
     backup,
+    deploy,
     key,
     pauses,
     push_app,
@@ -16,7 +19,7 @@ from service.commands import (
     staff,
     story,
 )
-from service.commands.output import Failed
+from service.commands.output import Failed, say
 from service.commands.settings import print_settings
 
 app = typer.Typer(
@@ -48,6 +51,30 @@ app.add_typer(push_app.app, name="app")
 app.add_typer(readers.app, name="readers")
 app.add_typer(story.app, name="story")
 app.add_typer(alert.app, name="alert")
+app.add_typer(deploy.app, name="deploy")
+
+
+def _print_version(*, is_requested: bool) -> None:
+    if is_requested:
+        say(f"newszop {version('newszop')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version.",
+            is_eager=True,
+            callback=lambda value: _print_version(is_requested=value),
+        ),
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
+    del show_version
 
 
 def main() -> None:

@@ -120,7 +120,7 @@ class FeedPoller:
 def main() -> None:
     """Poll until SIGINT or SIGTERM."""
     settings = load()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     poller = FeedPoller(settings)
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: poller.stopping.set())

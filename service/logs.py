@@ -1,32 +1,53 @@
-"""How every process logs: one line per event to standard error, in colour on a terminal."""
+"""How every process logs: one line per event to standard error, in colour on a terminal.
+
+With the format `json` every line, those of libraries too, is one JSON object: `timestamp`, `level`,
+`event`, and what the event is about (`alert`, `provider`, `request_id`).
+"""
 
 import logging
 import sys
+from typing import Literal
 
 import structlog
+from structlog.typing import Processor
 
-NOISY = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "httpx", "httpcore", "hpack")
+LogFormat = Literal["text", "json"]
+NOISY = (
+    "celery.worker.strategy",
+    "celery.app.trace",
+    "celery.beat",
+    "httpx",
+    "httpcore",
+    "hpack",
+    "alembic",
+)
 """Libraries that log every message or request; only their warnings are logged."""
 
+_COMMON: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+)
 
-def configure_logging(level: str = "info") -> None:
-    """Send the lines of structlog and of the standard library to the same place."""
-    logging.basicConfig(
-        level=level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s [%(levelname)s] %(name)s: %(message)s",
-        force=True,
+
+def configure_logging(level: str = "info", log_format: LogFormat = "text") -> None:
+    """Send the lines of structlog and of the standard library to the same place, in one form."""
+    renderer: Processor = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    if log_format == "json":
+        renderer = structlog.processors.JSONRenderer(default=str)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_COMMON],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
     )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
+        processors=[*_COMMON, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

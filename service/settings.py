@@ -15,7 +15,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.domain.network import is_public_host
+from service.logs import LogFormat
 from service.sealing import SealKeys
+from service.secret_files import read_secret_files
 from service.server_addresses import check_broker_url, check_database_url, check_redis_url
 
 Network = IPv4Network | IPv6Network
@@ -149,6 +151,15 @@ class Settings(BaseSettings):
     demo_file: Path | None = Field(
         None, description="The demo's demo.json, whose logins /login shows; demo only."
     )
+    admin_email: str = Field(
+        "", description="The first admin: newszop migrate adds it once and prints its password."
+    )
+    alive_file: Path | None = Field(
+        None, description="A file that workers and the sweep touch while they work; off when empty."
+    )
+    log_format: LogFormat = Field(
+        "text", description="text, or json: one JSON object a line, with the ids."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severity that is logged."
     )
@@ -201,7 +212,7 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("inner_port", mode="before")
+    @field_validator("inner_port", "alive_file", mode="before")
     @classmethod
     def _none_when_empty(cls, value: object) -> object:
         return None if value == "" else value
@@ -255,6 +266,10 @@ def why_no_demo(public_url: str) -> str | None:
 
 def load() -> Settings:
     """Read the settings; raises `SettingsError` with one line that names the first at fault."""
+    try:
+        read_secret_files()
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     try:
         return Settings()
     except ValidationError as error:

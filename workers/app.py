@@ -141,7 +141,8 @@ def sweep() -> None:
 
 @signals.setup_logging.connect
 def _logging(**_: Any) -> None:
-    configure_logging(load().log_level)
+    settings = load()
+    configure_logging(settings.log_level, settings.log_format)
 
 
 @signals.worker_init.connect

@@ -1,6 +1,7 @@
 """The commands that run the system's programs."""
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,10 @@ from service.demo.programs import Program
 from service.demo.servers import AlreadyRunning
 from service.demo.supervisor import Stop, Supervisor, stop_all, stoppable
 from service.demo.system import Demo, DemoFailed, DemoOptions
+from service.domain.people import Role
 from service.http import listener, shared_counters
 from service.store import migrate as migrations
+from service.store.staff import accounts, audit
 
 Folder = Annotated[Path, typer.Option("--data", envvar="DATA", help="Where its files are kept.")]
 DEFAULT_FOLDER = Path(".newszop")
@@ -76,12 +79,15 @@ def work(
         int | None, typer.Option(min=1, help="Processes that push; one per processor.")
     ] = None,
     urgent_processes: Annotated[
-        int, typer.Option(min=1, help="Processes kept free for breaking alerts.")
+        int, typer.Option(min=0, help="Processes kept free for breaking alerts; 0: none here.")
     ] = 1,
     stranger_processes: Annotated[
         int,
         typer.Option(min=0, help="Processes that push to servers that nobody named; 0: none here."),
     ] = 1,
+    urgent_only: Annotated[
+        bool, typer.Option("--urgent-only", help="Run only those for breaking alerts.")
+    ] = False,
     strangers_only: Annotated[
         bool, typer.Option("--strangers-only", help="Run only those.")
     ] = False,
@@ -92,10 +98,12 @@ def work(
     """
     store_access.check_settings()
     members: list[Program] = []
-    if not strangers_only:
-        workers = programs.workers(processes or os.cpu_count() or 1, urgent_processes)
-        members += (*workers, programs.feed_poller())
-    if stranger_processes or strangers_only:
+    urgent, both = programs.workers(processes or os.cpu_count() or 1, urgent_processes or 1)
+    if urgent_only or (urgent_processes and not strangers_only):
+        members.append(urgent)
+    if not (urgent_only or strangers_only):
+        members += (both, programs.feed_poller())
+    if strangers_only or (stranger_processes and not urgent_only):
         members.append(programs.strangers_worker(stranger_processes or 1))
     supervise(members)
 
@@ -127,11 +135,28 @@ def migrate() -> None:
         settings = store_access.settings()
         migrations.migrate(settings.database_url, pooler=settings.db_pooler)
     say("The database has the present schema.")
+    if settings.admin_email:
+        _add_first_admin(settings.admin_email)
 
 
-def doctor() -> None:
+def _add_first_admin(email: str) -> None:
+    """Add the admin of NEWSZOP_ADMIN_EMAIL where there is no admin yet."""
+    with store_access.one_transaction() as session:
+        if any(person.role is Role.ADMIN for person in accounts.list_staff(session)):
+            return
+        password = secrets.token_urlsafe(12)
+        person = accounts.add_staff(session, email, password, Role.ADMIN)
+        audit.write(session, store_access.WHO, "add", f"staff:{person.id}", role=Role.ADMIN)
+    say(f"{email} is the first admin. Password, shown this once: {password}")
+
+
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: an object a line.")
+    ] = False,
+) -> None:
     """Look at every part that is configured and say what is wrong with it."""
-    exec_program(programs.doctor())
+    exec_program(programs.doctor(as_json=as_json))
 
 
 def standins(

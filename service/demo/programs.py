@@ -66,9 +66,9 @@ def standins(port: int, folder: Path | None = None) -> Program:
     return Program("standins", _module("workers.standins", "--port", str(port), *data))
 
 
-def doctor() -> Program:
+def doctor(*, as_json: bool = False) -> Program:
     """Check every configured part and report what is wrong."""
-    return Program("doctor", _module("workers.upkeep.doctor"))
+    return Program("doctor", _module("workers.upkeep.doctor", *(["--json"] if as_json else [])))
 
 
 def read_environment() -> dict[str, str]:

@@ -111,6 +111,8 @@ def _store_gauges(session: Session, providers: Iterable[str]) -> Iterator[Collec
     yield _gauge(
         "newszop_alerts", "Alerts.", ["state"], [((s.value,), float(n)) for s, n in states]
     )
+    size = float(gauges.database_bytes(session))
+    yield _gauge("newszop_database_bytes", "Bytes of the database on disk.", [], [((), size)])
     last = gauges.last_canary(session)
     age = [] if last is None else [((), (datetime.now(UTC) - last).total_seconds())]
     yield _gauge(

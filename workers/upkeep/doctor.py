@@ -4,6 +4,7 @@ Each is asked by a request that alerts nobody and takes the same way as a push. 
 words what is wrong and what to do; the exit code is 1 if anything is wrong.
 """
 
+import json
 import sys
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,7 @@ from workers.upkeep.finding import Finding
 PAGE_TIMEOUT_S = 5.0
 REDIS_TIMEOUT_S = 3.0
 PAGE_IS_WELL = "It answers, or there is no story yet."
+_STATES = {"well": "well", "ILL": "ill", "----": "unknown"}
 LARGEST_SKEW = timedelta(seconds=30)
 
 
@@ -52,9 +54,17 @@ def main() -> int:
     for finding in chain(examine_servers(settings), examine(settings)):
         well = well and finding.is_well
         word = "well" if finding.is_well else "ILL"
-        sys.stdout.write(f"{finding.part:<8} {word:<4} {finding.sentence}\n")
-        sys.stdout.flush()
+        _print(finding.part, word, finding.sentence)
     return 0 if _check_page(settings) and well else 1
+
+
+def _print(part: str, word: str, sentence: str) -> None:
+    """Print one finding: a line for people, or with `--json` an object for programs."""
+    line = f"{part:<8} {word:<4} {sentence}"
+    if "--json" in sys.argv:
+        line = json.dumps({"part": part, "state": _STATES[word], "sentence": sentence})
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _check_page(settings: Settings) -> bool:
@@ -64,7 +74,7 @@ def _check_page(settings: Settings) -> bool:
         answer = httpx.get(f"{origin}/api/stories?limit=1", timeout=PAGE_TIMEOUT_S, trust_env=False)
         stories = answer.json()["items"] if answer.is_success else None
     except httpx.ConnectError:
-        sys.stdout.write(f"page     ---- Nothing answers at {origin}: start it, and ask again.\n")
+        _print("page", "----", f"Nothing answers at {origin}: start it, and ask again.")
         return True
     except (httpx.HTTPError, ValueError, KeyError):
         stories = None
@@ -73,7 +83,7 @@ def _check_page(settings: Settings) -> bool:
         slug = stories[0]["slug"] if stories else ""
         fault = story_page.why_not_shown(origin, settings.public_url, slug) if slug else None
     word = "well" if fault is None else "ILL"
-    sys.stdout.write(f"page     {word:<4} {fault or PAGE_IS_WELL}\n")
+    _print("page", word, fault or PAGE_IS_WELL)
     return fault is None
 
 

@@ -1,6 +1,8 @@
 """A worker's heartbeat: one row, renewed every few seconds while the worker can take work."""
 
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +16,13 @@ log = structlog.get_logger()
 EVERY_S = 5.0
 
 
+def touch(file: Path | None) -> None:
+    """Show the engine that runs the process that it works, where it looks at a file."""
+    if file is not None:
+        with suppress(OSError):
+            file.touch()
+
+
 def beat_forever(settings: Settings, name: str, queues: list[str]) -> None:
     """Renew the row until the process ends; while the database is away, keep trying."""
     engine = open_engine(
@@ -23,6 +32,7 @@ def beat_forever(settings: Settings, name: str, queues: list[str]) -> None:
         try:
             with transaction(engine) as session:
                 heartbeats.beat(session, name, queues)
+            touch(settings.alive_file)
         except SQLAlchemyError as error:
             log.warning("no heartbeat written", error=type(error).__name__)
         time.sleep(EVERY_S)

@@ -4,16 +4,21 @@ Celery's own schedulers go by the wall clock: when that is set back by an hour, 
 an hour late. This one also has no state to keep on disk.
 """
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import structlog
 from celery.beat import ScheduleEntry, Scheduler
 from kombu import Connection, Producer
 
+from workers.upkeep.heartbeat import touch
+
 log = structlog.get_logger()
 
 EVERY_S = 1.0
+ALIVE = "NEWSZOP_ALIVE_FILE"
 LONGEST_WAIT_S = 5
 
 
@@ -21,6 +26,7 @@ class MonotonicScheduler(Scheduler):
     """Sends each entry of the schedule at once, and again every `EVERY_S` seconds."""
 
     _next_send = 0.0
+    _alive_file = Path(os.environ[ALIVE]) if os.environ.get(ALIVE) else None
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Send what is due; returns the seconds until the next entry is due."""
@@ -30,6 +36,7 @@ class MonotonicScheduler(Scheduler):
         self._next_send = time.monotonic() + EVERY_S
         for entry in self.schedule.values():
             self.apply_entry(entry, producer=self.producer)
+        touch(self._alive_file)
         return EVERY_S
 
     def apply_entry(self, entry: ScheduleEntry, producer: Producer | None = None) -> None:

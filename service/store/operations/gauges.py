@@ -137,6 +137,12 @@ def alerts_by_state(session: Session) -> dict[AlertState, int]:
     return {state: counts.get(state, 0) for state in AlertState}
 
 
+def database_bytes(session: Session) -> int:
+    """Return how much room the database takes on disk."""
+    size: int = session.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
+    return size
+
+
 def last_canary(session: Session) -> datetime | None:
     """Return when a canary last came through, None for never."""
     finished_at: datetime | None = session.execute(

@@ -1,0 +1,1 @@
+"""What runs the system elsewhere: the image, the proxy, Prometheus' rules, Grafana's board."""
