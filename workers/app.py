@@ -31,6 +31,7 @@ SWEEP_KEPT_S = 30
 """How long a sweep waits for a worker. Expiry goes by two machines' clocks, so not by seconds."""
 
 STRANGERS_NICENESS = 10
+"""On a full processor a push to a known service is worth nine of them."""
 
 CONNECT_S = 2
 ANSWER_S = 5

@@ -124,6 +124,7 @@ def strangers_process(system: System) -> psutil.Process:
     return child
 
 
+@pytest.mark.timeout(600)
 def test_servers_that_nobody_named_cost_the_known_ones_nothing(
     open_system: OpenSystem, floods: list[HostileServer], hanging: H2Server
 ) -> None:
@@ -144,6 +145,7 @@ def test_servers_that_nobody_named_cost_the_known_ones_nothing(
         open_system.await_true(
             lambda: bool(hanging.seen.begun) and all(each.bytes_sent for each in floods),
             "the hostile servers were met",
+            120,
         )
         open_system.answer("POST", f"/api/alerts/{alert['id']}/stop")
 
