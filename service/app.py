@@ -26,6 +26,8 @@ from service.api import (
     health,
     hooks,
     ingest,
+    logins,
+    people,
     readers,
     receipts,
     sources,
@@ -72,9 +74,11 @@ _ROUTERS = (
     receipts.router,
     readers.router,
     devices.router,
+    logins.router,
     subscriptions.router,
     admin.router,
     apps.router,
+    people.router,
     dead_letters.router,
 )
 

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from service.actions import readers as reader_actions
+from service.actions.apps.logins import note_registration
 from service.domain.device import Registration
-from service.http.auth import CurrentReader
+from service.http.auth import CurrentReader, ReaderTokenHash
 from service.http.dependencies import (
     Closed,
     Cursor,
@@ -106,6 +107,7 @@ def register_device(
     work: WorkDep,
     settings: SettingsDep,
     reader: CurrentReader,
+    token_hash: ReaderTokenHash,
     body: DeviceBody,
     response: Response,
 ) -> DeviceId:
@@ -114,6 +116,8 @@ def register_device(
     At most 16 are kept; the 17th evicts the oldest registration.
     """
     device, is_new = reader_actions.register_device(work, settings.seal_keys, reader, body.read())
+    if is_new:
+        note_registration(work, token_hash, device.id)
     response.status_code = 201 if is_new else 200
     return DeviceId(id=device.id)
 

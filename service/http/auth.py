@@ -172,7 +172,13 @@ def _reader(request: Request, bearer: _ReaderBearer) -> Reader:
     return reader
 
 
+def _reader_token_hash(bearer: _ReaderBearer) -> bytes:
+    return hash_token(bearer.credentials if bearer is not None else "")
+
+
 CurrentReader = Annotated[Reader, Depends(_reader)]
+ReaderTokenHash = Annotated[bytes, Depends(_reader_token_hash)]
+"""The hash of the token that `CurrentReader` was found by."""
 StoryWriter = Annotated[Caller, require_scope(Scope.STORIES_WRITE)]
 AlertWriter = Annotated[Caller, require_scope(Scope.ALERTS_WRITE)]
 AdminCaller = Annotated[Caller, require_scope(Scope.ADMIN)]
@@ -183,6 +189,7 @@ __all__ = [
     "AlertWriter",
     "CurrentReader",
     "KeyCache",
+    "ReaderTokenHash",
     "StoryWriter",
     "caller_of_key",
     "caller_of_staff",

@@ -78,6 +78,8 @@ ROWS = {
         PUT /api/me/devices
         DELETE /api/me/devices/{device_id}
         GET /api/me/export
+        POST /api/me/login
+        POST /api/me/logout
         GET /api/me/subscriptions
         DELETE /api/me/subscriptions/{topic:path}
         GET /api/me/subscriptions/{topic:path}
@@ -118,6 +120,9 @@ ROWS = {
         GET /api/admin/pause
         PUT /api/admin/pause
         DELETE /api/admin/pause
+        DELETE /api/admin/people/{external_id}
+        GET /api/admin/people/{external_id}
+        PUT /api/admin/people/{external_id}
         GET /api/admin/providers
         DELETE /api/admin/providers/{name}/hold
         PUT /api/admin/providers/{name}/hold

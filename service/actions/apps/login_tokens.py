@@ -13,6 +13,7 @@ from service.domain.people import check_external_id
 
 LONGEST_LIFE = timedelta(hours=1)
 """From now to `exp`: a token that could be used for longer is refused."""
+LONGEST_AUDIENCE = 100
 SKEW = timedelta(seconds=30)
 """How far the backend's clock may be from ours."""
 
@@ -54,3 +55,14 @@ def read_external_id(token: str, login_key: str, app: str, now: datetime) -> str
     if life > LONGEST_LIFE + SKEW:
         raise Forbidden("This token lives for more than an hour: sign a short one at each login.")
     return check_external_id(claims["sub"])
+
+
+def read_app(token: str) -> str:
+    """Return for which app a token says it was signed (`aud`): which key is to prove it."""
+    try:
+        audience = jwt.decode(token, options={"verify_signature": False}).get("aud")
+    except jwt.PyJWTError:
+        audience = None
+    if not isinstance(audience, str):
+        raise Invalid("token", "A login is a signed JWT with `sub`, `exp`, and the app as `aud`.")
+    return audience[:LONGEST_AUDIENCE]

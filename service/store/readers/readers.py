@@ -13,7 +13,13 @@ from service.domain.people import QuietHours, Reader
 
 _COLUMNS = "id, language, timezone, quiet_from, quiet_to"
 
-_BY_TOKEN = text(f"SELECT {_COLUMNS} FROM reader WHERE token_hash = :token_hash")
+_BY_TOKEN = text(f"""
+    SELECT {_COLUMNS} FROM reader WHERE token_hash = :token_hash
+    UNION ALL
+    SELECT {_COLUMNS} FROM reader WHERE id = (
+        SELECT reader_id FROM reader_login WHERE token_hash = :token_hash)
+    LIMIT 1""")
+"""A person who has logged in has a token for each login; the first branch finds all others."""
 
 _BY_TOKENS = text(f"SELECT token_hash, {_COLUMNS} FROM reader WHERE token_hash = ANY(:hashes)")
 
