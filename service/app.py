@@ -12,6 +12,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
 from starlette.middleware import Middleware
 
 from service import settings as settings_module
@@ -38,7 +39,7 @@ from service.api import (
 )
 from service.broker.message_queues import open_queues
 from service.hot.hot_calls import HotCalls
-from service.hot.hot_routes import HotRoutes
+from service.hot.hot_routes import GROUPS, HotRoutes
 from service.http import api_document, problems
 from service.http.admission import Admission, AdmitRequest
 from service.http.answer_headers import AnswerHeaders
@@ -87,7 +88,8 @@ def create_app(settings: Settings) -> FastAPI:
     """Build the application. Nothing connects before the first request."""
     registry = CollectorRegistry()
     broker, throttle = CeleryBroker(settings.broker), Throttle(settings.redis_url)
-    hot = HotRoutes(settings, broker, throttle)
+    engine = _open_engine(settings)
+    hot = HotRoutes(settings, engine, broker, throttle)
     app = FastAPIOffline(
         title=f"{settings.site_name} Push",
         description=ABOUT,
@@ -102,9 +104,7 @@ def create_app(settings: Settings) -> FastAPI:
         middleware=_middleware(settings, registry, hot),
     )
     app.state.settings = settings
-    app.state.engine = open_engine(
-        settings.database_url, pool_size=settings.db_pool, pooler=settings.db_pooler
-    )
+    app.state.engine = engine
     app.state.broker = broker
     app.state.queues = open_queues(settings.broker, BROKER_TIMEOUT_S)
     app.state.shared_redis = (
@@ -122,6 +122,12 @@ def create_app(settings: Settings) -> FastAPI:
     web.mount(app)
     api_document.install(app)
     return app
+
+
+def _open_engine(settings: Settings) -> Engine:
+    return open_engine(
+        settings.database_url, pool_size=settings.db_pool, extra=GROUPS, pooler=settings.db_pooler
+    )
 
 
 def _middleware(

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from sqlalchemy import Engine
+
 from service.hot.device_calls import DeviceCalls, address, renewal_writer
 from service.hot.group_commit import GroupCommit, Item, Key, Result, Write
 from service.hot.hot_calls import Route, Routes
@@ -20,19 +22,18 @@ from service.hot.subscription_calls import (
 from service.http.rate_limit import Throttle
 from service.outbox import Broker
 from service.settings import Settings
-from service.store.session import open_engine
 
 GROUPS = 7
 """Kinds of groups: each has a thread and a connection of its own, so none waits for another."""
 
 
 class HotRoutes:
-    """What answers the hot calls. Nothing connects before the first of them."""
+    """What answers the hot calls; the engine has a connection for each kind of group."""
 
-    def __init__(self, settings: Settings, broker: Broker, throttle: Throttle) -> None:
-        self.engine = open_engine(
-            settings.database_url, pool_size=GROUPS, pooler=settings.db_pooler
-        )
+    def __init__(
+        self, settings: Settings, engine: Engine, broker: Broker, throttle: Throttle
+    ) -> None:
+        self.engine = engine
         self.threads = Threads(GROUPS)
         receipts = ReceiptCalls(settings.secret_key.encode(), self._group(write_receipts))
         newcomers = self._group(newcomer_writer(throttle, settings.registrations_per_minute))
@@ -60,9 +61,8 @@ class HotRoutes:
         return GroupCommit(self.engine, self.threads.run, write, key)
 
     def close(self) -> None:
-        """End the threads and close the connections."""
+        """End the threads."""
         self.threads.close()
-        self.engine.dispose()
 
 
 class Threads:

@@ -39,9 +39,11 @@ _SERVER_KEEPALIVE = {f"tcp_keepalives_{name}": value for name, value in KEEPALIV
 
 
 def open_engine(
-    url: str, *, pool_size: int = 8, name: str = "newszop", pooler: bool = False
+    url: str, *, pool_size: int = 8, extra: int = 0, name: str = "newszop", pooler: bool = False
 ) -> Engine:
     """Return an engine on `url` (a libpq URL). Nothing connects until it is used.
+
+    It has at most twice `pool_size` connections, and `extra` ones.
 
     A statement ends after 15 s, so that no request and no worker hangs on a lock for ever. A
     server too frozen to end it is noticed by `liveness` after about four seconds. A host of ours
@@ -56,7 +58,7 @@ def open_engine(
     engine = create_engine(
         address.replace("postgresql://", "postgresql+psycopg://", 1),
         pool_size=pool_size,
-        max_overflow=pool_size,
+        max_overflow=pool_size + extra,
         pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
         hide_parameters=True,  # an error's text must not carry an address or a token
