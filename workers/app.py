@@ -22,7 +22,7 @@ from workers import deliver as deliver_stage
 from workers import fan_out as fan_out_stage
 from workers import plan as plan_stage
 from workers import sweep as sweep_stage
-from workers.context import STOPPING, WorkerContext, check_start, open_context
+from workers.context import SENDING_NOTE, STOPPING, WorkerContext, check_start, open_context
 from workers.upkeep import heartbeat, sweep_beat
 
 log = structlog.get_logger()
@@ -194,5 +194,7 @@ def _ready(sender: Any = None, **_: Any) -> None:
     """Show the queue console a sign of life, from the worker's main process."""
     queues = sorted(sender.app.amqp.queues.consume_from)
     threading.Thread(
-        target=heartbeat.beat_forever, args=(load(), str(sender.hostname), queues), daemon=True
+        target=heartbeat.beat_forever,
+        args=(load(), str(sender.hostname), queues, SENDING_NOTE.read),
+        daemon=True,
     ).start()

@@ -19,11 +19,14 @@ from workers.credentials.minting import Credentials
 from workers.gateway.contract import Gateway
 from workers.gateway.opening import open_gateway
 from workers.pacing.shared_rate import Rates
+from workers.pacing.way_out import SharedNote, WaysOut
 from workers.provider import KnownServers, Provider, load_provider, settings_class
 
 BROKER_TIMEOUT_S = 1.0
 STOPPING: Event = multiprocessing.Event()
 """Set in the worker's main process when it is told to end; its children look at every turn."""
+SENDING_NOTE = SharedNote()
+"""Written by a worker's children that cannot send; its main process puts it in the heartbeat."""
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class WorkerContext:
     apps: Apps
     stopping: Event = STOPPING
     strangers: bool = False
+    ways: WaysOut = field(default_factory=lambda: WaysOut(SENDING_NOTE))
 
     @property
     def secret(self) -> bytes:

@@ -60,7 +60,9 @@ def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
         held = pauses.unusable(session, context.names)
         channels = [
             Channel(
-                provider, _condition(context, session, alert_id, alert, name, held=name in held)
+                provider,
+                _condition(context, session, alert_id, alert, name, held=name in held),
+                way=context.ways.to(name),
             )
             for name, provider in context.providers.items()
             if not context.strangers or name in context.known_servers

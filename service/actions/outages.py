@@ -1,4 +1,4 @@
-"""What keeps alerts from leaving although the site works: a pause, no worker, no sweep."""
+"""What keeps alerts from leaving although the site works: a pause, no worker, no way out, no sweep."""
 
 from sqlmodel import Session
 
@@ -11,7 +11,8 @@ SILENCE_S = 20.0
 
 def find_outages(session: Session) -> list[str]:
     """Return one sentence for each part that is silent; none when alerts can leave."""
-    consumed = {queue for worker in heartbeats.alive(session, SILENCE_S) for queue in worker.queues}
+    workers = heartbeats.alive(session, SILENCE_S)
+    consumed = {queue for worker in workers for queue in worker.queues}
     orphans = [queue for queue in QUEUES if queue not in consumed]
     outages = _explain_pause(session)
     if len(orphans) == len(QUEUES):
@@ -20,6 +21,11 @@ def find_outages(session: Session) -> list[str]:
         outages.append(f"workers: none takes messages from the queue {orphans[0]}")
     if STRANGERS_QUEUE not in consumed and gauges.strangers_wait(session):
         outages.append(f"workers: none takes messages from the queue {STRANGERS_QUEUE}")
+    outages += [
+        f"workers: nothing leaves {worker.name}: {worker.trouble}"
+        for worker in workers
+        if worker.trouble
+    ]
     idle_s = process_leases.idle_seconds(session, process_leases.SWEEP)
     if idle_s is None:
         outages.append("sweep: it has never made a pass")

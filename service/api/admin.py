@@ -47,11 +47,12 @@ class WaitingOut(_Shown):
 
 
 class WorkerOut(_Shown):
-    """A worker seen within the last minute."""
+    """A worker seen within the last minute; `trouble` says why nothing that it sends leaves it."""
 
     name: str
     queues: list[str]
     last_seen: Moment
+    trouble: str | None = None
 
 
 class OverviewOut(_Shown):

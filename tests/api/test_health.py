@@ -86,6 +86,17 @@ def test_dead_workers_and_a_silent_sweep_are_seen_before_anything_is_sent(
     assert silence(client) == ["workers: none takes messages from the queue normal"]
 
 
+def test_a_worker_that_cannot_send_is_seen_in_readiness_and_control(client, session, as_admin):
+    show_life(session, "urgent", "normal")
+    heartbeats.beat(session, "worker@host", ["urgent", "normal"], "apns: not sent: no route")
+    session.commit()
+    assert silence(client) == ["workers: nothing leaves worker@host: apns: not sent: no route"]
+    queues = client.get("/api/admin/queues", headers=as_admin).json()
+    assert [worker["trouble"] for worker in queues["workers"]] == ["apns: not sent: no route"]
+    show_life(session, "urgent", "normal")
+    assert silence(client) == []
+
+
 def test_an_alert_that_nobody_plans_has_been_waiting_since_it_was_due(client, session, as_admin):
     due = datetime.now(UTC) - timedelta(seconds=90)
     an_alert(session, a_story(session), state="planning", created_at=due)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from multiprocessing import Event
 from typing import Any
 
+from workers.pacing.way_out import WaysOut
+
 
 @dataclass
 class Settings:
@@ -46,6 +48,13 @@ class Rates:
         pass
 
 
+class Notes(list):
+    """What a process writes when it cannot send."""
+
+    def write(self, words: str) -> None:
+        self.append(words)
+
+
 @dataclass
 class Context:
     engine: Any
@@ -60,6 +69,7 @@ class Context:
     strangers: bool = False
     known_servers: dict[str, str] = field(default_factory=dict)
     stopping: Any = field(default_factory=Event)
+    ways: WaysOut = field(default_factory=lambda: WaysOut(Notes()))
     waiting: Callable[[str], int] = lambda _: 0
 
     def follow_apps(self, _session: Any, _revision: int | None = None) -> bool:

@@ -27,7 +27,7 @@ from tests import builders as a
 from tests.workers.stages import Broker, Context, Credentials
 from workers import deliver
 from workers.delivery import flushing, loop, outcomes
-from workers.provider import Answer, Credential, Request
+from workers.provider import Answer, Credential, Failure, Request
 from workers.provider_kit.endpoints import AllowList
 
 KEY_REFUSED = DeviceGone("its push service refuses our VAPID key for it", doubtful=True)
@@ -654,6 +654,34 @@ def test_an_alert_of_which_nothing_was_accepted_before_its_deadline_is_expired(
     assert system.one("SELECT state FROM alert WHERE id = :a", a=alert) == state
     busy = room if answer is BUSY else 0
     assert system.one("SELECT count(*) FROM retry WHERE why = 'HTTP 503'") == busy
+
+
+def test_a_process_of_which_nothing_leaves_gives_its_batches_back_and_says_so(system):
+    provider = system.provider()
+    provider.read_answer = lambda *_: [TryLater("not sent: refused", after=timedelta(0))]
+    system.gateway.room = lambda _: 50 - len(system.gateway.waiting)
+    refused = Answer(0, failure=Failure.NOT_SENT, detail="refused")
+    heard = system.gateway.poll
+    system.gateway.poll = lambda timeout: [(request, refused) for request, _ in heard(timeout)]
+    alert = system.alert([f"a{n}" for n in range(300)])
+    for n in range(2):
+        system.batch(alert, "apns", [f"b{n}-{i}" for i in range(300)], n=n + 1)
+    deliver.deliver(system.process, alert)
+    assert len(system.gateway.sent) == 50
+    assert system.states(alert).count(State.PENDING) == 850
+    unclaimed = "SELECT count(*) FROM batch WHERE lease_token IS NULL AND claimable_at <= now()"
+    assert system.one(unclaimed) == 3
+    assert system.process.ways.note == ["apns: not sent: refused"]
+    way = system.process.ways.to("apns")
+    way.next_try_at = 0.0
+    deliver.deliver(system.process, alert)
+    assert len(system.gateway.sent) == 51
+    way.next_try_at = 0.0
+    system.gateway.poll = heard
+    provider.read_answer = lambda *_: [Accepted()]
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.ACCEPTED] * 900
+    assert system.process.ways.note == []
 
 
 def test_a_rejection_that_a_replay_took_back_is_not_written_again(system):

@@ -1,6 +1,7 @@
 """From an answer to a settled delivery: the provider reads it, `next_step` and `judge` decide."""
 
 import random
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,10 +21,11 @@ from workers.delivery.effects import apply
 from workers.delivery.flushing import LOCK_WAIT_S
 from workers.delivery.judging import read_record
 from workers.delivery.leased_batch import LeasedBatch
+from workers.delivery.loading import quote
 from workers.delivery.outcomes import ChannelOutcome, Push, PushOutcome
 from workers.delivery.stream_context import StreamContext
 from workers.gateway.exchanges import Exchanges
-from workers.provider import Answer, KnownServers, Position, Request
+from workers.provider import Answer, Failure, KnownServers, Position, Request
 
 log = structlog.get_logger()
 
@@ -49,6 +51,8 @@ class AnswerReader:
     def read(self, flight: Flight, answer: Answer, at_ms: int) -> None:
         """Settle the positions that a request carried."""
         request, channel, batch, generation = flight
+        if answer.failure is not None or channel.way.not_sent:
+            self._note_way(channel, request, answer)
         try:
             verdicts = channel.provider.read_answer(answer, request.positions)
         except Exception as error:  # noqa: BLE001 - whatever it was, the other answers are read
@@ -60,6 +64,18 @@ class AnswerReader:
             else:
                 stale = generation != channel.generation
                 self.settle(channel, batch, position, verdict, request, answer, stale=stale)
+
+    def _note_way(self, channel: Channel, request: Request, answer: Answer) -> None:
+        """Note whether the push left this process; where nothing does, claim nothing more."""
+        if answer.failure is not Failure.NOT_SENT:
+            if answer.failure is not Failure.FORBIDDEN and channel.way.note_answer():
+                self.context.ways.note.clear()
+                log.info("pushes leave again", provider=channel.name)
+        elif _is_known_server(channel, request) and channel.way.note_not_sent(time.monotonic()):
+            channel.drop_unbuilt()
+            reason = quote(answer)
+            self.context.ways.note.write(f"{channel.name}: {reason}")
+            log.error("nothing leaves this process", provider=channel.name, reason=reason)
 
     def _unreadable(
         self, channel: Channel, request: Request, fault: Exception

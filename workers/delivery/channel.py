@@ -26,6 +26,7 @@ from workers.delivery.condition import (
     next_condition,
 )
 from workers.delivery.leased_batch import LeasedBatch
+from workers.pacing.way_out import WayOut
 from workers.provider import Credential, Position, Provider, Pushes, Request
 
 Item = Request | tuple[Position, Verdict]
@@ -54,6 +55,7 @@ class Channel:
 
     provider: Provider
     condition: Condition = field(default_factory=Open)
+    way: WayOut = field(default_factory=WayOut)
     evidence: Evidence = field(init=False)
     batches: dict[tuple[int, int], LeasedBatch] = field(default_factory=dict)
     queue: deque[tuple[LeasedBatch, Iterator[Item]]] = field(default_factory=deque)
@@ -81,6 +83,10 @@ class Channel:
         """Whether a push may leave now."""
         return may_send(self.condition, time.monotonic())
 
+    def may_claim(self, now: float) -> bool:
+        """Whether a batch that is claimed now could leave this process."""
+        return self.may_send and self.way.may_try(now)
+
     @property
     def is_held(self) -> bool:
         """Whether the provider is held, as far as this stream knows."""
@@ -104,7 +110,7 @@ class Channel:
     def wants_batch(self, now: float) -> bool:
         """Whether to claim another batch, before the provider's window could run empty."""
         return (
-            self.may_send
+            self.may_claim(now)
             and self.backlog < self.provider.window
             and len(self.batches) < MOST_BATCHES
             and now >= self.claim_at
@@ -172,7 +178,7 @@ class Channel:
 
     def most_in_flight(self) -> int:
         """Return how many requests may be in flight for the channel's own reasons."""
-        if self.is_probing:
+        if self.is_probing or self.way.is_closed:
             return 0 if any(batch.in_flight for batch in self.batches.values()) else 1
         return self.provider.window
 

@@ -177,7 +177,8 @@ class Stream:
 
         Where no channel may send we pack no shards either: other processes do.
         """
-        sending = [channel for channel in self._channels if channel.may_send]
+        now = time.monotonic()
+        sending = [channel for channel in self._channels if channel.may_claim(now)]
         if not sending:
             return True
         return self._shards is None and all(c.has_nothing_to_claim() for c in sending)

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from service.outbox import Broker
 from workers.gateway.contract import Gateway
+from workers.pacing.way_out import WaysOut
 from workers.provider import Credential, Provider
 
 
@@ -112,6 +113,11 @@ class StreamContext(Protocol):
 
     def follow_apps(self, session: Session, revision: int | None = None) -> bool:
         """Take over what has changed of the apps, by their revision; True when something had."""
+        ...
+
+    @property
+    def ways(self) -> WaysOut:
+        """Whether anything leaves this process, by provider."""
         ...
 
     @property

@@ -1,6 +1,7 @@
 """A worker's heartbeat: one row, renewed every few seconds while the worker can take work."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,15 +24,20 @@ def touch(file: Path | None) -> None:
             file.touch()
 
 
-def beat_forever(settings: Settings, name: str, queues: list[str]) -> None:
-    """Renew the row until the process ends; while the database is away, keep trying."""
+def beat_forever(
+    settings: Settings, name: str, queues: list[str], read_trouble: Callable[[], str | None]
+) -> None:
+    """Renew the row until the process ends; while the database is away, keep trying.
+
+    `read_trouble` says why the worker cannot send, where that is so.
+    """
     engine = open_engine(
         settings.database_url, pool_size=1, name="newszop-heartbeat", pooler=settings.db_pooler
     )
     while True:
         try:
             with transaction(engine) as session:
-                heartbeats.beat(session, name, queues)
+                heartbeats.beat(session, name, queues, read_trouble())
             touch(settings.alive_file)
         except SQLAlchemyError as error:
             log.warning("no heartbeat written", error=type(error).__name__)

@@ -13,21 +13,23 @@ FORGOTTEN = "1 day"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """A worker, the queues it takes from, and when it was last seen."""
+    """A worker, the queues it takes from, when it was last seen, and why it cannot send."""
 
     name: str
     queues: tuple[str, ...]
     last_seen: datetime
+    trouble: str | None = None
 
 
-def beat(session: Session, name: str, queues: Sequence[str]) -> None:
-    """Write that a worker lives, and forget those of yesterday."""
+def beat(session: Session, name: str, queues: Sequence[str], trouble: str | None = None) -> None:
+    """Write that a worker lives, and why it cannot send, and forget those of yesterday."""
     session.execute(
         text(
-            "INSERT INTO worker (name, queues, last_seen) VALUES (:name, :queues, now()) "
-            "ON CONFLICT (name) DO UPDATE SET queues = excluded.queues, last_seen = now()"
+            "INSERT INTO worker (name, queues, last_seen, trouble) "
+            "VALUES (:name, :queues, now(), :trouble) ON CONFLICT (name) DO UPDATE "
+            "SET queues = excluded.queues, last_seen = now(), trouble = excluded.trouble"
         ),
-        {"name": name, "queues": list(queues)},
+        {"name": name, "queues": list(queues), "trouble": trouble},
     )
     session.execute(
         text("DELETE FROM worker WHERE last_seen < now() - CAST(:forgotten AS interval)"),
@@ -39,13 +41,19 @@ def alive(session: Session, within_s: float = ALIVE_S) -> list[Heartbeat]:
     """Return the workers seen within a minute, or within another time, by name."""
     rows = session.execute(
         text(
-            "SELECT name, queues, last_seen FROM worker "
+            "SELECT name, queues, last_seen, trouble FROM worker "
             "WHERE last_seen > now() - make_interval(secs => :within) ORDER BY name"
         ),
         {"within": within_s},
     )
     return [
-        Heartbeat(name=row.name, queues=tuple(row.queues), last_seen=row.last_seen) for row in rows
+        Heartbeat(
+            name=row.name,
+            queues=tuple(row.queues),
+            last_seen=row.last_seen,
+            trouble=row.trouble,
+        )
+        for row in rows
     ]
 
 

@@ -22,12 +22,13 @@ class HoldRow(SQLModel, table=True):
 
 
 class WorkerRow(SQLModel, table=True):
-    """A worker's heartbeat."""
+    """A worker's heartbeat; `trouble` says why nothing that it sends leaves it."""
 
     __tablename__: ClassVar[str] = "worker"
     name: str = Field(sa_column=Column(Text, primary_key=True))
     queues: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     last_seen: datetime = moment_column(now=True)
+    trouble: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class ProcessLeaseRow(SQLModel, table=True):
