@@ -1,4 +1,4 @@
-"""What keeps alerts from leaving although the site works: a pause, no worker, no way out, no sweep."""
+"""What keeps alerts from leaving although the site works: a pause, no worker, way out or sweep."""
 
 from sqlmodel import Session
 

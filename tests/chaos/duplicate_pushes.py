@@ -79,6 +79,20 @@ def count_unexplained(firsts: Iterable[float], spans: Sequence[FaultSpan]) -> Du
     return DuplicateCount(unexplained, beyond)
 
 
+def describe_unexplained(firsts: Iterable[float], spans: Sequence[FaultSpan]) -> list[str]:
+    """Return for the duplicates that no fault explains how long before which fault they came."""
+    counts: Counter[tuple[str, int]] = Counter()
+    for first in firsts:
+        if not any(span.explains(first) for span in spans):
+            later = [span for span in spans if span.start > first]
+            name, seconds = (later[0].name, later[0].start - first) if later else ("the end", 0)
+            counts[name, round(seconds)] += 1
+    return [
+        f"  without a fault: {n} pushes {seconds} s before {name}"
+        for (name, seconds), n in sorted(counts.items())
+    ]
+
+
 def count_inexcusable(repeats: Iterable[float], spans: Sequence[FaultSpan]) -> int:
     """Count the pushes, by their times, that were sent although an acceptance was on record."""
     counts: Counter[FaultSpan | None] = Counter()

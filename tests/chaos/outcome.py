@@ -77,4 +77,5 @@ class Outcome:
             f"  pushed twice: {len(findings.duplicates)} (bound {self.bound})",
             f"  recovery time: median {median(times):.1f} s, longest {max(times):.1f} s",
             *(f"  note: {note}" for note in notes[:MAX_NOTES]),
+            *duplicate_pushes.describe_unexplained(findings.duplicates, self.faults),
         ]
