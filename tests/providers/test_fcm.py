@@ -180,3 +180,10 @@ def test_the_probe_is_only_validated(fcm):
 
 
 GRANTED = an_answer(200, {"access_token": "t", "expires_in": 3600})
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"<html>Sign in to this network</html>"])
+def test_a_success_that_names_no_message_may_have_come_from_something_in_between(fcm, body):
+    (verdict,) = fcm.read_answer(Answer(200, body=body), (0,))
+    assert isinstance(verdict, TryLater)
+    assert verdict.unknown

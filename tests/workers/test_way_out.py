@@ -34,6 +34,10 @@ def test_what_was_in_flight_together_closes_the_way_once() -> None:
     assert way.may_try(FIRST_WAIT_S)
 
 
+def test_one_request_for_many_devices_is_as_many_pushes() -> None:
+    assert WayOut().note_not_sent(0.0, 1000)
+
+
 def test_a_closed_way_is_tried_less_and_less_often() -> None:
     way = closed()
     waits = []

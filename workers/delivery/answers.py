@@ -71,7 +71,9 @@ class AnswerReader:
             if answer.failure is not Failure.FORBIDDEN and channel.way.note_answer():
                 self.context.ways.note.clear()
                 log.info("pushes leave again", provider=channel.name)
-        elif _is_known_server(channel, request) and channel.way.note_not_sent(time.monotonic()):
+            return
+        now, pushes = time.monotonic(), len(request.positions)
+        if _is_known_server(channel, request) and channel.way.note_not_sent(now, pushes):
             channel.drop_unbuilt()
             reason = quote(answer)
             self.context.ways.note.write(f"{channel.name}: {reason}")

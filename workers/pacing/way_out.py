@@ -39,9 +39,9 @@ class WayOut:
         """Whether a push may be tried now."""
         return now >= self.next_try_at
 
-    def note_not_sent(self, now: float) -> bool:
-        """Note that a push did not leave; whether that closes the way, or fails a try of it."""
-        self.not_sent += 1
+    def note_not_sent(self, now: float, pushes: int = 1) -> bool:
+        """Note pushes that did not leave; whether that closes the way, or fails a try of it."""
+        self.not_sent += pushes
         if not self.is_closed or now < self.next_try_at:
             return False
         self.next_try_at = now + min(FIRST_WAIT_S * 2**self.tries, LONGEST_WAIT_S)
