@@ -177,8 +177,7 @@ class Stream:
 
         Where no channel may send we pack no shards either: other processes do.
         """
-        now = time.monotonic()
-        sending = [channel for channel in self._channels if channel.may_claim(now)]
+        sending = [channel for channel in self._channels if channel.may_claim(time.monotonic())]
         if not sending:
             return True
         return self._shards is None and all(c.has_nothing_to_claim() for c in sending)
