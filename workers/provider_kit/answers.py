@@ -31,17 +31,14 @@ _NOT_AUTHORIZED = frozenset({401, 403})
 
 
 def read_status(answer: Answer, provider: str, *, settings: str) -> NotAccepted:
-    """Return what a status means that is no acceptance, at a provider whose address we configured.
+    """Return what a status other than 2xx means at a provider whose address we configured.
 
     `provider` is the name that people know it by, `settings` are those that its requests are made
-    of. A status alone never means DeviceGone. A success without the provider's words may come from
-    something in between.
+    of. A status alone never means DeviceGone.
     """
     status = answer.status
     if status == 0:
         return _read_own_fault(answer, provider, settings) or read_failure(answer)
-    if is_success(status):
-        return TryLater(f"{provider}'s answer cannot be read", unknown=True)
     if status in _TRY_LATER:
         return TryLater(f"{provider} answered {status}", after=parse_retry_after(answer))
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:

@@ -26,15 +26,7 @@ from service.domain.verdict import (
     TryLater,
     Verdict,
 )
-from workers.provider import (
-    AlertContent,
-    Answer,
-    Credential,
-    Position,
-    Preview,
-    Request,
-    Target,
-)
+from workers.provider import AlertContent, Answer, Credential, Position, Preview, Request, Target
 from workers.provider_kit import answers, presentation
 from workers.provider_kit.encoding import escape_json, json_bytes
 from workers.provider_kit.fitted_payload import IDS_ROOM, FittedPayload, head_to_delivery_id
@@ -170,7 +162,9 @@ class Provider:
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read the answer for one device. An acceptance names its message, and is not parsed."""
-        if answers.is_success(answer.status) and b'"name"' in answer.body:
+        if answers.is_success(answer.status):
+            if b'"name"' not in answer.body:
+                return [_UNREADABLE] * len(positions)
             return _ACCEPTED if len(positions) == 1 else _ACCEPTED * len(positions)
         return [_read(answer)] * len(positions)
 
@@ -189,6 +183,8 @@ class Provider:
 
 
 _ACCEPTED: tuple[Verdict, ...] = (Accepted(),)
+_UNREADABLE = TryLater("Google's answer does not name a message", unknown=True)
+"""What answered may be something in between: a success without its message is none."""
 
 
 def _read(answer: Answer) -> Verdict:
