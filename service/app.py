@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 
 from service import settings as settings_module
 from service import web
+from service.actions.operations.alarm_watch import AlarmWatch
 from service.api import (
     admin,
     alert_events,
@@ -155,8 +156,11 @@ def from_environment() -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _threads(app.state.settings)
+    alarms = AlarmWatch(app.state.settings, app.state.engine, app.state.broker)
+    alarms.start()
     yield
     app.state.hot.close()
+    alarms.stop()
     app.state.engine.dispose()
     app.state.queues.close()
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from service.commands import (
+    alarm,
     alert,
     backup,
     deploy,
@@ -51,6 +52,7 @@ app.add_typer(push_app.app, name="app")
 app.add_typer(readers.app, name="readers")
 app.add_typer(story.app, name="story")
 app.add_typer(alert.app, name="alert")
+app.add_typer(alarm.app, name="alarm")
 app.add_typer(deploy.app, name="deploy")
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.alarm_settings import AlarmSettings
 from service.domain.network import is_public_host
 from service.logs import LogFormat
 from service.sealing import SealKeys
@@ -30,7 +31,7 @@ class SettingsError(Exception):
     """One line that names the setting at fault and what is wrong with it."""
 
 
-class Settings(BaseSettings):
+class Settings(AlarmSettings, BaseSettings):
     """The settings of every process, from the environment or a `.env` file."""
 
     model_config = SettingsConfigDict(

@@ -1,7 +1,7 @@
 """What admins do with providers: see what waits, hold a provider, release it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service import outbox
@@ -11,13 +11,18 @@ from service.domain.errors import Invalid, NotFound
 from service.domain.people import Caller
 from service.settings import Settings
 from service.store.operations import failing, gauges, heartbeats, holds
+from service.store.operations.failing import FailingPushes
 from service.store.operations.gauges import Pace, Waiting
 from service.store.operations.heartbeats import Heartbeat
 from service.store.staff import audit
 from service.unit_of_work import UnitOfWork
 
 MAX_REASON = 500
-UNKNOWN_CAUSE = "It has accepted nothing for a minute."
+PATIENCE_S = 60
+"""So long pushes may be retried, or wait, without an acceptance before that is a state."""
+FAILING_SHARE = 0.5
+LEAST_FAILING = 10
+"""Fewer failing pushes than this say nothing about a share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +48,7 @@ class ProviderState(StrEnum):
 
     IN_USE = "in_use"
     FAILING = "failing"
-    """It has accepted nothing for a minute, while deliveries wait for it."""
+    """It accepts nothing of what waits for it, or fails more than half of what it answers."""
     HELD = "held"
 
 
@@ -87,14 +92,15 @@ def list_providers(work: UnitOfWork, settings: Settings) -> list[ProviderStatus]
     held = holds.held(work.session)
     pace = gauges.pace(work.session)
     waiting = gauges.waiting(work.session)
-    causes = failing.causes(work.session)
+    failures = failing.failing_pushes(work.session)
     names = (*settings.providers, *sorted({*held, *pace, *waiting}))
     return [
         _status(
             waiting.get(name, Waiting(name=name)),
             held.get(name),
             pace.get(name, Pace(name=name)),
-            causes.get(name),
+            failures.get(name),
+            work.now,
         )
         for name in dict.fromkeys(names)
     ]
@@ -136,22 +142,50 @@ def _require_provider(work: UnitOfWork, settings: Settings, provider: str) -> No
 
 
 def _status(
-    waiting: Waiting, hold: holds.Hold | None, pace: Pace, cause: str | None
+    waiting: Waiting,
+    hold: holds.Hold | None,
+    pace: Pace,
+    failure: FailingPushes | None,
+    now: datetime,
 ) -> ProviderStatus:
-    state = ProviderState.IN_USE
+    state, cause, since = ProviderState.IN_USE, None, None
     if hold is not None:
-        state, cause = ProviderState.HELD, hold.reason
-    elif cause is not None and not pace.accepted_per_second:
-        state, cause = ProviderState.FAILING, cause or UNKNOWN_CAUSE
+        state, cause, since = ProviderState.HELD, hold.reason, hold.since
+    else:
+        cause = why_failing(waiting, pace, failure, now)
+        if cause is not None:
+            state = ProviderState.FAILING
+            since = failure.since if failure else now - timedelta(seconds=waiting.oldest_seconds)
     return ProviderStatus(
         name=waiting.name,
         state=state,
-        cause=None if state is ProviderState.IN_USE else cause,
+        cause=cause,
         waiting=waiting.pending + waiting.leased + waiting.retrying,
         held=hold is not None,
         reason=None if hold is None else hold.reason,
-        since=None if hold is None else hold.since,
+        since=since,
         held_by=None if hold is None else hold.held_by,
         accepted_per_second=pace.accepted_per_second,
         error_share=pace.error_share,
     )
+
+
+def why_failing(
+    waiting: Waiting, pace: Pace, failure: FailingPushes | None, now: datetime
+) -> str | None:
+    """Return why a provider that is not held is failing; None while it is in use.
+
+    It fails when pushes are retried for a minute, or wait for one, and none is accepted; and when
+    more than half of what it answered in the last minute has to be tried again or was refused.
+    """
+    reason = failure.reason if failure else ""
+    vain = failure is not None and (now - failure.since).total_seconds() > PATIENCE_S
+    if vain and not pace.accepted_per_second:
+        return reason or "It has accepted nothing for a minute."
+    share = pace.error_share or 0.0
+    if share > FAILING_SHARE and waiting.retrying >= LEAST_FAILING:
+        return f"{100 * share:.0f} % of its answers are failures. {reason}".strip()
+    waits = waiting.pending + waiting.leased > 0 and waiting.oldest_seconds > PATIENCE_S
+    if waits and not pace.accepted_per_second:
+        return "Pushes wait for it, and it has accepted none for a minute."
+    return None

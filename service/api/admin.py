@@ -70,8 +70,9 @@ class OverviewOut(_Shown):
 class ProviderOut(_Shown):
     """A provider, and how it did in the last minute.
 
-    It is failing when it has accepted nothing for a minute while deliveries wait for it; `cause`
-    says why it is failing or held. `waiting` counts the deliveries that are not final.
+    It is failing when it has accepted nothing for a minute while deliveries wait for it, or when
+    more than half of its answers are failures; `cause` says why it is failing or held, and `since`
+    since when. `waiting` counts the deliveries that are not final.
     `error_share` is the share of deliveries that are retrying or buried, among the answered ones
     of the batches sent in that minute; 0 when there were none.
     """

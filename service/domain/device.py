@@ -1,6 +1,6 @@
 """A device: one place where a reader can be reached."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -150,3 +150,14 @@ def _with_hash(
 
 def _age(device: ConcernedDevice) -> tuple[datetime, int]:
     return device.registered_at, device.id
+
+
+PROVIDER_LABELS: Mapping[str, str] = {
+    "apns": "iPhone and iPad",
+    "fcm": "Android",
+    "webpush": "Browsers",
+    "hms": "Huawei",
+    "expo": "Expo apps",
+    "console": "Console",
+}
+"""The kind of device that each provider reaches, in people's words."""

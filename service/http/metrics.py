@@ -16,7 +16,7 @@ from service.actions import providers as provider_actions
 from service.actions.outages import SILENCE_S
 from service.broker.message_queues import MessageQueues
 from service.outbox import QUEUES, STRANGERS_QUEUE
-from service.store.operations import gauges, heartbeats, holds, pauses, process_leases
+from service.store.operations import failing, gauges, heartbeats, holds, pauses, process_leases
 from service.store.session import transaction
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
@@ -149,11 +149,32 @@ def _by_provider(session: Session, providers: Iterable[str]) -> Iterator[Collect
         [((n,), p.error_share) for n, p in sorted(pace.items()) if p.error_share is not None],
     )
     yield _gauge(
-        "newszop_held",
-        "1 while a provider is held.",
+        "newszop_failing",
+        "1 while a provider accepts nothing or fails more than half; absent while held.",
         ["provider"],
-        [((n,), float(n in held)) for n in names],
+        _failing(session, [n for n in names if n not in held], waiting, pace),
     )
+    states = [((n,), float(n in held)) for n in names]
+    yield _gauge("newszop_held", "1 while a provider is held.", ["provider"], states)
+
+
+def _failing(
+    session: Session,
+    names: Iterable[str],
+    waiting: Mapping[str, gauges.Waiting],
+    pace: Mapping[str, gauges.Pace],
+) -> list[tuple[tuple[str, ...], float]]:
+    failures, now = failing.failing_pushes(session), datetime.now(UTC)
+    causes = {
+        name: provider_actions.why_failing(
+            waiting.get(name, gauges.Waiting(name=name)),
+            pace.get(name, gauges.Pace(name=name)),
+            failures.get(name),
+            now,
+        )
+        for name in names
+    }
+    return [((name,), float(cause is not None)) for name, cause in causes.items()]
 
 
 def _signs_of_life(session: Session) -> Iterator[Collector]:

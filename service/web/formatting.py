@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
-from service.actions.providers import ProviderStatus
+from service.actions.operations.troubles import advise_on_provider
 from service.domain.alert import AlertState, Kind, Report
 from service.domain.delivery import State
+from service.domain.device import PROVIDER_LABELS
 from service.domain.language import is_right_to_left, language_name
 from service.domain.network import authority_of
 from service.domain.story import StoryState
 from service.domain.subscription import Urgency
 from service.domain.totals import Totals
-from service.store.operations.holds import WORKER
 
 _MINUTE = 60
 _HOUR = 3600
@@ -23,14 +23,6 @@ _SECOND_MS = 1000
 _MINUTE_MS = 60_000
 _TAG = re.compile(r"<[^>]*>")
 
-PROVIDERS: Mapping[str, str] = {
-    "apns": "iPhone and iPad",
-    "fcm": "Android",
-    "webpush": "Browsers",
-    "hms": "Huawei",
-    "expo": "Expo apps",
-    "console": "Console",
-}
 STORY_STATES: Mapping[StoryState, tuple[str, str]] = {
     StoryState.DRAFT: ("Draft", "wait"),
     StoryState.PUBLISHED: ("Published", "good"),
@@ -153,21 +145,6 @@ def reached(ms: int | None, totals: Totals, share: int) -> str:
     return milliseconds(ms) if 100 * totals.accepted >= share * totals.planned else "-"
 
 
-def what_to_do(provider: ProviderStatus) -> str:
-    """Return what helps when a provider is held or failing."""
-    if provider.held_by not in (None, WORKER):
-        return f"{provider.held_by} holds it. An admin releases it in Control."
-    if provider.held:
-        return (
-            "Other devices get the alert. An admin mends what the reason says, runs newszop doctor "
-            "and releases it in Control; it is also tried by itself every 30 seconds."
-        )
-    return (
-        "Other devices get the alert, and these are tried again until it expires. If it lasts, an "
-        "admin runs newszop doctor, and holds the provider in Control."
-    )
-
-
 def direction(language: str) -> str:
     """Return the `dir` attribute of text in this language: `rtl` or `ltr`."""
     return "rtl" if is_right_to_left(language) else "ltr"
@@ -175,7 +152,7 @@ def direction(language: str) -> str:
 
 def provider_name(name: str) -> str:
     """Return the kind of device that a provider reaches."""
-    return PROVIDERS.get(name, name)
+    return PROVIDER_LABELS.get(name, name)
 
 
 def plain(html: str) -> str:
@@ -213,7 +190,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "span": span,
     "ms": milliseconds,
     "reached": reached,
-    "what_to_do": what_to_do,
+    "what_to_do": advise_on_provider,
     "percent": percent,
     "direction": direction,
     "language_name": language_name,

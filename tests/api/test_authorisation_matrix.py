@@ -201,6 +201,7 @@ ROWS = {
     """,
     "control": """
         GET /control
+        POST /control/alarms/test
         POST /control/alerts/{alert_id}/stop
         GET /control/audit
         POST /control/dead-letters/replay

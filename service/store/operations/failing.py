@@ -1,4 +1,7 @@
-"""Providers that have accepted nothing for a minute while deliveries wait for them, and why."""
+"""Providers whose pushes are tried in vain: why, and since when."""
+
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -6,31 +9,38 @@ from sqlmodel import Session
 from service.domain.delivery import State
 from service.store.sql_fragments import alert_runs, batch_is_open, count_of
 
-PATIENCE_S = 60
 BATCHES = 20
 """The reasons of so many batches of a provider are counted: they speak for the others."""
 
 _CAUSES = text(f"""
 WITH tried AS (
-    SELECT b.provider, b.alert_id, b.shard_n, b.n,
+    SELECT b.provider, b.started_at, b.alert_id, b.shard_n, b.n,
         row_number() OVER (PARTITION BY b.provider ORDER BY b.claimable_at DESC) AS place
     FROM batch b JOIN alert a ON a.id = b.alert_id
     WHERE {alert_runs("a")} AND {batch_is_open("b")} AND {count_of(State.RETRYING, "b")} > 0
-    AND b.started_at < now() - make_interval(secs => :patience)
 ), reason AS (
-    SELECT provider, coalesce(why, '') AS why, count(*) AS votes
+    SELECT provider, coalesce(why, '') AS why, count(*) AS votes,
+        coalesce(min(started_at), now()) AS since
     FROM tried LEFT JOIN retry USING (alert_id, shard_n, n)
     WHERE place <= :batches GROUP BY 1, 2
 )
-SELECT DISTINCT ON (provider) provider, why FROM reason
+SELECT DISTINCT ON (provider) provider, why,
+    min(since) OVER (PARTITION BY provider) AS since FROM reason
 ORDER BY provider, why = '', votes DESC""")
 
 
-def causes(session: Session) -> dict[str, str]:
-    """Return the most frequent reason of each provider whose deliveries are retried for a minute.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingPushes:
+    """The most frequent reason of pushes that are tried again; empty where none is on record."""
 
-    Whether the provider accepts others meanwhile is the caller's to ask. The reason is empty where
-    none is on record yet.
+    reason: str
+    since: datetime
+
+
+def failing_pushes(session: Session) -> dict[str, FailingPushes]:
+    """Return, by provider, why deliveries are retried now and since when the first of them are.
+
+    Whether the provider accepts others meanwhile is the caller's to ask.
     """
-    values = {"patience": PATIENCE_S, "batches": BATCHES}
-    return {row.provider: row.why for row in session.execute(_CAUSES, values)}
+    rows = session.execute(_CAUSES, {"batches": BATCHES})
+    return {row.provider: FailingPushes(reason=row.why, since=row.since) for row in rows}

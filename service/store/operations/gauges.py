@@ -13,6 +13,7 @@ from sqlmodel import Session
 from service.domain.alert import AlertState
 from service.domain.delivery import State
 from service.domain.new_alerts import CANARY
+from service.domain.subscription import Urgency
 from service.store.sql_fragments import (
     alert_has_not_ended,
     alert_runs,
@@ -128,6 +129,53 @@ def pace(session: Session) -> dict[str, Pace]:
         )
         for row in rows
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertEnding:
+    """How an alert for readers ended."""
+
+    alert_id: int
+    title: str
+    breaking: bool
+    seconds: float
+    finished_at: datetime
+    planned: int
+    accepted: int
+    gone: int
+    buried: int
+
+
+_ENDINGS = text(f"""
+    SELECT a.id, coalesce(a.title, '') AS title, a.urgency, a.finished_at,
+        extract(epoch FROM a.finished_at - {due_at("a")}) AS seconds,
+        coalesce(sum((SELECT sum(n) FROM unnest(b.counts) AS n)), 0) AS planned,
+        coalesce(sum({_ACCEPTED}), 0) AS accepted,
+        coalesce(sum({_GONE}), 0) AS gone, coalesce(sum({_BURIED}), 0) AS buried
+    FROM (SELECT * FROM alert WHERE finished_at > :since AND state IN ('finished', 'expired')
+        AND settled AND NOT dry_run AND kind <> 'test' AND created_at > :oldest
+        ORDER BY created_at DESC LIMIT 100) a
+    LEFT JOIN batch b ON b.alert_id = a.id
+    GROUP BY a.id, a.title, a.urgency, a.finished_at, a.send_at, a.created_at""")
+
+
+def recent_endings(session: Session, since: datetime) -> list[AlertEnding]:
+    """Return the alerts for readers that ended since then by themselves; tests are left out."""
+    values = {"since": since, "oldest": since - timedelta(days=29)}
+    return [
+        AlertEnding(
+            alert_id=row.id,
+            title=row.title,
+            breaking=Urgency.of_rank(row.urgency) is Urgency.BREAKING,
+            seconds=float(row.seconds),
+            finished_at=row.finished_at,
+            planned=int(row.planned),
+            accepted=int(row.accepted),
+            gone=int(row.gone),
+            buried=int(row.buried),
+        )
+        for row in session.execute(_ENDINGS, values)
+    ]
 
 
 def alerts_by_state(session: Session) -> dict[AlertState, int]:

@@ -15,6 +15,8 @@ from service.store.schema.delivery_tables import (
     ShardRow,
 )
 from service.store.schema.operation_tables import (
+    AlarmRow,
+    DeskNoteRow,
     HoldRow,
     IdempotencyRow,
     ProcessLeaseRow,
@@ -39,6 +41,7 @@ from service.store.schema.story_tables import AutosaveRow, ReceivedStoryRow, Rev
 
 __all__ = [
     "ID_LIMIT",
+    "AlarmRow",
     "AlertRow",
     "ApiKeyRow",
     "AppRow",
@@ -46,6 +49,7 @@ __all__ = [
     "AutosaveRow",
     "BatchRow",
     "DeadLetterRow",
+    "DeskNoteRow",
     "DeviceRow",
     "FeedRow",
     "FollowUpRow",

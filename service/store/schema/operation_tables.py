@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, Index, LargeBinary, SmallInteger, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -52,3 +52,23 @@ class IdempotencyRow(SQLModel, table=True):
     status: int = Field(sa_column=Column(SmallInteger, nullable=False))
     answer: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     created_at: datetime = moment_column(now=True)
+
+
+class AlarmRow(SQLModel, table=True):
+    """A trouble that was seen, whether people know it, and since when it is away."""
+
+    __tablename__: ClassVar[str] = "alarm"
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    sentence: str = Field(sa_column=Column(Text, nullable=False))
+    began_at: datetime = moment_column()
+    reported: bool = Field(nullable=False)
+    away_since: datetime | None = moment_column(nullable=True)
+    ends: bool = Field(nullable=False)
+
+
+class DeskNoteRow(SQLModel, table=True):
+    """An alert whose end the newsroom knows."""
+
+    __tablename__: ClassVar[str] = "desk_note"
+    alert_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    sent_at: datetime = moment_column()

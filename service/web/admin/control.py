@@ -13,9 +13,12 @@ from service.actions import alerts as alert_actions
 from service.actions import pauses as pause_actions
 from service.actions import providers as provider_actions
 from service.actions import replays
+from service.actions.operations import alarm_watch
+from service.actions.operations.troubles import Trouble, list_troubles
+from service.actions.providers import ProviderState
 from service.broker.message_queues import MessageQueues
 from service.domain.errors import Invalid
-from service.http.dependencies import Cursor, Id, QueuesDep, SettingsDep, WorkDep
+from service.http.dependencies import Cursor, Id, QueuesDep, SettingsDep, WorkDep, limit
 from service.settings import Settings
 from service.store.alerts import alerts
 from service.store.deliveries import dead_letters
@@ -30,6 +33,7 @@ from service.web.visitors import Admin, AdminActing
 router = APIRouter(prefix="/control")
 LETTERS_PER_PAGE = 50
 DEEDS_PER_PAGE = 60
+TEST_ALARMS_PER_MINUTE = 4
 MINUTES = {"hour": 60, "day": 24 * 60}
 ProviderName = Annotated[str, Path(max_length=40)]
 
@@ -95,14 +99,35 @@ def _live(work: UnitOfWork, queues: MessageQueues, settings: Settings) -> dict[s
     overview = provider_actions.overview(work, queues, settings)
     return {
         "overview": overview,
+        "troubles": _list_troubles(work, settings, overview),
         "backlogs": {one.name: one for one in overview.providers},
-        "providers": provider_actions.list_providers(work, settings),
+        "providers": sorted(provider_actions.list_providers(work, settings), key=_worst_first),
         "running": running,
         "pause": pauses.get(work.session),
         "canary": gauges.last_canary(work.session),
         "canary_late_s": 60 * settings.canary_minutes,
         "stories": stories.many(work.session, {one.alert.story_id for one in running}),
     }
+
+
+def _list_troubles(
+    work: UnitOfWork, settings: Settings, overview: provider_actions.Overview
+) -> list[Trouble]:
+    """Return what is wrong, a broker that is away first: it is the page that asked it."""
+    if all(queue.messages is not None for queue in overview.queues):
+        return list_troubles(work, settings)
+    away = Trouble(
+        key="broker",
+        sentence="Redis is away: no alert starts.",
+        advice="Start it again. Alerts that are being sent go on, and what was lost is sent again.",
+        severe=True,
+    )
+    return [away, *list_troubles(work, settings)]
+
+
+def _worst_first(provider: provider_actions.ProviderStatus) -> tuple[int, int]:
+    order = (ProviderState.HELD, ProviderState.FAILING, ProviderState.IN_USE)
+    return order.index(provider.state), -provider.waiting
 
 
 def _history(work: UnitOfWork, span: str) -> charts.Chart:
@@ -195,6 +220,20 @@ def replay(
     if not devices:
         return _done(request, "There was nothing to replay.")
     return _done(request, f"{devices:,} devices are being tried again.")
+
+
+@router.post("/alarms/test")
+def send_test_alarm(
+    request: Request, work: WorkDep, settings: SettingsDep, caller: AdminActing
+) -> Response:
+    """Send a test alarm, and say which addresses took it."""
+    limit(request, "test alarms", caller.name, TEST_ALARMS_PER_MINUTE)
+    results = alarm_watch.send_test(settings)
+    audit.write(work.session, caller.name, "test alarm", "alarms", by=caller.label)
+    if not results:
+        return _done(request, "Nobody is told yet: set NEWSZOP_ALARM_URLS or NEWSZOP_ALARM_EMAILS.")
+    words = [f"{one.target}: {one.fault or 'sent'}" for one in results]
+    return _done(request, f"Test alarm. {'; '.join(words)[:200]}")
 
 
 @router.get("/audit")

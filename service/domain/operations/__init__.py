@@ -1,0 +1,1 @@
+"""What is decided about running the system."""
