@@ -11,7 +11,6 @@ from service.actions import alerts as alert_actions
 from service.actions import editor_test_pushes, estimates
 from service.actions import stories as story_actions
 from service.actions.idempotent_call import run_once
-from service.actions.outages import find_outages
 from service.domain.alert import Alert, Draft
 from service.domain.errors import (
     AlreadyAlerted,
@@ -113,7 +112,6 @@ def _show(request: Request, work: UnitOfWork, settings: Settings, page: _PushPag
         faults=page.faults,
         warning=page.warning,
         refusal=why_not_pushable(story, work.now) or "",
-        outages=find_outages(work.session),
         first=alerts.root_of_story(work.session, story.id),
         second_look=confirmations.get(work.session, story.id),
         topics=[*topics.with_followers(work.session, extra), *chips],
