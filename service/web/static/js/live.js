@@ -38,7 +38,7 @@ function replaceParts(container, html) {
   const page = new DOMParser().parseFromString(html, "text/html").body;
   const newParts = new Map([...page.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
   const oldParts = new Map([...container.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
-  if ([...newParts.keys()].join() !== [...oldParts.keys()].join()) {
+  if ([...newParts.keys()].sort().join() !== [...oldParts.keys()].sort().join()) {
     if (!isBusy(container)) container.replaceChildren(...page.childNodes);
   } else {
     for (const [name, part] of oldParts) if (!isBusy(part)) replaceKeepingFocus(part, newParts.get(name));
