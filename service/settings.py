@@ -118,12 +118,7 @@ class Settings(AlarmSettings, BaseSettings):
     canary_minutes: int = Field(
         10, ge=1, description="Minutes without a finished canary alert until that is a warning."
     )
-    undo_seconds: int = Field(
-        10,
-        ge=0,
-        le=60,
-        description="Seconds in which an editor can undo an alert from the desk; not breaking.",
-    )
+    undo_seconds: int = Field(10, ge=0, le=60, description="Seconds to undo an alert of the desk.")
     breaking_needs_two: bool = Field(
         False, description="Whether a breaking alert leaves only when a second editor confirms it."
     )
