@@ -80,9 +80,23 @@ class GroupCommit(Generic[Item, Result]):
         return await future
 
     def _drain(self) -> None:
-        """Write groups until nothing waits; runs in a thread."""
+        """Write groups until nothing waits; runs in a thread.
+
+        A group that finds Postgres away answers for all that wait: each would wait as long.
+        """
         while calls := self._take_group():
-            _resolve(calls, self._write_items([call.item for call in calls]))
+            outcomes = self._write_items([call.item for call in calls])
+            _resolve(calls, outcomes)
+            if all(isinstance(outcome, DATABASE_AWAY) for outcome in outcomes):
+                calls = self._take_all()
+                _resolve(calls, outcomes[:1] * len(calls))
+
+    def _take_all(self) -> list[_Call[Item, Result]]:
+        with self._lock:
+            calls = list(self._waiting)
+            self._waiting.clear()
+            self._size = 0
+        return calls
 
     def _take_group(self) -> list[_Call[Item, Result]]:
         with self._lock:

@@ -89,3 +89,15 @@ def test_while_postgres_is_away_all_are_refused_and_nothing_is_tried_row_by_row(
         outcomes = submit_all(GroupCommit(engine, threads.submit, write), range(20))
     assert {type(one) for one in outcomes} == {OperationalError}
     assert sum(len(one) for one in groups) == 20
+
+
+def test_one_failure_answers_for_all_that_wait_for_their_turn(engine, groups):
+    def write(session, items):
+        groups.append(list(items))
+        raise OperationalError("", {}, Exception("the server closed the connection"))
+
+    with ThreadPoolExecutor(1) as threads:
+        group = GroupCommit(engine, threads.submit, write, key=lambda _: "the same")
+        outcomes = submit_all(group, range(50))
+    assert {type(one) for one in outcomes} == {OperationalError}
+    assert len(groups) < 10
