@@ -78,7 +78,12 @@ class Http2Gateway:
         elif not origin.speaks_http2:
             entry.open_requests -= 1
             self._fallback.submit(pool, request)
-        elif origin.waiting or origin not in entry.active or not entry.has_room(origin):
+        elif (
+            origin.waiting
+            or origin not in entry.active
+            or entry.sent_requests >= entry.window
+            or (entry.origin_window is not None and not entry.has_room(origin))
+        ):
             self._enqueue(entry, origin, request)
         elif (session := origin.available()) is not None:
             self._open_stream(entry, session, request, time.monotonic() + self._timeout_s)
