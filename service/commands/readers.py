@@ -10,8 +10,6 @@ from service.commands.output import Failed, progress, say
 from service.demo import contents
 from service.store.readers import seeding
 
-MAX_COMPLAINTS = 100
-
 app = typer.Typer(help="Readers in bulk.", no_args_is_help=True)
 
 
@@ -40,35 +38,67 @@ def seed(
     say(f"{count:,} readers added.")
 
 
+Export = Annotated[Path, typer.Argument(help="The export.", exists=True, dir_okay=False)]
+ExportForm = Annotated[
+    str, typer.Option("--from", help="ours, onesignal, airship, firebase or webpush.")
+]
+PushApp = Annotated[
+    str, typer.Option("--app", help="The app they are of; else each provider's default app.")
+]
+LineProvider = Annotated[str, typer.Option(help="The provider, where the lines do not say.")]
+Columns = Annotated[
+    list[str] | None, typer.Option(help="Ours=theirs, as in address=device_token; several.")
+]
+TagTopics = Annotated[
+    list[str] | None, typer.Option(help="Tag=topic, as in news_sport=sport; several.")
+]
+VapidKey = Annotated[str, typer.Option(help="Browsers: the public key that they subscribed with.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen.")]
+FirstLine = Annotated[int, typer.Option("--line", min=1, help="Go on from this line.")]
+BrokenLines = Annotated[
+    Path | None, typer.Option(help="Write the broken lines here, as line,reason.")
+]
+
+
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="One JSON object a line.", exists=True)],
+    file: Export,
+    form: ExportForm = "ours",
+    push_app: PushApp = "",
+    provider: LineProvider = "",
+    column: Columns = None,
+    topic: TagTopics = None,
+    vapid_key: VapidKey = "",
+    dry_run: DryRun = False,
+    first: FirstLine = 1,
+    report: BrokenLines = None,
 ) -> None:
-    """Take readers in from a file, one JSON object a line.
+    """Take readers in from a file: CSV with a header, JSON lines, or one token a line.
 
-    {"provider", "address", "keys"?, "topics"?, "language"?, "timezone"?, "locale"?}: a known
-    address renews its device, so a file may be read again. A wrong line is named and left out.
+    Our own lines are {"provider", "address", "keys"?, "topics"?, "language"?, "timezone"?,
+    "locale"?}. A known address renews its device, so a file may be read again. A wrong line is
+    named and left out.
     """
-    from service.commands import reader_import  # noqa: PLC0415 - half a second that no other command needs
+    from service.commands.importing import export_import  # noqa: PLC0415 - half a second that no other command needs
 
-    store_access.settings()
-    complaints = 0
+    job = export_import.ImportJob(
+        file=file,
+        form=form,
+        app=push_app,
+        provider=provider,
+        columns=_pairs(column, "--column"),
+        topics=_pairs(topic, "--topic"),
+        vapid_key=vapid_key or None,
+        dry_run=dry_run,
+        first=first,
+        report=report,
+    )
+    export_import.run(job)
 
-    def complain(line: int, why: str) -> None:
-        nonlocal complaints
-        complaints += 1
-        if complaints <= MAX_COMPLAINTS:
-            say(f"line {line}: {why}")
 
-    size = file.stat().st_size
-    with (
-        store_access.store() as engine,
-        file.open("rb") as lines,
-        progress("Bytes", size) as report,
-    ):
-        tally = reader_import.import_readers(
-            engine, lines, progress=lambda so_far: report(so_far.size), complain=complain
-        )
-    say(f"{tally.additions:,} readers added, {tally.renewals:,} renewed.")
-    if tally.skips:
-        raise Failed(f"{tally.skips:,} lines were left out")
+def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+    """Return what stands before and after the last equals sign of each text."""
+    pairs = [text.rpartition("=") for text in texts or []]
+    if not all(name and value for name, _, value in pairs):
+        raise Failed(f"{option} takes name=value")
+    return {name: value for name, _, value in pairs}

@@ -4,8 +4,8 @@ import tracemalloc
 import pytest
 from sqlalchemy import text
 
-from service.commands import reader_import
-from service.commands.reader_import import import_readers
+from service.commands.importing import reader_import
+from service.commands.importing.reader_import import import_readers
 from service.store.session import transaction
 from tests.builders import a_topic
 from tests.credentials import provider_environment

@@ -33,14 +33,32 @@ MAX_LINE = 64 * 1024
 MAX_TOPICS = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A line that could not be read, and why; without a reason it is nothing, as a blank line."""
+
+    why: str
+
+    def __len__(self) -> int:
+        """Return what it counts in the progress."""
+        return 0
+
+
+Line = str | bytes | Misfit
+
+
 @dataclass(slots=True)
 class Tally:
-    """How many lines made a reader, renewed one, or were skipped, and the length of all read."""
+    """How many lines made a reader, renewed one, or were skipped, and the length of all read.
+
+    `last_line` is the last that is written for good.
+    """
 
     additions: int = 0
     renewals: int = 0
     skips: int = 0
     size: int = 0
+    last_line: int = 0
 
     @property
     def lines(self) -> int:
@@ -53,6 +71,7 @@ class _Keys(BaseModel):
 
     p256dh: str
     auth: str
+    vapid_key: str | None = None
 
 
 class _Line(BaseModel):
@@ -92,25 +111,33 @@ class _Arrival:
 
 def import_readers(
     engine: Engine,
-    lines: Iterable[str | bytes],
+    lines: Iterable[Line],
     *,
+    check: Callable[[Registration], Registration] | None = None,
+    dry_run: bool = False,
+    first: int = 1,
     progress: Callable[[Tally], None] = lambda _: None,
     complain: Callable[[int, str], None] = lambda _line, _why: None,
 ) -> Tally:
     """Read the lines, one transaction for some hundred; return what became of them.
 
     Blank lines are nothing. A line that is wrong is skipped after `complain(its number, why)`,
-    which never says an address.
+    which never says an address. `check` returns a registration in its normal form, with its app.
+    A dry run writes nothing; lines before the `first` were read in an earlier run.
     """
     tally = Tally()
-    numbered_lines = enumerate(lines, 1)
+    numbered_lines = islice(enumerate(lines, 1), first - 1, None)
+    check = check or (lambda each: provider_door.check(each.provider, each))
     while part := list(islice(numbered_lines, BATCH)):
-        chunk = [(number, line) for number, line in part if line.strip()]
+        chunk = [(number, line) for number, line in part if _says_something(line)]
         with transaction(engine) as session:
-            arrivals = list(_valid_arrivals(session, chunk, complain))
+            arrivals = list(_valid_arrivals(session, chunk, check, complain))
             new_count, known_count = _write_arrivals(session, arrivals)
+            if dry_run:
+                session.rollback()
         tally.additions += new_count
         tally.renewals += known_count
+        tally.last_line = part[-1][0]
         tally.skips += len(chunk) - len(arrivals)
         tally.size += sum(len(line) for _, line in part)
         progress(tally)
@@ -119,10 +146,11 @@ def import_readers(
 
 def _valid_arrivals(
     session: Session,
-    chunk: Sequence[tuple[int, str | bytes]],
+    chunk: Sequence[tuple[int, Line]],
+    check: Callable[[Registration], Registration],
     complain: Callable[[int, str], None],
 ) -> Iterator[_Arrival]:
-    read = [(number, _read(line)) for number, line in chunk]
+    read = [(number, _read(line, check)) for number, line in chunk]
     paths = {path for _, one in read if isinstance(one, _Arrival) for path in one.paths}
     topic_ids = topics.by_paths(session, paths)
     for number, one in read:
@@ -134,10 +162,16 @@ def _valid_arrivals(
             yield one
 
 
-def _read(text: str | bytes) -> _Arrival | str:
+def _says_something(line: Line) -> bool:
+    return bool(line.why if isinstance(line, Misfit) else line.strip())
+
+
+def _read(line: Line, check: Callable[[Registration], Registration]) -> _Arrival | str:
     """Return the line's content, or what is wrong with it without repeating any of its values."""
+    if isinstance(line, Misfit):
+        return line.why
     try:
-        return _arrival(text)
+        return _arrival(line, check)
     except Invalid as error:
         return f"{error.field}: {error.detail}"
     except ValidationError as error:
@@ -146,7 +180,7 @@ def _read(text: str | bytes) -> _Arrival | str:
         return f"{where}: {first['msg']}" if where else "is not a line of one JSON object"
 
 
-def _arrival(text: str | bytes) -> _Arrival:
+def _arrival(text: str | bytes, check: Callable[[Registration], Registration]) -> _Arrival:
     if len(text) > MAX_LINE:
         raise Invalid("line", f"is longer than {MAX_LINE} characters")
     line = _Line.model_validate_json(text)
@@ -156,13 +190,13 @@ def _arrival(text: str | bytes) -> _Arrival:
     if len(line.topics) > MAX_TOPICS:
         raise Invalid("topics", f"are more than {MAX_TOPICS}")
     language = parse_language(line.language) if line.language is not None else None
-    registration = provider_door.check(
-        line.provider,
+    registration = check(
         Registration(
             provider=line.provider,
             address=line.address,
             p256dh=line.keys.p256dh if line.keys else None,
             auth=line.keys.auth if line.keys else None,
+            vapid_key=line.keys.vapid_key if line.keys else None,
         ),
     )
     if line.keys is not None and registration.p256dh is None:

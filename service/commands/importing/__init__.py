@@ -1,0 +1,1 @@
+"""`newszop readers import`: our own lines, and the exports of other vendors."""
