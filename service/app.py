@@ -6,6 +6,7 @@ connection (`http/admission.py`), and every slot has both, so no request waits w
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 import anyio.to_thread
@@ -36,6 +37,7 @@ from service.api import (
     stories,
     subscriptions,
     topics,
+    web_apps,
     websub,
 )
 from service.broker.message_queues import open_queues
@@ -47,6 +49,7 @@ from service.http.answer_headers import AnswerHeaders
 from service.http.auth import KeyCache, is_known
 from service.http.body_deadline import BodyDeadline
 from service.http.body_limit import LimitBody
+from service.http.cross_origin import AllowSites, SiteOrigins, load_origins
 from service.http.forwarded import TrustProxies
 from service.http.head_requests import AnswerHead
 from service.http.metrics import CountRequests, Requests
@@ -72,6 +75,7 @@ _ROUTERS = (
     sources.router,
     websub.router,
     topics.router,
+    web_apps.router,
     alerts.router,
     receipts.router,
     readers.router,
@@ -113,6 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.registry = registry
     app.state.hot = hot
+    app.state.site_origins = SiteOrigins(partial(load_origins, app.state.engine))
     app.state.key_cache = KeyCache()
     app.state.admission = Admission(settings.db_pool)
     app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)
@@ -139,6 +144,7 @@ def _middleware(
         Middleware(AnswerHead),
         Middleware(TrustProxies, networks=settings.trusted_proxies),
         Middleware(CountRequests, requests=Requests(registry)),
+        Middleware(AllowSites),
         Middleware(AnswerHeaders, is_https=settings.public_url.startswith("https://")),
         Middleware(LimitBody, is_known=is_known),
         Middleware(BodyDeadline),

@@ -13,10 +13,10 @@ from starlette.types import Scope
 
 from service.http.dependencies import SettingsDep
 from service.http.encodings import accepts_gzip
-from service.web.rendering import STATIC, render, renderer, static_build
+from service.web.kit import kit_url
+from service.web.rendering import IMMUTABLE, STATIC, render, renderer, static_build
 
 router = APIRouter()
-IMMUTABLE = "public, max-age=31536000, immutable"
 ONE_DAY = "public, max-age=86400"
 COMPRESSIBLE = (".css", ".js", ".svg")
 _ICON_SIZES = (192, 512)
@@ -69,7 +69,9 @@ def _file(name: str | PathLike[str], media_type: str, cache: str) -> FileRespons
 @router.get("/service-worker.js")
 def service_worker(request: Request) -> Response:
     """Return the service worker, which must be at the root to control every page."""
-    text = renderer(request).text("service-worker.js", build=static_build())
+    text = renderer(request).text(
+        "service-worker.js", build=static_build(), kit_worker=kit_url("newszop-sw.js")
+    )
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if accepts_gzip(request.headers.get("accept-encoding", "")):
         headers["Content-Encoding"] = "gzip"

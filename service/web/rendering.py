@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 PRIVATE = "private, no-store"
+IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 @cache

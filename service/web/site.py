@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.routing import Mount
 
-from service.web import files, page_cache, visitors
+from service.web import files, kit, page_cache, visitors
 from service.web.admin import control, staff_pages, topic_pages
 from service.web.newsroom import (
     account,
@@ -25,6 +25,7 @@ _ROUTERS = (
     public_pages.router,
     feeds.router,
     files.router,
+    kit.router,
     reader_pages.router,
     browser_devices.router,
     login.router,

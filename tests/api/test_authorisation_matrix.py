@@ -43,6 +43,7 @@ ROWS = {
         GET /api/stories/{story_id}
         GET /api/stories/{story_id}/next
         GET /api/topics
+        GET /api/web-apps/{name}
         GET /api/websub/{token}
         GET /badge.png
         GET /docs
@@ -63,6 +64,8 @@ ROWS = {
         GET /openapi.json
         GET /problems/{slug}
         GET /robots.txt
+        GET /kit/{name}
+        GET /kit/{version}/{name}
         GET /service-worker.js
         GET /sitemap-news.xml
         GET /static/icon-{size}.png

@@ -49,7 +49,15 @@ def claims_of(request) -> dict:
 def test_the_service_worker_gets_all_that_it_draws(webpush):
     content = alert_content(image_url="https://news.example/i.jpg")
     target = a_target("webpush")
+    shown = {"title": "Rain at last", "body": "It rains everywhere.", "lang": "en", "dir": "ltr"}
+    declared = shown | {
+        "navigate": "https://news.example/stories/rain-at-last",
+        "tag": "story-9223372036854775807",
+    }
     assert read(the_request(webpush, content, target)) == {
+        "web_push": 8030,
+        "mutable": True,
+        "notification": declared,
         "title": "Rain at last",
         "body": "It rains everywhere.",
         "icon": "https://news.example/static/icon-192.png",
@@ -64,6 +72,12 @@ def test_the_service_worker_gets_all_that_it_draws(webpush):
         "delivery_id": target.delivery_id,
         "receipt": target.receipt,
     }
+
+
+def test_words_that_fill_the_push_leave_the_declarative_form_out(webpush):
+    found = read(the_request(webpush, alert_content(body="x" * 2500), a_target("webpush")))
+    assert "web_push" not in found
+    assert len(found["body"]) == 2500
 
 
 def test_right_to_left_words_say_so(webpush):

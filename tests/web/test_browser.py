@@ -77,7 +77,8 @@ def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
     system.await_true(lambda: system.alert(alert)["receipts"]["shown"] == 1, "shown is counted")
 
     worker = context.service_workers[0]
-    worker.evaluate("receipt => sendReceipt(receipt, 'opened')", pushed["receipt"])
+    receipt = {"receipt": pushed["receipt"]}
+    worker.evaluate("alert => self.newszopWorker.sendReceipt(alert, 'opened')", receipt)
     system.await_true(lambda: system.alert(alert)["receipts"]["opened"] == 1, "opened is counted")
     worker.evaluate("story => muteTopics(story)", str(story["id"]))
     page.goto("/me")
@@ -120,7 +121,7 @@ def notifications(page: Page) -> list[list[str]]:
     """Return what stands on the screen: title, body, tag and where it leads."""
     found: list[list[str]] = page.evaluate(
         "navigator.serviceWorker.ready.then(worker => worker.getNotifications())"
-        ".then(all => all.map(one => [one.title, one.body, one.tag, one.data.url]))"
+        ".then(all => all.map(one => [one.title, one.body, one.tag, one.data.newszop.url]))"
     )
     return found
 

@@ -44,7 +44,8 @@ class FittedPayload:
     """The payload of one alert at one provider.
 
     `render(words, language)` returns the head. `tail_room` is the most bytes that follow a head,
-    `limit` the most bytes that the provider takes.
+    `limit` the most bytes that the provider takes. `extra(words, language)` returns a head that
+    says the same in one more form, and is used where it fits.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class FittedPayload:
         *,
         limit: int,
         tail_room: int = IDS_ROOM,
+        extra: Callable[[Words, str], bytes] | None = None,
     ) -> None:
         self._content = content
+        self._extra = extra
         self._render = render
         self._limit = limit
         self._tail_room = tail_room
@@ -64,7 +67,7 @@ class FittedPayload:
         """Return the head by locale."""
         return ByLocale(
             self._content,
-            lambda words, language: self._render(self._fit(words, language), language),
+            lambda words, language: self._head(self._fit(words, language), language),
         )
 
     def words(self) -> ByLocale[Words]:
@@ -75,10 +78,17 @@ class FittedPayload:
         """Return the words that fit a device of this locale, and the bytes that its push takes."""
         words, language = words_for(choose_language(locale, self._content), self._content)
         words_shown = self._fit(words, language)
-        size = len(self._render(words_shown, language)) + self._tail_room
+        size = len(self._head(words_shown, language)) + self._tail_room
         return Preview(
             words_shown.title, words_shown.body, size, self._limit, shortened=words_shown != words
         )
+
+    def _head(self, words: Words, language: str) -> bytes:
+        if self._extra is not None:
+            head = self._extra(words, language)
+            if len(head) + self._tail_room <= self._limit:
+                return head
+        return self._render(words, language)
 
     def _fit(self, words: Words, language: str) -> Words:
         placeholder = Words("", "-")  # a payload without any body has no field for it

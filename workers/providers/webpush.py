@@ -61,6 +61,8 @@ BRIDGED_LIMIT = 2744 - OVERHEAD
 """Mozilla's limit for Firefox on Android, which it reaches through Google."""
 BRIDGED_HOSTS = ".mozilla.com"
 LONGEST_TOPIC = 32
+DECLARATIVE = 8030
+"""What marks a declarative push message: the number of Web Push's RFC."""
 
 
 class Settings(ProviderSettings):
@@ -260,7 +262,12 @@ class WebPushes:
 
 def _payload(content: AlertContent, limit: int) -> FittedPayload:
     return FittedPayload(
-        content, lambda words, language: _render_head(words, language, content), limit=limit
+        content,
+        lambda words, language: head_to_delivery_id(_fields(words, language, content)),
+        limit=limit,
+        extra=lambda words, language: head_to_delivery_id(
+            _declared(words, language, content) | _fields(words, language, content)
+        ),
     )
 
 
@@ -269,22 +276,40 @@ def _topic(content: AlertContent) -> str:
     return presentation.fit_collapse_key(content.collapse_key, LONGEST_TOPIC, "-_")
 
 
-def _render_head(words: Words, language: str, content: AlertContent) -> bytes:
+def _fields(words: Words, language: str, content: AlertContent) -> dict[str, object]:
     """Return what the service worker reads, up to the delivery's id."""
     image = presentation.image_url_of(content)
-    return head_to_delivery_id(
-        {
-            **presentation.shown_words(words),
-            "icon": content.icon_url,
-            **({"image": image} if image else {}),
-            "tag": _topic(content),
-            "url": content.url,
-            "lang": language,
-            "dir": "rtl" if is_right_to_left(language) else "ltr",
-            **({"silent": True} if content.silent else {}),
-            "urgency": content.urgency.value,
-            "alert_id": content.alert_id,
-            "story_id": content.story_id,
-            "delivery_id": "",
-        }
-    )
+    return {
+        **presentation.shown_words(words),
+        "icon": content.icon_url,
+        **({"image": image} if image else {}),
+        "tag": _topic(content),
+        "url": content.url,
+        "lang": language,
+        "dir": _direction(language),
+        **({"silent": True} if content.silent else {}),
+        "urgency": content.urgency.value,
+        "alert_id": content.alert_id,
+        "story_id": content.story_id,
+        "delivery_id": "",
+    }
+
+
+def _declared(words: Words, language: str, content: AlertContent) -> dict[str, object]:
+    """Return the same as a declarative push message, which Safari shows without a worker.
+
+    A worker that is there gets it first, for it is mutable (W3C Push API, declarative messages).
+    """
+    form = {
+        **presentation.shown_words(words),
+        "navigate": content.url,
+        "tag": _topic(content),
+        "lang": language,
+        "dir": _direction(language),
+        **({"silent": True} if content.silent else {}),
+    }
+    return {"web_push": DECLARATIVE, "mutable": True, "notification": form}
+
+
+def _direction(language: str) -> str:
+    return "rtl" if is_right_to_left(language) else "ltr"

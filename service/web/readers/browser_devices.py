@@ -77,14 +77,15 @@ def register(
         locale=reader.language,
         replaces=body.replaces,
     )
-    reader_actions.register_device(work, settings.seal_keys, reader, registration)
+    device, _ = reader_actions.register_device(work, settings.seal_keys, reader, registration)
     for path in body.topics:
         if subscriptions.get(work.session, reader.id, path) is None:
             reader_actions.follow(work, reader, path, body.least_urgency)
     page = subscriptions.page(work.session, reader.id, None, reader_actions.MAX_SUBSCRIPTIONS)
     follows = [one.topic for one in page.items]
     response = JSONResponse(
-        {"reader": True, "follows": follows}, headers={"Cache-Control": PRIVATE}
+        {"reader": True, "follows": follows, "device": str(device.id)},
+        headers={"Cache-Control": PRIVATE},
     )
     set_reader_cookie(request, response, token)
     return response

@@ -96,12 +96,14 @@ def _show(
 
 @router.get("/state")
 def follow_state(work: WorkDep, reader: ReaderOrNone) -> Response:
-    """Return what the follow buttons of a page show."""
+    """Return what the follow buttons of a page show, and the devices that are on record."""
     follows: list[str] = []
+    device_ids: list[str] = []
     if reader is not None:
         page = subscriptions.page(work.session, reader.id, None, reader_actions.MAX_SUBSCRIPTIONS)
         follows = [one.topic for one in page.items]
-    return _json({"reader": reader is not None, "follows": follows})
+        device_ids = [str(one.id) for one in devices.live(work.session, reader.id)]
+    return _json({"reader": reader is not None, "follows": follows, "devices": device_ids})
 
 
 @router.post("/follow", dependencies=[FromOurPages])

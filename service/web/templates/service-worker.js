@@ -5,8 +5,8 @@ const SHELL = `shell-${BUILD}`;
 const PAGES = "read-1";
 const MAX_PAGES = 60;
 const STATIC = `/static/${BUILD}/`;
-const FILES = ["/offline", `${STATIC}css/site.css`, `${STATIC}js/page.js`, `${STATIC}js/browser.js`, `${STATIC}js/follow.js`, `${STATIC}js/get-alerts.js`, `${STATIC}js/forms.js`, `${STATIC}js/times.js`, "/icon-192.png"];
-const UNSENT_RECEIPTS = "sent-earlier";
+const FILES = ["/offline", `${STATIC}css/site.css`, `${STATIC}js/page.js`, `${STATIC}js/browser.js`, `${STATIC}js/follow.js`, `${STATIC}js/get-alerts.js`, `${STATIC}js/forms.js`, `${STATIC}js/times.js`, `${STATIC}kit/subscription.js`, `${STATIC}kit/storage.js`, "/icon-192.png"];
+const UNSENT_RECEIPTS = "newszop-unsent";
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(FILES)).then(() => self.skipWaiting()));
@@ -60,55 +60,17 @@ async function storePage(request, response) {
   for (const key of keys.slice(0, Math.max(0, keys.length - MAX_PAGES))) await cache.delete(key);
 }
 
-// -- alerts
+// -- alerts: the web kit's, with what only our own pages have
 
-self.addEventListener("push", (event) => {
-  const alert = parseAlert(event.data);
-  event.waitUntil(showAlert(alert).then(() => sendReceipt(alert.receipt, "shown")));
-});
-
-function parseAlert(data) {
-  try {
-    return data.json();
-  } catch (error) {
-    return { title: data ? data.text() : "", body: "" };
-  }
-}
-
-function showAlert(alert) {
-  const options = {
-    body: alert.body ?? "",
-    icon: alert.icon ?? "/icon-192.png",
-    badge: "/badge.png",
-    image: alert.image,
-    tag: alert.tag,
-    renotify: Boolean(alert.tag) && !alert.silent,
-    silent: Boolean(alert.silent) || alert.urgency === "quiet",
-    requireInteraction: alert.urgency === "breaking",
-    lang: alert.lang ?? "",
-    dir: alert.dir ?? "auto",
-    timestamp: Date.now(),
-    data: { url: alert.url, receipt: alert.receipt, story: alert.story_id },
-    actions: [{ action: "read", title: "Read" }, ...(alert.story_id ? [{ action: "mute", title: "Mute this topic" }] : [])],
-  };
-  return self.registration.showNotification(alert.title || SITE, options);
-}
-
-self.addEventListener("notificationclick", (event) => {
-  const { url, receipt, story } = event.notification.data ?? {};
-  event.notification.close();
-  if (event.action === "mute") event.waitUntil(muteTopics(story));
-  else event.waitUntil(Promise.all([openPage(url), sendReceipt(receipt, "opened")]));
-});
-
-async function openPage(url) {
-  const target = new URL(url ?? "/", self.location.origin);
-  const address = target.origin === self.location.origin ? target.href : self.location.origin + "/";
-  const pages = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
-  const openedPage = pages.find((page) => page.url.split("#")[0] === address);
-  if (openedPage) return openedPage.focus();
-  return self.clients.openWindow(address);
-}
+self.newszopSettings = {
+  server: self.location.origin,
+  site: SITE,
+  badge: "/badge.png",
+  actions: [{ action: "mute", title: "Mute this topic" }],
+  onAction: { mute: ({ story }) => muteTopics(story) },
+  renew: renewBrowser,
+};
+importScripts("{{ kit_worker }}");
 
 async function muteTopics(story) {
   await fetch("/me/mute", {
@@ -118,50 +80,13 @@ async function muteTopics(story) {
   });
 }
 
-// A receipt that could not be sent is stored, and sent with the next one.
-async function sendReceipt(receipt, kind) {
-  if (!receipt) return;
-  const cache = await caches.open(UNSENT_RECEIPTS);
-  if (!(await postReceipt({ receipt, kind }))) return cache.put(`/receipts/${kind}/${receipt}`, new Response(JSON.stringify({ receipt, kind })));
-  for (const key of await cache.keys()) {
-    const unsent = await (await cache.match(key)).json();
-    if (!(await postReceipt(unsent))) return;
-    await cache.delete(key);
-  }
-}
-
-async function postReceipt(body) {
-  try {
-    const response = await fetch("/api/receipts", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-    return response.status < 500;
-  } catch (error) {
-    return false;
-  }
-}
-
-// -- subscriptions that the browser has renewed
-
-self.addEventListener("pushsubscriptionchange", (event) => {
-  event.waitUntil(registerRenewed(event.oldSubscription, event.newSubscription));
-});
-
-async function registerRenewed(oldSubscription, newSubscription) {
+// Our own pages know the reader by a cookie.
+async function renewBrowser(former, renewed) {
   const { key } = await (await fetch("/me/browser")).json();
   if (!key) return;
-  const options = { userVisibleOnly: true, applicationServerKey: key };
-  const subscription = newSubscription ?? (await self.registration.pushManager.subscribe(options));
-  const response = await putSubscription(subscription, oldSubscription);
-  if (response.status !== 409) return;
-  // Its push service has ended this one too: another has another address.
-  await subscription.unsubscribe();
-  await putSubscription(await self.registration.pushManager.subscribe(options), oldSubscription);
-}
-
-function putSubscription(subscription, oldSubscription) {
-  const { endpoint, keys } = subscription.toJSON();
-  return fetch("/me/browser", {
+  await self.newszopWorker.register(key, former, renewed, ({ endpoint, keys }, replaces) => fetch("/me/browser", {
     method: "PUT",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ endpoint, keys, replaces: oldSubscription?.endpoint ?? null }),
-  });
+    body: JSON.stringify({ endpoint, keys, replaces: replaces ?? null }),
+  }));
 }

@@ -1,22 +1,27 @@
 // This browser as a reader: what it follows, and whether it is a device that gets pushes.
 // A browser that has never followed anything sends no request: during a rush the page is all it loads.
-const READER_KEY = "newszop.reader";
+import { recall, remember } from "../kit/storage.js";
+import { askPermission, currentSubscription, findObstacle, hasKey, isAddressGone, subscribeAndRegister } from "../kit/subscription.js";
+
+const RENEW_MS = 24 * 3600_000;
 
 export class Refused extends Error {}
 
-export const isReader = () => readMark() === "yes";
+export const isReader = () => recall("reader") === "yes";
 
-function readMark() {
-  try { return localStorage.getItem(READER_KEY); } catch (error) { return null; }
+const markReader = () => remember("reader", "yes");
+
+let state = null;
+
+// Return what the page starts with; asked for once.
+export function fetchState() {
+  state ??= requestState();
+  return state;
 }
 
-function markReader() {
-  try { localStorage.setItem(READER_KEY, "yes"); } catch (error) { /* private windows may have no storage */ }
-}
-
-export async function fetchState() {
+async function requestState() {
   const response = await fetch("/me/state", { headers: { Accept: "application/json" } });
-  return response.ok ? response.json() : { reader: false, follows: [] };
+  return response.ok ? response.json() : { reader: false, follows: [], devices: [] };
 }
 
 export async function sendForm(path, fields) {
@@ -34,42 +39,44 @@ async function readReason(response) {
   }
 }
 
-// Why this browser cannot get alerts; null if it can.
-export function findObstacle() {
-  if (!window.isSecureContext) return "Alerts need a secure connection (https).";
-  const apple = /iPhone|iPad|iPod/.test(navigator.userAgent);
-  const installed = window.matchMedia("(display-mode: standalone)").matches;
-  if (apple && !installed && !("PushManager" in window)) return "On iPhone and iPad, first add this site to your Home Screen (Share, then Add to Home Screen) and open it from there.";
-  if (!("serviceWorker" in navigator) || !("PushManager" in window) || !("Notification" in window)) return "This browser cannot show alerts, but you can still follow topics. Try another browser.";
-  if (Notification.permission === "denied") return "This browser blocks our alerts. Allow notifications in the site settings, beside the address, and try again.";
-  return null;
-}
-
-export async function isSubscribed() {
+// Whether alerts are on: only when the browser and the server agree. What differs is mended first: a
+// key that we replaced, a subscription that the browser renewed, a device that is not on record.
+export async function areAlertsOn(key) {
   if (!("serviceWorker" in navigator) || !("PushManager" in window)) return false;
-  const worker = await navigator.serviceWorker.getRegistration("/");
-  return Boolean(await worker?.pushManager.getSubscription()) && Notification.permission === "granted";
+  const registration = await navigator.serviceWorker.getRegistration("/");
+  const subscription = registration && (await currentSubscription(registration));
+  if (!subscription) return false;
+  const known = recall("browser");
+  const { devices } = await fetchState();
+  const isRecent = known && Date.now() - known.registeredAt < RENEW_MS;
+  if (isRecent && known.endpoint === subscription.endpoint && hasKey(subscription, key) && devices.includes(known.id)) return true;
+  await register(registration.pushManager, key, { topics: [] });
+  return true;
 }
 
 // Ask for permission, subscribe, and register device and topics in one request.
 export async function getAlerts(key, topics, leastUrgency) {
-  if ((await Notification.requestPermission()) !== "granted") throw new Refused(findObstacle() ?? "Alerts need your permission. Press Get alerts again when you want them.");
+  if (!(await askPermission())) throw new Refused(findObstacle()?.text ?? "Alerts need your permission. Press Get alerts again when you want them.");
   await navigator.serviceWorker.register("/service-worker.js");
   const worker = await navigator.serviceWorker.ready;
-  const choices = { topics, least_urgency: leastUrgency };
-  let { subscription, replaces } = await subscribe(worker.pushManager, key);
-  let response = await register(subscription, { ...choices, replaces });
-  if (await isAddressGone(response)) {
-    await subscription.unsubscribe();
-    ({ subscription } = await subscribe(worker.pushManager, key));
-    response = await register(subscription, choices);
-  }
-  if (!response.ok) throw new Refused(await readReason(response));
-  markReader();
-  return response.json();
+  return register(worker.pushManager, key, { topics, least_urgency: leastUrgency });
 }
 
-function register(subscription, choices) {
+async function register(manager, key, choices) {
+  let answer = null;
+  const subscription = await subscribeAndRegister(manager, key, async (candidate, replaces) => {
+    const response = await putBrowser(candidate, { ...choices, replaces });
+    if (await isAddressGone(response)) return false;
+    if (!response.ok) throw new Refused(await readReason(response));
+    answer = await response.json();
+    return true;
+  });
+  markReader();
+  remember("browser", { id: answer.device, endpoint: subscription.endpoint, registeredAt: Date.now() });
+  return answer;
+}
+
+function putBrowser(subscription, choices) {
   const { endpoint, keys } = subscription.toJSON();
   return fetch("/me/browser", {
     method: "PUT",
@@ -81,28 +88,3 @@ function register(subscription, choices) {
     }),
   });
 }
-
-// The push service has ended this subscription for good, and the browser does not know it.
-async function isAddressGone(response) {
-  if (response.status !== 409) return false;
-  const problem = await response.clone().json().catch(() => ({}));
-  return problem.type === "/problems/address-gone";
-}
-
-// A subscription made with an earlier key of ours no longer works: it is replaced.
-async function subscribe(manager, key) {
-  const options = { userVisibleOnly: true, applicationServerKey: bytes(key) };
-  const current = await manager.getSubscription();
-  const currentKey = current?.options?.applicationServerKey;
-  if (currentKey && equal(new Uint8Array(currentKey), options.applicationServerKey)) return { subscription: current, replaces: null };
-  const replaces = current?.endpoint ?? null;
-  if (current) await current.unsubscribe();
-  return { subscription: await manager.subscribe(options), replaces };
-}
-
-function bytes(base64url) {
-  const text = atob(base64url.replaceAll("-", "+").replaceAll("_", "/"));
-  return Uint8Array.from(text, (char) => char.charCodeAt(0));
-}
-
-const equal = (a, b) => a.length === b.length && a.every((byte, n) => byte === b[n]);

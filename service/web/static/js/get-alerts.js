@@ -1,5 +1,6 @@
 // Get alerts: explains, asks the browser for permission, and registers device and topics in one request.
-import { Refused, findObstacle, getAlerts, isSubscribed } from "./browser.js";
+import { findObstacle } from "../kit/subscription.js";
+import { Refused, areAlertsOn, getAlerts } from "./browser.js";
 import { showFollows } from "./follow.js";
 import { showToast } from "./forms.js";
 
@@ -12,11 +13,12 @@ export function enhanceGetAlerts(root) {
       openDialog(form);
     });
   }
-  if (root.querySelector("form[data-get-alerts]")) markIfSubscribed();
+  const first = root.querySelector("form[data-get-alerts]");
+  if (first?.dataset.key) markIfOn(first.dataset.key);
 }
 
-async function markIfSubscribed() {
-  if (await isSubscribed().catch(() => false)) for (const form of document.querySelectorAll("form[data-get-alerts]")) showOn(form);
+async function markIfOn(key) {
+  if (await areAlertsOn(key).catch(() => false)) for (const form of document.querySelectorAll("form[data-get-alerts]")) showOn(form);
 }
 
 function showOn(form) {
@@ -34,7 +36,7 @@ function buildDialog(form) {
   const dialog = element("dialog", { "aria-labelledby": "get-alerts-title" });
   const inner = element("form", { class: "dialog-inner stack", method: "dialog" });
   inner.append(element("h2", { id: "get-alerts-title" }, "Get alerts"));
-  const obstacle = form.dataset.key ? findObstacle() : "Alerts to browsers are not set up on this site.";
+  const obstacle = form.dataset.key ? findObstacle()?.text : "Alerts to browsers are not set up on this site.";
   const topics = buildTopics(form);
   if (obstacle) {
     inner.append(element("p", {}, obstacle), dialogFoot(element("button", { class: "button" }, "Close")));

@@ -1,0 +1,123 @@
+"""CORS for readers' calls: the sites of our web apps may make them, and nobody else (Fetch, 3.2).
+
+No cookie is ever accepted from another site: readers' calls there carry a Bearer token. The
+newsroom's calls are not in the table, so no other site's script can make them or read an answer.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.to_thread
+from sqlalchemy import Engine
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.store.operations import apps
+from service.store.session import transaction
+
+CALLS = tuple(
+    (re.compile(pattern), methods)
+    for pattern, methods in (
+        (r"/api/readers", ("POST",)),
+        (r"/api/me(/.*)?", ("GET", "POST", "PUT", "PATCH", "DELETE")),
+        (r"/api/receipts", ("POST",)),
+        (r"/api/topics", ("GET",)),
+        (r"/api/stories(/[^/]+(/next)?)?", ("GET",)),
+        (r"/api/web-apps/[^/]+", ("GET",)),
+        (r"/kit/.+", ("GET",)),
+    )
+)
+"""What a page of a web app's site may call."""
+HEADERS = "authorization, content-type"
+PREFLIGHT_S = 7200
+"""How long a browser may remember a preflight's answer; Chromium takes no longer."""
+ORIGINS_S = 5.0
+"""How long a list of origins is used without a query."""
+
+
+@dataclass(slots=True)
+class SiteOrigins:
+    """The origins that our web apps list, as of some seconds ago. Bounded by the apps there are."""
+
+    load: Callable[[], frozenset[str]]
+    _origins: frozenset[str] = frozenset()
+    _until: float = -1.0
+    _lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def has(self, origin: str) -> bool:
+        """Whether an app lists the origin; a database that is away changes nothing of the list."""
+        if time.monotonic() >= self._until:
+            async with self._lock:
+                if time.monotonic() >= self._until:
+                    await self._refresh()
+        return origin in self._origins
+
+    async def _refresh(self) -> None:
+        try:
+            self._origins = await anyio.to_thread.run_sync(self.load)
+        finally:
+            self._until = time.monotonic() + ORIGINS_S
+
+
+def load_origins(engine: Engine) -> frozenset[str]:
+    """Return the origins of every web app in use."""
+    with transaction(engine) as session:
+        return frozenset(origin for app in apps.web_apps(session) for origin in app.origins)
+
+
+class AllowSites:
+    """Answers preflights, and marks the answers that a page of a listed site may read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer its preflight."""
+        methods = _methods(scope["path"]) if scope["type"] == "http" else ()
+        if not methods:
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        site = await _listed_origin(scope, headers.get("origin", ""))
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            await _answer_preflight(send, site, methods)
+            return
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer_headers = MutableHeaders(scope=message)
+                answer_headers.add_vary_header("Origin")
+                if site:
+                    answer_headers["Access-Control-Allow-Origin"] = site
+                    answer_headers["Access-Control-Expose-Headers"] = "Retry-After"
+            await send(message)
+
+        await self.app(scope, receive, send_marked)
+
+
+def _methods(path: str) -> tuple[str, ...]:
+    return next((methods for call, methods in CALLS if call.fullmatch(path)), ())
+
+
+async def _listed_origin(scope: Scope, origin: str) -> str:
+    """Return the origin when an app lists it, else an empty text."""
+    if not origin or origin == "null":
+        return ""
+    return origin if await scope["app"].state.site_origins.has(origin) else ""
+
+
+async def _answer_preflight(send: Send, site: str, methods: tuple[str, ...]) -> None:
+    headers = {"Vary": "Origin"}
+    if site:
+        headers |= {
+            "Access-Control-Allow-Origin": site,
+            "Access-Control-Allow-Methods": ", ".join(methods),
+            "Access-Control-Allow-Headers": HEADERS,
+            "Access-Control-Max-Age": str(PREFLIGHT_S),
+        }
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": 204, "headers": raw})
+    await send({"type": "http.response.body", "body": b""})
