@@ -6,8 +6,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from service import provider_door
+from service.actions import app_lookup
 from service.domain.errors import NotFound
-from service.http.dependencies import WorkDep
+from service.http.dependencies import SettingsDep, WorkDep
 from service.store.operations import apps
 
 router = APIRouter(prefix="/api/web-apps", tags=["readers"])
@@ -28,14 +29,14 @@ class WebApp(BaseModel):
 
 
 @router.get("/{name}")
-def show_web_app(work: WorkDep, response: Response, name: str) -> WebApp:
+def show_web_app(work: WorkDep, settings: SettingsDep, response: Response, name: str) -> WebApp:
     """Return a web app's key and the rules of its prompt."""
-    app = apps.every_app(work.session).get(name)
-    is_default = name == apps.WEB_PUSH
-    if app is None and not is_default:
-        raise NotFound(f"There is no web app {name!r}.")
-    if app is not None and (app.provider != apps.WEB_PUSH or app.disabled_at is not None):
-        raise NotFound(f"There is no web app {name!r}.")
+    app = apps.get(work.session, name)
+    if app is None and name == apps.WEB_PUSH:
+        key = provider_door.vapid_public_key()
+    elif app is None or app.provider != apps.WEB_PUSH or app.disabled_at is not None:
+        raise NotFound(f"There is no web app {name[:40]!r}.")
+    else:
+        key = provider_door.app_vapid_key(app_lookup.open_app(settings.seal_keys, app))
     response.headers["Cache-Control"] = CACHE
-    prompt = dict(app.prompt) if app else {}
-    return WebApp(name=name, vapid_key=provider_door.vapid_public_key(), prompt=prompt)
+    return WebApp(name=name, vapid_key=key, prompt=dict(app.prompt) if app else {})

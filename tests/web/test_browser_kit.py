@@ -139,7 +139,7 @@ def test_preferences_follow_and_turn_off(
     expect(page.get_by_text("Alerts are on")).to_be_visible()
     page.locator(f'input[value="{system.topic}"]').check()
     expect(page.get_by_role("status")).to_have_text("Saved.")
-    assert page.evaluate("newszop.topics().then((all) => all.filter((t) => t.followed).length)")
+    page.wait_for_function("newszop.topics().then((all) => all.some((one) => one.followed))")
     page.get_by_label("From").fill("22:00")
     page.get_by_label("To").fill("07:00")
     hours = "newszop.me().then((me) => me.quiet_hours?.to)"
