@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from service import provider_door
-from service.actions import app_lookup
+from service.actions.apps import app_lookup
 from service.domain.errors import NotFound
 from service.http.dependencies import SettingsDep, WorkDep
 from service.store.operations import apps
