@@ -12,10 +12,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from service.domain.alert import Words
 from service.domain.device import ENDPOINT, Registration
 from service.domain.errors import AddressGone, Invalid
-from service.domain.language import is_right_to_left
 from service.domain.network import origin_of
 from service.domain.subscription import Urgency
 from service.domain.verdict import DeviceGone, DeviceRefused, Verdict
@@ -29,6 +27,7 @@ from workers.provider import (
     Target,
 )
 from workers.provider_kit import presentation
+from workers.provider_kit.browser_payload import browser_payload, push_topic
 from workers.provider_kit.encoding import base64url, from_base64url
 from workers.provider_kit.encryption import OVERHEAD, encrypt
 from workers.provider_kit.endpoints import (
@@ -38,7 +37,6 @@ from workers.provider_kit.endpoints import (
     AllowList,
     EndpointRefused,
 )
-from workers.provider_kit.fitted_payload import FittedPayload, head_to_delivery_id
 from workers.provider_kit.push_service_answers import read_push_service_answer
 from workers.provider_kit.setting_types import (
     KeyText,
@@ -60,9 +58,6 @@ LIMIT = 4096 - OVERHEAD
 BRIDGED_LIMIT = 2744 - OVERHEAD
 """Mozilla's limit for Firefox on Android, which it reaches through Google."""
 BRIDGED_HOSTS = ".mozilla.com"
-LONGEST_TOPIC = 32
-DECLARATIVE = 8030
-"""What marks a declarative push message: the number of Web Push's RFC."""
 
 
 class Settings(ProviderSettings):
@@ -197,7 +192,7 @@ class Provider:
 
     def preview(self, content: AlertContent, locale: str) -> Preview:
         """Return the words as they fit, and the plaintext's size."""
-        return _payload(content, LIMIT).preview(locale)
+        return browser_payload(content, LIMIT).preview(locale)
 
 
 _URGENCIES = {Urgency.BREAKING: "high", Urgency.NORMAL: "normal", Urgency.QUIET: "low"}
@@ -212,8 +207,8 @@ class WebPushes:
     def __init__(self, content: AlertContent, signers: Mapping[str | None, VapidSigner]) -> None:
         self._content = content
         self._signers = signers
-        self._heads = _payload(content, LIMIT).heads()
-        self._bridged_heads = _payload(content, BRIDGED_LIMIT).heads()
+        self._heads = browser_payload(content, LIMIT).heads()
+        self._bridged_heads = browser_payload(content, BRIDGED_LIMIT).heads()
 
     def requests(
         self, targets: Sequence[Target], now: datetime
@@ -256,60 +251,5 @@ class WebPushes:
             "content-type: application/octet-stream",
             f"ttl: {ttl}",
             f"urgency: {urgency}",
-            f"topic: {_topic(content)}",
+            f"topic: {push_topic(content)}",
         )
-
-
-def _payload(content: AlertContent, limit: int) -> FittedPayload:
-    return FittedPayload(
-        content,
-        lambda words, language: head_to_delivery_id(_fields(words, language, content)),
-        limit=limit,
-        extra=lambda words, language: head_to_delivery_id(
-            _declared(words, language, content) | _fields(words, language, content)
-        ),
-    )
-
-
-def _topic(content: AlertContent) -> str:
-    """Return the collapse key in a form that the `Topic` header and a screen's `tag` allow."""
-    return presentation.fit_collapse_key(content.collapse_key, LONGEST_TOPIC, "-_")
-
-
-def _fields(words: Words, language: str, content: AlertContent) -> dict[str, object]:
-    """Return what the service worker reads, up to the delivery's id."""
-    image = presentation.image_url_of(content)
-    return {
-        **presentation.shown_words(words),
-        "icon": content.icon_url,
-        **({"image": image} if image else {}),
-        "tag": _topic(content),
-        "url": content.url,
-        "lang": language,
-        "dir": _direction(language),
-        **({"silent": True} if content.silent else {}),
-        "urgency": content.urgency.value,
-        "alert_id": content.alert_id,
-        "story_id": content.story_id,
-        "delivery_id": "",
-    }
-
-
-def _declared(words: Words, language: str, content: AlertContent) -> dict[str, object]:
-    """Return the same as a declarative push message, which Safari shows without a worker.
-
-    A worker that is there gets it first, for it is mutable (W3C Push API, declarative messages).
-    """
-    form = {
-        **presentation.shown_words(words),
-        "navigate": content.url,
-        "tag": _topic(content),
-        "lang": language,
-        "dir": _direction(language),
-        **({"silent": True} if content.silent else {}),
-    }
-    return {"web_push": DECLARATIVE, "mutable": True, "notification": form}
-
-
-def _direction(language: str) -> str:
-    return "rtl" if is_right_to_left(language) else "ltr"
