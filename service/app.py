@@ -6,7 +6,6 @@ connection (`http/admission.py`), and every slot has both, so no request waits w
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import version
 
 import anyio.to_thread
@@ -49,7 +48,7 @@ from service.http.answer_headers import AnswerHeaders
 from service.http.auth import KeyCache, is_known
 from service.http.body_deadline import BodyDeadline
 from service.http.body_limit import LimitBody
-from service.http.cross_origin import AllowSites, SiteOrigins, load_origins
+from service.http.cross_origin import AllowSites, site_origins
 from service.http.forwarded import TrustProxies
 from service.http.head_requests import AnswerHead
 from service.http.metrics import CountRequests, Requests
@@ -117,7 +116,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.registry = registry
     app.state.hot = hot
-    app.state.site_origins = SiteOrigins(partial(load_origins, app.state.engine))
+    app.state.site_origins = site_origins(app.state.engine)
     app.state.key_cache = KeyCache()
     app.state.admission = Admission(settings.db_pool)
     app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)

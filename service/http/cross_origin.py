@@ -62,10 +62,14 @@ class SiteOrigins:
             self._until = time.monotonic() + ORIGINS_S
 
 
-def load_origins(engine: Engine) -> frozenset[str]:
+def site_origins(engine: Engine) -> SiteOrigins:
     """Return the origins of every web app in use."""
-    with transaction(engine) as session:
-        return frozenset(origin for app in apps.web_apps(session) for origin in app.origins)
+
+    def load() -> frozenset[str]:
+        with transaction(engine) as session:
+            return frozenset(origin for app in apps.web_apps(session) for origin in app.origins)
+
+    return SiteOrigins(load)
 
 
 class AllowSites:
