@@ -36,7 +36,6 @@ from service.api import (
     stories,
     subscriptions,
     topics,
-    web_apps,
     websub,
 )
 from service.broker.message_queues import open_queues
@@ -74,7 +73,6 @@ _ROUTERS = (
     sources.router,
     websub.router,
     topics.router,
-    web_apps.router,
     alerts.router,
     receipts.router,
     readers.router,
@@ -83,6 +81,7 @@ _ROUTERS = (
     subscriptions.router,
     admin.router,
     apps.router,
+    apps.web_router,
     people.router,
     dead_letters.router,
 )

@@ -2,12 +2,15 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, status
+from fastapi import APIRouter, Path, Response, status
 from pydantic import BaseModel, ConfigDict, Field
 
+from service import provider_door
 from service.actions.apps import app_administration as app_actions
+from service.actions.apps import app_lookup
 from service.actions.apps.app_administration import AppChange
 from service.actions.apps.app_names import MOST_ORIGINS
+from service.domain.errors import NotFound
 from service.http.auth import AdminCaller
 from service.http.dependencies import (
     Closed,
@@ -18,8 +21,12 @@ from service.http.dependencies import (
     WorkDep,
     at_most,
 )
+from service.store.operations import apps
 
 router = APIRouter(prefix="/api/admin/apps", tags=["admin"])
+web_router = APIRouter(prefix="/api/web-apps")
+"""What a page of a web app's site has to know of the app. Public, as the page is."""
+CACHE = "public, max-age=60"
 AppName = Annotated[str, Path(max_length=40)]
 Values = Annotated[dict[Line, Any], at_most(30)]
 
@@ -114,3 +121,30 @@ def change_app(
 
 def _show(work: WorkDep, settings: SettingsDep, name: str) -> AppOut:
     return AppOut.model_validate(app_actions.show_app(work, settings, name))
+
+
+class WebApp(BaseModel):
+    """A web app as its pages see it."""
+
+    name: str
+    vapid_key: str | None = Field(
+        description="The public key to subscribe with (`applicationServerKey`), base64url; null "
+        "where Web Push is not set up."
+    )
+    prompt: dict[str, Any] = Field(
+        description="The rules and words of the soft prompt, as the app has them."
+    )
+
+
+@web_router.get("/{name}", tags=["readers"])
+def show_web_app(work: WorkDep, settings: SettingsDep, response: Response, name: str) -> WebApp:
+    """Return a web app's key and the rules of its prompt."""
+    app = apps.get(work.session, name)
+    if app is None and name == apps.WEB_PUSH:
+        key = provider_door.vapid_public_key()
+    elif app is None or app.provider != apps.WEB_PUSH or app.disabled_at is not None:
+        raise NotFound(f"There is no web app {name[:40]!r}.")
+    else:
+        key = provider_door.app_vapid_key(app_lookup.open_app(settings.seal_keys, app))
+    response.headers["Cache-Control"] = CACHE
+    return WebApp(name=name, vapid_key=key, prompt=dict(app.prompt) if app else {})
