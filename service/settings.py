@@ -58,8 +58,8 @@ class Settings(AlarmSettings, BaseSettings):
     )
     earlier_secret_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Secret keys of before, comma-separated: credentials that they sealed can "
-        "still be opened.",
+        description="Secret keys of before, the newest first, comma-separated: what they sealed "
+        "or signed (receipts, open forms) still holds.",
     )
     public_url: str = Field(
         LOCAL_URL,
@@ -235,6 +235,11 @@ class Settings(AlarmSettings, BaseSettings):
         if refusal is not None:
             raise ValueError(refusal)
         return self
+
+    @property
+    def signing_secrets(self) -> tuple[bytes, ...]:
+        """The secret that signs, and then the earlier ones, whose signatures still hold."""
+        return tuple(key.encode() for key in (self.secret_key, *self.earlier_secret_keys))
 
     @property
     def seal_keys(self) -> SealKeys:

@@ -1,5 +1,6 @@
 """Receipts: a device reports that a push was shown or opened."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -59,7 +60,7 @@ def take_receipts(work: WorkDep, settings: SettingsDep, body: ReceiptsIn) -> Res
 
     A token that we did not sign is refused with 403; among many it is left out and named.
     """
-    receipts, refusals = read_receipts(settings.secret_key.encode(), body)
+    receipts, refusals = read_receipts(settings.signing_secrets, body)
     store.add_marks(work.session, store.merge(receipts))
     if isinstance(body, ReceiptBody):
         return Response(status_code=204)
@@ -68,19 +69,19 @@ def take_receipts(work: WorkDep, settings: SettingsDep, body: ReceiptsIn) -> Res
 
 
 def read_receipts(
-    secret: bytes, body: ReceiptBody | ReceiptItems
+    secrets: Sequence[bytes], body: ReceiptBody | ReceiptItems
 ) -> tuple[list[MarkedPlace], list[int]]:
     """Return the places that signed tokens name, and the indexes of items that are not ours.
 
     Raises `Forbidden` for a single one that is not ours.
     """
     if isinstance(body, ReceiptBody):
-        return [(*receipt.read(secret, body.receipt), body.kind)], []
+        return [(*receipt.read(secrets, body.receipt), body.kind)], []
     receipts: list[MarkedPlace] = []
     refusals: list[int] = []
     for index, item in enumerate(body.items):
         try:
-            receipts.append((*receipt.read(secret, item.receipt), item.kind))
+            receipts.append((*receipt.read(secrets, item.receipt), item.kind))
         except Forbidden:
             refusals.append(index)
     return receipts, refusals

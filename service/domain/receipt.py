@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import hmac
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -37,20 +38,27 @@ def sign(secret: bytes, alert_id: int, shard_n: int, n: int, position: int) -> s
     return base64.urlsafe_b64encode(place + signer.digest())[:_LENGTH].decode()
 
 
-def read(secret: bytes, token: str) -> tuple[int, int, int, int]:
-    """Return (alert id, shard, batch, position) of a token that we signed, or raise `Forbidden`."""
+def read(secrets: Sequence[bytes], token: str) -> tuple[int, int, int, int]:
+    """Return (alert id, shard, batch, position) of a token that we signed, or raise `Forbidden`.
+
+    Any of the secrets may have signed it: a push is opened days after the secret has changed.
+    """
     try:
         raw = base64.b64decode((token + "=").encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise _forged() from None
     place = raw[: _PLACE.size]
-    signer = _signer(secret).copy()
-    signer.update(place)
     canonical = base64.urlsafe_b64encode(raw)[:_LENGTH].decode() == token
-    if not hmac.compare_digest(raw[_PLACE.size :], signer.digest()) or not canonical:
+    if not canonical or not any(_is_signature(raw, place, secret) for secret in secrets):
         raise _forged()
     alert_id, shard_n, n, position = _PLACE.unpack(place)
     return alert_id, shard_n, n, position
+
+
+def _is_signature(raw: bytes, place: bytes, secret: bytes) -> bool:
+    signer = _signer(secret).copy()
+    signer.update(place)
+    return hmac.compare_digest(raw[_PLACE.size :], signer.digest())
 
 
 def _forged() -> Forbidden:

@@ -35,7 +35,7 @@ class HotRoutes:
     ) -> None:
         self.engine = engine
         self.threads = Threads(GROUPS)
-        receipts = ReceiptCalls(settings.secret_key.encode(), self._group(write_receipts))
+        receipts = ReceiptCalls(settings.signing_secrets, self._group(write_receipts))
         newcomers = self._group(newcomer_writer(throttle, settings.registrations_per_minute))
         readers = ReaderCalls(self._group(find_readers), newcomers)
         subscriptions = SubscriptionCalls(

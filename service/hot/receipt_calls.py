@@ -25,14 +25,14 @@ def write(session: Session, items: Sequence[Sequence[MarkedPlace]]) -> Sequence[
 class ReceiptCalls:
     """Answers for receipts."""
 
-    def __init__(self, secret: bytes, group: ReceiptGroup) -> None:
-        self._secret = secret
+    def __init__(self, secrets: Sequence[bytes], group: ReceiptGroup) -> None:
+        self._secrets = secrets
         self._group = group
 
     async def take(self, call: Call) -> Answer:
         """Record one receipt, or many."""
         body = call.read(_BODY)
-        receipts, refusals = read_receipts(self._secret, body)
+        receipts, refusals = read_receipts(self._secrets, body)
         if receipts:
             await self._group.submit(receipts, len(receipts))
         if isinstance(body, ReceiptBody):

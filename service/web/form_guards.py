@@ -28,14 +28,26 @@ def csrf_token(request: Request) -> str:
 
 def csrf_token_of(settings: Settings, session: str) -> str:
     """Return the token of the session with this cookie."""
-    key = hashlib.sha256(b"csrf:" + settings.secret_key.encode()).digest()
+    return _csrf_token(settings.signing_secrets[0], session)
+
+
+def _csrf_token(secret: bytes, session: str) -> str:
+    key = hashlib.sha256(b"csrf:" + secret).digest()
     return hmac.new(key, session.encode(), hashlib.sha256).hexdigest()
 
 
 def check_csrf(request: Request, form_token: str | None) -> None:
-    """Raise `Forbidden` unless the form (or the header) has this session's token."""
-    token = form_token or request.headers.get(CSRF_HEADER, "")
-    if not hmac.compare_digest(token.encode(), csrf_token(request).encode()):
+    """Raise `Forbidden` unless the form (or the header) has this session's token.
+
+    A form that was open while our secret changed has the token of an earlier one.
+    """
+    token = (form_token or request.headers.get(CSRF_HEADER, "")).encode()
+    session = request.cookies.get(STAFF_COOKIE, "")
+    settings: Settings = request.app.state.settings
+    if not any(
+        hmac.compare_digest(token, _csrf_token(secret, session).encode())
+        for secret in settings.signing_secrets
+    ):
         raise Forbidden("This form is out of date or was not ours. Reload the page and try again.")
 
 

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
+from service.app import create_app
 from service.domain.people import Role
+from service.settings import Settings
 from service.store.session import transaction
 from service.store.staff import accounts
 from service.web.newsroom import login
@@ -231,3 +233,20 @@ def test_a_form_of_another_site_is_not_held(visitor: Visitor, headers: dict[str,
     answer = visitor.post("/desk/stories/new", data={"headline": "Forged"}, headers=headers)
     assert answer.status_code == 303
     assert answer.headers["location"] == "/login"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "status"), [(("a secret that only tests know",), 303), ((), 403)]
+)
+def test_a_form_that_was_open_while_our_secret_changed_is_taken_while_the_old_one_is_named(
+    editor: Visitor,
+    settings: Settings,
+    earlier: tuple[str, ...],
+    status: int,
+) -> None:
+    token = editor.token()
+    keys = {"secret_key": "the secret of this month", "earlier_secret_keys": earlier}
+    restarted = Visitor(create_app(settings.model_copy(update=keys)))
+    restarted.cookies.set("newszop_staff", editor.cookies["newszop_staff"])
+    assert restarted.token() != token
+    assert restarted.post("/logout", data={"csrf": token}).status_code == status

@@ -156,7 +156,7 @@ def _confirm(request: Request, work: UnitOfWork, staff: Staff, present: str) -> 
 
 
 def _signer(settings: Settings, staff: Staff) -> Signer:
-    return Signer(settings.secret_key, salt=f"one-time code {staff.id}")
+    return Signer(settings.signing_secrets[::-1], salt=f"one-time code {staff.id}")
 
 
 def _audit(work: UnitOfWork, caller: Caller, verb: str) -> None:

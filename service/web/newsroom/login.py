@@ -261,7 +261,7 @@ def _read_ticket(work: UnitOfWork, settings: Settings, ticket: str) -> Staff | N
 
 
 def _signer(settings: Settings) -> TimestampSigner:
-    return TimestampSigner(settings.secret_key, salt="login code")
+    return TimestampSigner(settings.signing_secrets[::-1], salt="login code")
 
 
 @router.post("/logout")

@@ -93,7 +93,7 @@ def _read_browser(request: Request, settings: Settings, account: str) -> str | N
 
 
 def _signer(settings: Settings) -> TimestampSigner:
-    return TimestampSigner(settings.secret_key, salt="known browser")
+    return TimestampSigner(settings.signing_secrets[::-1], salt="known browser")
 
 
 def _account(email: str) -> str:
