@@ -3,7 +3,8 @@
 A page requested without a cookie is the same for everyone. While it is requested more than
 `RUSH_PER_S` times a second, it is answered from memory and is at most `MAX_AGE_S` old. Otherwise
 every request renders it again, so that nobody sees what is no longer true. Shared caches in front
-of the site get the same rule in `Cache-Control`.
+of the site get the same rule in `Cache-Control`. While the page cannot be rendered, for lack of a
+slot, its last text is answered for up to `MAX_STALE_S`: strangers' floods close no page.
 
 A page depends on its path and the parameters that it reads, and on nothing else: what social
 networks append to a link (`fbclid`) and the cookies of others have no say. Only our staff's cookie
@@ -25,6 +26,7 @@ from service.http.encodings import accepts_gzip
 
 RUSH_PER_S = 15
 MAX_AGE_S = 1.0
+MAX_STALE_S = 60.0
 MAX_PAGES = 256
 MAX_BYTES = 64 * 1024 * 1024
 """Of all texts in memory, with their compressed forms. The least recently requested go first."""
@@ -91,6 +93,8 @@ class _Entry:
     requests: int = 0
     text: PublicText | None = None
     rendered_at: float = 0.0
+    """When its rendering began last; the text itself is from `stored_at`."""
+    stored_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -124,6 +128,13 @@ class PageCache:
             return None
         return entry.text
 
+    def last(self, address: str) -> PublicText | None:
+        """Return the page's last text, for when no other can be had; None when it is too old."""
+        entry = self._entries.get(address)
+        if entry is None or entry.text is None:
+            return None
+        return entry.text if self.clock() - entry.stored_at <= MAX_STALE_S else None
+
     def store(self, address: str, text: PublicText) -> None:
         """Remember what was just rendered, unless it is too large."""
         entry = self._entries.get(address)
@@ -131,6 +142,7 @@ class PageCache:
             return
         self.weight += text.weight - (entry.text.weight if entry.text else 0)
         entry.text, entry.rendered_at = text, self.clock()
+        entry.stored_at = entry.rendered_at
         self._make_room()
 
     def forget(self, address: str) -> None:

@@ -1,7 +1,11 @@
 """Public pages in memory: what they are remembered by, and how much of them."""
 
+import pytest
+
+from service.domain.errors import Unavailable
 from service.web import page_cache
-from service.web.page_cache import RUSH_PER_S, PageCache, PublicText
+from service.web.page_cache import MAX_STALE_S, RUSH_PER_S, PageCache, PublicText
+from service.web.readers import feeds, public_pages
 
 FOREIGN = {"Cookie": "_ga=GA1.2.3; _fbp=fb.1.2"}
 
@@ -87,3 +91,24 @@ def test_a_feed_of_heavy_stories_stays_small(visitor, ingest):
     assert items[0]["content_text"] == "It pours."
     assert "content_html" in items[1]
     assert items[-1]["content_text"] == "Heavy 0"
+
+
+@pytest.mark.parametrize("path", ["/", "/feed.xml"])
+def test_a_page_that_gets_no_slot_is_answered_by_its_last_text_for_a_minute(
+    app, visitor, ingest, monkeypatch, path
+):
+    async def refuse(*_):
+        raise Unavailable("More calls than we can serve.", 2)
+
+    ingest("Rain")
+    moment = [100.0]
+    app.state.page_cache = PageCache(clock=lambda: moment[0])
+    plain = visitor.get(path)
+    for module in (feeds, public_pages):
+        monkeypatch.setattr(module, "run_admitted", refuse)
+    moment[0] += MAX_STALE_S
+    stale = visitor.get(path)
+    assert (stale.status_code, stale.content) == (200, plain.content)
+    moment[0] += 1
+    assert visitor.get(path).status_code == 503
+    assert visitor.get("/topics").status_code == 503

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
 
 from service.domain import topic as topic_paths
-from service.domain.errors import no_such
+from service.domain.errors import Unavailable, no_such
 from service.domain.story import Story, StoryText
 from service.domain.topic import Topic
 from service.http.admission import run_admitted
@@ -162,8 +162,13 @@ async def _respond(
     pages: PageCache = request.app.state.page_cache
     text = pages.lookup(address)
     if text is None:
-        text = await run_admitted(request, _read_and_write, request, write)
-        pages.store(address, text)
+        try:
+            text = await run_admitted(request, _read_and_write, request, write)
+            pages.store(address, text)
+        except Unavailable:
+            text = pages.last(address)
+            if text is None:
+                raise
     return text.respond(request)
 
 

@@ -171,12 +171,14 @@ async def _respond(
     if text is None:
         try:
             text = await run_admitted(request, _render_for_everyone, request, template, query)
+            pages.store(address, text)
         except Unavailable:  # the page itself may still exist
-            raise
+            text = pages.last(address)
+            if text is None:
+                raise
         except Refusal:
             pages.forget(address)
             raise
-        pages.store(address, text)
     return text.respond(request)
 
 
