@@ -25,9 +25,12 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+DATA_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Of JSON and XML, which a browser shows and never runs."""
 HSTS = "max-age=31536000"
 """A year (RFC 6797); other hosts below the name are not ours to decide about."""
 DOCUMENTATION = ("/docs", "/docs/oauth2-redirect")
+_DATA = re.compile("[/+](?:json|xml)")
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -68,6 +71,8 @@ class AnswerHeaders:
         if headers.get("content-type", "").startswith("text/html"):
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
+        elif _DATA.search(headers.get("content-type", "")):
+            headers.setdefault("Content-Security-Policy", DATA_POLICY)
         if _has_credentials(scope):
             headers.setdefault("Cache-Control", "private, no-store")
 

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
-from service.http.answer_headers import POLICY, SECURITY_HEADERS
+from service.http.answer_headers import DATA_POLICY, POLICY, SECURITY_HEADERS
 from service.http.encodings import accepts_gzip
 from service.store.session import transaction
 from tests import builders as a
@@ -144,3 +144,12 @@ def test_a_send_time_beyond_the_calendar_is_a_wrong_field(client, as_editor, eng
     )
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "send_at"
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/stories", "/api/me", "/nothing", "/feed.xml", "/sitemap-news.xml", "/feed.json"]
+)
+def test_data_may_do_nothing_in_a_browser(client, path):
+    answer = client.get(path)
+    assert answer.headers["content-security-policy"] == DATA_POLICY
+    assert answer.headers["x-content-type-options"] == "nosniff"

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import Engine
+from structlog.testing import capture_logs
 
 from service.app import create_app
 from service.domain.people import Role
@@ -250,3 +251,12 @@ def test_a_form_that_was_open_while_our_secret_changed_is_taken_while_the_old_on
     restarted.cookies.set("newszop_staff", editor.cookies["newszop_staff"])
     assert restarted.token() != token
     assert restarted.post("/logout", data={"csrf": token}).status_code == status
+
+
+def test_a_refused_sign_in_is_logged_without_the_address(visitor: Visitor, known: str) -> None:
+    with capture_logs() as lines:
+        visitor.sign_in(known, "a wrong password")
+    [line] = [line for line in lines if line["event"] == "sign-in refused"]
+    assert line["address"] == "203.0.113.7"
+    assert line["account"]
+    assert known not in str(line)

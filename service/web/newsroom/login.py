@@ -8,6 +8,7 @@ import json
 from datetime import timedelta
 from typing import Annotated, NamedTuple
 
+import structlog
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import JSONResponse
 from itsdangerous import BadSignature, TimestampSigner
@@ -15,7 +16,7 @@ from itsdangerous import BadSignature, TimestampSigner
 from service.domain.errors import Unauthenticated
 from service.domain.people import Staff
 from service.http.auth import STAFF_COOKIE, caller_of_staff
-from service.http.dependencies import SettingsDep, WorkDep
+from service.http.dependencies import SettingsDep, WorkDep, caller_address
 from service.http.problems import KINDS, problem
 from service.settings import Settings
 from service.store.staff import accounts, audit, second_factor
@@ -35,6 +36,7 @@ from service.web.visitors import (
 )
 
 router = APIRouter()
+log = structlog.get_logger()
 HOME = "/desk"
 REFUSED = "The e-mail address or the password is wrong."
 TICKET_LIFETIME_S = 300
@@ -159,6 +161,11 @@ def sign_in(
     staff = accounts.authenticate(work.session, email, password, work.now)
     if staff is None:
         attempt.count_failure()
+        log.warning(
+            "sign-in refused",
+            account=sign_in_limits.account_name(email),
+            address=caller_address(request),
+        )
         return _form(request, settings, goal, email=email, fault=REFUSED)
     if second_factor.secret_of(work.session, staff.id) is not None:
         return _ask_code(request, work, settings, goal, staff.id)

@@ -46,7 +46,7 @@ class Attempt:
 def begin_attempt(request: Request, settings: Settings, email: str) -> Attempt:
     """Count a try to sign in; raises `TooMany` when there were too many of its kind."""
     throttle: Throttle = request.app.state.throttle
-    account = _account(email)
+    account = account_name(email)
     browser = _read_browser(request, settings, account)
     if browser is not None:
         _refuse(throttle.hit("sign-in browser", f"{account} {browser}", TRIES_PER_MINUTE))
@@ -69,7 +69,7 @@ def begin_code_attempt(request: Request, staff_id: int) -> None:
 
 def remember_browser(response: Response, settings: Settings, email: str, *, secure: bool) -> None:
     """Let this browser's later tries for this account be counted alone."""
-    value = f"{_account(email)}.{secrets.token_urlsafe(9)}"
+    value = f"{account_name(email)}.{secrets.token_urlsafe(9)}"
     response.set_cookie(
         BROWSER_COOKIE,
         _signer(settings).sign(value).decode(),
@@ -96,8 +96,8 @@ def _signer(settings: Settings) -> TimestampSigner:
     return TimestampSigner(settings.signing_secrets[::-1], salt="known browser")
 
 
-def _account(email: str) -> str:
-    """Return an account's key: bounded, and no address of a person in Redis."""
+def account_name(email: str) -> str:
+    """Return an account's key: bounded, and no address of a person in Redis or a log."""
     return hashlib.sha256(email.strip().casefold().encode()).hexdigest()[:32]
 
 
