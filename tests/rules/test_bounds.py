@@ -1,0 +1,90 @@
+"""The table of bounds in `service/README.md` says what the constants of the code say."""
+
+import importlib
+import re
+
+import pytest
+
+from tests.rules.readmes import readmes
+
+BOUNDS = {
+    "connections one process holds": "service.http.server: MAX_CONNECTIONS SPARE_FILES; "
+    "service.http.listener: BACKLOG",
+    "time to the end of the headers": "service.http.server: HEADERS_MS",
+    "headers of a request, and what": "service.http.server: HEADERS_BYTES",
+    "time to the first part of a body": "service.http.body_deadline: PART_S WHOLE_S",
+    "time an answer waits": "service.http.listener: UNREAD_MS",
+    "requests that wait for a slot": "service.http.admission: MAX_WAIT_S MAX_WAITING_PER_SLOT",
+    "body of a request": "service.http.body_limit: MAX_BODY_BYTES MAX_VALUES MAX_FORM_BYTES "
+    "MAX_REQUEST_BYTES MAX_STORY_VALUES",
+    "query and headers": "service.http.body_limit: MAX_QUERY_BYTES MAX_QUERY_VALUES "
+    "MAX_HEADER_BYTES MAX_COOKIES",
+    "wrong fields": "service.http.problems: MAX_ERRORS MAX_NAME",
+    "body of a story": "service.domain.story: MAX_BODY_BYTES; service.actions.story_text: "
+    "MAX_HEADLINE MAX_SUMMARY MAX_AUTHOR MAX_TOPICS",
+    "a body as HTML": "service.actions.story_text: MAX_CLEAN_BYTES; service.formats.markup_bounds: "
+    "MAX_TAGS MAX_NESTING MAX_ATTRIBUTES MAX_ESCAPES FREE_COPIES_BYTES",
+    "body of a signed delivery": "service.http.body_limit: MAX_HOOK_BYTES",
+    "a fetched feed": "service.fetching.fetch: WHOLE_S MOST_REDIRECTS",
+    "title, body, topics": "service.domain.alert: MAX_TITLE MAX_TEXT MAX_TOPICS",
+    "page of a list": "service.http.dependencies: LARGEST_PAGE",
+    "alerts and deliveries in one replay": "service.actions.replays: ALERTS_PER_REPLAY",
+    "dead letters named": "service.api.dead_letters: MAX_IDS",
+    "event streams": "service.api.alert_events: MAX_WATCHERS WATCHER_CHECK_S",
+    "a header in which a proxy": "service.http.forwarded: LONGEST_READ",
+    "tries to sign in": "service.web.newsroom.sign_in_limits: TRIES_PER_MINUTE",
+    "wrong passwords": "service.web.newsroom.sign_in_limits: FAILURES_PER_MINUTE",
+    "wrong one-time codes": "service.web.newsroom.sign_in_limits: CODES_PER_MINUTE",
+    "test pushes of one editor": "service.web.newsroom.send_push: TESTS_PER_MINUTE",
+    "devices, remembered": "service.domain.device: MAX_DEVICES_PER_READER "
+    "MAX_TOMBSTONES_PER_READER; service.actions.readers: MAX_SUBSCRIPTIONS",
+    "address of a device": "service.domain.device: MAX_ADDRESS",
+    "public pages in memory": "service.web.page_cache: MAX_PAGES MAX_BYTES MAX_PAGE_BYTES "
+    "MAX_AGE_S RUSH_PER_S MAX_STALE_S",
+    "bodies in a feed": "service.web.readers.feeds: MAX_BODIES_ LONGEST_BODY_",
+    "a comparison of two": "service.web.newsroom.text_diff: MAX_EDITS MAX_STEPS",
+    "API keys in memory": "service.http.auth: CACHE_S",
+    "messages in a queue": "workers.sweep: LONGEST_QUEUE",
+    "shards of an alert": "service.store.deliveries.shards: MOST_SHARDS",
+    "deliveries in a batch": "service.store.deliveries.shards: BATCH",
+    "a process's work on one alert": "workers.delivery.loop: STREAM_S LAST_ANSWERS_S",
+    "a sweep": "workers.sweep: CLOSE_BATCHES SHARDS_A_PASS PAGES_S PATIENCE_S",
+    "connections to one origin; origins": "workers.gateway.http2.http2_pool: MOST_CONNECTIONS "
+    "MOST_SESSIONS",
+    "reason and answer in a dead letter": "service.store.deliveries.dead_letters: MAX_REASON "
+    "MAX_ANSWER",
+}
+"""The beginning of a row, and the constants that it tells; a `_` after a name: it is in bytes."""
+KIB, MIB = 1024, 1024 * 1024
+
+
+def figure_of(name: str, value: float) -> str:
+    """Return a constant as the table writes it."""
+    if name.endswith(("_BYTES", "_")):
+        return f"{value // MIB} MiB" if value % MIB == 0 else f"{value // KIB} KiB"
+    if name.endswith("_MS"):
+        value, name = value / 1000, "_S"
+    return f"{value:g} s" if name.endswith("_S") and "_PER_" not in name else f"{value:,}"
+
+
+def constants(text: str) -> list[tuple[str, float]]:
+    pairs = []
+    for part in text.split("; "):
+        module, names = part.split(": ")
+        home = importlib.import_module(module)
+        pairs += [(name, getattr(home, name.removesuffix("_"))) for name in names.split()]
+    return pairs
+
+
+@pytest.mark.parametrize("beginning", BOUNDS)
+def test_a_row_of_the_table_of_bounds_says_what_its_constants_say(beginning):
+    table = readmes()["service/README.md"].split("## Bounds")[1].split("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith(f"| {beginning}")]
+    assert len(rows) == 1, f"{len(rows)} rows begin with {beginning!r}"
+    bound = rows[0].split("|")[2].replace("a minute", "60 s")
+    figures = re.sub(r"(\d+)( and| to|,) (\d+ (?:KiB|MiB|s)\b)", r"\1 \3", bound)
+    for name, value in constants(BOUNDS[beginning]):
+        figure = figure_of(name, value)
+        assert re.search(rf"(?<![\d,]){re.escape(figure)}(?![\d])", figures), (
+            f"{name} is {figure}; the row says: {bound.strip()}"
+        )
