@@ -58,8 +58,7 @@ class Settings(AlarmSettings, BaseSettings):
     )
     earlier_secret_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Secret keys of before, the newest first, comma-separated: what they sealed "
-        "or signed (receipts, open forms) still holds.",
+        description="Secret keys of before, comma-separated: what they sealed or signed holds.",
     )
     public_url: str = Field(
         LOCAL_URL,
