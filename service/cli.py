@@ -17,6 +17,7 @@ from service.commands import (
     readers,
     running,
     size,
+    source,
     staff,
     story,
 )
@@ -52,6 +53,8 @@ app.add_typer(push_app.app, name="app")
 app.add_typer(readers.app, name="readers")
 app.add_typer(story.app, name="story")
 app.add_typer(alert.app, name="alert")
+app.add_typer(source.app, name="source")
+app.add_typer(source.topics_app, name="topics")
 app.add_typer(alarm.app, name="alarm")
 app.add_typer(deploy.app, name="deploy")
 

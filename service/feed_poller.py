@@ -17,6 +17,7 @@ import structlog
 
 from service.actions.feeds import hub_subscriptions
 from service.actions.feeds.feed_polling import Polling, poll_feed
+from service.actions.feeds.own_hub import OwnHub
 from service.fetching.allowed_hosts import AllowedHosts
 from service.fetching.fetch import Fetcher
 from service.logs import configure_logging
@@ -34,7 +35,7 @@ TURN_S = 0.25
 IDLE_TURN_S = 1.0
 LEASE = "feeds"
 LEASE_S = 10.0
-HUBS_EVERY_S = 30.0
+HUBS_EVERY_S = 10.0
 
 
 class FeedPoller:
@@ -57,6 +58,7 @@ class FeedPoller:
         self._holder = f"{socket.gethostname()}/{os.getpid()}"
         self._leased_until = 0.0
         self._hubs_at = 0.0
+        self._own_hub = OwnHub()
 
     def run(self) -> None:
         """Take turns; a database that is away is waited for."""
@@ -85,7 +87,7 @@ class FeedPoller:
             self._running[self._pool.submit(poll_feed, self._polling, feed)] = feed
         if time.monotonic() >= self._hubs_at:
             self._hubs_at = time.monotonic() + HUBS_EVERY_S
-            self._pool.submit(self._renew_subscriptions)
+            self._pool.submit(self._ask_hubs)
         return bool(self._running)
 
     def _result(self, future: "Future[PollResult]") -> PollResult:
@@ -110,8 +112,9 @@ class FeedPoller:
         self._leased_until = time.monotonic() + LEASE_S if is_ours else 0.0
         return is_ours
 
-    def _renew_subscriptions(self) -> None:
+    def _ask_hubs(self) -> None:
         try:
+            self._own_hub.tell_changes(self._polling)
             hub_subscriptions.renew_subscriptions(self._polling)
         except Exception as error:  # noqa: BLE001 - polling goes on without hubs
             log.warning("hubs", error=type(error).__name__)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from service.actions import stories as story_actions
-from service.actions.incoming_topics import incoming_topics
 from service.actions.stories import SavedStory
+from service.actions.topics.incoming_topics import incoming_topics
 from service.domain.errors import Conflict, Invalid
 from service.domain.people import Caller
 from service.domain.story import (

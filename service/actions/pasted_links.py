@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from service.actions import stories as story_actions
-from service.actions.incoming_topics import incoming_topics
+from service.actions.topics.incoming_topics import incoming_topics
 from service.domain.errors import Invalid
 from service.domain.people import Caller
 from service.domain.story import Story, StoryText

@@ -23,7 +23,7 @@ _MENTION = re.compile(r"medtop:(\d{8})|mediatopic/(\d{8})|\b(2\d{7})\b")
 _LANGUAGES = {"se": "sv", "dk": "da", "no-NB": "nb", "no-NN": "nn"}
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 _RESERVED = STORY_PREFIX.rstrip("/")
-_ENGLISH = ("en-GB", "en-US", "en")
+ENGLISH = ("en-GB", "en-US", "en")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,7 @@ def _paths(rows: Mapping[str, MediaTopic]) -> dict[str, str]:
 
 
 def _word(row: MediaTopic) -> str:
-    label = next((row.labels[tag] for tag in _ENGLISH if tag in row.labels), "")
+    label = next((row.labels[tag] for tag in ENGLISH if tag in row.labels), "")
     word = _NOT_WORD.sub("-", label.lower().replace("'", "").replace("\u2019", "")).strip("-")
     return word or row.code
 

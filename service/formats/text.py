@@ -40,6 +40,8 @@ _CLOSINGS = {
     },
 }
 _CDATA = re.compile(r"<!\[CDATA\[|\]\]>")
+_SPACES = re.compile(r"\s+")
+_NO_BREAK = ("\xa0", "\u202f", "\u2007")
 _INLINE = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins"}
     | {"kbd", "mark", "nobr", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup"}
@@ -79,7 +81,12 @@ def plain_line(text: str) -> str:
         line = clean_text(_decode_once(line)) if "<" in line or "&" in line else line
         if line == before:
             break
-    return " ".join(line.split())
+    return _SPACES.sub(_one_space, line).strip()
+
+
+def _one_space(spaces: re.Match[str]) -> str:
+    """Return one space for several; a single one that allows no line break stays as it is."""
+    return spaces[0] if spaces[0] in _NO_BREAK else " "
 
 
 def _decode_once(line: str) -> str:

@@ -92,6 +92,14 @@ def rfc822(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
 
 
+def sitemap_language(tag: str) -> str:
+    """Return a language as Google's news sitemap writes it: its own code, or zh-cn and zh-tw."""
+    language, *rest = tag.lower().split("-")
+    if language != "zh":
+        return language
+    return "zh-tw" if {"hant", "tw", "hk", "mo"} & set(rest) else "zh-cn"
+
+
 def field_time(value: datetime | None) -> str:
     """Return the value of an `<input type="datetime-local">`, in UTC."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if value else ""
@@ -185,6 +193,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "iso": iso,
     "rfc822": rfc822,
     "field_time": field_time,
+    "sitemap_language": sitemap_language,
     "ago": ago,
     "authority": authority_of,
     "span": span,

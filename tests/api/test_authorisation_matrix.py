@@ -66,6 +66,7 @@ ROWS = {
         GET /robots.txt
         GET /kit/{name}
         GET /kit/{version}/{name}
+        GET /search
         GET /service-worker.js
         GET /sitemap-news.xml
         GET /static/icon-{size}.png

@@ -117,6 +117,39 @@ def test_the_same_post_eleven_times_is_one_story(add_source, deliver, counts, cl
     assert story["headline"] == "Smith & Sons\u2019 grid"
 
 
+def test_a_post_sent_eleven_times_saved_again_and_scheduled_again_makes_one_alert(
+    client, as_editor, deliver, counts
+):
+    source = {"kind": "wordpress", "name": "wordpress", "secret": SECRET, "publish": True}
+    rule = {"alert": "send", "alert_rule": {"most_a_day": 9, "minutes_apart": 0}}
+    answer = client.post("/api/admin/sources", json=source | rule, headers=as_editor)
+    assert answer.status_code == 201, answer.text
+    now = datetime.now(UTC)
+    dates = [f"{now + timedelta(minutes=n):%Y-%m-%dT%H:%M:%S}" for n in range(5)]
+    post = POST | {"date_gmt": dates[0], "modified_gmt": dates[0]}
+    for _ in range(11):
+        deliver("wordpress", post)
+    for date in dates[1:4]:
+        title = {"rendered": f"Saved again {date}"}
+        deliver("wordpress", post | {"title": title, "modified_gmt": date})
+    later = {"status": "future", "date_gmt": "2036-03-01T10:00:00"}
+    deliver("wordpress", post | later | {"modified_gmt": dates[4]})
+    figures = counts()
+    assert (figures["story"], figures["alert"]) == (1, 1)
+
+
+def test_the_secret_before_signs_until_its_end(add_source, deliver, client, as_ingester):
+    source = add_source()
+    path = f"/api/admin/sources/{source['id']}"
+    new = {"secret": "a new secret of theirs", "keep_old_secret_hours": 1}
+    client.patch(path, json=new, headers=as_ingester)
+    deliver("wordpress", POST)
+    deliver("wordpress", POST, secret=new["secret"])
+    client.patch(path, json={"secret": "a third secret of theirs"}, headers=as_ingester)
+    deliver("wordpress", POST, 401)
+    deliver("wordpress", POST, 401, secret=new["secret"])
+
+
 def test_an_older_post_that_is_sent_again_changes_nothing(add_source, deliver):
     add_source()
     deliver("wordpress", POST)

@@ -57,7 +57,7 @@ def test_any_text_can_be_put_into_xml_and_cleaning_it_again_changes_nothing(text
         ("a<!-- b -->c", "a c"),
         ("<![CDATA[Title]]>", "Title"),
         ("two\n\n  lines\u2028here", "two lines here"),
-        ("&nbsp;spaced&nbsp;out&nbsp;", "spaced out"),
+        ("&nbsp;spaced&nbsp;out&nbsp;", "spaced\xa0out"),
         ("it&#146;s", "it\u2019s"),
         ("&#11;&#xFFFE;x", "x"),
         ("R&D and Q&A; fine", "R&D and Q&A; fine"),

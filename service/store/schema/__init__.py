@@ -28,6 +28,7 @@ from service.store.schema.reader_tables import (
     ReaderRow,
     SubscriptionRow,
     TimeZoneRow,
+    TopicCodeRow,
     TopicRow,
 )
 from service.store.schema.source_tables import (
@@ -72,6 +73,7 @@ __all__ = [
     "SubscriptionRow",
     "SuggestedAlertRow",
     "TimeZoneRow",
+    "TopicCodeRow",
     "TopicRow",
     "WorkerRow",
     "new_id",

@@ -134,6 +134,15 @@ class TopicRow(SQLModel, table=True):
     created_at: datetime = moment_column(now=True)
 
 
+class TopicCodeRow(SQLModel, table=True):
+    """A code of a vocabulary, as in `medtop:15000000`, that stands for a topic."""
+
+    __tablename__: ClassVar[str] = "topic_code"
+    __table_args__: ClassVar[Any] = (Index("topic_code_topic", "topic_id"),)
+    code: str = Field(sa_column=Column(Text, primary_key=True))
+    topic_id: int = reference_column("topic.id")
+
+
 class SubscriptionRow(SQLModel, table=True):
     """A reader follows a topic. The key is the range scan that fans an alert out."""
 

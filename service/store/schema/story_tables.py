@@ -9,6 +9,14 @@ from sqlmodel import Field, SQLModel
 
 from service.store.schema.columns import id_column, moment_column, reference_column
 
+STORY_WORDS = (
+    "to_tsvector('simple'::regconfig, regexp_replace(normalize(lower(normalize("
+    "headline || ' ' || summary || ' ' || author || ' ' || left(body, 10000), NFKC)), NFKD), "
+    "'[\u0300-\u036f\u00ad\u200b-\u200f\u2060\ufeff]', '', 'g'))"
+)
+"""A story's words as they are searched: one form of each letter, without case, accents and what
+nobody sees. The index and the query must say it alike."""
+
 
 class StoryRow(SQLModel, table=True):
     """A story with its newest text."""
@@ -23,6 +31,7 @@ class StoryRow(SQLModel, table=True):
         ),
         Index("story_topics", "topics", postgresql_using="gin"),
         Index("story_updated", text("updated_at DESC"), text("id DESC")),
+        Index("story_words", text(STORY_WORDS), postgresql_using="gin"),
     )
     id: int = id_column()
     slug: str = Field(sa_column=Column(Text, unique=True, nullable=False))

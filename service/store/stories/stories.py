@@ -14,6 +14,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
@@ -24,6 +25,7 @@ from service.domain.story import Story, StoryState, StoryText
 from service.store import paging
 from service.store.paging import Page
 from service.store.schema import RevisionRow, StoryRow, TopicRow
+from service.store.stories.story_search import holds_text, holds_words
 from service.store.stories.topic_tree import at_or_below
 
 _STORY = SQLModel.metadata.tables[StoryRow.__tablename__]
@@ -129,6 +131,24 @@ def newest(
     return paging.cut(stories, limit, _cursor_by_publication)
 
 
+def search(session: Session, words: str, cursor: str | None = None, limit: int = 50) -> Page[Story]:
+    """Return public stories that hold all of the words, the newest first, without their bodies."""
+    condition = holds_words(words)
+    if condition is None:
+        return Page([], None)
+    query = (
+        select(*_WITHOUT_BODY)
+        .where(*_readable(), condition)
+        .order_by(_S.published_at.desc(), _S.id.desc())
+        .limit(limit + 1)
+    )
+    after = paging.read_moment(cursor)
+    if after is not None:
+        query = query.where(tuple_(_S.published_at, _S.id) < tuple_(*after))
+    stories = [_story(row) for row in session.execute(query)]
+    return paging.cut(stories, limit, _cursor_by_publication)
+
+
 def next_older(session: Session, story: Story, topic: str | None = None) -> Story | None:
     """Return the public story published just before this one, of a topic if one is named."""
     before = (story.published_at or story.created_at, story.id)
@@ -152,12 +172,13 @@ def page(
 ) -> Page[Story]:
     """Return stories of any state for the desk, last touched first, without their bodies.
 
-    `words` narrows to headlines that hold all of them.
+    `words` narrows to stories that hold all of them.
     """
+    condition = holds_text(words)
     query = (
         select(*_WITHOUT_BODY)
         .where(_S.state.in_(list(states)))
-        .where(*(_S.headline.icontains(word, autoescape=True) for word in words.split()))
+        .where(true() if condition is None else condition)
         .order_by(_S.updated_at.desc(), _S.id.desc())
         .limit(limit + 1)
     )

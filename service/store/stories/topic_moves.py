@@ -23,6 +23,7 @@ _JOIN_FOLLOWERS = text("""
     UPDATE subscription SET topic_id = :kept WHERE topic_id = :id AND NOT EXISTS (
         SELECT 1 FROM subscription other
         WHERE other.reader_id = subscription.reader_id AND other.topic_id = :kept)""")
+_JOIN_CODES = text("UPDATE topic_code SET topic_id = :kept WHERE topic_id = :id")
 _DROP = text("DELETE FROM topic WHERE id = :id")
 _STORIES = text("""
     UPDATE story SET topics = ARRAY(
@@ -66,6 +67,7 @@ def _move_one(session: Session, topic_id: int, old: str, new: str) -> None:
         session.execute(_RENAME, {"path": new, "id": topic_id})
     else:
         session.execute(_JOIN_FOLLOWERS, {"kept": target_id, "id": topic_id})
+        session.execute(_JOIN_CODES, {"kept": target_id, "id": topic_id})
         session.execute(_DROP, {"id": topic_id})
     session.execute(_STORIES, {"old": old, "new": new})
     session.execute(_ALERTS, {"old": old, "new": new})

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
@@ -47,6 +48,7 @@ async def rss(request: Request, topic: _Topic = None) -> Response:
             topic=subject,
             labels=lookups.story_labels(session, items),
             summary_of=summary_of,
+            story_tag=story_tag,
         )
         return PublicText.of(text, "application/rss+xml")
 
@@ -111,7 +113,7 @@ def _bounded(items: list[Story]) -> list[Story]:
 def _json_feed(
     settings: Settings, items: list[Story], subject: Topic | None, labels: dict[str, str]
 ) -> dict[str, Any]:
-    site = settings.public_url
+    site, hub = settings.public_url, settings.websub_hub
     query = f"?topic={subject.path}" if subject else ""
     return {
         "version": "https://jsonfeed.org/version/1.1",
@@ -119,6 +121,7 @@ def _json_feed(
         "home_page_url": f"{site}/topics/{subject.path}" if subject else f"{site}/",
         "feed_url": f"{site}/feed.json{query}",
         "icon": f"{site}/icon-512.png",
+        **({"hubs": [{"type": "WebSub", "url": hub}]} if hub else {}),
         "items": [_json_item(site, story, labels) for story in items],
     }
 
@@ -126,7 +129,7 @@ def _json_feed(
 def _json_item(site: str, story: Story, labels: dict[str, str]) -> dict[str, Any]:
     url = f"{site}/stories/{story.slug}"
     item: dict[str, Any] = {
-        "id": url,
+        "id": story_tag(site, story),
         "url": url,
         "title": story.text.headline,
         **_json_content(story.text),
@@ -147,6 +150,12 @@ def _json_item(site: str, story: Story, labels: dict[str, str]) -> dict[str, Any
 def _json_content(text: StoryText) -> dict[str, str]:
     """Return what an item says; JSON Feed 1.1 asks for HTML or for text."""
     return {"content_html": text.body} if text.body else {"content_text": summary_of(text)}
+
+
+def story_tag(site: str, story: Story) -> str:
+    """Return a story's name in feeds as a tag URI (RFC 4151), the same over http and https."""
+    day = story.created_at.astimezone(UTC)
+    return f"tag:{urlsplit(site).hostname},{day:%Y-%m-%d}:story:{story.id}"
 
 
 def summary_of(text: StoryText) -> str:

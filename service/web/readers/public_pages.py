@@ -57,6 +57,24 @@ async def all_topics(request: Request, before: Before = None) -> Response:
     return await _respond(request, "topics.html", query, before=before)
 
 
+@router.api_route("/search", methods=_GET)
+async def search(
+    request: Request, q: Annotated[str, Query(max_length=200)] = "", before: Before = None
+) -> Response:
+    """Show the stories that hold some words, however they were typed."""
+
+    def query(session: Session) -> dict[str, Any]:
+        page = stories.search(session, q, before, PER_PAGE)
+        return {
+            "q": q,
+            "stories": page.items,
+            "labels": lookups.story_labels(session, page.items),
+            "next": query_string(q=q, before=page.next) if page.next else "",
+        }
+
+    return await _respond(request, "search.html", query, q=q, before=before)
+
+
 @router.api_route("/topics/{path:path}", methods=_GET)
 async def topic(request: Request, path: str, before: Before = None) -> Response:
     """Show a topic: its newest stories, the topics above and below, and how to follow it."""
@@ -157,7 +175,7 @@ def _json_ld(
 
 
 async def _respond(
-    request: Request, template: str, query: ContextQuery, before: str | None = None
+    request: Request, template: str, query: ContextQuery, **parameters: str | None
 ) -> Response:
     """Return the page that is the same for everyone, from memory during a rush.
 
@@ -165,7 +183,7 @@ async def _respond(
     """
     if STAFF_COOKIE in request.cookies:
         return await run_admitted(request, _render_for_staff, request, template, query)
-    address = page_address(request, before=before)
+    address = page_address(request, **parameters)
     pages: PageCache = request.app.state.page_cache
     text = pages.lookup(address)
     if text is None:

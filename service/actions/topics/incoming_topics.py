@@ -8,7 +8,7 @@ from service.domain.topic import parse_path
 from service.formats.incoming import IncomingStory, Subject
 from service.formats.subjects import built_in_aliases, topic_paths
 from service.formats.text import search_key
-from service.store.stories import topics
+from service.store.stories import topic_codes, topics
 from service.unit_of_work import UnitOfWork
 
 
@@ -26,7 +26,9 @@ def incoming_topics(
     """
     paths_by_name = _paths_by_name(incoming.subjects)
     existing = topics.by_paths(work.session, set(paths_by_name.values()))
-    aliases = built_in_aliases()
+    aliases = built_in_aliases() | topic_codes.paths_of(
+        work.session, {subject.code for subject in incoming.subjects if subject.code}
+    )
     aliases |= {name: path for name, path in paths_by_name.items() if path in existing}
     aliases |= categories
     paths = (*source_topics, *incoming.topics, *topic_paths(incoming.subjects, aliases))

@@ -1,0 +1,1 @@
+"""Which topics incoming stories have, and how topics come in themselves."""
