@@ -124,7 +124,8 @@ class GroupCommit(Generic[Item, Result]):
         """Write a group; one that fails is halved, so that an item spoils none but itself."""
         try:
             with transaction(self._engine) as session:
-                return list(self._write(session, items))
+                pairs = zip(items, self._write(session, items), strict=True)
+                return [result for _, result in pairs]
         except DATABASE_AWAY as error:
             if len(items) == 1 or not _is_about_items(error):
                 return [error for _ in items]

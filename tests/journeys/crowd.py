@@ -1,5 +1,6 @@
 """Many callers at once, each on a connection of its own, and how long each was kept waiting."""
 
+import errno
 import threading
 import time
 from collections import Counter
@@ -26,7 +27,7 @@ class Waits:
     def add(self, call: Callable[[], httpx.Response]) -> None:
         began = time.monotonic()
         try:
-            answer = call()
+            answer = _call_twice(call)
         except httpx.HTTPError as error:
             self.troubles.append(repr(error))
             self.taken.append((0, time.monotonic() - began))
@@ -48,6 +49,16 @@ class Waits:
         shown = ", ".join(f"{n} x {status}" for status, n in sorted(self.statuses.items()))
         times = f"half within {half:.2f} s, 99 % {most:.2f} s, all {self.longest:.2f} s"
         return "; ".join([shown, times, *self.troubles])
+
+
+def _call_twice(call: Callable[[], httpx.Response]) -> httpx.Response:
+    """Call again where the client's own pool has closed the connection under a thread (EBADF)."""
+    try:
+        return call()
+    except httpx.ReadError as error:
+        if f"Errno {errno.EBADF}" not in str(error):
+            raise
+        return call()
 
 
 def at_once(n: int, call: Callable[[int], httpx.Response]) -> Waits:

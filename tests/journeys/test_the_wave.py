@@ -23,7 +23,7 @@ RECEIPTS = int(os.environ.get("WAVE_RECEIPTS", "3000"))
 BATCH = 500
 CLIENTS = 8
 PER_CALL = (1, 1, 1, 1, 25, 250)
-KILLS = 2
+KILLS = 1
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import gzip
 import shutil
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -132,7 +134,9 @@ def test_a_web_app_tells_its_key_and_its_prompt(visitor: Visitor, listed: str) -
 
 def test_a_disabled_app_lists_nobody(app: FastAPI, visitor: Visitor, listed: str) -> None:
     with transaction(app.state.engine) as session:
-        apps.disable(session, "webpush")
+        row = apps.lock(session, "webpush")
+        assert row is not None
+        apps.save(session, replace(row, disabled_at=datetime.now(UTC)))
     answer = visitor.get("/api/topics", headers={"Origin": listed})
     assert "access-control-allow-origin" not in answer.headers
     assert visitor.get("/api/web-apps/webpush").status_code == 404

@@ -39,7 +39,11 @@ def test_reading_pages_creates_no_reader(
     for path in ("/", f"/stories/{world['slug']}", "/topics", "/me"):
         assert "set-cookie" not in visitor.get(path).headers
     assert count(engine, "reader") == 0
-    assert visitor.get("/me/state").json() == {"reader": False, "follows": []}
+    assert visitor.get("/me/state").json() == {
+        "reader": False,
+        "follows": [],
+        "devices": [],
+    }
 
 
 def test_the_first_follow_creates_a_reader_and_its_cookie(
@@ -161,7 +165,8 @@ def test_get_alerts_creates_reader_device_and_follows_in_one_request(
 ) -> None:
     answer = register(visitor, language="hi", least_urgency="breaking")
     assert answer.status_code == 200, answer.text
-    assert answer.json() == {"reader": True, "follows": ["world"]}
+    devices = visitor.get("/me/state").json()["devices"]
+    assert answer.json() == {"reader": True, "follows": ["world"], "device": devices[0]}
     page = visitor.get("/me").text
     assert "Browsers" in page
     assert "Asia/Kolkata" in page
