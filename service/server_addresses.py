@@ -4,7 +4,7 @@ A fault is one line. An address may hold a password, so no message repeats it.
 """
 
 from dataclasses import dataclass
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 DATABASE_SCHEMES = frozenset({"postgresql", "postgres"})
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "sentinel"})
@@ -63,12 +63,12 @@ def check_broker_url(url: str) -> str:
 
 def is_rabbitmq(url: str) -> bool:
     """Whether the address is RabbitMQ's."""
-    return urlsplit(url).scheme in RABBITMQ_SCHEMES
+    return _split(url).scheme in RABBITMQ_SCHEMES
 
 
 def is_sentinel(url: str) -> bool:
     """Whether the address names Sentinels, which know where the primary is."""
-    return urlsplit(url).scheme == "sentinel"
+    return _split(url).scheme == "sentinel"
 
 
 def parse_sentinel(url: str) -> SentinelAddress:
@@ -76,7 +76,7 @@ def parse_sentinel(url: str) -> SentinelAddress:
 
     The password is the primary's; the Sentinels' own follows as `&sentinel_password=`.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     if not query.get("master"):
         raise ValueError(_NO_MASTER)
@@ -98,14 +98,14 @@ def parse_sentinel(url: str) -> SentinelAddress:
 
 def verify_tls(url: str) -> str:
     """Return an address of Redis that asks for the verification of the server's certificate."""
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme != "rediss" or VERIFIED in parse_qs(parts.query):
         return url
     return f"{url}{'&' if parts.query else '?'}{VERIFIED}=required"
 
 
 def _check(url: str, schemes: frozenset[str], example: str) -> None:
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in schemes:
         name = parts.scheme or url[:20]
         message = f"{name}:// is not supported here; write {example}"
@@ -117,7 +117,7 @@ def _check(url: str, schemes: frozenset[str], example: str) -> None:
 
 def _has_port_or_none(url: str) -> bool:
     """Whether the port is a number, or left out; several hosts (`a:1,b:2`) are allowed."""
-    hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
+    hosts = _split(url).netloc.rpartition("@")[2].split(",")
     ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
     return all(not port or port.isdigit() for port in ports)
 
@@ -126,3 +126,13 @@ def _host_and_port(place: str) -> tuple[str, int]:
     host, bracket, rest = place.rpartition("]")
     name, _, port = (host + bracket, "", rest[1:]) if bracket else place.partition(":")
     return name.strip("[]"), int(port or SENTINEL_PORT)
+
+
+def _split(url: str) -> SplitResult:
+    """Split an address that may name several hosts, some of them IPv6.
+
+    The newer `urlsplit` takes brackets around a single host only; the older one takes any.
+    """
+    parts = urlsplit(url.replace("[", "%5B").replace("]", "%5D"))
+    netloc = parts.netloc.replace("%5B", "[").replace("%5D", "]")
+    return parts._replace(netloc=netloc)
