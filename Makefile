@@ -32,7 +32,7 @@ check: $(VENV)/installed-tests ## Format, lint, types, import contracts; no test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-foreign: $(VENV)/installed-tests $(VENV)/installed-foreign ## Test against servers and libraries that others wrote, as far as they are here
+foreign: $(VENV)/installed-tests $(VENV)/installed-foreign $(if $(SHORT),,$(VENV)/installed-generators) ## Test against servers and libraries that others wrote, as far as they are here
 	@FOREIGN_REQUESTS=$${FOREIGN_REQUESTS:-5000} $(BIN)/python -m pytest -n 2 --dist=loadgroup -m foreign tests/foreign
 
 bench: $(VENV)/installed-tests $(VENV)/installed-bench ## Measure, beside peers in the same run; ONLY=a,b OUT=f.json COMPARE=f.json
@@ -83,14 +83,17 @@ $(VENV)/installed-bench: tests/bench/requirements.lock $(VENV)/installed-tests
 	@$(PIP) install --require-hashes -r tests/bench/requirements.lock && touch $@ || \
 		echo 'The peers could not be installed: they will not be measured.'
 
-$(VENV)/installed-foreign: tests/foreign/requirements.lock tests/foreign/openapi/requirements.lock $(VENV)/installed-tests
+$(VENV)/installed-foreign: tests/foreign/requirements.lock $(VENV)/installed-tests
 	@$(PIP) install --require-hashes -r tests/foreign/requirements.lock && touch $@ || \
 		echo 'The client libraries could not be installed: their tests will be skipped.'
 	@npm install --silent --no-fund --no-audit --prefix $(VENV)/node vnu-jar@$(VNU) > /dev/null 2>&1 || \
 		echo 'The validator of HTML could not be installed (it takes npm): its test will be skipped.'
+
+$(VENV)/installed-generators: tests/foreign/openapi/requirements.lock $(VENV)/installed-tests
 	@$(PYTHON) -m venv $(VENV)/openapi && $(VENV)/openapi/bin/python -m pip --quiet --disable-pip-version-check \
 		--no-input install --require-hashes -r tests/foreign/openapi/requirements.lock || \
 		echo 'openapi-python-client could not be installed: its test will be skipped.'
 	@npm install --silent --no-fund --no-audit --prefix $(VENV)/node openapi-typescript@$(OPENAPI_TS) \
 		typescript@$(TYPESCRIPT) > /dev/null 2>&1 || \
 		echo 'openapi-typescript could not be installed (it takes npm): its test will be skipped.'
+	@touch $@
