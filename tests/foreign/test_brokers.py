@@ -45,7 +45,9 @@ def restart(system: System, **settings: str) -> None:
     for name in PROGRAMS:
         system.start(name)
     system.await_true(system._ready, "the service is ready", 30, lambda: system.log("service"))
-    system.await_true(system._two_workers, "both workers live", 30, lambda: system.log("worker"))
+    system.await_true(
+        lambda: system._count_workers() == 2, "both workers live", 30, lambda: system.log("worker")
+    )
 
 
 def send_two(system: System) -> None:
