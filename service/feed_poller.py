@@ -58,6 +58,7 @@ class FeedPoller:
         self._holder = f"{socket.gethostname()}/{os.getpid()}"
         self._leased_until = 0.0
         self._hubs_at = 0.0
+        self._hub_calls: Future[None] | None = None
         self._own_hub = OwnHub()
 
     def run(self) -> None:
@@ -85,10 +86,16 @@ class FeedPoller:
             due = feeds.claim_due(session, busy_hosts, free) if free else []
         for feed in due:
             self._running[self._pool.submit(poll_feed, self._polling, feed)] = feed
-        if time.monotonic() >= self._hubs_at:
-            self._hubs_at = time.monotonic() + HUBS_EVERY_S
-            self._pool.submit(self._ask_hubs)
+        self._begin_hub_calls()
         return bool(self._running)
+
+    def _begin_hub_calls(self) -> None:
+        """Call the hubs when it is time, in one thread: slow hubs hold up no poll."""
+        is_running = self._hub_calls is not None and not self._hub_calls.done()
+        if is_running or time.monotonic() < self._hubs_at:
+            return
+        self._hubs_at = time.monotonic() + HUBS_EVERY_S
+        self._hub_calls = self._pool.submit(self._ask_hubs)
 
     def _result(self, future: "Future[PollResult]") -> PollResult:
         """Return how a poll went; one that raised is a failure of its feed and of no other."""

@@ -144,7 +144,10 @@ class _Exchange:
         headers = {"User-Agent": USER_AGENT, "Expect": ""} | dict(self._request.headers)
         for option, value in (
             (pycurl.URL, self._address.encode()),
-            (pycurl.HTTPHEADER, [f"{name}: {text}" for name, text in headers.items()]),
+            (
+                pycurl.HTTPHEADER,
+                [f"{name}: {text}".encode("latin-1") for name, text in headers.items()],
+            ),
             (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
             (pycurl.FOLLOWLOCATION, 0),
             (pycurl.PROXY, ""),

@@ -1,12 +1,16 @@
 """Feeds end to end: asked politely, taken in once, alerted by their rule."""
 
 import gzip
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
+from service import feed_poller
 from service.actions.feeds.feed_polling import Polling, poll_feed
+from service.feed_poller import FeedPoller
 from service.fetching.allowed_hosts import AllowedHosts
 from service.fetching.fetch import Fetcher, FetchRequest
 from service.fetching.fetch_errors import FetchFailed
@@ -85,6 +89,39 @@ def test_a_feed_is_taken_in_once_and_then_asked_whether_it_has_changed(
     assert headlines(engine) == ["Ferry is back", "Tide & time"]
     assert rows(engine, "SELECT max(version) FROM story") == [(2,)]
     assert poll(now=False) == [], "the next poll is minutes away"
+
+
+def test_a_validator_outside_ascii_is_sent_back_as_it_came(server, add_feed, poll):
+    add_feed()
+    server.put(rss(("1", "Ferry")), ETag='"\xe9"')
+    assert [poll()[0].failures for _ in range(2)] == [0, 0]
+    assert server.requests[-1][1]["if-none-match"] == '"\xe9"'
+
+
+def test_slow_hubs_are_called_in_one_thread_and_hold_up_no_poll(app, add_feed, engine, monkeypatch):
+    calls, release = [], threading.Event()
+
+    def renew_slowly(polling):
+        calls.append(polling)
+        release.wait(10)
+
+    monkeypatch.setattr(feed_poller, "HUBS_EVERY_S", 0.0)
+    monkeypatch.setattr(feed_poller.hub_subscriptions, "renew_subscriptions", renew_slowly)
+    add_feed()
+    poller = FeedPoller(app.state.settings)
+    try:
+        deadline = time.monotonic() + 10
+        poller.take_turn()
+        while poller.take_turn() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert rows(engine, "SELECT polled_at IS NOT NULL FROM feed") == [(True,)]
+        for _ in range(3):
+            poller.take_turn()
+        assert len(calls) == 1
+    finally:
+        release.set()
+        poller.stopping.set()
+        poller.run()
 
 
 def test_a_restamped_feed_changes_nothing(server, add_feed, poll, engine):
