@@ -58,7 +58,7 @@ def test_an_export_is_read_in_any_encoding(encoding):
     dead = ("id-2", phone(2), "en", "0", "", "true", "", "", "")
     mail = ("id-3", "a@b.org", "en", "11", "", "f", "", "", "")
     short = ("id-4", phone(4))
-    rows = [(*ROW[:5], "", *ROW[6:]), dead, mail, short]
+    rows = [ROW, dead, mail, short]
     header, good, *broken = lines_of(onesignal(rows, encoding), Form.ONESIGNAL)
     assert header.why == ""
     assert json.loads(good) == {
@@ -96,6 +96,26 @@ def test_a_column_of_another_name_is_mapped():
     assert json.loads(line)["address"] == "abc"
 
 
+def test_mapped_columns_say_who_has_opted_in_and_what_device_it_is():
+    channel = {"os": "ios", "push_address": phone(1), "agreed": "no"}
+    columns = {"kind": "os", "alive": "agreed"}
+    content = "\n".join(json.dumps(channel | {"os": kind}) for kind in ("ios", "email"))
+    lines = lines_of(content.encode(), Form.AIRSHIP, columns=columns, provider="apns")
+    assert [line.why for line in lines] == [
+        "the reader has not opted in",
+        "a device of the kind 'email' is none that we push to",
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", [b"t1\n\nt2\n", b"token\n\nt2\n", b'{"token":"t"}\n\n{"token":"t2"}']
+)
+def test_a_blank_line_counts_among_the_lines(content):
+    lines = lines_of(content, Form.FIREBASE)
+    assert lines[1].why == ""
+    assert json.loads(lines[2])["address"] == "t2"
+
+
 def test_a_separator_of_unicode_is_no_end_of_a_line():
     content = '{"label": "a\u2028b"}\n{}\n'.encode()
     assert len(list(decode_lines(io.BufferedReader(io.BytesIO(content))))) == 2
@@ -131,7 +151,6 @@ def test_three_vendors_subscribers_come_in_with_a_report(web, engine, tmp_path):
     newest, oldest = web._keys.public_keys()
     one, ua, wp, report = (tmp_path / name for name in ("o.csv", "a.jsonl", "w.jsonl", "r.csv"))
     rows = [("", phone(n), "en", "0", '{"news_sport":1}', "f", "", "", "") for n in range(NUMBER)]
-    rows = [(*row[:5], "", *row[6:]) for row in rows]
     one.write_bytes(onesignal([*rows, ("", "not a token", "", "0", "", "", "", "", "")], "utf-16"))
     channels = [
         {"device_type": "ios", "push_address": phone(NUMBER + n), "opt_in": True, "tags": []}

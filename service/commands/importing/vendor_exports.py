@@ -23,7 +23,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-FALSE = frozenset({"", "0", "false", "no", "off", "none", "null"})
+FALSE = frozenset({"", "0", "f", "false", "n", "no", "off", "none", "null"})
+
+_NOTHING = Misfit("")
+"""A blank line, or a header: it counts among the lines."""
 
 
 class Form(StrEnum):
@@ -102,7 +105,8 @@ class Reading:
         provider = self._provider(record, names)
         if self._text(record, names, "dead").lower() not in FALSE:
             raise ValueError("the vendor knows that the address is dead")
-        if names.get("alive") in record and self._text(record, names, "alive").lower() in FALSE:
+        opt_in = self._column(names, "alive")
+        if opt_in in record and self._text(record, names, "alive").lower() in FALSE:
             raise ValueError("the reader has not opted in")
         line: dict[str, Any] = {"provider": provider, "address": self._address(record, names)}
         keys = self._keys(record, names)
@@ -117,7 +121,7 @@ class Reading:
 
     def _provider(self, record: Record, names: Mapping[str, str]) -> str:
         kinds = _KINDS.get(self.form)
-        if kinds is None or (self.provider and names["kind"] not in record):
+        if kinds is None or (self.provider and self._column(names, "kind") not in record):
             fixed = self.provider or _PROVIDERS.get(self.form, "")
             return fixed or self._text(record, names, "provider")
         kind = self._text(record, names, "kind").lower()
@@ -128,8 +132,7 @@ class Reading:
     def _address(self, record: Record, names: Mapping[str, str]) -> str:
         address = self._text(record, names, "address")
         if not address:
-            column = self.columns.get("address", names.get("address", "address"))
-            raise ValueError(f"it has no address (column {column!r})")
+            raise ValueError(f"it has no address (column {self._column(names, 'address')!r})")
         return address
 
     def _keys(self, record: Record, names: Mapping[str, str]) -> dict[str, str]:
@@ -145,7 +148,10 @@ class Reading:
         return "" if value is None else str(value).strip()
 
     def _value(self, record: Record, names: Mapping[str, str], name: str) -> Any:
-        return record.get(self.columns.get(name, names.get(name, name)))
+        return record.get(self._column(names, name))
+
+    def _column(self, names: Mapping[str, str], name: str) -> str:
+        return self.columns.get(name, names.get(name, name))
 
 
 def read_export(file: BufferedReader, reading: Reading) -> Iterator[str | Misfit]:
@@ -185,12 +191,13 @@ def _records(lines: Iterator[str], reading: Reading) -> Iterator[Record | Misfit
     delimiter = max(",;\t", key=first.count)
     if address in next(csv.reader([first], delimiter=delimiter), []):
         return _csv_records(every, delimiter)
-    return ({address: line.strip()} for line in every if line.strip())
+    return ({address: line.strip()} if line.strip() else _NOTHING for line in every)
 
 
 def _json_records(lines: Iterable[str]) -> Iterator[Record | Misfit]:
     for line in lines:
         if not line.strip():
+            yield _NOTHING
             continue
         try:
             value = json.loads(line) if len(line) <= MAX_LINE else None
@@ -202,7 +209,7 @@ def _json_records(lines: Iterable[str]) -> Iterator[Record | Misfit]:
 def _csv_records(lines: Iterable[str], delimiter: str) -> Iterator[Record | Misfit]:
     rows = csv.reader(lines, delimiter=delimiter)
     header = [name.strip() for name in next(rows)]
-    yield Misfit("")
+    yield _NOTHING
     while True:
         try:
             row = next(rows)
@@ -212,8 +219,8 @@ def _csv_records(lines: Iterable[str], delimiter: str) -> Iterator[Record | Misf
             yield Misfit(f"is no row of CSV ({error})")
             continue
         if not any(row):
-            continue
-        if len(row) != len(header):
+            yield _NOTHING
+        elif len(row) != len(header):
             yield Misfit(f"has {len(row)} columns, and the header has {len(header)}")
         else:
             yield dict(zip(header, row, strict=True))
