@@ -116,12 +116,13 @@ def reseal() -> None:
 @contextmanager
 def _work() -> Iterator[tuple[UnitOfWork, Settings]]:
     settings = store_access.settings()
-    broker = CeleryBroker(settings.redis_url)
-    try:
-        with store_access.store() as engine, unit_of_work(engine, broker) as work:
-            yield work, settings
-    except Invalid as refusal:
-        raise Failed(f"{refusal.field}: {refusal.detail}") from None
+    broker = CeleryBroker(settings.broker)
+    with store_access.store() as engine:
+        try:
+            with unit_of_work(engine, broker) as work:
+                yield work, settings
+        except Invalid as refusal:
+            raise Failed(f"{refusal.field}: {refusal.detail}") from None
 
 
 def _read_pairs(pairs: list[str] | None) -> dict[str, Any] | None:

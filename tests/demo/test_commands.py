@@ -12,8 +12,12 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.commands.output import Failed
+from service.store.schema import new_id
 from service.store.session import transaction
 from service.store.staff import accounts
+from service.store.stories import feeds, sources, topics
+from service.store.stories.feeds import PollResult
+from service.store.stories.sources import Source
 
 
 def commands(command=None, path=()):
@@ -95,6 +99,37 @@ def test_what_commands_do_stands_in_the_audit_trail(newszop, session):
     newszop("staff", "add", "ana@example.org")
     rows = session.execute(text("SELECT who, verb FROM audit")).all()
     assert rows == [("command line", "add")]
+
+
+def test_sources_are_listed_with_their_faults(newszop, engine):
+    with transaction(engine) as session:
+        for name in ("harbour", "market"):
+            source = Source(id=new_id(), kind="feed", name=name, signature="none")
+            sources.add(session, source)
+            feeds.add(session, source.id, f"http://{name}.example/feed", f"{name}.example")
+        fault = PollResult(source_id=source.id, wait_s=600, failures=1, error="It answers 404.")
+        feeds.save_results(session, [fault])
+    lines = [line.split("\t") for line in newszop("source", "list").splitlines()]
+    assert [(line[0], line[2], line[5]) for line in lines] == [
+        ("harbour", "works", ""),
+        ("market", "failing", "It answers 404."),
+    ]
+
+
+def test_topics_are_imported_from_a_file(newszop, engine, tmp_path):
+    uri = "http://cv.iptc.org/newscodes/mediatopic/15000000"
+    file = tmp_path / "topics.json"
+    file.write_text(json.dumps({"conceptSet": [{"uri": uri, "prefLabel": {"en-GB": "sport"}}]}))
+    assert newszop("topics", "import", str(file)).startswith("1 topics are new")
+    with transaction(engine) as session:
+        assert topics.by_paths(session, ["sport"])["sport"].label == "Sport"
+    file.write_text("no JSON")
+    assert "\n" not in newszop("topics", "import", str(file), fails=True)
+    assert "none.json" in newszop("topics", "import", str(tmp_path / "none.json"), fails=True)
+
+
+def test_a_refused_app_says_which_value_is_wrong(newszop):
+    assert newszop("app", "add", "web", "pigeon", fails=True).startswith("provider: ")
 
 
 def test_seeding_twice_adds_once(newszop):
