@@ -27,7 +27,6 @@ def backup(
         raise Failed(f"{file} exists") from None
     except (OSError, NotABackup) as error:
         raise Failed(str(error)) from None
-    file.chmod(0o600)
     size = file.stat().st_size / 1e6
     say(f"{sum(manifest.rows.values()):,} rows of {manifest.taken_at.isoformat()}: {size:.1f} MB.")
 

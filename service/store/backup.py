@@ -75,7 +75,8 @@ def write_backup(
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         taken_at, revision = _read_moment(connection)
         rows: dict[str, int] = {}
-        with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        path.touch(mode=0o600, exist_ok=False)  # nobody else reads the addresses, now or later
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for table in _ordered_tables(connection):
                 if addresses or table not in ADDRESSES:
                     rows[table] = _write_table(connection, archive, table, addresses=addresses)
