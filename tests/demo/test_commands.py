@@ -132,6 +132,13 @@ def test_a_refused_app_says_which_value_is_wrong(newszop):
     assert newszop("app", "add", "web", "pigeon", fails=True).startswith("provider: ")
 
 
+def test_a_backup_is_for_its_owner_only_and_overwrites_nothing(newszop, tmp_path):
+    file = tmp_path / "backup"
+    assert " rows of " in newszop("backup", str(file))
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "exists" in newszop("backup", str(file), fails=True)
+
+
 def test_seeding_twice_adds_once(newszop):
     assert "300 readers added" in newszop("readers", "seed", "--readers", "300")
     assert newszop("readers", "seed", "--readers", "300").splitlines()[-1] == "0 readers added."
