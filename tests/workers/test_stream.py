@@ -20,7 +20,7 @@ from service.domain.verdict import (
     TryLater,
 )
 from service.store.deliveries import batch_claims, batch_writes
-from service.store.operations import holds
+from service.store.operations import holds, pauses
 from service.store.schema import AlertRow
 from service.store.session import transaction
 from tests import builders as a
@@ -478,6 +478,32 @@ def test_a_persons_hold_reaches_a_running_stream(system):
     system.provider(says=says)
     slowly(system)
     alert = system.alert(addresses)
+    deliver.deliver(system.process, alert)
+    assert 0 < system.states(alert).count(State.PENDING) < 200
+
+
+@pytest.mark.parametrize(
+    ("names", "probes"),
+    [(["apns"], False), ([], False), (["apns"], True)],
+    ids=["in use", "its app is gone", "probing"],
+)
+def test_a_pause_of_all_sending_reaches_a_running_stream(system, names, probes):
+    addresses = [f"a{n}" for n in range(200)]
+
+    def says(address):
+        if address == addresses[0]:
+            with transaction(system.engine) as session:
+                pauses.pause(session, "a drill", "a person")
+        return TryLater("HTTP 503", after=timedelta(hours=5)) if probes else Accepted()
+
+    system.provider(says=says)
+    slowly(system)
+    alert = system.alert(addresses)
+    if probes:
+        with transaction(system.engine) as session:
+            holds.hold(session, "apns", "the key was revoked", holds.WORKER)
+            session.execute(text("UPDATE hold SET probe_at = now()"))
+    system.process.names = names
     deliver.deliver(system.process, alert)
     assert 0 < system.states(alert).count(State.PENDING) < 200
 

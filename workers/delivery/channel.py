@@ -229,10 +229,12 @@ class Channel:
         self._meet(AlertRefused())
         self.drop_unbuilt()
 
-    def note_written(self, *, held: bool) -> None:
-        """Learn from a write whether the provider is held by now."""
+    def note_written(self, *, held: bool, paused: bool = False) -> None:
+        """Learn from a write whether the provider is held by now, or all sending paused."""
         before = self.condition
-        self._meet(HoldOnRecord() if held else NoHoldOnRecord())
+        self._meet(HoldOnRecord() if held or paused else NoHoldOnRecord())
+        if paused:
+            self._meet(HoldAsked(on_record=True))  # a pause ends probes too
         if self.is_held:
             self.drop_unbuilt()
         elif isinstance(before, Held | Probing) and isinstance(self.condition, Open):

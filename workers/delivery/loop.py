@@ -297,4 +297,4 @@ class Stream:
         self._state = result.state
         self.precedence = result.precedence
         for each in self._channels:
-            each.note_written(held=each.name in result.held_providers)
+            each.note_written(held=each.name in result.held_providers, paused=result.is_paused)

@@ -58,14 +58,15 @@ class WriteResult:
     """What a write reports: the alert's state, and what changed meanwhile.
 
     `batches` are those that were still ours, by shard and batch number. `precedence` is what
-    breaking alerts ask of this one, and `held_providers` are those that must not be used now: a
-    disabled app is one of them.
+    breaking alerts ask of this one. `held_providers` are those that must not be used now: a
+    disabled app is one of them. While all sending `is_paused`, none may be used.
     """
 
     state: AlertState
     batches: frozenset[tuple[int, int]] = field(default_factory=frozenset)
     precedence: Precedence = field(default_factory=Precedence)
     held_providers: frozenset[str] = field(default_factory=frozenset)
+    is_paused: bool = False
     apps_revision: int = 0
 
 
@@ -118,7 +119,8 @@ def write(
         state=AlertState(row.state),
         batches=keys,
         precedence=Precedence(row.breaking_waits, row.breaking_runs),
-        held_providers=frozenset(providers if EVERY_PROVIDER in row.held else row.held),
+        held_providers=frozenset(row.held),
+        is_paused=EVERY_PROVIDER in row.held,
         apps_revision=row.apps_revision,
     )
 
