@@ -42,7 +42,7 @@ class Origin:
     """The client's turn after which stock was taken last."""
     stuck_since: float | None = None
     """Since when (monotonic) there was no free stream for some of them."""
-    requests: bool = False
+    is_lost: bool = False
     """Whether its connection was found dead: the next request takes a new one."""
     sockets: list[LentSocket] = field(default_factory=list)
     waiting: WaitingRequests = field(default_factory=WaitingRequests)
@@ -62,7 +62,7 @@ class Origin:
 
     def lose(self) -> None:
         """Take its connection for lost: one request tries another."""
-        self.warm, self.requests = False, True
+        self.warm, self.is_lost = False, True
 
     def check_sockets(self) -> None:
         """Before an idle origin is used again, see whether its connection is still there.
@@ -75,7 +75,7 @@ class Origin:
             self.warm = self.warm or state is SocketState.QUIET
             if state is SocketState.DEAD:
                 each.shut_down()
-                self.requests = True
+                self.is_lost = True
 
 
 def origin_of(url: str) -> str:

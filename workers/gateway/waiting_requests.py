@@ -43,7 +43,7 @@ def most_waiting(window: int, guard: Guard | None, origin_window: int | None) ->
 
 
 def free_room(window: int, guard: Guard | None, *, sent_requests: int, open_requests: int) -> int:
-    """Return how many more requests a pool takes; `handed` are with the client.
+    """Return how many more requests a pool takes; `sent_requests` are with the client.
 
     In a guarded pool, whose origins are strangers to each other, as many again may wait for the
     slow ones, so that these do not hold up the rest.

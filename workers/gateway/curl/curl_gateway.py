@@ -38,7 +38,7 @@ Answers = list[tuple[Request, Answer]]
 
 @dataclass(slots=True, eq=False)
 class CurlPool:
-    """One provider's requests. `handed` are with libcurl, the others wait for their origin."""
+    """One provider's requests. `sent_requests` are with libcurl, the others wait."""
 
     window: int
     guard: Guard | None

@@ -102,7 +102,7 @@ class Multi:
         return None
 
     def turn(self, results: list[tuple[Request, Answer]]) -> list[tuple[Origin, Answer]]:
-        """Send what was handed over and read what has come, adding the answers to `taken`.
+        """Send what was handed over and read what has come, adding the answers to `results`.
 
         Returns the origins that could not be reached at all, each with the reason.
         """

@@ -154,11 +154,11 @@ class Transfer:
         if len(body) != self._size:
             self._size = len(body)
             self._setopt(pycurl.POSTFIELDSIZE, self._size)
-        if origin.requests is not self._fresh:
+        if origin.is_lost is not self._fresh:
             # Of its own accord libcurl looks once a second whether a connection is dead.
-            self._fresh = origin.requests
+            self._fresh = origin.is_lost
             self._setopt(pycurl.FRESH_CONNECT, int(self._fresh))
-        origin.requests = False
+        origin.is_lost = False
         if request.answer_limit > self._most_taken:
             self._most_taken = request.answer_limit
             self._setopt(pycurl.MAXFILESIZE, self._most_taken)

@@ -259,7 +259,7 @@ class Http2Connection:
     def lose(self, reason: str, offered_bytes: int) -> Answers:
         """Answer for everything in flight: the connection is lost.
 
-        At most `offered` bytes of what it wrote have left.
+        At most `offered_bytes` of what it wrote have left.
         """
         self.draining = True
         return self._open.lose(reason, offered_bytes)

@@ -67,7 +67,7 @@ class Http2Origin:
 
 @dataclass(slots=True, eq=False)
 class Http2Pool:
-    """One provider's requests. `handed` are on a connection, the others wait for one."""
+    """One provider's requests. `sent_requests` are on a connection, the others wait."""
 
     name: str
     window: int

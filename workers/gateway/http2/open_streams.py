@@ -72,7 +72,7 @@ class OpenStreams:
             answers.append((stream.request, stream.fail(Failure.UNKNOWN, "no answer in time")))
 
     def lose(self, reason: str, offered_bytes: int) -> Answers:
-        """End all: the connection is lost, and at most `offered` bytes of it have left.
+        """End all: the connection is lost, and at most `offered_bytes` of it have left.
 
         A request of which no byte is among them was certainly not sent; of the others nobody knows.
         """

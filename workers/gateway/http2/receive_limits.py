@@ -65,7 +65,7 @@ class ReceiveLimits:
         self._frames_left = min(frames_left, MOST_FRAMES_WITHOUT_ANSWER)
 
     def cancel(self, number: int, size: int) -> None:
-        """Remember a stream that we ended after `received` bytes of its answer.
+        """Remember a stream that we ended after `size` bytes of its answer.
 
         The server learns of it later. Until then it sends as much as the window allows (5.1).
         """
