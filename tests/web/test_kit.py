@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from service.store.operations import apps
 from service.store.session import transaction
@@ -116,6 +117,31 @@ def test_nothing_of_the_newsroom_is_ever_allowed(visitor: Visitor, listed: str, 
         preflight(visitor, path, listed, "POST"),
     ):
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_an_answer_that_others_may_keep_varies_by_origin_even_without_one(
+    visitor: Visitor, listed: str
+) -> None:
+    for path in ("/api/web-apps/webpush", "/api/topics", kit.kit_url("newszop.js")):
+        assert "Origin" in visitor.get(path).headers["vary"]
+    assert "access-control-allow-origin" not in preflight(visitor, "/api/me", "", "GET").headers
+
+
+def test_while_postgres_is_away_the_list_stays_as_it_was(
+    app: FastAPI, visitor: Visitor, listed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = kit.kit_url("newszop.js")
+    assert visitor.get(path, headers={"Origin": listed}).status_code == 200
+
+    def load() -> frozenset[str]:
+        raise OperationalError("", {}, Exception("the server closed the connection"))
+
+    origins = app.state.site_origins
+    monkeypatch.setattr(origins, "load", load)
+    monkeypatch.setattr(origins, "_until", 0.0)
+    answer = visitor.get(path, headers={"Origin": listed})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == listed
 
 
 def test_a_story_may_be_read_and_not_written(visitor: Visitor, listed: str) -> None:
