@@ -87,7 +87,7 @@ class GroupCommit(Generic[Item, Result]):
         while calls := self._take_group():
             outcomes = self._write_items([call.item for call in calls])
             _resolve(calls, outcomes)
-            if all(isinstance(outcome, DATABASE_AWAY) for outcome in outcomes):
+            if all(_is_away(outcome) for outcome in outcomes):
                 calls = self._take_all()
                 _resolve(calls, outcomes[:1] * len(calls))
 
@@ -135,6 +135,11 @@ class GroupCommit(Generic[Item, Result]):
                 return [None]
         half = len(items) // 2
         return self._write_items(items[:half]) + self._write_items(items[half:])
+
+
+def _is_away(outcome: object) -> bool:
+    """Whether Postgres is away for every call, and not for the items of this one."""
+    return isinstance(outcome, DATABASE_AWAY) and not _is_about_items(outcome)
 
 
 def _is_about_items(error: BaseException) -> bool:

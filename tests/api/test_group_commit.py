@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -101,6 +102,20 @@ def test_one_failure_answers_for_all_that_wait_for_their_turn(engine, groups):
         outcomes = submit_all(group, range(50))
     assert {type(one) for one in outcomes} == {OperationalError}
     assert len(groups) < 10
+
+
+def test_a_locked_row_is_no_reason_to_refuse_others(engine, monkeypatch):
+    monkeypatch.setattr(group_commit, "MAX_GROUP", 1)
+
+    def write(session, items):
+        if items == [3]:
+            raise OperationalError("", {}, LockNotAvailable())
+        return items
+
+    with ThreadPoolExecutor(1) as threads:
+        outcomes = submit_all(GroupCommit(engine, threads.submit, write), range(20))
+    assert isinstance(outcomes.pop(3), OperationalError)
+    assert outcomes == [*range(3), *range(4, 20)]
 
 
 def test_a_group_whose_results_do_not_match_writes_nothing_and_goes_on(engine, table, count):
