@@ -107,8 +107,8 @@ def verify_tls(url: str) -> str:
 def _check(url: str, schemes: frozenset[str], example: str) -> None:
     parts = _split(url)
     if parts.scheme not in schemes:
-        name = parts.scheme or url[:20]
-        message = f"{name}:// is not supported here; write {example}"
+        fault = f"{parts.scheme}:// is not supported here" if parts.scheme else "it has no scheme"
+        message = f"{fault}; write {example}"
         raise ValueError(message)
     has_marks = parts.netloc.count("@") > 1 or "@" in parts.path or bool(parts.fragment)
     if has_marks or not _has_port_or_none(url):

@@ -65,6 +65,7 @@ def test_what_libpq_knows_is_allowed(load, url):
         ("REDIS_URL", "amqp://guest@host//", "amqp:// is not supported"),
         ("REDIS_URL", "sentinel://host:26379", "name the primary"),
         ("BROKER_URL", "sentinel://host:26379/0", "name the primary"),
+        ("REDIS_URL", ":p@ss@host:6379/0", "it has no scheme"),
         ("BROKER_URL", "sqs://key@region", "sqs:// is not supported"),
         ("BROKER_URL", "amqp://news:p@ss@host//", "%40"),
         ("NEWSZOP_CA_FILE", "/nowhere/ca.pem", "cannot be read as certificates"),
