@@ -45,11 +45,7 @@ def newcomer_writer(
 
     def write(session: Session, calls: Sequence[NewcomerCall]) -> Sequence[bool | None]:
         results = [
-            call.address is None
-            or (
-                throttle.wait(REGISTRATIONS, call.address, per_minute) is None
-                and throttle.hit(REGISTRATIONS, call.address, per_minute) is None
-            )
+            call.address is None or throttle.hit(REGISTRATIONS, call.address, per_minute) is None
             for call in calls
         ]
         newcomers = [call for call, is_free in zip(calls, results, strict=True) if is_free]
