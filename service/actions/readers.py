@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
-from service.actions.apps.app_lookup import check_registration
+from service.actions.apps.app_lookup import AppLookup, check_registration
 from service.domain.device import MAX_APP_VERSION, Device, Registration
 from service.domain.errors import Conflict, Invalid, NotFound, require
 from service.domain.language import parse_language, parse_locale
@@ -92,18 +92,18 @@ def register_device(
     work: UnitOfWork, keys: SealKeys, reader: Reader, registration: Registration
 ) -> tuple[Device, bool]:
     """Give an address to its last registrant; also returns whether the device is new."""
-    valid = check_device(work, keys, registration)
+    valid = check_device(AppLookup(work, keys), registration)
     return devices.register(work.session, reader.id, valid, work.now)
 
 
-def check_device(work: UnitOfWork, keys: SealKeys, registration: Registration) -> Registration:
+def check_device(lookup: AppLookup, registration: Registration) -> Registration:
     """Return the registration in its normal form; raises `Invalid`."""
-    valid = check_registration(work, keys, registration)
+    valid = check_registration(lookup, registration)
     return replace(
         valid,
         locale=parse_locale(registration.locale),
         app_version=_app_version(registration.app_version),
-        replaces=_old_address(work, keys, registration, valid.address),
+        replaces=_old_address(lookup, registration, valid.address),
     )
 
 
@@ -169,15 +169,13 @@ def _app_version(version: str) -> str:
     return version
 
 
-def _old_address(
-    work: UnitOfWork, keys: SealKeys, registration: Registration, new_address: str
-) -> str | None:
+def _old_address(lookup: AppLookup, registration: Registration, new_address: str) -> str | None:
     """Return the normal form of the address to be replaced; None when no device can have it."""
     if registration.replaces is None:
         return None
     try:
         old = replace(registration, address=registration.replaces, replaces=None)
-        address = check_registration(work, keys, old).address
+        address = check_registration(lookup, old).address
     except Invalid:
         return None
     return address if address != new_address else None

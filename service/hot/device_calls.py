@@ -6,6 +6,7 @@ from pydantic import TypeAdapter
 from sqlmodel import Session
 
 from service.actions import readers as reader_actions
+from service.actions.apps.app_lookup import AppLookup
 from service.api.devices import DeviceBody, DeviceId
 from service.domain.device import Registration
 from service.domain.errors import Invalid
@@ -29,12 +30,13 @@ def renewal_writer(
 
     def write(session: Session, renewals: Sequence[Renewal]) -> Sequence[int | None]:
         work = UnitOfWork(session, Outbox(broker), database_now(session))
+        lookup = AppLookup(work, settings.seal_keys)
         results: list[int | None] = [None] * len(renewals)
         places: list[int] = []
         registrations: list[Renewal] = []
         for place, (token_hash, registration) in enumerate(renewals):
             try:
-                valid = reader_actions.check_device(work, settings.seal_keys, registration)
+                valid = reader_actions.check_device(lookup, registration)
             except Invalid:
                 continue
             places.append(place)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from service import provider_door
@@ -14,19 +15,34 @@ from service.store.operations.apps import App
 from service.unit_of_work import UnitOfWork
 
 
-def check_registration(
-    work: UnitOfWork, keys: SealKeys, registration: Registration
-) -> Registration:
+@dataclass(frozen=True, slots=True)
+class AppLookup:
+    """The apps of some registrations, each read and opened once."""
+
+    work: UnitOfWork
+    keys: SealKeys
+    _apps: dict[tuple[str, str], AppValues | None] = field(default_factory=dict)
+
+    def find(self, registration: Registration) -> AppValues | None:
+        """Return the registration's app, as `find_app` does; raises `Invalid`."""
+        name = (registration.provider, registration.app)
+        if name not in self._apps:
+            app = find_app(self.work, registration)
+            self._apps[name] = None if app is None else open_app(self.keys, app)
+        return self._apps[name]
+
+
+def check_registration(lookup: AppLookup, registration: Registration) -> Registration:
     """Return the registration in its normal form, with its app; raises `Invalid`.
 
     Without an app it belongs to its provider's default app. Only Web Push needs that app's row
     then: it may have keys beside those of the environment.
     """
-    app = find_app(work, registration)
+    app = lookup.find(registration)
     if app is None:
         valid = provider_door.check(registration.provider, registration)
     else:
-        valid = provider_door.check_in_app(open_app(keys, app), registration)
+        valid = provider_door.check_in_app(app, registration)
     if registration.p256dh is not None and valid.p256dh is None:
         raise Invalid("keys", "Only browsers have keys.")
     return valid
