@@ -1,5 +1,6 @@
 """A reader's devices: registered and renewed by `PUT`, listed without their addresses."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -7,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from service.actions import readers as reader_actions
 from service.actions.apps.logins import note_registration
-from service.domain.device import Registration
+from service.domain.device import Device, Registration
 from service.http.auth import CurrentReader, ReaderTokenHash
 from service.http.dependencies import (
     Closed,
@@ -129,18 +130,19 @@ def list_devices(
     """List the reader's devices, the last registered first."""
     results = devices.page(work.session, reader.id, cursor, limit)
     providers = apps.providers(work.session)
-    items = [
-        DeviceShown(
-            id=device.id,
-            provider=providers.get(device.provider, device.provider),
-            app=device.provider,
-            locale=device.locale,
-            app_version=device.app_version,
-            registered_at=device.registered_at,
-        )
-        for device in results.items
-    ]
-    return page(items, results.next)
+    return page([device_shown(device, providers) for device in results.items], results.next)
+
+
+def device_shown(device: Device, providers: Mapping[str, str]) -> DeviceShown:
+    """Return a device as its reader sees it; `providers` are those of the apps, by app."""
+    return DeviceShown(
+        id=device.id,
+        provider=providers.get(device.provider, device.provider),
+        app=device.provider,
+        locale=device.locale,
+        app_version=device.app_version,
+        registered_at=device.registered_at,
+    )
 
 
 @router.delete("/{device_id}", status_code=204)

@@ -3,17 +3,18 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from service.actions.apps import people as people_actions
 from service.actions.apps.people import Person
 from service.actions.readers import MAX_SUBSCRIPTIONS
+from service.api.devices import DeviceShown, device_shown
 from service.api.readers import ReaderChange, ReaderShown, reader_shown
 from service.api.subscriptions import SubscriptionShown, Terms, subscription_shown
 from service.domain.people import LONGEST_EXTERNAL_ID
 from service.domain.subscription import Subscription
 from service.http.auth import AdminCaller
-from service.http.dependencies import Id, Line, Moment, WorkDep, at_most
+from service.http.dependencies import Line, WorkDep, at_most
 from service.store.operations import apps
 
 router = APIRouter(prefix="/api/admin/people", tags=["admin"])
@@ -28,15 +29,8 @@ class PersonBody(ReaderChange):
     )
 
 
-class PersonDevice(BaseModel):
+class PersonDevice(DeviceShown):
     """A device of a person, without its address."""
-
-    id: Id
-    provider: str
-    app: str
-    locale: str
-    app_version: str
-    registered_at: Moment
 
 
 class PersonShown(ReaderShown):
@@ -83,14 +77,6 @@ def _shown(work: WorkDep, person: Person) -> PersonShown:
         external_id=person.external_id,
         subscriptions=[subscription_shown(each) for each in person.subscriptions],
         devices=[
-            PersonDevice(
-                id=device.id,
-                provider=providers.get(device.provider, device.provider),
-                app=device.provider,
-                locale=device.locale,
-                app_version=device.app_version,
-                registered_at=device.registered_at,
-            )
-            for device in person.devices
+            PersonDevice(**dict(device_shown(device, providers))) for device in person.devices
         ],
     )
