@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from service.app import create_app
 from service.domain.people import Role, Scope, Staff
@@ -111,3 +111,17 @@ def make_reader(client: TestClient) -> Callable[..., dict[str, str]]:
 @pytest.fixture
 def as_reader(make_reader: Callable[..., dict[str, str]]) -> dict[str, str]:
     return make_reader()
+
+
+@pytest.fixture
+def counts(engine: Engine, request: pytest.FixtureRequest) -> Callable[[], dict[str, int]]:
+    """Return what counts the rows of the tables that the test's module names in `COUNTED`."""
+
+    def count() -> dict[str, int]:
+        with engine.connect() as connection:
+            return {
+                table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+                for table in request.module.COUNTED
+            }
+
+    return count

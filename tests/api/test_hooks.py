@@ -59,18 +59,6 @@ SCHEMES = {
 
 
 @pytest.fixture
-def counts(engine):
-    def count():
-        with engine.connect() as connection:
-            return {
-                table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-                for table in COUNTED
-            }
-
-    return count
-
-
-@pytest.fixture
 def add_source(client, as_ingester):
     def add(kind="wordpress", **members):
         values = {"kind": kind, "name": kind, "secret": SECRET, "publish": True}

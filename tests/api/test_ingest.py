@@ -47,18 +47,6 @@ def in_hours(hours):
 
 
 @pytest.fixture
-def counts(engine):
-    def count():
-        with engine.connect() as connection:
-            return {
-                table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-                for table in COUNTED
-            }
-
-    return count
-
-
-@pytest.fixture
 def send(client, as_ingester):
     def post(news_format, document, expected):
         answer = client.post(f"/api/ingest/{news_format}", content=document, headers=as_ingester)

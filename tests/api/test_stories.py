@@ -12,18 +12,6 @@ COUNTED = ("story", "revision", "topic", "alert", "audit")
 
 
 @pytest.fixture
-def counts(engine):
-    def count():
-        with engine.connect() as connection:
-            return {
-                table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-                for table in COUNTED
-            }
-
-    return count
-
-
-@pytest.fixture
 def send(client, as_ingester):
     def post(expected=201, /, **story):
         answer = client.post("/api/stories", json=STORY | story, headers=as_ingester)
