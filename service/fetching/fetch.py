@@ -25,7 +25,6 @@ WHOLE_S = 15.0
 MOST_REDIRECTS = 5
 MOST_HEADERS = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PERMANENT = frozenset({301, 308})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +39,12 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedDocument:
-    """An answer: header names in lower case, and the address that it came from in the end.
-
-    `moved_to` is that address when every redirect on the way was permanent.
-    """
+    """An answer: header names in lower case, and the address that it came from in the end."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     address: str
-    moved_to: str | None = None
 
     @property
     def charset(self) -> str | None:
@@ -78,22 +73,19 @@ class Fetcher:
 
     def fetch(self, request: FetchRequest) -> FetchedDocument:
         """Return the answer, whatever its status; raises `FetchFailed` with a sentence."""
-        address, is_permanent = request.address, True
+        address = request.address
         deadline = time.monotonic() + self._whole_s
         for _ in range(MOST_REDIRECTS + 1):
             exchange = _Exchange(address, request, self._hosts, self._is_stopping)
             status = exchange.run(self._handle(), deadline)
             target = absolute_link(exchange.headers.get("location", ""), address)
             if request.form is not None or status not in _REDIRECTS or target is None:
-                moved_to = address if is_permanent and address != request.address else None
                 return FetchedDocument(
                     status=status,
                     headers=exchange.headers,
                     body=b"".join(exchange.chunks),
                     address=address,
-                    moved_to=moved_to,
                 )
-            is_permanent = is_permanent and status in _PERMANENT
             address = target
         raise FetchFailed(f"The address leads on to another more than {MOST_REDIRECTS} times.")
 
