@@ -1,6 +1,7 @@
 """The desk and the control room in a real browser: the ways of an editor and an admin."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -23,6 +24,8 @@ def test_an_editor_writes_a_story_pushes_it_and_sees_it_arrive(
     readers.follower_on_all()
     topic = readers.topic
     page = open_context(width, java_script_enabled=scripts == "with scripts").new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
     sign_in(page, "editor")
     page.get_by_role("link", name="Write a story").click()
     page.get_by_label("Headline").fill(f"News of {topic}")
@@ -47,6 +50,7 @@ def test_an_editor_writes_a_story_pushes_it_and_sees_it_arrive(
     expect(page.locator('[data-total="accepted"]').first).to_have_text("3")
     page.goto(page.get_by_role("link", name="See it on the phones").get_attribute("href") or "")
     expect(page.get_by_text(f"News of {topic}").first).to_be_visible()
+    assert errors == []
 
 
 def test_a_breaking_alert_leaves_only_when_the_button_is_held_or_the_number_typed(
@@ -100,6 +104,25 @@ def test_send_push_needs_no_mouse(system: System, open_context: OpenContext, urg
         page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/desk/alerts/\d+"))
     assert system.answer("GET", "/api/alerts")["items"][0]["urgency"] == urgency
+
+
+def test_the_page_of_a_scheduled_alert_shows_local_time_and_moves_it(
+    system: System, open_context: OpenContext
+) -> None:
+    story = system.ingest(headline="Scheduled", topics=["scheduled"])
+    at = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=1)
+    alert = system.send(story, send_at=at.isoformat())
+    page = open_context(timezone_id="Asia/Kolkata").new_page()
+    sign_in(page, "editor")
+    page.goto(f"/desk/alerts/{alert['id']}")
+    field = page.get_by_label("Leaves at (Asia/")
+    local = at + timedelta(hours=5, minutes=30)
+    expect(field).to_have_value(f"{local:%Y-%m-%dT%H:%M}")
+    field.fill(f"{local + timedelta(hours=1):%Y-%m-%dT%H:%M}")
+    page.get_by_role("button", name="Save the changes").click()
+    expect(page.get_by_text("Changed.")).to_be_visible()
+    moved = datetime.fromisoformat(system.alert(alert)["send_at"])
+    assert moved == at + timedelta(hours=1)
 
 
 def test_the_first_typed_text_is_a_paragraph_like_the_others(

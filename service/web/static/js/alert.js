@@ -10,6 +10,8 @@ const STATES = {
 };
 const FINAL = new Set(["finished", "stopped", "expired"]);
 const number = new Intl.NumberFormat("en");
+let undoing = !document.querySelector('[data-when="undoing"]')?.hidden;
+let refreshing = false;
 
 localTimes(document);
 enhanceForms(document);
@@ -62,8 +64,6 @@ function draw(report, samples) {
   drawProviders(report.by_app);
   showButtons(report.state);
 }
-
-let undoing = !document.querySelector('[data-when="undoing"]')?.hidden;
 
 function showButtons(state) {
   if (state !== "scheduled") undoing = false;
@@ -147,8 +147,6 @@ function drawProviders(byProvider) {
 }
 
 // What the events do not carry comes from the server: rows of providers, and what is wrong with them.
-let refreshing = false;
-
 async function refreshParts() {
   if (refreshing || document.hidden) return;
   refreshing = true;
