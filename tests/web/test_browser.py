@@ -42,6 +42,24 @@ SUBSCRIBE_AGAIN = """
     PushManager.prototype.getSubscription = async () => null;
 """
 
+SUBSCRIBE_AND_KEEP = """
+    const { address, keys } = JSON_HERE;
+    const KEPT = "subscription of the test";
+    const build = (options) => ({
+        endpoint: address, options, toJSON: () => ({ endpoint: address, keys }),
+        unsubscribe: async () => { localStorage.removeItem(KEPT); return true; },
+    });
+    const bytes = (text) => Uint8Array.from(JSON.parse(text)).buffer;
+    PushManager.prototype.subscribe = async function (options) {
+        localStorage.setItem(KEPT, JSON.stringify([...options.applicationServerKey]));
+        return build({ applicationServerKey: options.applicationServerKey.buffer });
+    };
+    PushManager.prototype.getSubscription = async () => {
+        const text = localStorage.getItem(KEPT);
+        return text && build({ applicationServerKey: bytes(text) });
+    };
+"""
+
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
@@ -108,6 +126,31 @@ def test_a_reader_whose_subscription_has_died_gets_alerts_by_pressing_again(
     assert system.finished(later)["totals"]["accepted"] == 1
     [push] = system.pushes(alert_id=later["id"])["items"]
     assert push["address"] == second
+
+
+@pytest.mark.parametrize("button", ["Remove", "Forget me"])
+def test_a_browser_that_its_reader_removed_does_not_come_back_by_itself(
+    system: System, open_context: OpenContext, button: str
+) -> None:
+    story = system.ingest(headline="Removed for good", topics=["removed"])
+    made = system.control.post("/control/subscriptions", json={"provider": "webpush"})
+    context = open_context()
+    context.grant_permissions(["notifications"])
+    subscription = json.dumps(made.json()["items"][0])
+    context.add_init_script(SUBSCRIBE_AND_KEEP.replace("JSON_HERE", subscription))
+    page = context.new_page()
+    press_get_alerts(page, story)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto("/me")
+    expect(page.get_by_role("button", name="Alerts are on")).to_be_visible()
+    page.get_by_role("button", name=button, exact=True).click()
+    expect(page.get_by_text(re.compile("The device is removed|You are forgotten"))).to_be_visible()
+    page.goto(str(story["url"]))
+    expect(page.get_by_role("button", name="Get alerts")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_role("button", name="Get alerts")).to_be_visible()
+    page.goto("/me")
+    expect(page.get_by_role("button", name="Remove", exact=True)).to_have_count(0)
 
 
 def press_get_alerts(page: Page, story: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 // This browser as a reader: what it follows, and whether it is a device that gets pushes.
 // A browser that has never followed anything sends no request: during a rush the page is all it loads.
-import { recall, remember } from "../kit/storage.js";
+import { forget, recall, remember } from "../kit/storage.js";
 import { askPermission, currentSubscription, findObstacle, hasKey, isAddressGone, subscribeAndRegister } from "../kit/subscription.js";
 
 const RENEW_MS = 24 * 3600_000;
@@ -21,7 +21,7 @@ export function fetchState() {
 
 async function requestState() {
   const response = await fetch("/me/state", { headers: { Accept: "application/json" } });
-  return response.ok ? response.json() : { reader: false, follows: [], devices: [] };
+  return response.ok ? response.json() : { reader: false, follows: [], devices: null };
 }
 
 export async function sendForm(path, fields) {
@@ -40,7 +40,8 @@ async function readReason(response) {
 }
 
 // Whether alerts are on: only when the browser and the server agree. What differs is mended first: a
-// key that we replaced, a subscription that the browser renewed, a device that is not on record.
+// key that we replaced, a subscription that the browser renewed, a device that is not on record. While
+// the server does not say which devices it has, what this browser remembers holds.
 export async function areAlertsOn(key) {
   if (!("serviceWorker" in navigator) || !("PushManager" in window)) return false;
   const registration = await navigator.serviceWorker.getRegistration("/");
@@ -49,10 +50,20 @@ export async function areAlertsOn(key) {
   const known = recall("browser");
   const { devices } = await fetchState();
   const isRecent = known && Date.now() - known.registeredAt < RENEW_MS;
-  if (isRecent && known.endpoint === subscription.endpoint && hasKey(subscription, key) && devices.includes(known.id)) return true;
+  if (isRecent && known.endpoint === subscription.endpoint && hasKey(subscription, key) && (devices?.includes(known.id) ?? true)) return true;
   await register(registration.pushManager, key, { topics: [] });
   return true;
 }
+
+// End this browser's subscription: its device is being removed, and must not come back by itself.
+export async function turnAlertsOff() {
+  forget("browser");
+  const registration = await navigator.serviceWorker?.getRegistration("/");
+  const subscription = registration && (await currentSubscription(registration));
+  await subscription?.unsubscribe();
+}
+
+export const isThisBrowser = (deviceId) => recall("browser")?.id === deviceId;
 
 // Ask for permission, subscribe, and register device and topics in one request.
 export async function getAlerts(key, topics, leastUrgency) {

@@ -1,6 +1,6 @@
 // Get alerts: explains, asks the browser for permission, and registers device and topics in one request.
 import { findObstacle } from "../kit/subscription.js";
-import { Refused, areAlertsOn, getAlerts } from "./browser.js";
+import { Refused, areAlertsOn, getAlerts, isThisBrowser, turnAlertsOff } from "./browser.js";
 import { showFollows } from "./follow.js";
 import { showToast } from "./forms.js";
 
@@ -15,6 +15,19 @@ export function enhanceGetAlerts(root) {
   }
   const first = root.querySelector("form[data-get-alerts]");
   if (first?.dataset.key) markIfOn(first.dataset.key);
+}
+
+// Forms that remove this browser's device or its whole reader end the subscription before they leave.
+export function enhanceRemovals(root) {
+  for (const form of root.querySelectorAll("form[data-removes]")) {
+    form.addEventListener("submit", async (event) => {
+      const { removes } = form.dataset;
+      if (event.defaultPrevented || (removes !== "everything" && !isThisBrowser(removes))) return;
+      event.preventDefault();
+      await turnAlertsOff().catch(() => null);
+      form.submit();
+    });
+  }
 }
 
 async function markIfOn(key) {

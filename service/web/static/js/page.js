@@ -1,13 +1,14 @@
 // Every page for readers: local times, follow buttons, Get alerts, the app link, the key for Next Story.
 import { localTimes } from "./times.js";
 import { enhanceFollow } from "./follow.js";
-import { enhanceGetAlerts } from "./get-alerts.js";
+import { enhanceGetAlerts, enhanceRemovals } from "./get-alerts.js";
 import { enhanceForms } from "./forms.js";
 
 localTimes(document);
 enhanceForms(document);
 enhanceFollow(document);
 enhanceGetAlerts(document);
+enhanceRemovals(document);
 linkToAppStore(document.querySelector("[data-app-link]"));
 openNextStoryByKey(document.querySelector("[data-next-story]"));
 fillTimeZone(document.querySelector("[data-timezone]"));
