@@ -85,7 +85,7 @@
     event.waitUntil(act ? act(alert) : Promise.all([openPage(alert.url), sendReceipt(alert, "opened")]));
   });
 
-  // An alert leads to the server's story page or to a page of this site, and nowhere else.
+  // The address is the server's: only it can encrypt and sign an alert for this browser.
   async function openPage(url) {
     const target = new URL(url ?? "/", self.location.origin);
     if (!/^https?:$/.test(target.protocol)) return null;
