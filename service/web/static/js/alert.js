@@ -20,7 +20,7 @@ if (container) watch(container.dataset.live);
 countDown(document.querySelector("[data-undo-left]"));
 editSchedule(document.querySelector("[data-schedule]"));
 showTrouble();
-if (container) setInterval(refreshParts, 5000);
+const refreshTimer = container && setInterval(refreshParts, 5000);
 
 function watch(url) {
   const asOf = document.querySelector("[data-as-of]");
@@ -35,6 +35,7 @@ function watch(url) {
     if (!FINAL.has(report.state) || report.totals.pending || report.totals.retrying) return;
     source.close();
     clearInterval(timer);
+    clearInterval(refreshTimer);
     asOf.textContent = "";
     reloadIfNeeded(report);
   });
