@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import text
 from sqlmodel import SQLModel
 
+from tests.workers.h2_server import wait_until
+
 pytestmark = pytest.mark.usefixtures("providers")
 SECRET = "a secret of the publisher's backend"
 PERSON = "reader-7f3a"
@@ -192,6 +194,82 @@ def test_of_an_erased_person_nothing_is_left(client, as_admin, phone, login_key,
             rows = connection.execute(text(f'SELECT t::text FROM "{table.name}" t')).scalars()
             assert not [row for row in rows if any(each in row for each in traces)], table.name
     assert client.delete(f"/api/admin/people/{PERSON}", headers=as_admin).status_code == 404
+
+
+@pytest.fixture
+def log_in_twice(client, engine):
+    """Log in twice at once by one token, as a client that sends again; returns the statuses."""
+
+    def post(headers, person):
+        body = {"token": signed(sub=person)}
+        statuses = []
+
+        def send():
+            statuses.append(client.post("/api/me/login", headers=headers, json=body).status_code)
+
+        threads = [threading.Thread(target=send) for _ in range(2)]
+        with engine.begin() as holder:
+            values = {"person": person}
+            holder.execute(
+                text("SELECT pg_advisory_xact_lock(hashtextextended(:person, 11))"), values
+            )
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: holder.execute(WAITING).scalar_one() == len(threads))
+        for thread in threads:
+            thread.join()
+        return sorted(statuses)
+
+    return post
+
+
+WAITING = text("""
+    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""")
+
+
+def test_a_first_login_that_is_sent_twice_is_one(client, phone, login_key, log_in_twice):
+    headers = phone("sport")
+    assert log_in_twice(headers, PERSON) == [200, 200]
+    assert follows(client, headers) == ["sport"]
+    assert len(devices(client, headers)) == 1
+
+
+def test_a_login_that_is_sent_twice_joins_once(client, phone, login_key, log_in_twice):
+    first = phone("sport")
+    log_in(client, first)
+    assert log_in_twice(phone("climate"), PERSON) == [200, 409]
+    assert follows(client, first) == ["climate", "sport"]
+    assert len(devices(client, first)) == 2
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_change_of_person_that_is_sent_twice_mixes_no_two_people(
+    client, as_admin, phone, login_key, log_in_twice, is_known
+):
+    first = phone("sport")
+    log_in(client, first)
+    _, second = log_in(client, phone())
+    if is_known:
+        log_in(client, phone("climate"), signed(sub="somebody else"))
+    assert log_in_twice(second, "somebody else") == [200, 409]
+    assert follows(client, first) == ["sport"]
+    assert len(devices(client, first)) == 1
+    other = client.get("/api/admin/people/somebody else", headers=as_admin).json()
+    topics = [each["topic"] for each in other["subscriptions"]]
+    assert topics == (["climate"] if is_known else [])
+
+
+def test_a_phone_whose_address_changes_often_leaves_with_its_login(client, phone, login_key):
+    first = phone("sport")
+    log_in(client, first)
+    _, second = log_in(client, phone())
+    for _ in range(60):
+        body = {"provider": "apns", "address": secrets.token_hex(32)}
+        assert client.put("/api/me/devices", headers=second, json=body).status_code == 201
+    client.post("/api/me/logout", headers=second)
+    assert devices(client, first) == []
+    assert len(devices(client, second)) == 16
 
 
 def test_logins_at_the_same_moment_are_one_person(client, phone, login_key):

@@ -20,10 +20,12 @@ _NOTE_LOGIN = text("""
     ON CONFLICT (token_hash) DO UPDATE SET reader_id = excluded.reader_id,
         device_ids = excluded.device_ids""")
 _NOTE_DEVICE = text("""
-    UPDATE reader_login SET device_ids = array_append(device_ids, CAST(:device_id AS bigint))
-    WHERE token_hash = :token_hash AND NOT :device_id = ANY(device_ids)
-    AND cardinality(device_ids) < :most""")
-_END_LOGIN = text("DELETE FROM reader_login WHERE token_hash = :token_hash RETURNING device_ids")
+    UPDATE reader_login SET device_ids = CAST(:device_id AS bigint) || ARRAY(
+        SELECT id FROM device WHERE id = ANY(device_ids) AND reader_id = reader_login.reader_id)
+    WHERE token_hash = :token_hash AND NOT :device_id = ANY(device_ids)""")
+_END_LOGIN = text("""
+    DELETE FROM reader_login WHERE token_hash = :token_hash AND reader_id = :id
+    RETURNING device_ids""")
 _FREE_TOKEN = text("""
     UPDATE reader SET token_hash = uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
     WHERE id = :id AND token_hash = :token_hash""")
@@ -31,7 +33,7 @@ _FREE_TOKEN = text("""
 _LOCK_READERS = text("SELECT id FROM reader WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
 _LOCK_DEVICES = text("""
     SELECT id FROM device WHERE reader_id = ANY(:ids) ORDER BY id FOR UPDATE""")
-_LIVE_DEVICES = text("SELECT id FROM device WHERE reader_id = :id AND gone_at IS NULL")
+_DEVICES = text("SELECT id FROM device WHERE reader_id = :id")
 _UNITE_SUBSCRIPTIONS = text("""
     INSERT INTO subscription (reader_id, topic_id, least_urgency, muted_until, created_at)
     SELECT :person, topic_id, least_urgency, muted_until, created_at FROM subscription
@@ -70,9 +72,9 @@ def name_person(session: Session, reader_id: int, external_id: str) -> None:
     session.execute(_NAME, {"id": reader_id, "external_id": external_id})
 
 
-def live_device_ids(session: Session, reader_id: int) -> list[int]:
-    """Return the reader's devices."""
-    return list(session.execute(_LIVE_DEVICES, {"id": reader_id}).scalars())
+def device_ids(session: Session, reader_id: int) -> list[int]:
+    """Return the reader's devices; those that are gone too, for they may come back."""
+    return list(session.execute(_DEVICES, {"id": reader_id}).scalars())
 
 
 def note_login(
@@ -83,20 +85,21 @@ def note_login(
     session.execute(_NOTE_LOGIN, values)
 
 
-def note_device(session: Session, token_hash: bytes, device_id: int, most: int) -> None:
-    """Note that a device came through a login; of a token that is none, nothing."""
-    values = {"token_hash": token_hash, "device_id": device_id, "most": most}
-    session.execute(_NOTE_DEVICE, values)
+def note_device(session: Session, token_hash: bytes, device_id: int) -> None:
+    """Note that a device came through a login; of a token that is none, nothing.
+
+    Devices that the person has no more are left out, so no login has more than a reader keeps.
+    """
+    session.execute(_NOTE_DEVICE, {"token_hash": token_hash, "device_id": device_id})
 
 
 def end_login(session: Session, token_hash: bytes, person_id: int) -> list[int] | None:
     """Free the token and return the devices that came through it; None when it is no login."""
-    device_ids: list[int] | None = session.execute(
-        _END_LOGIN, {"token_hash": token_hash}
-    ).scalar_one_or_none()
-    if device_ids is not None:
-        session.execute(_FREE_TOKEN, {"id": person_id, "token_hash": token_hash})
-    return device_ids
+    values = {"id": person_id, "token_hash": token_hash}
+    moving: list[int] | None = session.execute(_END_LOGIN, values).scalar_one_or_none()
+    if moving is not None:
+        session.execute(_FREE_TOKEN, values)
+    return moving
 
 
 def move_devices(
@@ -124,7 +127,7 @@ def join(
     ids = [reader_id, person_id]
     session.execute(_LOCK_READERS, {"ids": ids})
     session.execute(_LOCK_DEVICES, {"ids": ids})
-    moved = live_device_ids(session, reader_id)
+    moved = device_ids(session, reader_id)
     values = {"person": person_id, "reader": reader_id}
     session.execute(_UNITE_SUBSCRIPTIONS, {**values, "most": most_subscriptions})
     session.execute(_MOVE_ALL, values)
