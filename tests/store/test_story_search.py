@@ -13,6 +13,7 @@ HEADLINES = (
     "東京で地震",
     "Rain in Čáslav",
     "Co-operation at last",
+    "U.S. grows by 3.5 percent",
 )
 
 
@@ -38,6 +39,8 @@ def headlines(session):
         ("caslav", "Rain in Čáslav"),
         ("東京", "東京で地震"),
         ("co-operation", "Co-operation at last"),
+        ("u.s. GROWS", "U.S. grows by 3.5 percent"),
+        ("“U.S.” 3.5", "U.S. grows by 3.5 percent"),
     ],
 )
 def test_a_story_is_found_however_its_words_are_typed(session, headlines, typed, headline):
@@ -47,7 +50,10 @@ def test_a_story_is_found_however_its_words_are_typed(session, headlines, typed,
     assert [story.text.headline for story in on_the_desk] == [headline]
 
 
-@pytest.mark.parametrize("typed", ["", "  ", "!!", "'", "a' | 'b", "\\", "nothing such", ":*", "&"])
+@pytest.mark.parametrize(
+    "typed",
+    ["", "  ", "!!", "'", "a' | 'b", "a'b.c", "x.y\\\\", "a\0b", "\\", "nothing such", ":*", "&"],
+)
 def test_what_is_no_word_finds_nothing_and_breaks_nothing(session, headlines, typed):
     assert stories.search(session, typed).items == []
 

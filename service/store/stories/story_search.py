@@ -1,7 +1,8 @@
 """Which stories hold some words, however the words were typed.
 
 Both sides are folded alike: compatibility forms unified, case and accents dropped, and what nobody
-sees. Every word must be the beginning of one of the story's.
+sees. Every word must be the beginning of one of the story's. What PostgreSQL takes for one word, as
+`U.S.` and `3.5`, is found as it was typed too.
 """
 
 import re
@@ -17,25 +18,39 @@ MOST_WORDS = 12
 LONGEST_WORD = 60
 _WORD = re.compile(r"\w+")
 _UNSEEN = re.compile("[\u0300-\u036f\u00ad\u200b-\u200f\u2060\ufeff]")
+_UNQUOTABLE = re.compile(r"['\\\x00]")
 _HEADLINE = SQLModel.metadata.tables[StoryRow.__tablename__].c.headline
 
 
 def search_words(text: str) -> list[str]:
     """Return the words that a person typed, as they are searched."""
-    lower = unicodedata.normalize("NFKC", text).lower()
-    plain = _UNSEEN.sub("", unicodedata.normalize("NFKD", lower))
-    return [word[:LONGEST_WORD] for word in _WORD.findall(plain)][:MOST_WORDS]
+    return [word[:LONGEST_WORD] for word in _WORD.findall(_fold(text))][:MOST_WORDS]
 
 
 def holds_words(text: str) -> ColumnElement[bool] | None:
     """Return the condition on a story; None where nothing was typed that could be searched."""
-    words = search_words(text)
-    if not words:
+    terms = list(filter(None, map(_term, _fold(text).split())))[:MOST_WORDS]
+    if not terms:
         return None
-    query = " & ".join(f"'{word}':*" for word in words)
+    query = " & ".join(terms)
     return literal_column(STORY_WORDS).bool_op("@@")(
         func.to_tsquery(literal_column("'simple'::regconfig"), cast(literal(query, String), Text))
     )
+
+
+def _fold(text: str) -> str:
+    lower = unicodedata.normalize("NFKC", text).lower()
+    return _UNSEEN.sub("", unicodedata.normalize("NFKD", lower))
+
+
+def _term(typed: str) -> str:
+    """Return the term of a query for what was typed between two spaces; empty without a word."""
+    words = search_words(typed)
+    term = " & ".join(f"'{word}':*" for word in words)
+    if len(words) <= 1:
+        return term
+    whole = _UNQUOTABLE.sub(" ", typed)[:LONGEST_WORD]
+    return f"('{whole}':* | {term})"
 
 
 def holds_text(text: str) -> ColumnElement[bool] | None:
