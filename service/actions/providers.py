@@ -10,7 +10,7 @@ from service.broker.message_queues import MessageQueues
 from service.domain.errors import Invalid, NotFound
 from service.domain.people import Caller
 from service.settings import Settings
-from service.store.operations import failing, gauges, heartbeats, holds
+from service.store.operations import failing, gauges, heartbeats, holds, pauses
 from service.store.operations.failing import FailingPushes
 from service.store.operations.gauges import Pace, Waiting
 from service.store.operations.heartbeats import Heartbeat
@@ -94,6 +94,7 @@ def list_providers(work: UnitOfWork, settings: Settings) -> list[ProviderStatus]
     waiting = gauges.waiting(work.session)
     failures = failing.failing_pushes(work.session)
     names = (*settings.providers, *sorted({*held, *pace, *waiting}))
+    unusable = pauses.unusable(work.session, names)
     return [
         _status(
             waiting.get(name, Waiting(name=name)),
@@ -101,6 +102,7 @@ def list_providers(work: UnitOfWork, settings: Settings) -> list[ProviderStatus]
             pace.get(name, Pace(name=name)),
             failures.get(name),
             work.now,
+            is_usable=name not in unusable,
         )
         for name in dict.fromkeys(names)
     ]
@@ -147,11 +149,13 @@ def _status(
     pace: Pace,
     failure: FailingPushes | None,
     now: datetime,
+    *,
+    is_usable: bool,
 ) -> ProviderStatus:
     state, cause, since = ProviderState.IN_USE, None, None
     if hold is not None:
         state, cause, since = ProviderState.HELD, hold.reason, hold.since
-    else:
+    elif is_usable:  # what waits for the end of a pause is nobody's failure
         cause = why_failing(waiting, pace, failure, now)
         if cause is not None:
             state = ProviderState.FAILING

@@ -119,6 +119,7 @@ class ReaderExport(ReaderShown):
     """Everything stored about a reader."""
 
     created_at: Moment
+    external_id: str | None = Field(description="The publisher's own id of a reader who logged in.")
     devices: list[DeviceExport]
     subscriptions: list[SubscriptionExport]
 
@@ -162,6 +163,7 @@ def export_reader(work: WorkDep, reader: CurrentReader, response: Response) -> R
     return ReaderExport(
         **_show_reader(export.reader.reader),
         created_at=export.reader.created_at,
+        external_id=export.reader.external_id,
         devices=[_export_device(device) for device in export.devices],
         subscriptions=[
             SubscriptionExport(

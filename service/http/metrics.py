@@ -124,6 +124,7 @@ def _by_provider(session: Session, providers: Iterable[str]) -> Iterator[Collect
     waiting, pace = gauges.backlogs(session, providers), gauges.pace(session)
     held = holds.held(session)
     names = sorted({*waiting, *pace, *held})
+    unusable = pauses.unusable(session, names)
     yield _gauge(
         "newszop_deliveries",
         "Open deliveries; each is pending, leased or retrying.",
@@ -150,9 +151,9 @@ def _by_provider(session: Session, providers: Iterable[str]) -> Iterator[Collect
     )
     yield _gauge(
         "newszop_failing",
-        "1 while a provider accepts nothing or fails more than half; absent while held.",
+        "1 while a provider accepts nothing or fails more than half; absent while held or paused.",
         ["provider"],
-        _failing(session, [n for n in names if n not in held], waiting, pace),
+        _failing(session, [n for n in names if n not in unusable], waiting, pace),
     )
     states = [((n,), float(n in held)) for n in names]
     yield _gauge("newszop_held", "1 while a provider is held.", ["provider"], states)

@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -202,6 +203,16 @@ def test_a_provider_that_nothing_reaches_for_a_minute_is_failing_with_its_cause(
         "not sent: the certificate is unknown",
         3,
     )
+
+
+def test_what_waits_for_the_end_of_a_pause_is_no_providers_failure(client, session, as_admin):
+    fruitless(session, "not sent: the certificate is unknown")
+    failing = 'newszop_failing{provider="fcm"} 1.0'
+    assert failing in client.get("/metrics").text
+    client.put("/api/admin/pause", headers=as_admin, json={"reason": "A restore"})
+    assert provider_status(client, as_admin, "fcm")["state"] == "in_use"
+    time.sleep(1.1)  # the metrics are kept for a second
+    assert failing not in client.get("/metrics").text
 
 
 def test_a_provider_that_has_just_begun_to_fail_or_accepts_others_is_in_use(

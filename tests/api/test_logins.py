@@ -84,6 +84,13 @@ def test_a_second_phone_finds_the_persons_follows_and_brings_its_own(client, pho
     assert client.get("/api/me", headers=second).status_code == 401
 
 
+def test_the_export_of_a_reader_who_logged_in_names_the_publishers_id(client, phone, login_key):
+    headers = phone("sport")
+    assert client.get("/api/me/export", headers=headers).json()["external_id"] is None
+    _, headers = log_in(client, headers)
+    assert client.get("/api/me/export", headers=headers).json()["external_id"] == PERSON
+
+
 def test_the_persons_own_terms_win_where_both_follow_a_topic(client, phone, login_key):
     first, second = phone("sport"), phone("sport")
     mute = {"muted_until": "2040-01-01T00:00:00Z"}

@@ -55,7 +55,7 @@ _REVISE = text(f"""{_WITH_ZONE}
 _LOCK = text(f"SELECT {_COLUMNS} FROM reader WHERE id = :id FOR NO KEY UPDATE")
 _LOCK_DEVICES = text("SELECT id FROM device WHERE reader_id = :id ORDER BY id FOR UPDATE")
 _ERASE = text("DELETE FROM reader WHERE id = :id RETURNING id")
-_CREATED_AT = text("SELECT created_at FROM reader WHERE id = :id")
+_EXPORT = text("SELECT created_at, external_id FROM reader WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,7 @@ class ReaderRecord:
 
     reader: Reader
     created_at: datetime
+    external_id: str | None
 
 
 def by_token(session: Session, token_hash: bytes) -> Reader | None:
@@ -133,8 +134,8 @@ def erase(session: Session, reader_id: int) -> bool:
 
 def export(session: Session, reader: Reader) -> ReaderRecord | None:
     """Return all that is kept of the reader's own row; None when it was erased meanwhile."""
-    created_at = session.execute(_CREATED_AT, {"id": reader.id}).scalar_one_or_none()
-    return ReaderRecord(reader=reader, created_at=created_at) if created_at is not None else None
+    row = session.execute(_EXPORT, {"id": reader.id}).mappings().one_or_none()
+    return None if row is None else ReaderRecord(reader=reader, **row)
 
 
 def _values(reader: Reader) -> dict[str, Any]:
