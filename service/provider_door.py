@@ -19,13 +19,16 @@ from service.domain.errors import Invalid
 from service.settings import Settings, SettingsError, explain
 from workers import app_provider
 from workers import provider as providers
+from workers.app_provider import AppField
 from workers.provider import AlertContent, CredentialRefused, Preview, Provider
 from workers.providers import webpush
 
 __all__ = [
     "AlertContent",
+    "AppField",
     "AppValues",
     "Preview",
+    "app_fields",
     "app_vapid_key",
     "check",
     "check_app",
@@ -90,6 +93,11 @@ def check_in_app(app: AppValues, registration: Registration) -> Registration:
 def check_app(app: AppValues) -> None:
     """Raise `Invalid`, which names the value, where no provider can be made of the app."""
     _find_app(app)
+
+
+def app_fields(provider: str) -> tuple[AppField, ...]:
+    """Return the options and credentials that an app of this provider has, in a form's order."""
+    return app_provider.app_fields(provider)
 
 
 def secret_names(provider: str) -> frozenset[str]:

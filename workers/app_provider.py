@@ -5,6 +5,7 @@ takes anything from there.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +13,23 @@ from pydantic import ValidationError
 from service.domain.errors import Invalid
 from workers.provider import Provider, load_provider, settings_class
 from workers.provider_kit.setting_types import ProviderSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppField:
+    """One value that an app of a provider has: a credential if it is secret, else an option.
+
+    `hint` says where it comes from. `default` is how an option is shown that is not set. A value
+    that `is_list` is a list of keys, the newest first.
+    """
+
+    name: str
+    hint: str
+    default: str
+    is_secret: bool
+    is_required: bool
+    is_number: bool
+    is_list: bool
 
 
 def load_app(
@@ -43,6 +61,40 @@ def app_settings_class(provider: str) -> type[ProviderSettings]:
     if not issubclass(cls, ProviderSettings):
         raise TypeError(f"the settings of {provider} are not an app's")
     return cls
+
+
+def app_fields(provider: str) -> tuple[AppField, ...]:
+    """Return what an app of the provider has: first its options, what must be set before the rest.
+
+    Raises LookupError for an unknown provider.
+    """
+    cls = app_settings_class(provider)
+    fields = [_app_field(cls, name) for name in cls.app_names()]
+    positions = list(cls.model_fields)
+    places = {each.name: positions.index(_settings_name(cls, each.name)) for each in fields}
+    order = {
+        each.name: (each.is_secret, not each.is_required, places[each.name]) for each in fields
+    }
+    return tuple(sorted(fields, key=lambda each: order[each.name]))
+
+
+def _app_field(cls: type[ProviderSettings], name: str) -> AppField:
+    info = cls.model_fields[_settings_name(cls, name)]
+    default = None if info.is_required() else info.get_default(call_default_factory=True)
+    is_many = isinstance(default, tuple | list)
+    return AppField(
+        name=name,
+        hint=cls.app_hints.get(name, info.description or ""),
+        default=", ".join(default) if is_many else str(default or ""),
+        is_secret=name in cls.secrets,
+        is_required=info.is_required(),
+        is_number=info.annotation is int,
+        is_list=name in cls.key_lists,
+    )
+
+
+def _settings_name(cls: type[ProviderSettings], app_name: str) -> str:
+    return cls.key_texts.get(app_name, app_name)
 
 
 def check_names(

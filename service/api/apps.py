@@ -83,6 +83,7 @@ class AppOut(BaseModel):
     origins: list[str]
     prompt: dict[str, Any]
     has_credentials: bool
+    credentials_at: Moment | None = Field(description="When its credentials were changed last.")
     has_login_key: bool
     devices: int
     held: bool

@@ -66,6 +66,8 @@ def show(name: Name) -> None:
     with _work() as (work, settings):
         status = app_actions.show_app(work, settings, name)
     place = "sealed" if status.has_credentials else "from the environment"
+    if status.credentials_at:
+        place += f", given {status.credentials_at:%Y-%m-%d}"
     print_table(
         ("Of the app", name),
         [

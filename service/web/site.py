@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from service.web import files, kit, page_cache, visitors
-from service.web.admin import control, staff_pages, topic_pages
+from service.web.admin import app_pages, control, staff_pages, topic_pages
 from service.web.newsroom import (
     account,
     alert_pages,
@@ -39,6 +39,7 @@ _ROUTERS = (
     own_devices.router,
     alert_pages.router,
     control.router,
+    app_pages.router,
     staff_pages.router,
     topic_pages.router,
     account.router,

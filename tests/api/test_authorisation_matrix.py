@@ -206,6 +206,16 @@ ROWS = {
     "control": """
         GET /control
         POST /control/alarms/test
+        GET /control/apps
+        GET /control/apps/new/{provider}
+        POST /control/apps/new/{provider}
+        GET /control/apps/{name}
+        POST /control/apps/{name}
+        POST /control/apps/{name}/credentials
+        POST /control/apps/{name}/disable
+        POST /control/apps/{name}/enable
+        POST /control/apps/{name}/login-key
+        POST /control/apps/{name}/site
         POST /control/alerts/{alert_id}/stop
         GET /control/audit
         POST /control/dead-letters/replay

@@ -27,11 +27,14 @@ class ProviderSettings(BaseSettings):
 
     An app's names are those of the fields. But a field that names a key's file has another name,
     and the app's value is the file's text: `key_texts` has the field by the app's name. The values
-    of `secrets` are sealed and never shown.
+    of `secrets` are sealed and never shown. `app_hints` says where an app's value comes from, where
+    the field's description speaks of a file; the values of `key_lists` are lists of keys.
     """
 
     key_texts: ClassVar[Mapping[str, str]] = {}
     secrets: ClassVar[frozenset[str]] = frozenset()
+    app_hints: ClassVar[Mapping[str, str]] = {}
+    key_lists: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def app_names(cls) -> frozenset[str]:

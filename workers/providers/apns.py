@@ -76,6 +76,9 @@ class Settings(ProviderSettings):
     model_config = settings_config("APNS_")
     key_texts: ClassVar[Mapping[str, str]] = {"key": "key_file"}
     secrets = frozenset({"key"})
+    app_hints: ClassVar[Mapping[str, str]] = {
+        "key": "The text of the .p8 file with the signing key, from Apple."
+    }
 
     url: Origin = Field(
         "https://api.push.apple.com",

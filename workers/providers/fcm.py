@@ -57,6 +57,9 @@ class Settings(ProviderSettings):
     model_config = settings_config("FCM_")
     key_texts: ClassVar[Mapping[str, str]] = {"service_account": "credentials_file"}
     secrets = frozenset({"service_account"})
+    app_hints: ClassVar[Mapping[str, str]] = {
+        "service_account": "The service account's JSON, from the Firebase console."
+    }
 
     url: Origin = Field("https://fcm.googleapis.com", description="Google's server.")
     credentials_file: ServiceAccountPath = Field(

@@ -66,6 +66,11 @@ class Settings(ProviderSettings):
     model_config = settings_config("WEBPUSH_")
     key_texts: ClassVar[Mapping[str, str]] = {"vapid_keys": "vapid_key_file"}
     secrets = frozenset({"vapid_keys"})
+    app_hints: ClassVar[Mapping[str, str]] = {
+        "vapid_keys": "A P-256 private key (PEM), as this command makes one: "
+        "openssl ecparam -name prime256v1 -genkey -noout. With several, the newest comes first."
+    }
+    key_lists = frozenset({"vapid_keys"})
 
     vapid_key_file: P256KeyPath = Field(
         description="The P-256 private key (PEM) that browsers know us by. Before you change it, "

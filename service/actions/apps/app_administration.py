@@ -29,7 +29,8 @@ LONGEST_OPTIONS = 64 * 1024
 class AppChange:
     """What is new of an app; None leaves it as it is.
 
-    Credentials and options are changed name by name; a value of None takes one away.
+    Credentials and options are changed name by name; a value of None takes one away. With
+    `adds_keys` a list of keys comes before the present one, for browsers that subscribed with that.
     """
 
     credentials: Mapping[str, Any] | None = None
@@ -38,11 +39,18 @@ class AppChange:
     prompt: Mapping[str, Any] | None = None
     login_key: str | None = None
     disabled: bool | None = None
+    adds_keys: bool = False
+
+
+_FIELDS = tuple(name for name in AppChange.__dataclass_fields__ if name != "adds_keys")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppStatus:
-    """An app without its credentials. `reason` is why it is held or cannot be used."""
+    """An app without its credentials. `reason` is why it is held or cannot be used.
+
+    `credentials_at` is when its own credentials were changed last.
+    """
 
     name: str
     provider: str
@@ -51,6 +59,7 @@ class AppStatus:
     origins: list[str]
     prompt: dict[str, Any]
     has_credentials: bool
+    credentials_at: datetime | None
     has_login_key: bool
     devices: int
     held: bool
@@ -64,11 +73,15 @@ def list_apps(work: UnitOfWork, settings: Settings) -> list[AppStatus]:
     defaults = {name: App(name=name, provider=name) for name in settings.providers}
     held = holds.held(work.session)
     devices = device_counts.count_by_app(work.session)
+    changes = audit.last_changes(work.session, "app", "credentials")
     statuses = []
     for name, app in (defaults | rows).items():
         fault = _fault(settings.seal_keys, app)
         hold = held.get(name)
-        statuses.append(_status(app, devices.get(name, 0), hold.reason if hold else None, fault))
+        status = _status(app, devices.get(name, 0), hold.reason if hold else None, fault)
+        if status.has_credentials:
+            status = replace(status, credentials_at=changes.get(name))
+        statuses.append(status)
     return statuses
 
 
@@ -155,8 +168,10 @@ def _apply(keys: SealKeys, app: App, change: AppChange) -> App:
     if change.options is not None:
         app = replace(app, options=_merge(app.options, change.options, "options"))
     if change.credentials is not None:
+        current = apps.open_credentials(keys, app)
+        new = _as_texts(change.credentials)
         credentials = _merge(
-            apps.open_credentials(keys, app), _as_texts(change.credentials), "credentials"
+            current, _before_present_keys(current, new) if change.adds_keys else new, "credentials"
         )
         sealed = apps.seal_credentials(keys, app.name, credentials) if credentials else None
         app = replace(app, credentials=sealed)
@@ -181,6 +196,16 @@ def _merge(current: Mapping[str, Any], new: Mapping[str, Any], field: str) -> di
     if sum(len(name) + len(str(value)) for name, value in result.items()) > LONGEST_OPTIONS:
         raise Invalid(field, f"They take more than {LONGEST_OPTIONS:,} characters.")
     return result
+
+
+def _before_present_keys(current: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return new credentials; a list of keys ends with the present ones, each key once."""
+    present = {
+        name: keys if isinstance(keys, list) else [keys]
+        for name, keys in current.items()
+        if isinstance(new.get(name), list)
+    }
+    return dict(new) | {name: list(dict.fromkeys([*new[name], *present[name]])) for name in present}
 
 
 def _as_texts(credentials: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,6 +238,7 @@ def _status(app: App, devices: int, hold: str | None, fault: str | None) -> AppS
         origins=list(app.origins),
         prompt=dict(app.prompt),
         has_credentials=app.credentials is not None,
+        credentials_at=None,
         has_login_key=app.login_key is not None,
         devices=devices,
         held=hold is not None,
@@ -222,5 +248,5 @@ def _status(app: App, devices: int, hold: str | None, fault: str | None) -> AppS
 
 
 def _write_audit(work: UnitOfWork, caller: Caller, verb: str, app: App, change: AppChange) -> None:
-    names = [name for name in AppChange.__dataclass_fields__ if getattr(change, name) is not None]
+    names = [name for name in _FIELDS if getattr(change, name) is not None]
     audit.write(work.session, caller.name, verb, f"app:{app.name}", fields=names, by=caller.label)

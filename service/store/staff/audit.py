@@ -58,6 +58,19 @@ def page(
     return paging.cut(entries, limit, lambda last: paging.after_moment(last.at, last.id))
 
 
+def last_changes(session: Session, kind: str, field: str) -> dict[str, datetime]:
+    """Return when the field of each thing of that kind was changed last, by the thing's name.
+
+    For actions that record under `fields` what they changed.
+    """
+    query = (
+        select(_A.what, func.max(_A.at).label("at"))
+        .where(_A.what.startswith(f"{kind}:"), _A.detail.contains({"fields": [field]}))
+        .group_by(_A.what)
+    )
+    return {row.what.removeprefix(f"{kind}:"): row.at for row in session.execute(query)}
+
+
 def caller_names(session: Session, callers: set[str]) -> dict[str, str]:
     """Return what people call these callers: the e-mail of staff, the name of a key."""
     staff = literal("staff:").concat(_STAFF.c.id)

@@ -18,6 +18,8 @@ MAX_HELD = 14_000
 """Bytes of a held form as the login's form sends it, which must fit a stranger's form."""
 _GUARDS = (form_guards.CSRF_FIELD, "confirm", "counted")
 """What must be new when the form is sent again."""
+_NEVER_HELD = ("/control/apps",)
+"""Forms with credentials, which no page may show."""
 
 
 class HeldForm(NamedTuple):
@@ -36,11 +38,12 @@ _ANY_FORM = TypeAdapter(HeldForm)
 
 async def hold_form(request: Request) -> HeldForm | None:
     """Return the form of a request that nobody is signed in for; None if it cannot be held."""
-    if request.method != "POST" or not _is_ours(request):
+    path = request.url.path
+    if request.method != "POST" or path.startswith(_NEVER_HELD) or not _is_ours(request):
         return None
     content = await request.form()
     fields = [(k, v) for k, v in content.multi_items() if isinstance(v, str) and k not in _GUARDS]
-    form = HeldForm(request.url.path, fields)
+    form = HeldForm(path, fields)
     return form if len(quote_plus(form.to_text())) <= MAX_HELD else None
 
 

@@ -3,9 +3,11 @@ import { localTimes } from "./times.js";
 import { enhanceFollow } from "./follow.js";
 import { enhanceGetAlerts, enhanceRemovals } from "./get-alerts.js";
 import { enhanceForms } from "./forms.js";
+import { enhanceCopies } from "./copy.js";
 
 localTimes(document);
 enhanceForms(document);
+enhanceCopies(document);
 enhanceFollow(document);
 enhanceGetAlerts(document);
 enhanceRemovals(document);
