@@ -80,7 +80,7 @@ def app_fields(provider: str) -> tuple[AppField, ...]:
 
 def _app_field(cls: type[ProviderSettings], name: str) -> AppField:
     info = cls.model_fields[_settings_name(cls, name)]
-    default = None if info.is_required() else info.get_default(call_default_factory=True)
+    default: Any = None if info.is_required() else info.get_default(call_default_factory=True)
     is_many = isinstance(default, tuple | list)
     return AppField(
         name=name,
