@@ -24,7 +24,8 @@ WHOLE_S = 15.0
 """For one address with all its redirects."""
 MOST_REDIRECTS = 5
 MOST_HEADERS = 200
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PERMANENT = frozenset({301, 308})
+_REDIRECTS = _PERMANENT | {302, 303, 307}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +40,16 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedDocument:
-    """An answer: header names in lower case, and the address that it came from in the end."""
+    """An answer: header names in lower case, and the address that it came from in the end.
+
+    `permanent_address` is where the requested address has moved for good; empty when it has not.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     address: str
+    permanent_address: str = ""
 
     @property
     def charset(self) -> str | None:
@@ -74,6 +79,8 @@ class Fetcher:
     def fetch(self, request: FetchRequest) -> FetchedDocument:
         """Return the answer, whatever its status; raises `FetchFailed` with a sentence."""
         address = request.address
+        permanent_address = ""
+        has_moved = True
         deadline = time.monotonic() + self._whole_s
         for _ in range(MOST_REDIRECTS + 1):
             exchange = _Exchange(address, request, self._hosts, self._is_stopping)
@@ -85,8 +92,11 @@ class Fetcher:
                     headers=exchange.headers,
                     body=b"".join(exchange.chunks),
                     address=address,
+                    permanent_address=permanent_address,
                 )
             address = target
+            has_moved = has_moved and status in _PERMANENT
+            permanent_address = target if has_moved else permanent_address
         raise FetchFailed(f"The address leads on to another more than {MOST_REDIRECTS} times.")
 
     def _handle(self) -> pycurl.Curl:

@@ -1,6 +1,9 @@
 """Feeds end to end: asked politely, taken in once, alerted by their rule."""
 
 import gzip
+import os
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -148,6 +151,54 @@ def test_failures_are_told_in_words_and_the_waits_grow(server, add_feed, poll, e
     assert (poll()[0].wait_s, rows(engine, "SELECT error FROM feed")) == (300, [("",)])
 
 
+def test_how_often_a_feed_wants_to_be_asked_outlives_an_answer_without_a_body(
+    server, add_feed, poll
+):
+    add_feed()
+    server.put(rss(("1", "Ferry"), head="<ttl>30</ttl>"), ETag='"a"')
+    assert poll()[0].wait_s == 1800
+    server.put(b"", status=304)
+    assert poll()[0].wait_s == 1800
+    server.put(rss(("1", "Ferry")), ETag='"b"')
+    assert poll()[0].wait_s == 300
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "target"),
+    [
+        (301, 308, "/new"),
+        (308, 302, "/middle"),
+        (302, 301, "/feed"),
+        (307, 307, "/feed"),
+    ],
+)
+def test_a_feed_that_has_moved_for_good_is_asked_where_it_is(
+    server, add_feed, poll, engine, first, second, target
+):
+    add_feed()
+    server.put(b"", status=first, Location="/middle")
+    server.put(b"", "/middle", second, Location="/new")
+    server.put(rss(("1", "Ferry")), "/new")
+    poll()
+    assert rows(engine, "SELECT address FROM feed") == [(server.url(target),)]
+    assert headlines(engine) == ["Ferry"]
+
+
+def test_a_feed_does_not_move_to_what_is_no_feed_or_another_sources(server, add_feed, poll, engine):
+    add_feed()
+    server.put(b"", status=301, Location="/parked")
+    server.put("<html>for sale</html>", "/parked")
+    poll()
+    assert rows(engine, "SELECT address FROM feed") == [(server.url(),)]
+    add_feed(name="other", address=server.url("/new"))
+    server.put(rss(("1", "Ferry")), "/new")
+    server.put(b"", status=301, Location="/new")
+    for _ in range(2):
+        poll()
+    addresses = rows(engine, "SELECT address FROM feed ORDER BY address")
+    assert addresses == [(server.url(),), (server.url("/new"),)]
+
+
 def test_hosts_are_asked_one_feed_at_a_time(add_feed, server, engine):
     for n in range(3):
         add_feed(name=f"f{n}", address=server.url(f"/{n}"))
@@ -157,6 +208,65 @@ def test_hosts_are_asked_one_feed_at_a_time(add_feed, server, engine):
     assert sorted(feed.host for feed in first) == ["127.0.0.1", "other.example"]
     with transaction(engine) as session:
         assert feeds.claim_due(session, ["127.0.0.1"], 10) == []
+
+
+def test_the_poller_process_makes_a_story_and_a_suggested_alert_of_a_new_entry(
+    server, add_feed, engine, database_url, redis_url
+):
+    add_feed(alert="suggest")
+    server.put(rss(("1", "Old")))
+    environment = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "NEWSZOP_SECRET_KEY": "for the poller of this test",
+        "NEWSZOP_PROVIDERS": "console",
+        "NEWSZOP_FETCH_ALLOWED_HOSTS": "127.0.0.1",
+    }
+    command = [sys.executable, "-m", "service.feed_poller"]
+    with subprocess.Popen(command, env=os.environ | environment) as process:
+        try:
+            polled = "SELECT polled_at IS NOT NULL AND poll_at > now() FROM feed"
+            wait_until(lambda: rows(engine, polled) == [(True,)])
+            assert headlines(engine) == ["Old"]
+            server.put(rss(("2", "New"), ("1", "Old")))
+            with engine.begin() as connection:
+                connection.execute(text("UPDATE feed SET poll_at = now()"))
+            suggestions = "SELECT headline FROM suggested_alert JOIN story ON id = story_id"
+            wait_until(lambda: ("New",) in rows(engine, suggestions))
+        finally:
+            process.terminate()
+        assert process.wait(30) == 0
+    lease = "SELECT expires_at <= clock_timestamp() FROM process_lease WHERE name = 'feeds'"
+    assert rows(engine, lease) == [(True,)], "the next process polls at once"
+
+
+def wait_until(is_so, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+
+
+def test_a_feed_that_takes_an_entry_back_stops_its_running_alert(
+    server, add_feed, poll, engine, client, as_editor
+):
+    add_feed()
+    entry = "<entry><id>tag:a.example,2026:1</id><title>Ferry</title><content>x</content></entry>"
+    server.put(atom(entry))
+    poll()
+    story = rows(engine, "SELECT id FROM story")[0][0]
+    alert = client.post(f"/api/stories/{story}/alerts", json={}, headers=as_editor).json()
+    server.put(atom('<at:deleted-entry ref="tag:a.example,2026:1" when="2036-11-28T10:00:00Z"/>'))
+    poll()
+    shown = client.get(f"/api/alerts/{alert['id']}", headers=as_editor).json()
+    assert (shown["state"], client.get(f"/api/stories/{story}").status_code) == ("stopped", 404)
+
+
+def atom(entries):
+    namespaces = (
+        'xmlns="http://www.w3.org/2005/Atom" xmlns:at="http://purl.org/atompub/tombstones/1.0"'
+    )
+    return f"<feed {namespaces}><id>tag:a.example,2026:</id><title>Harbour</title>{entries}</feed>"
 
 
 def test_a_paused_feed_is_not_asked(add_feed, poll, client, as_ingester):

@@ -11,8 +11,8 @@ import regex
 
 from service.domain.alert import Words
 from service.domain.language import is_right_to_left
+from service.domain.language_lookup import index_texts, lookup_keys
 from workers.provider import AlertContent
-from workers.provider_kit.language_lookup import index_texts, lookup_keys
 
 ELLIPSIS = "…"
 RIGHT_TO_LEFT_MARK = "\u200f"

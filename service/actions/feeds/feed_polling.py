@@ -153,6 +153,7 @@ def _save_change(
         etag=document.headers.get("etag", "")[:500],
         last_modified=document.headers.get("last-modified", "")[:100],
         body_hash=_hash(document.body),
+        minutes_between_polls=contents.minutes_between_polls,
         hub=hub,
         hub_topic=contents.self_url or feed.address,
         **({"hub_asked_at": None, "hub_until": None} if is_other_hub else {}),
@@ -192,10 +193,12 @@ def _keep_unreadable(
 def _success(feed: StoredFeed, document: FetchedDocument, contents: Feed | None) -> PollResult:
     answer = PollAnswer(
         retry_after_s=parse_retry_after(document.headers.get("retry-after", "")),
-        minutes_between_polls=contents.minutes_between_polls if contents else None,
+        minutes_between_polls=(contents or feed).minutes_between_polls,
         has_hub=feed.hub_until is not None,
     )
-    return PollResult(source_id=feed.source_id, wait_s=next_wait(answer))
+    return PollResult(
+        source_id=feed.source_id, wait_s=next_wait(answer), address=document.permanent_address
+    )
 
 
 def _failure(feed: StoredFeed, reason: str, document: FetchedDocument | None = None) -> PollResult:

@@ -29,6 +29,7 @@ from service.store.schema.reader_tables import (
     SubscriptionRow,
     TimeZoneRow,
     TopicCodeRow,
+    TopicLabelRow,
     TopicRow,
 )
 from service.store.schema.source_tables import (
@@ -74,6 +75,7 @@ __all__ = [
     "SuggestedAlertRow",
     "TimeZoneRow",
     "TopicCodeRow",
+    "TopicLabelRow",
     "TopicRow",
     "WorkerRow",
     "new_id",

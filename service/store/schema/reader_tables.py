@@ -143,6 +143,15 @@ class TopicCodeRow(SQLModel, table=True):
     topic_id: int = reference_column("topic.id")
 
 
+class TopicLabelRow(SQLModel, table=True):
+    """A topic's name in a language other than that of its label."""
+
+    __tablename__: ClassVar[str] = "topic_label"
+    topic_id: int = reference_column("topic.id", primary_key=True)
+    language: str = Field(sa_column=Column(Text, primary_key=True))
+    label: str = Field(sa_column=Column(Text, nullable=False))
+
+
 class SubscriptionRow(SQLModel, table=True):
     """A reader follows a topic. The key is the range scan that fans an alert out."""
 

@@ -53,6 +53,7 @@ class SourceRow(SQLModel, table=True):
 class FeedRow(SQLModel, table=True):
     """Where the feed of a source is, and how its last poll went.
 
+    `minutes_between_polls` is what its last body wished, for the polls that bring none.
     `poll_at` is when it is asked next; while a poll runs, when it would be taken for lost. `host`
     is asked one feed at a time. `hub` and the columns after it are a WebSub subscription: its
     callback's token, its sealed secret, and its end once the hub has verified it.
@@ -66,6 +67,7 @@ class FeedRow(SQLModel, table=True):
     etag: str = Field(sa_column=Column(Text, nullable=False, server_default=""))
     last_modified: str = Field(sa_column=Column(Text, nullable=False, server_default=""))
     body_hash: str = Field(sa_column=Column(Text, nullable=False, server_default=""))
+    minutes_between_polls: int | None = Field(default=None, sa_column=Column(Integer))
     poll_at: datetime = moment_column(now=True)
     failures: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
     error: str = Field(sa_column=Column(Text, nullable=False, server_default=""))

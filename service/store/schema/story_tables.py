@@ -9,13 +9,55 @@ from sqlmodel import Field, SQLModel
 
 from service.store.schema.columns import id_column, moment_column, reference_column
 
-STORY_WORDS = (
-    "to_tsvector('simple'::regconfig, regexp_replace(normalize(lower(normalize("
-    "headline || ' ' || summary || ' ' || author || ' ' || left(body, 10000), NFKC)), NFKD), "
-    "'[\u0300-\u036f\u00ad\u200b-\u200f\u2060\ufeff]', '', 'g'))"
+_NAMES = "headline || ' ' || summary || ' ' || author"
+_WORDS = _NAMES + " || ' ' || left(body, 10000)"
+_FOLDED = (
+    "regexp_replace(normalize(lower(normalize({}, NFKC)), NFKD), "
+    "'[\u0300-\u036f\u00ad\u200b-\u200f\u2060\ufeff]', '', 'g')"
 )
+STORY_WORDS = f"to_tsvector('simple'::regconfig, {_FOLDED.format(_WORDS)})"
 """A story's words as they are searched: one form of each letter, without case, accents and what
 nobody sees. The index and the query must say it alike."""
+STORY_NAMES = _FOLDED.format(_NAMES)
+"""Where names stand, in the same form: they are searched by likeness too. Its index `story_names`
+needs an extension, so it is made where that is possible: `migrate.index_names`."""
+STEMMERS = {
+    "ar": "arabic",
+    "ca": "catalan",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "es": "spanish",
+    "eu": "basque",
+    "fi": "finnish",
+    "fr": "french",
+    "ga": "irish",
+    "hi": "hindi",
+    "hu": "hungarian",
+    "hy": "armenian",
+    "id": "indonesian",
+    "it": "italian",
+    "lt": "lithuanian",
+    "nb": "norwegian",
+    "ne": "nepali",
+    "nl": "dutch",
+    "nn": "norwegian",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sr": "serbian",
+    "sv": "swedish",
+    "ta": "tamil",
+    "tr": "turkish",
+    "yi": "yiddish",
+}
+"""PostgreSQL's text search configurations (since 14) by language."""
+_STEMMER = "CASE split_part(language, '-', 1) {} ELSE 'simple'::regconfig END".format(
+    " ".join(f"WHEN '{tag}' THEN '{name}'::regconfig" for tag, name in STEMMERS.items())
+)
+STORY_STEMS = f"to_tsvector({_STEMMER}, lower(normalize({_WORDS}, NFKC)))"
+"""The stems of a story's words in its own language; without a stemmer the words."""
 
 
 class StoryRow(SQLModel, table=True):
@@ -32,6 +74,7 @@ class StoryRow(SQLModel, table=True):
         Index("story_topics", "topics", postgresql_using="gin"),
         Index("story_updated", text("updated_at DESC"), text("id DESC")),
         Index("story_words", text(STORY_WORDS), postgresql_using="gin"),
+        Index("story_stems", text(STORY_STEMS), postgresql_using="gin"),
     )
     id: int = id_column()
     slug: str = Field(sa_column=Column(Text, unique=True, nullable=False))

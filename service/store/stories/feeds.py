@@ -4,13 +4,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
+import structlog
 from sqlalchemy import BigInteger, Integer, Row, Text, column, func, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel
 
 from service.store.schema import FeedRow, SourceRow
+
+log = structlog.get_logger()
 
 _FEED = SQLModel.metadata.tables[FeedRow.__tablename__]
 _F = _FEED.c
@@ -29,6 +34,7 @@ class StoredFeed:
     etag: str = ""
     last_modified: str = ""
     body_hash: str = ""
+    minutes_between_polls: int | None = None
     poll_at: datetime | None = None
     failures: int = 0
     error: str = ""
@@ -44,12 +50,13 @@ class StoredFeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollResult:
-    """How a poll went: what the row keeps of it."""
+    """How a poll went: what the row keeps of it, and where the feed has moved for good."""
 
     source_id: int
     wait_s: int
     failures: int = 0
     error: str = ""
+    address: str = ""
 
 
 def add(session: Session, source_id: int, address: str, host: str) -> bool:
@@ -149,6 +156,20 @@ def save_results(session: Session, results: Sequence[PollResult]) -> None:
             polled_at=func.now(),
         )
     )
+    for each in results:
+        if each.address:
+            _move(session, each.source_id, each.address)
+
+
+def _move(session: Session, source_id: int, address: str) -> None:
+    """Keep where a feed has moved for good, unless another source has that address."""
+    host = (urlsplit(address).hostname or "").lower()
+    move = update(_FEED).where(_F.source_id == source_id, _F.address != address)
+    try:
+        with session.begin_nested():
+            session.execute(move.values(address=address, host=host))
+    except IntegrityError:
+        log.info("a feed has moved to one that another source has", address=address)
 
 
 def save_change(session: Session, source_id: int, **members: Any) -> None:
