@@ -6,18 +6,23 @@ The steps stand in `migrations/versions`; together they build exactly what `sche
 from functools import cache
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from service.domain.time_zone import canonical_names
+from service.store.schema.story_tables import STORY_NAMES
 from service.store.session import open_engine
 
+log = structlog.get_logger()
+
 FOLDER = Path(__file__).with_name("migrations")
-MISREAD = frozenset({"topic_tree", "story_words"})
-"""Indexes that alembic cannot compare: one by the collation of its column, one by an expression."""
+MISREAD = frozenset({"topic_tree", "story_words", "story_stems", "story_names"})
+"""Indexes that alembic cannot compare: by the collation of a column, by an expression."""
 DDL_LOCK_TIMEOUT_S = 30
 """A change of a table waits so long for those who use it; while it waits, new ones wait behind."""
 LOCK = 7239
@@ -39,6 +44,7 @@ def migrate(url: str, *, pooler: bool = False) -> None:
             if not _is_newer(connection):
                 upgrade(connection, "head")
             fill_time_zones(connection)
+            index_names(connection)
     finally:
         engine.dispose()
 
@@ -98,6 +104,24 @@ def fill_time_zones(connection: Connection) -> None:
         text("INSERT INTO time_zone SELECT unnest(CAST(:names AS text[])) ON CONFLICT DO NOTHING"),
         {"names": sorted(canonical_names())},
     )
+
+
+def index_names(connection: Connection) -> None:
+    """Let names be found that are typed wrongly, where PostgreSQL has its extension `pg_trgm`.
+
+    It comes with most packages of PostgreSQL, and its owner may add it to a database. Where it is
+    not there, words are found as they are written, and the next call tries again.
+    """
+    is_indexed = connection.scalar(text("SELECT to_regclass('story_names') IS NOT NULL"))
+    if is_indexed or _heads(connection) != newest():
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
+            names = f"CREATE INDEX story_names ON story USING gin (({STORY_NAMES}) gin_trgm_ops)"
+            connection.execute(text(names))
+    except DBAPIError as fault:
+        log.info("names typed wrongly are not found", reason=str(fault.orig).splitlines()[0])
 
 
 def _config(connection: Connection) -> Config:

@@ -129,6 +129,24 @@ def test_a_known_story_is_judged_by_its_senders_version_or_time(
 
 
 @pytest.mark.parametrize("news_format", ["ninjs", "newsml-g2"])
+def test_a_correction_by_version_updates_the_page_and_the_scheduled_alert(
+    send, start_alert, client, as_editor, news_format
+):
+    documents = {
+        "ninjs": (ninjs(), ninjs(version="2", headlines=None, headline="Grid fails")),
+        "newsml-g2": (newsml(), newsml(2, headline="Grid fails")),
+    }[news_format]
+    taken = send(news_format, documents[0], 201)
+    alert_id = start_alert(taken["id"], send_at=in_hours(1))
+    again = send(news_format, documents[1], 200)
+    assert (again["id"], again["outcome"], again["version"]) == (taken["id"], "updated", 2)
+    page = client.get(f"/stories/{taken['slug']}", headers={"Accept": "text/html"})
+    assert "<h1>Grid fails</h1>" in page.text
+    alert = client.get(f"/api/alerts/{alert_id}", headers=as_editor).json()
+    assert (alert["state"], alert["title"]) == ("scheduled", "Grid fails")
+
+
+@pytest.mark.parametrize("news_format", ["ninjs", "newsml-g2"])
 @pytest.mark.parametrize("status", ["canceled", "withheld"])
 def test_a_kill_in_each_format_stops_the_running_alert(
     send, start_alert, state_of, client, news_format, status

@@ -9,7 +9,7 @@ from service.domain.people import Caller, Role
 from service.domain.story import StoryState, StoryText
 from service.outbox import Outbox
 from service.store.staff import audit
-from service.store.stories import stories, topics
+from service.store.stories import stories, story_revisions, topics
 from service.unit_of_work import UnitOfWork
 
 EDITOR = Caller(name="staff:1", label="ada@news.example", scopes=Role.EDITOR.scopes)
@@ -46,7 +46,7 @@ def test_an_editors_way_from_draft_to_correction(work, draft):
     assert (corrected.state, corrected.version) == (StoryState.CORRECTED, 3)
     assert corrected.published_at == published.published_at
     assert stories.get(work.session, draft.id) == corrected
-    kept = stories.revisions(work.session, draft.id)
+    kept = story_revisions.of_story(work.session, draft.id)
     assert [(r.version, r.state, r.text.headline, r.saved_by) for r in kept] == [
         (3, StoryState.CORRECTED, "Grid fails", "staff:1"),
         (2, StoryState.PUBLISHED, "Grid holds", "staff:1"),
@@ -71,7 +71,7 @@ def test_a_revision_keeps_every_member_of_its_text(work):
         expires_at=NOW + timedelta(days=1),
     )
     story = story_actions.save_draft(work, None, full, EDITOR)
-    assert stories.revisions(work.session, story.id)[0].text == full
+    assert story_revisions.of_story(work.session, story.id)[0].text == full
     assert stories.by_slug(work.session, story.slug) == story
 
 

@@ -1,8 +1,7 @@
-"""The tables `story` and `revision`: a story as it stands, and every text it ever had."""
+"""The table `story`: a story as it stands, and how stories are listed and searched."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import (
@@ -24,28 +23,16 @@ from sqlmodel import Session, SQLModel
 from service.domain.story import Story, StoryState, StoryText
 from service.store import paging
 from service.store.paging import Page
-from service.store.schema import RevisionRow, StoryRow, TopicRow
-from service.store.stories.story_search import holds_text, holds_words
+from service.store.schema import StoryRow, TopicRow
+from service.store.stories import story_revisions
+from service.store.stories.story_search import holds_text, holds_words, similarity
 from service.store.stories.topic_tree import at_or_below
 
 _STORY = SQLModel.metadata.tables[StoryRow.__tablename__]
 _S = _STORY.c
-_REVISION = SQLModel.metadata.tables[RevisionRow.__tablename__]
-_R = _REVISION.c
 _T = SQLModel.metadata.tables[TopicRow.__tablename__].c
 _COLUMNS = tuple(_S)
 _WITHOUT_BODY = tuple(column for column in _COLUMNS if column.name != "body")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revision:
-    """One saved text of a story, and who saved it when."""
-
-    version: int
-    state: StoryState
-    text: StoryText
-    saved_by: str
-    saved_at: datetime
 
 
 def url(site: str, slug: str) -> str:
@@ -62,14 +49,14 @@ def add(session: Session, story: Story, saved_by: str) -> bool:
         insert(_STORY).values(_values(story)).on_conflict_do_nothing().returning(_S.id)
     ).first()
     if new_row is not None:
-        _add_revision(session, story, saved_by)
+        story_revisions.add(session, story, saved_by)
     return new_row is not None
 
 
 def save(session: Session, story: Story, saved_by: str) -> None:
     """Keep a story's new text as its next revision."""
     set_state(session, story)
-    _add_revision(session, story, saved_by)
+    story_revisions.add(session, story, saved_by)
 
 
 def set_state(session: Session, story: Story) -> None:
@@ -110,6 +97,7 @@ def newest(
     limit: int = 50,
     *,
     longest_body: int = 0,
+    condition: ColumnElement[bool] | None = None,
 ) -> Page[Story]:
     """Return public stories, the newest first, of a topic and all below it.
 
@@ -120,7 +108,7 @@ def newest(
     body = (case((is_short, _S.body), else_="").label("body"),) if longest_body else ()
     query = (
         select(*_WITHOUT_BODY, *body)
-        .where(*_readable(), *_about(topic))
+        .where(*_readable(), *_about(topic), true() if condition is None else condition)
         .order_by(_S.published_at.desc(), _S.id.desc())
         .limit(limit + 1)
     )
@@ -131,22 +119,44 @@ def newest(
     return paging.cut(stories, limit, _cursor_by_publication)
 
 
-def search(session: Session, words: str, cursor: str | None = None, limit: int = 50) -> Page[Story]:
+def search(
+    session: Session,
+    words: str,
+    topic: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[Story]:
     """Return public stories that hold all of the words, the newest first, without their bodies."""
     condition = holds_words(words)
     if condition is None:
         return Page([], None)
+    return newest(session, topic, cursor, limit, condition=condition)
+
+
+def similar(
+    session: Session,
+    words: str,
+    topic: str | None = None,
+    limit: int = 50,
+    *,
+    states: Iterable[StoryState] = (),
+) -> list[Story]:
+    """Return public stories, or those of the states, whose names are like the words.
+
+    The most alike come first. It is for words that no story holds, as in a name typed wrongly.
+    """
+    likeness = similarity(session, words)
+    if likeness is None:
+        return []
+    condition, score = likeness
+    visible = (_S.state.in_(list(states)),) if states else _readable()
     query = (
         select(*_WITHOUT_BODY)
-        .where(*_readable(), condition)
-        .order_by(_S.published_at.desc(), _S.id.desc())
-        .limit(limit + 1)
+        .where(*visible, *_about(topic), condition)
+        .order_by(score.desc(), _S.updated_at.desc(), _S.id.desc())
+        .limit(limit)
     )
-    after = paging.read_moment(cursor)
-    if after is not None:
-        query = query.where(tuple_(_S.published_at, _S.id) < tuple_(*after))
-    stories = [_story(row) for row in session.execute(query)]
-    return paging.cut(stories, limit, _cursor_by_publication)
+    return [_story(row) for row in session.execute(query)]
 
 
 def next_older(session: Session, story: Story, topic: str | None = None) -> Story | None:
@@ -189,14 +199,6 @@ def page(
     return paging.cut(stories, limit, lambda last: paging.after_moment(last.updated_at, last.id))
 
 
-def revisions(session: Session, story_id: int, limit: int = 200) -> list[Revision]:
-    """Return a story's texts, the newest first."""
-    rows = session.execute(
-        select(*_R).where(_R.story_id == story_id).order_by(_R.version.desc()).limit(limit)
-    )
-    return [_revision(row) for row in rows]
-
-
 def _one(session: Session, where: ColumnElement[bool], *, lock: bool = False) -> Story | None:
     query = select(*_COLUMNS).where(where)
     if lock:
@@ -230,46 +232,10 @@ def _cursor_by_publication(story: Story) -> str:
     return paging.after_moment(story.published_at or story.created_at, story.id)
 
 
-def _add_revision(session: Session, story: Story, saved_by: str) -> None:
-    session.execute(
-        insert(_REVISION).values(
-            story_id=story.id,
-            version=story.version,
-            state=story.state,
-            content=_content(story.text),
-            saved_by=saved_by,
-            saved_at=story.updated_at,
-        )
-    )
-
-
 def _values(story: Story) -> dict[str, Any]:
     values: dict[str, Any] = asdict(story)
     words: dict[str, Any] = values.pop("text")
     return values | words | {"topics": list(story.text.topics)}
-
-
-def _content(story_text: StoryText) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in asdict(story_text).items()
-        if value is not None
-    }
-
-
-def _revision(row: Row[Any]) -> Revision:
-    content = dict(row.content)
-    for name in ("embargo_until", "expires_at"):
-        if name in content:
-            content[name] = datetime.fromisoformat(content[name])
-    content["topics"] = tuple(content.get("topics", ()))
-    return Revision(
-        version=row.version,
-        state=StoryState(row.state),
-        text=StoryText(**content),
-        saved_by=row.saved_by,
-        saved_at=row.saved_at,
-    )
 
 
 def _story(row: Row[Any]) -> Story:

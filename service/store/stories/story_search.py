@@ -3,19 +3,38 @@
 Both sides are folded alike: compatibility forms unified, case and accents dropped, and what nobody
 sees. Every word must be the beginning of one of the story's. What PostgreSQL takes for one word, as
 `U.S.` and `3.5`, is found as it was typed too.
+
+A story also holds words whose stems it holds, by the rules of its own language: `floods` finds
+`flooding`. The language of what was typed is not known, so it is read by the rules of each.
 """
 
 import re
 import unicodedata
+from functools import reduce
 
-from sqlalchemy import ColumnElement, String, Text, and_, cast, func, literal, literal_column, or_
-from sqlmodel import SQLModel
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+from sqlmodel import Session, SQLModel
 
 from service.store.schema import StoryRow
-from service.store.schema.story_tables import STORY_WORDS
+from service.store.schema.story_tables import STEMMERS, STORY_NAMES, STORY_STEMS, STORY_WORDS
 
 MOST_WORDS = 12
 LONGEST_WORD = 60
+SHORTEST_NAME = 4
+"""Letters; below them nearly every word is like another."""
+LEAST_SIMILARITY = 0.4
+"""Of pg_trgm, for whole words: `merkle` and `merkel` share 0.4."""
 _WORD = re.compile(r"\w+")
 _UNSEEN = re.compile("[\u0300-\u036f\u00ad\u200b-\u200f\u2060\ufeff]")
 _UNQUOTABLE = re.compile(r"['\\\x00]")
@@ -32,10 +51,46 @@ def holds_words(text: str) -> ColumnElement[bool] | None:
     terms = list(filter(None, map(_term, _fold(text).split())))[:MOST_WORDS]
     if not terms:
         return None
-    query = " & ".join(terms)
-    return literal_column(STORY_WORDS).bool_op("@@")(
-        func.to_tsquery(literal_column("'simple'::regconfig"), cast(literal(query, String), Text))
+    query = func.to_tsquery(literal_column("'simple'::regconfig"), _text(" & ".join(terms)))
+    return or_(
+        literal_column(STORY_WORDS).bool_op("@@")(query),
+        literal_column(STORY_STEMS).bool_op("@@")(_stems(text)),
     )
+
+
+def similarity(
+    session: Session, text: str
+) -> tuple[ColumnElement[bool], ColumnElement[float]] | None:
+    """Return the condition that a story's names are like what was typed, and how like they are.
+
+    None without a long word, and where PostgreSQL cannot tell (see `migrate.index_names`). Sets
+    how much alike is enough for the rest of the transaction.
+    """
+    words = [word for word in search_words(text) if len(word) >= SHORTEST_NAME]
+    if not words or not session.scalar(select(func.to_regclass("story_names").is_not(None))):
+        return None
+    setting = "pg_trgm.strict_word_similarity_threshold"
+    session.execute(select(func.set_config(setting, str(LEAST_SIMILARITY), True)))
+    names: ColumnElement[str] = literal_column(STORY_NAMES)
+    conditions = [names.bool_op("%>>")(_text(word)) for word in words]
+    scores = [func.strict_word_similarity(_text(word), names) for word in words]
+    return and_(*conditions), reduce(lambda total, score: total + score, scores)
+
+
+def _stems(text: str) -> ColumnElement[str]:
+    """Return the query for the stems of what was typed, in any of the languages."""
+    words = unicodedata.normalize("NFKC", text).lower().replace("\0", " ").split()
+    typed = _text(" ".join(word[:LONGEST_WORD] for word in words[:MOST_WORDS]))
+    configurations = sorted({"simple", *STEMMERS.values()})
+    queries = [
+        func.plainto_tsquery(literal_column(f"'{name}'::regconfig"), typed)
+        for name in configurations
+    ]
+    return reduce(lambda query, other: query.op("||")(other), queries)
+
+
+def _text(value: str) -> ColumnElement[str]:
+    return cast(literal(value, String), Text)
 
 
 def _fold(text: str) -> str:

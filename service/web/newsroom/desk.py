@@ -39,13 +39,17 @@ def show(
     """List the stories, the last changed first."""
     states = _STATES.get(state, tuple(StoryState))
     page = stories.page(work.session, cursor, PER_PAGE, states=states, words=q)
+    items = page.items
+    if q and not items and cursor is None:
+        items = stories.similar(work.session, q, limit=PER_PAGE, states=states)
     state_filter = state if state in _STATES else ""
     return render(
         request,
         "desk.html",
-        stories=page.items,
-        alerts=story_alerts.last_alerts(work.session, [story.id for story in page.items]),
-        labels=lookups.story_labels(work.session, page.items),
+        stories=items,
+        is_exact=bool(page.items),
+        alerts=story_alerts.last_alerts(work.session, [story.id for story in items]),
+        labels=lookups.story_labels(work.session, items),
         requests=confirmations.waiting(work.session),
         suggestions=suggested_alerts.waiting(work.session),
         filters=FILTERS,

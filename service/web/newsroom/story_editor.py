@@ -16,7 +16,7 @@ from service.domain.people import Caller, Staff
 from service.domain.story import Story, StoryState, StoryText
 from service.http.dependencies import Id, WorkDep
 from service.store.staff import audit
-from service.store.stories import autosaves, stories, topics
+from service.store.stories import autosaves, stories, story_revisions, topics
 from service.unit_of_work import UnitOfWork
 from service.web.newsroom import text_diff
 from service.web.rendering import PRIVATE, redirect, render
@@ -113,7 +113,7 @@ def _show(request: Request, work: UnitOfWork, staff: Staff, page: _EditorPage) -
         autosaved_at, version = draft.saved_at, draft.content.get("version")
     if not version or story is None:
         version = story.version if story else 0
-    revisions = stories.revisions(work.session, story_id) if story else []
+    revisions = story_revisions.of_story(work.session, story_id) if story else []
     suggestions = topics.page(work.session, None, SUGGESTED_TOPICS)
     return render(
         request,
@@ -275,7 +275,7 @@ def revisions(
 ) -> Response:
     """Show two revisions side by side, with what was removed and added."""
     story = _require_story(work, story_id)
-    all_revisions = stories.revisions(work.session, story_id)
+    all_revisions = story_revisions.of_story(work.session, story_id)
     newest = all_revisions[0]
     previous = all_revisions[1] if len(all_revisions) > 1 else newest
     by_version = {one.version: one for one in all_revisions}
