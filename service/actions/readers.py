@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from service.actions.apps.app_lookup import AppLookup, check_registration
+from service.actions.topics.topic_names import resolve_path
 from service.domain.device import MAX_APP_VERSION, Device, Registration
 from service.domain.errors import Conflict, Invalid, NotFound, require
 from service.domain.language import parse_language, parse_locale
@@ -120,8 +121,11 @@ def follow(
     least_urgency: Urgency = Urgency.QUIET,
     muted_until: datetime | None = None,
 ) -> tuple[Subscription, bool]:
-    """Follow a topic, or `story/<id>` for one story; also returns whether that is new."""
-    path, topic_id = _require_topic(work, path)
+    """Follow a topic, or `story/<id>` for one story; also returns whether that is new.
+
+    A topic may be named by its path or by its code, `medtop:15000000`.
+    """
+    path, topic_id = _require_topic(work, resolve_path(work.session, path))
     subscription = Subscription(topic=path, least_urgency=least_urgency, muted_until=muted_until)
     if subscriptions.change(work.session, reader.id, topic_id, subscription):
         return subscription, False
@@ -133,7 +137,7 @@ def follow(
 
 def get_subscription(work: UnitOfWork, reader: Reader, path: str) -> Subscription:
     """Return the reader's subscription to the topic; `NotFound` without one."""
-    subscription = subscriptions.get(work.session, reader.id, normalize_path(path))
+    subscription = subscriptions.get(work.session, reader.id, _normal_name(work, path))
     if subscription is None:
         raise NotFound(f"You do not follow {path[:80]!r}.")
     return subscription
@@ -141,8 +145,9 @@ def get_subscription(work: UnitOfWork, reader: Reader, path: str) -> Subscriptio
 
 def unfollow(work: UnitOfWork, reader: Reader, path: str) -> None:
     """Stop following a topic, followed or not; `NotFound` only when the topic does not exist."""
-    if not subscriptions.remove(work.session, reader.id, normalize_path(path)):
-        _require_topic(work, path)
+    normal_path = _normal_name(work, path)
+    if not subscriptions.remove(work.session, reader.id, normal_path):
+        _require_topic(work, normal_path)
 
 
 def _check_changes(changes: ReaderChanges) -> ReaderChanges:
@@ -179,6 +184,11 @@ def _old_address(lookup: AppLookup, registration: Registration, new_address: str
     except Invalid:
         return None
     return address if address != new_address else None
+
+
+def _normal_name(work: UnitOfWork, name: str) -> str:
+    """Return the normal form of a path, or the path that a code stands for."""
+    return normalize_path(resolve_path(work.session, name))
 
 
 def _require_topic(work: UnitOfWork, path: str) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StrictInt
 from service.actions import ingest, story_text
 from service.actions import stories as story_actions
 from service.actions.ingest import StorySubmission
+from service.actions.topics.topic_names import resolve_path
 from service.domain.errors import NotFound, no_such, require
 from service.domain.story import Outcome, Story, StoryState, StoryText, readable
 from service.domain.topic import parse_path
@@ -26,9 +27,21 @@ from service.http.dependencies import (
 from service.store.stories import stories
 
 router = APIRouter(prefix="/api/stories", tags=["stories"])
+Words = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="Only stories that hold these words, however they are typed; where none does, "
+        "at most one page of those whose names are like them.",
+    ),
+]
 TopicFilter = Annotated[
     str | None,
-    Query(max_length=200, description="Only stories of this topic and of all below it."),
+    Query(
+        max_length=200,
+        description="Only stories of this topic and of all below it; a path, or a code such as "
+        "`medtop:15000000`.",
+    ),
 ]
 
 
@@ -176,13 +189,20 @@ def list_stories(
     work: WorkDep,
     settings: SettingsDep,
     topic: TopicFilter = None,
+    q: Words = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Listing[StoryHead]:
-    """List the published stories, the newest first, without their bodies."""
-    path = None if topic is None else parse_path(topic, "topic")
-    results = stories.newest(work.session, path, cursor, limit)
-    heads = [_head(story, settings.public_url) for story in results.items]
+    """List the published stories, the newest first, without their bodies; with `q`, search them."""
+    path = _topic_path(work, topic)
+    if q is None:
+        results = stories.newest(work.session, path, cursor, limit)
+    else:
+        results = stories.search(work.session, q, path, cursor, limit)
+    items = results.items
+    if q and not items and cursor is None:
+        items = stories.similar(work.session, q, path, limit)
+    heads = [_head(story, settings.public_url) for story in items]
     return Listing(items=heads, next=results.next)
 
 
@@ -197,7 +217,7 @@ def read_next_story(
     story_id: Id, work: WorkDep, settings: SettingsDep, topic: TopicFilter = None
 ) -> StoryOut:
     """Return the next older published story, of `topic` if one is named; 404 at the end."""
-    path = None if topic is None else parse_path(topic, "topic")
+    path = _topic_path(work, topic)
     following = stories.next_older(work.session, _require_public(work, story_id), path)
     if following is None:
         raise NotFound("This is the oldest story.")
@@ -210,6 +230,10 @@ def retract_story(
 ) -> StoryOut:
     """Take a story back: its page is gone, its scheduled and running alerts stop."""
     return _whole(story_actions.retract(work, story_id, caller), settings.public_url)
+
+
+def _topic_path(work: WorkDep, topic: str | None) -> str | None:
+    return None if topic is None else parse_path(resolve_path(work.session, topic), "topic")
 
 
 def _require_public(work: WorkDep, story_id: int) -> Story:

@@ -59,7 +59,10 @@ def follow_topic(
     response: Response,
     body: Terms | None = None,
 ) -> SubscriptionShown:
-    """Follow a topic and all below it, or change the terms on which it is followed."""
+    """Follow a topic and all below it, or change the terms on which it is followed.
+
+    A code of the Media Topics, `medtop:15000000`, stands for the path of its topic.
+    """
     terms = body or Terms()
     subscription, is_new = reader_actions.follow(
         work, reader, topic, terms.least_urgency, terms.muted_until

@@ -1,17 +1,38 @@
 """Topics over JSON: what readers may follow."""
 
-from fastapi import APIRouter, Response, status
-from pydantic import BaseModel, Field
+from collections.abc import Mapping
+from typing import Annotated
+
+from annotated_types import MaxLen
+from fastapi import APIRouter, Query, Request, Response, status
+from pydantic import BaseModel, Field, StringConstraints
 
 from service.actions import story_text
+from service.actions.topics.topic_names import labels_in
+from service.domain.language import MAX_TAG, parse_language
+from service.domain.language_lookup import preferred_language
 from service.domain.topic import Topic, parse_path
 from service.http.auth import AdminCaller
 from service.http.dependencies import Closed, Cursor, Limit, Listing, WorkDep
 from service.store.staff import audit
-from service.store.stories import topics
+from service.store.stories import topic_labels, topics
+from service.store.stories.topic_labels import MOST_LANGUAGES
 
 router = APIRouter(prefix="/api/topics", tags=["topics"])
 MAX_LABEL = 120
+
+
+Labels = Annotated[
+    dict[str, Annotated[str, StringConstraints(max_length=1000)]], MaxLen(MOST_LANGUAGES)
+]
+Language = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_TAG,
+        description="The language of the labels, where they have any; BCP 47. Left out: the first "
+        "of `Accept-Language`.",
+    ),
+]
 
 
 class TopicIn(Closed):
@@ -19,6 +40,11 @@ class TopicIn(Closed):
 
     path: str = Field(examples=["sport/tennis"])
     label: str | None = Field(None, examples=["Tennis"])
+    labels: Labels | None = Field(
+        None,
+        examples=[{"de": "Tennis", "fr": "Tennis"}],
+        description="Its label in other languages, by BCP 47 tags; an empty one takes it away.",
+    )
 
 
 class TopicOut(BaseModel):
@@ -37,10 +63,23 @@ def _out(topic: Topic) -> TopicOut:
 
 
 @router.get("")
-def list_topics(work: WorkDep, cursor: Cursor = None, limit: Limit = 50) -> Listing[TopicOut]:
-    """List the topics, parents before their children."""
+def list_topics(
+    work: WorkDep,
+    request: Request,
+    response: Response,
+    lang: Language = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Listing[TopicOut]:
+    """List the topics, parents before their children, with labels in the reader's language."""
     results = topics.page(work.session, cursor, limit)
-    return Listing(items=[_out(topic) for topic in results.items], next=results.next)
+    if lang is None:
+        response.headers["Vary"] = "Accept-Language"
+        language = preferred_language(request.headers.get("accept-language", ""))
+    else:
+        language = parse_language(lang, "lang")
+    items = labels_in(work.session, results.items, language)
+    return Listing(items=[_out(topic) for topic in items], next=results.next)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses={200: {"model": TopicOut}})
@@ -52,8 +91,16 @@ def add_topic(body: TopicIn, work: WorkDep, caller: AdminCaller, response: Respo
     topics.ensure(work.session, [path])
     if label:
         topics.label(work.session, path, label)
+    topic = topics.by_paths(work.session, [path])[path]
+    topic_labels.replace(work.session, topic.id, _other_labels(body.labels or {}))
     audit.write(work.session, caller.name, "name topic", f"topic:{path}", label=label)
     if exists:
         response.status_code = status.HTTP_200_OK
-    topic = topics.by_paths(work.session, [path])[path]
     return _out(topics.with_followers(work.session, [topic])[0])
+
+
+def _other_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    return {
+        parse_language(tag, "labels"): story_text.plain_line(label, "labels", MAX_LABEL)
+        for tag, label in labels.items()
+    }

@@ -110,7 +110,9 @@ def _group() -> None:
 @topics_app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="IPTC's SKOS JSON, such as cptall-en-US.json.")],
-    language: Annotated[str, typer.Option(help="Of the new topics' labels.")] = "en",
+    language: Annotated[
+        str, typer.Option(help="The newsroom's: of the new topics' labels.")
+    ] = "en",
 ) -> None:
     """Make topics of the official Media Topics, and let their codes stand for them."""
     try:
@@ -119,4 +121,7 @@ def import_(
         raise Failed(f"{file}: {error.strerror}") from None
     with store_access.one_transaction() as session:
         result = import_media_topics(session, document, language, store_access.WHO)
-    say(f"{result.new} topics are new; {result.codes} codes stand for topics.")
+    say(
+        f"{result.new} topics are new; {result.codes} codes stand for topics, "
+        f"with labels in {result.languages} more languages."
+    )

@@ -13,13 +13,17 @@ _STEP = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A named interest. `parent` is a path; `followers` counts the readers who follow it itself."""
+    """A named interest. `parent` is a path; `followers` counts the readers who follow it itself.
+
+    `language` is that of the label where it is another than the newsroom's own.
+    """
 
     id: int
     path: str
     label: str
     parent: str | None = None
     followers: int = 0
+    language: str = ""
 
 
 def parse_path(path: str, field: str = "topics") -> str:

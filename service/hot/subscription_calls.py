@@ -87,8 +87,11 @@ class SubscriptionCalls:
 
 
 def _topic(call: Call) -> str:
-    """Return the path of an ordinary topic; a story's own topic may have to be made first."""
-    path = reader_actions.normalize_path(call.scope["path"].removeprefix(PREFIX))
-    if path.startswith(STORY_PREFIX):
+    """Return the path of an ordinary topic.
+
+    A story's own topic may have to be made first, and a code stands for a path.
+    """
+    name = call.scope["path"].removeprefix(PREFIX)
+    if name.startswith(STORY_PREFIX) or ":" in name:
         raise OrdinaryPath
-    return path
+    return reader_actions.normalize_path(name)

@@ -4,17 +4,24 @@ from collections.abc import Iterable, Sequence
 
 from sqlmodel import Session
 
+from service.actions.topics.topic_names import labels_in
+from service.domain.language import language_name
 from service.domain.story import Story
 from service.domain.topic import STORY_PREFIX, Topic
 from service.store.stories import stories, topics
+from service.store.stories import topic_labels as topic_labels_store
 
 MAX_SECTIONS = 14
 
 
-def topic_labels(session: Session, paths: Iterable[str]) -> dict[str, str]:
-    """Return the label of each topic that exists; a followed story is named by its headline."""
+def topic_labels(session: Session, paths: Iterable[str], language: str = "") -> dict[str, str]:
+    """Return the label of each topic that exists; a followed story is named by its headline.
+
+    Labels are in the language, where they have any.
+    """
     unique = sorted(set(paths))
-    labels = {path: topic.label for path, topic in topics.by_paths(session, unique).items()}
+    items = labels_in(session, list(topics.by_paths(session, unique).values()), language)
+    labels = {topic.path: topic.label for topic in items}
     tails = {p: p.removeprefix(STORY_PREFIX) for p in unique if p.startswith(STORY_PREFIX)}
     story_ids = {path: int(tail) for path, tail in tails.items() if tail.isdigit()}
     stories_by_id = stories.many(session, set(story_ids.values())) if story_ids else {}
@@ -27,6 +34,24 @@ def topic_labels(session: Session, paths: Iterable[str]) -> dict[str, str]:
 def story_labels(session: Session, items: Sequence[Story]) -> dict[str, str]:
     """Return the labels of the stories' topics."""
     return topic_labels(session, (path for story in items for path in story.text.topics))
+
+
+def own_labels(session: Session, story: Story) -> tuple[dict[str, str], str]:
+    """Return the labels of a story's topics in its own language, and in which they are.
+
+    They are in English, as pages are, unless all of them have one in the story's language.
+    """
+    items = list(topics.by_paths(session, story.text.topics).values())
+    own = labels_in(session, items, story.text.language)
+    if own and all(topic.language for topic in own):
+        return {topic.path: topic.label for topic in own}, story.text.language
+    return {topic.path: topic.label for topic in items}, "en"
+
+
+def label_languages(session: Session, items: Sequence[Topic]) -> list[str]:
+    """Return the languages in which topics have labels, each once, whatever its variants."""
+    tags = topic_labels_store.languages_of(session, [topic.id for topic in items])
+    return sorted({tag.partition("-")[0] for tag in tags}, key=language_name)
 
 
 def list_sections(session: Session) -> list[Topic]:

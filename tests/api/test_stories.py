@@ -315,6 +315,26 @@ def test_a_topic_lists_what_stands_below_it(send, client):
     assert client.get("/api/stories", params={"topic": "no t"}).status_code == 422
 
 
+def test_stories_are_searched_as_readers_type(send, client):
+    sent = [send(headline=f"Müller wins {n}", topics=["sport"])["id"] for n in range(3)]
+    send(headline="Müllers Haus", topics=["world"], language="de")
+    send(headline="A draft of Müller", state="draft")
+
+    def listed(**params):
+        answer = client.get("/api/stories", params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    assert [item["id"] for item in listed(q="MULLER", topic="sport")["items"]] == sent[::-1]
+    assert len(listed(q="müller")["items"]) == 4
+    first = listed(q="muller wins", limit=2)
+    rest = listed(q="muller wins", limit=2, cursor=first["next"])
+    assert [item["id"] for item in first["items"] + rest["items"]] == sent[::-1]
+    assert rest["next"] is None
+    assert listed(q="!") == listed(q="") == listed(q="nobody") == {"items": [], "next": None}
+    assert client.get("/api/stories", params={"q": "x" * 201}).status_code == 422
+
+
 def test_pages_of_the_list_hold_every_story_once_the_newest_first(send, client):
     sent = [send(headline=f"Story {n}")["id"] for n in range(7)]
     seen, cursor = [], None

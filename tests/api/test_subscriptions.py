@@ -2,6 +2,7 @@ import pytest
 from sqlalchemy import text
 
 from service.actions import readers as reader_actions
+from service.store.stories import topic_codes
 from tests.builders import a_story, a_topic
 
 LATER = "2031-05-01T12:00:00+05:30"
@@ -45,6 +46,21 @@ def test_a_topic_is_followed_with_nothing_said(client, as_reader):
     assert (again.status_code, again.json()) == (200, expected)
     assert client.get(path, headers=as_reader).json() == expected
     assert followed(client, as_reader) == ["sport/tennis"]
+
+
+def test_a_topic_is_followed_and_unfollowed_by_its_code(client, as_reader, session):
+    sport = session.execute(text("SELECT id FROM topic WHERE path = 'sport'")).scalar_one()
+    topic_codes.save(session, {"medtop:20000344": sport})
+    session.commit()
+    for code in ("medtop:15000000", "medtop:20000344"):
+        path = f"/api/me/subscriptions/{code}"
+        assert client.put(path, headers=as_reader).json()["topic"] == "sport"
+        assert client.get(path, headers=as_reader).json()["topic"] == "sport"
+        assert followed(client, as_reader) == ["sport"]
+        assert client.delete(path, headers=as_reader).status_code == 204
+        assert followed(client, as_reader) == []
+    unknown = client.put("/api/me/subscriptions/medtop:99999999", headers=as_reader)
+    assert unknown.status_code == 404
 
 
 def test_terms_are_kept_and_what_is_left_out_is_the_default(client, as_reader, put):

@@ -21,6 +21,31 @@ def test_a_topic_is_made_with_all_above_it(client, as_admin):
     assert listed(client) == {"items": [sport, tennis], "next": None}
 
 
+def test_labels_are_in_the_language_that_is_asked_for(client, as_admin):
+    body = {"path": "sport/rowing", "label": "Rowing", "labels": {"de": "Rudern", "pt_BR": "Remo"}}
+    wrong = client.post("/api/topics", json=body, headers=as_admin)
+    assert wrong.json()["errors"][0]["field"] == "labels"
+    body["labels"] = {"de": " Rudern ", "pt-BR": "Remo"}
+    assert client.post("/api/topics", json=body, headers=as_admin).status_code == 201
+
+    def labels(headers=None, **params):
+        answer = client.get("/api/topics", params=params, headers=headers)
+        return [topic["label"] for topic in answer.json()["items"]], answer.headers.get("vary")
+
+    assert labels() == (["Sport", "Rowing"], "Accept-Language, Origin")
+    assert labels(lang="de-CH") == (["Sport", "Rudern"], "Origin")
+    accepted = {"accept-language": "fr;q=0.3, pt-BR, *;q=0.1"}
+    assert labels(accepted)[0] == ["Esporte", "Remo"]
+    assert labels({"accept-language": "en-US,de;q=0.5"})[0] == ["Sport", "Rowing"]
+    assert labels({"accept-language": ";;q=x,,-"})[0] == ["Sport", "Rowing"]
+    assert labels(accepted, lang="en")[0] == ["Sport", "Rowing"]
+    assert client.get("/api/topics", params={"lang": "no tag"}).status_code == 422
+    client.post(
+        "/api/topics", json={"path": "sport/rowing", "labels": {"de": ""}}, headers=as_admin
+    )
+    assert labels(lang="de")[0] == ["Sport", "Rowing"]
+
+
 def test_a_known_topic_gets_a_new_name(client, as_admin):
     client.post("/api/topics", json={"path": "sport"}, headers=as_admin)
     again = client.post("/api/topics", json={"path": "sport", "label": "Games"}, headers=as_admin)

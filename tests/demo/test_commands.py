@@ -8,8 +8,10 @@ import sys
 
 import pytest
 import typer.main
+from sqlalchemy import text
 from typer.testing import CliRunner
 
+from service.actions.topics.topic_names import labels_in
 from service.cli import app
 from service.commands.output import Failed
 from service.store.schema import new_id
@@ -18,6 +20,7 @@ from service.store.staff import accounts
 from service.store.stories import feeds, sources, topics
 from service.store.stories.feeds import PollResult
 from service.store.stories.sources import Source
+from tests.api.feed_server import rss, running_feed_server
 
 
 def commands(command=None, path=()):
@@ -94,8 +97,6 @@ def test_keys_are_made_listed_and_revoked(newszop, engine):
 
 
 def test_what_commands_do_stands_in_the_audit_trail(newszop, session):
-    from sqlalchemy import text  # noqa: PLC0415
-
     newszop("staff", "add", "ana@example.org")
     rows = session.execute(text("SELECT who, verb FROM audit")).all()
     assert rows == [("command line", "add")]
@@ -116,13 +117,43 @@ def test_sources_are_listed_with_their_faults(newszop, engine):
     ]
 
 
+def test_a_feed_is_added_tried_and_paused(newszop, engine):
+    allowed = {"NEWSZOP_FETCH_ALLOWED_HOSTS": "127.0.0.1"}
+    with running_feed_server() as server:
+        server.put('<link rel="alternate" type="application/rss+xml" href="/feed">', "/")
+        server.put(rss(("1", "Ferry"), ("2", "Tide")))
+        refused = newszop("source", "add", server.url("/"), fails=True)
+        assert "no public address" in refused
+        options = ("--topic", "harbour", "--drafts")
+        added = newszop("source", "add", server.url("/"), *options, **allowed)
+        assert added == "harbour-news is added: 2 stories came in.\n"
+        again = newszop("source", "add", server.url(), fails=True, **allowed)
+        assert "among the sources already" in again
+        tried = newszop("source", "try", "harbour-news", **allowed)
+        assert tried == "harbour-news works. Last news: created.\n"
+        server.put("<html>moved</html>")
+        assert "a web page" in newszop("source", "try", "harbour-news", fails=True, **allowed)
+    assert "no such" in newszop("source", "try", "nobody", fails=True).lower()
+    with engine.connect() as connection:
+        stories = connection.execute(text("SELECT DISTINCT state, topics FROM story")).all()
+    assert stories == [("draft", ["harbour"])]
+    assert newszop("source", "pause", "harbour-news") == "harbour-news is paused.\n"
+    assert "paused" in newszop("source", "list")
+    assert newszop("source", "pause", "harbour-news", "--resume") == "harbour-news goes on.\n"
+
+
 def test_topics_are_imported_from_a_file(newszop, engine, tmp_path):
     uri = "http://cv.iptc.org/newscodes/mediatopic/15000000"
     file = tmp_path / "topics.json"
-    file.write_text(json.dumps({"conceptSet": [{"uri": uri, "prefLabel": {"en-GB": "sport"}}]}))
-    assert newszop("topics", "import", str(file)).startswith("1 topics are new")
+    labels = {"en-GB": "sport", "de": "Sport und Spiel"}
+    file.write_text(json.dumps({"conceptSet": [{"uri": uri, "prefLabel": labels}]}))
+    said = newszop("topics", "import", str(file))
+    assert said.startswith("1 topics are new; 1 codes stand for topics, with labels in 1 more")
     with transaction(engine) as session:
-        assert topics.by_paths(session, ["sport"])["sport"].label == "Sport"
+        sport = topics.by_paths(session, ["sport"])["sport"]
+        assert sport.label == "Sport"
+        assert labels_in(session, [sport], "de")[0].label == "Sport und Spiel"
+    assert newszop("topics", "import", str(file)).startswith("0 topics are new")
     file.write_text("no JSON")
     assert "\n" not in newszop("topics", "import", str(file), fails=True)
     assert "none.json" in newszop("topics", "import", str(tmp_path / "none.json"), fails=True)
@@ -145,8 +176,6 @@ def test_seeding_twice_adds_once(newszop):
 
 
 def test_readers_arrive_from_a_file_and_wrong_lines_are_named(newszop, engine, session, tmp_path):
-    from sqlalchemy import text  # noqa: PLC0415
-
     session.execute(text("INSERT INTO topic (id, path, label) VALUES (1, 'sport', 'Sport')"))
     session.commit()
     secret = "0123456789abcdef" * 4

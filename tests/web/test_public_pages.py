@@ -82,6 +82,50 @@ def test_a_shared_link_has_a_title_a_text_and_a_picture(
     assert tags["og:site_name"]
 
 
+def test_topics_are_named_in_the_language_of_the_page_and_of_the_story(
+    visitor: Visitor, ingest: Ingest, engine: Engine
+) -> None:
+    story = ingest("Regen", topics=["weather"], language="de-AT")
+    assert '<p class="kicker" lang="de-AT"><a href="/topics/weather">Wetter</a></p>' in page_of(
+        visitor, story
+    )
+    assert "<h1>Weather</h1>" in visitor.get("/topics/weather").text
+    page = visitor.get("/topics/weather?lang=ar").text
+    assert '<h1 lang="ar" dir="rtl">\u0637\u0642\u0633</h1>' in page
+    assert "Topics in other languages" not in page, "nothing was imported"
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO topic_label SELECT id, 'sv', 'V\u00e4dret' FROM topic")
+        )
+    for path in ("/topics/weather", "/topics"):
+        page = visitor.get(path).text
+        assert f'<a href="{path}?lang=sv" lang="sv" hreflang="sv"' in page
+        assert "V\u00e4dret" in visitor.get(f"{path}?lang=sv").text
+    moved = visitor.get("/topics/medtop:17000000")
+    assert (moved.status_code, moved.headers["location"]) == (308, "/topics/weather")
+    assert visitor.get("/topics/medtop:99999999").status_code == 404
+    assert "Regen" in visitor.get("/feed.xml?topic=medtop:17000000").text
+    visitor.post("/me/follow", data={"topic": "medtop:17000000"})
+    visitor.post("/me/settings", data={"timezone": "UTC", "language": "fr"})
+    assert "<strong>M\u00e9t\u00e9o</strong>" in visitor.get("/me").text
+
+
+def test_readers_search_from_every_page(visitor: Visitor, ingest: Ingest) -> None:
+    for n in range(26):
+        ingest(f"Müller wins {n}", summary="", body="<p>Again.</p>")
+    assert 'href="/search"' in visitor.get("/").text
+    page = visitor.get("/search", params={"q": "MULLER"})
+    assert page.text.count("<h2>") == 24
+    older = re.search(r'rel="next" href="(\?[^"]+)"', page.text)
+    assert older
+    assert visitor.get(f"/search{older[1].replace('&amp;', '&')}").text.count("<h2>") == 2
+    assert "No story has these words." in visitor.get("/search?q=nobody").text
+    assert "No story" not in visitor.get("/search").text
+    attack = visitor.get("/search", params={"q": ATTACK}).text
+    assert "<script>alert" not in attack
+    assert "<img src=x" not in attack
+
+
 def test_nothing_a_story_says_becomes_markup_of_the_page(visitor: Visitor, ingest: Ingest) -> None:
     story = ingest(f"Rain {ATTACK}", summary=ATTACK, author=ATTACK, topics=["world"])
     for path in (f"/stories/{story['slug']}", "/", "/topics/world", "/feed.xml"):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
 
+from service.actions.topics.topic_names import resolve_path
 from service.domain import topic as topic_paths
 from service.domain.errors import Unavailable, no_such
 from service.domain.story import Story, StoryText
@@ -92,7 +93,7 @@ async def sitemap(request: Request) -> Response:
 def _newest(session: Session, topic: str | None) -> tuple[list[Story], Topic | None]:
     if topic is None:
         return _bounded(stories.newest(session, limit=ITEMS, longest_body=LONGEST_BODY).items), None
-    path = topic_paths.parse_path(topic, "topic")
+    path = topic_paths.parse_path(resolve_path(session, topic), "topic")
     topics_by_path = topics.by_paths(session, [path])
     if path not in topics_by_path:
         raise no_such("topic")

@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 from sqlmodel import Session
 
 from service import provider_door
+from service.actions.topics.topic_names import labels_in, resolve_path
 from service.domain import topic as topic_paths
 from service.domain.errors import NotFound, Refusal, Unavailable, no_such
+from service.domain.language import MAX_TAG, parse_language
 from service.domain.story import Story, StoryState
 from service.http.admission import run_admitted
 from service.http.auth import STAFF_COOKIE, staff_from_cookie
@@ -25,6 +28,7 @@ from service.web.rendering import query_string, render, renderer
 router = APIRouter()
 PER_PAGE = 24
 TOPICS_PER_PAGE = 200
+Language = Annotated[str, Query(max_length=MAX_TAG)]
 Before = Annotated[str | None, Query(max_length=200)]
 ContextQuery = Callable[[Session], dict[str, Any]]
 _GET = ["GET", "HEAD"]
@@ -47,14 +51,20 @@ async def front(request: Request, before: Before = None) -> Response:
 
 
 @router.api_route("/topics", methods=_GET)
-async def all_topics(request: Request, before: Before = None) -> Response:
+async def all_topics(request: Request, before: Before = None, lang: Language = "") -> Response:
     """Show every topic, with the number of its followers."""
 
     def query(session: Session) -> dict[str, Any]:
         page = topics.page(session, before, TOPICS_PER_PAGE)
-        return {"topics": page.items, "next": query_string(before=page.next)}
+        return {
+            "topics": labels_in(session, page.items, language),
+            "languages": lookups.label_languages(session, page.items),
+            "lang": language,
+            "next": query_string(lang=language, before=page.next) if page.next else "",
+        }
 
-    return await _respond(request, "topics.html", query, before=before)
+    language = parse_language(lang, "lang") if lang else ""
+    return await _respond(request, "topics.html", query, before=before, lang=language or None)
 
 
 @router.api_route("/search", methods=_GET)
@@ -64,11 +74,14 @@ async def search(
     """Show the stories that hold some words, however they were typed."""
 
     def query(session: Session) -> dict[str, Any]:
-        page = stories.search(session, q, before, PER_PAGE)
+        page = stories.search(session, q, None, before, PER_PAGE)
+        exact = page.items
+        items = exact or (stories.similar(session, q, None, PER_PAGE) if before is None else [])
         return {
             "q": q,
-            "stories": page.items,
-            "labels": lookups.story_labels(session, page.items),
+            "stories": items,
+            "is_exact": bool(exact),
+            "labels": lookups.story_labels(session, items),
             "next": query_string(q=q, before=page.next) if page.next else "",
         }
 
@@ -76,8 +89,15 @@ async def search(
 
 
 @router.api_route("/topics/{path:path}", methods=_GET)
-async def topic(request: Request, path: str, before: Before = None) -> Response:
-    """Show a topic: its newest stories, the topics above and below, and how to follow it."""
+async def topic(
+    request: Request, path: str, before: Before = None, lang: Language = ""
+) -> Response:
+    """Show a topic: its newest stories, the topics above and below, and how to follow it.
+
+    A code of the Media Topics leads to the topic that it stands for.
+    """
+    if ":" in path:
+        return await run_admitted(request, _redirect_code, request, path)
 
     def query(session: Session) -> dict[str, Any]:
         topic_path = topic_paths.parse_path(path)
@@ -86,16 +106,30 @@ async def topic(request: Request, path: str, before: Before = None) -> Response:
         if topic_path not in topics_by_path:
             raise no_such("topic")
         page = stories.newest(session, topic_path, before, PER_PAGE)
+        above = [topics_by_path[p] for p in reversed(lineage) if p in topics_by_path]
+        *above, subject = labels_in(session, above, language)
+        below = topics.list_children(session, topic_path, 50)
         return {
-            "topic": topics_by_path[topic_path],
-            "above": [topics_by_path[p] for p in reversed(lineage[1:]) if p in topics_by_path],
-            "below": topics.list_children(session, topic_path, 50),
+            "topic": subject,
+            "above": above,
+            "below": labels_in(session, below, language),
+            "languages": lookups.label_languages(session, [subject]),
+            "lang": language,
             "stories": page.items,
             "labels": lookups.story_labels(session, page.items),
-            "next": query_string(before=page.next),
+            "next": query_string(lang=language, before=page.next) if page.next else "",
         }
 
-    return await _respond(request, "topic.html", query, before=before)
+    language = parse_language(lang, "lang") if lang else ""
+    return await _respond(request, "topic.html", query, before=before, lang=language or None)
+
+
+def _redirect_code(request: Request, code: str) -> Response:
+    with transaction(request.app.state.engine) as session:
+        path = resolve_path(session, code)
+    if ":" in path:
+        raise no_such("topic")
+    return RedirectResponse(f"/topics/{path}", status_code=308)
 
 
 @router.api_route("/stories/{slug}", methods=_GET)
@@ -124,7 +158,7 @@ def _refuse_hidden(article: Story, now: datetime) -> None:
 
 def _story_context(session: Session, request: Request, article: Story) -> dict[str, Any]:
     settings: Settings = request.app.state.settings
-    labels = lookups.story_labels(session, [article])
+    labels, label_language = lookups.own_labels(session, article)
     next_story = lookups.next_story(session, article)
     url = f"{settings.public_url}/stories/{article.slug}"
     description = article.text.summary or cut(plain(article.text.body), 200)
@@ -136,6 +170,7 @@ def _story_context(session: Session, request: Request, article: Story) -> dict[s
         "description": description,
         "published": article.published_at or article.created_at,
         "labels": labels,
+        "label_language": label_language,
         "alert_topics": [
             *((p, labels.get(p, p)) for p in article.text.topics),
             (story_topic, "This story"),

@@ -78,7 +78,9 @@ def _show(
         context |= {
             "follows": follows.items,
             "more_follows": follows.next is not None,
-            "labels": lookups.topic_labels(work.session, [one.topic for one in follows.items]),
+            "labels": lookups.topic_labels(
+                work.session, [one.topic for one in follows.items], reader.language
+            ),
             "devices": live_devices,
             "alerts": past_alerts.past_alerts(
                 work.session,
