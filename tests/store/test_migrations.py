@@ -19,7 +19,10 @@ COLUMNS = """
     SELECT table_name, column_name, udt_name, is_nullable, column_default
     FROM information_schema.columns WHERE table_schema = 'public'
 """
-INDEXES = "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+INDEXES = """
+    SELECT tablename, indexdef FROM pg_indexes
+    WHERE schemaname = 'public' AND indexname <> 'story_names'
+"""  # that one is there where pg_trgm is
 CONSTRAINTS = """
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace
