@@ -130,7 +130,7 @@ def test_a_feed_is_added_tried_and_paused(newszop, engine):
         again = newszop("source", "add", server.url(), fails=True, **allowed)
         assert "among the sources already" in again
         tried = newszop("source", "try", "harbour-news", **allowed)
-        assert tried == "harbour-news works. Last news: created.\n"
+        assert tried == "harbour-news works. Last news: 2 created.\n"
         server.put("<html>moved</html>")
         assert "a web page" in newszop("source", "try", "harbour-news", fails=True, **allowed)
     assert "no such" in newszop("source", "try", "nobody", fails=True).lower()
