@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from service.actions import story_text
 from service.actions.topics.topic_names import labels_in
 from service.domain.language import MAX_TAG, parse_language
-from service.domain.language_lookup import preferred_language
+from service.domain.languages.language_lookup import preferred_language
 from service.domain.topic import Topic, parse_path
 from service.http.auth import AdminCaller
 from service.http.dependencies import Closed, Cursor, Limit, Listing, WorkDep

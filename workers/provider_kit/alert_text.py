@@ -11,7 +11,7 @@ import regex
 
 from service.domain.alert import Words
 from service.domain.language import is_right_to_left
-from service.domain.language_lookup import index_texts, lookup_keys
+from service.domain.languages.language_lookup import index_texts, lookup_keys
 from workers.provider import AlertContent
 
 ELLIPSIS = "…"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlmodel import Session
 
-from service.domain.language_lookup import index_texts, lookup_keys
+from service.domain.languages.language_lookup import index_texts, lookup_keys
 from service.domain.topic import Topic
 from service.formats.media_topic_roots import ROOT_LABELS, ROOT_PATHS
 from service.formats.subjects import built_in_aliases, subject_code

@@ -107,14 +107,14 @@ def claim_due(session: Session, busy_hosts: Collection[str], limit: int) -> list
         .subquery()
     )
     first = select(due.c.source_id).order_by(due.c.poll_at).limit(limit)
-    unlocked = (
+    free_feeds = (
         select(_F.source_id)
         .where(_F.source_id.in_(first), _F.poll_at <= func.now())
         .with_for_update(skip_locked=True)
     )
     statement = (
         update(_FEED)
-        .where(_F.source_id.in_(unlocked))
+        .where(_F.source_id.in_(free_feeds))
         .values(poll_at=_in_seconds(POLL_LEASE_S))
         .returning(*_FEED.c)
     )

@@ -80,10 +80,10 @@ def similarity(
 def _stems(text: str) -> ColumnElement[str]:
     """Return the query for the stems of what was typed, in any of the languages."""
     words = unicodedata.normalize("NFKC", text).lower().replace("\0", " ").split()
-    typed = _text(" ".join(word[:LONGEST_WORD] for word in words[:MOST_WORDS]))
+    phrase = _text(" ".join(word[:LONGEST_WORD] for word in words[:MOST_WORDS]))
     configurations = sorted({"simple", *STEMMERS.values()})
     queries = [
-        func.plainto_tsquery(literal_column(f"'{name}'::regconfig"), typed)
+        func.plainto_tsquery(literal_column(f"'{name}'::regconfig"), phrase)
         for name in configurations
     ]
     return reduce(lambda query, other: query.op("||")(other), queries)
@@ -98,14 +98,14 @@ def _fold(text: str) -> str:
     return _UNSEEN.sub("", unicodedata.normalize("NFKD", lower))
 
 
-def _term(typed: str) -> str:
+def _term(token: str) -> str:
     """Return the term of a query for what was typed between two spaces; empty without a word."""
-    words = search_words(typed)
+    words = search_words(token)
     term = " & ".join(f"'{word}':*" for word in words)
     if len(words) <= 1:
         return term
-    whole = _UNQUOTABLE.sub(" ", typed)[:LONGEST_WORD]
-    return f"('{whole}':* | {term})"
+    phrase = _UNQUOTABLE.sub(" ", token)[:LONGEST_WORD]
+    return f"('{phrase}':* | {term})"
 
 
 def holds_text(text: str) -> ColumnElement[bool] | None:

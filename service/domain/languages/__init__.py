@@ -1,0 +1,1 @@
+"""Which of several texts a reader gets, by language."""
