@@ -120,6 +120,7 @@ def index_names(connection: Connection) -> None:
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
             names = f"CREATE INDEX story_names ON story USING gin (({STORY_NAMES}) gin_trgm_ops)"
             connection.execute(text(names))
+            connection.execute(text("ALTER INDEX story_names ALTER COLUMN 1 SET STATISTICS 0"))
     except DBAPIError as fault:
         log.info("names typed wrongly are not found", reason=str(fault.orig).splitlines()[0])
 

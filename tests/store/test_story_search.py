@@ -136,3 +136,17 @@ def test_readers_find_public_stories_only_by_the_index(session, headlines):
     steps = "".join(row[0] for row in plan)
     assert "story_words" in steps
     assert "story_stems" in steps
+
+
+def test_words_that_no_story_has_are_looked_up_before_stories_are_read(session, headlines):
+    """Without statistics PostgreSQL would walk the newest stories and compute the words of each."""
+    session.execute(text("SET LOCAL enable_seqscan = off"))
+    query = story_search.holds_words("nobody").compile(
+        session.get_bind(), compile_kwargs={"literal_binds": True}
+    )
+    order = "ORDER BY published_at DESC, id DESC LIMIT 51"
+    public = "state IN ('published', 'corrected')"
+    statement = f"EXPLAIN SELECT id FROM story WHERE {public} AND {query} {order}"
+    plan = [row[0] for row in session.execute(text(statement.replace(":*", r"\:*")))]
+    assert not any("to_tsvector" in step for step in plan if "Filter:" in step), plan
+    assert "story_words" in "".join(plan)

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from service import provider_door
 from service.actions import editor_test_pushes
 from service.actions import readers as reader_actions
+from service.actions.topics.topic_names import resolve_path
 from service.api import readers
 from service.domain import topic as topic_paths
 from service.domain.errors import Invalid, Unauthenticated, require
@@ -127,6 +128,7 @@ def follow(
 
 def _keep_following(work: UnitOfWork, reader: Reader, path: str) -> None:
     """Follow the topic, unless the reader follows it already: its terms then stay as they are."""
+    path = resolve_path(work.session, path)
     if subscriptions.get(work.session, reader.id, path) is None:
         reader_actions.follow(work, reader, path)
 
