@@ -139,8 +139,8 @@ def test_readers_find_public_stories_only_by_the_index(session, headlines):
 
 
 def test_words_that_no_story_has_are_looked_up_before_stories_are_read(session, headlines):
-    """Without statistics PostgreSQL would walk the newest stories and compute the words of each."""
-    session.execute(text("SET LOCAL enable_seqscan = off"))
+    """PostgreSQL would walk the stories from the newest on and compute the words of each."""
+    story_search.prefer_indexes(session)
     query = story_search.holds_words("nobody").compile(
         session.get_bind(), compile_kwargs={"literal_binds": True}
     )

@@ -25,7 +25,7 @@ from service.store import paging
 from service.store.paging import Page
 from service.store.schema import StoryRow, TopicRow
 from service.store.stories import story_revisions
-from service.store.stories.story_search import holds_text, holds_words, similarity
+from service.store.stories.story_search import holds_text, holds_words, prefer_indexes, similarity
 from service.store.stories.topic_tree import at_or_below
 
 _STORY = SQLModel.metadata.tables[StoryRow.__tablename__]
@@ -130,6 +130,7 @@ def search(
     condition = holds_words(words)
     if condition is None:
         return Page([], None)
+    prefer_indexes(session)
     return newest(session, topic, cursor, limit, condition=condition)
 
 
@@ -185,6 +186,8 @@ def page(
     `words` narrows to stories that hold all of them.
     """
     condition = holds_text(words)
+    if condition is not None:
+        prefer_indexes(session)
     query = (
         select(*_WITHOUT_BODY)
         .where(_S.state.in_(list(states)))

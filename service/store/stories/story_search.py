@@ -60,6 +60,15 @@ def holds_words(text: str) -> ColumnElement[bool] | None:
     return _STORY.c.id.in_(_all_at_once(condition))
 
 
+def prefer_indexes(session: Session) -> None:
+    """Let the queries of this transaction go by indexes.
+
+    PostgreSQL takes the words of a story for cheap to compute. They are not: for a frequent word it
+    would compute those of every story, which takes longer than a statement may.
+    """
+    session.execute(select(func.set_config("enable_seqscan", "off", True)))
+
+
 def similarity(
     session: Session, text: str
 ) -> tuple[ColumnElement[bool], ColumnElement[float]] | None:
@@ -71,6 +80,7 @@ def similarity(
     words = [word for word in search_words(text) if len(word) >= SHORTEST_NAME]
     if not words or not session.scalar(select(func.to_regclass("story_names").is_not(None))):
         return None
+    prefer_indexes(session)
     setting = "pg_trgm.strict_word_similarity_threshold"
     session.execute(select(func.set_config(setting, str(LEAST_SIMILARITY), True)))
     names: ColumnElement[str] = literal_column(STORY_NAMES)
