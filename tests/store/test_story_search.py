@@ -56,6 +56,8 @@ def test_a_story_is_found_however_its_words_are_typed(session, headlines, typed,
 )
 def test_what_is_no_word_finds_nothing_and_breaks_nothing(session, headlines, typed):
     assert stories.search(session, typed).items == []
+    assert stories.similar(session, typed) == []
+    stories.page(session, words=typed)
 
 
 def test_the_desk_finds_what_has_no_spaces_between_its_words(session, headlines):

@@ -100,6 +100,7 @@ def test_a_label_that_a_topic_has_outlives_the_next_import(session):
         ("medtop:99999999", "medtop:99999999"),
         ("sport", "sport"),
         ("story/7", "story/7"),
+        ("a:\0", "a:\0"),
     ],
 )
 def test_a_code_stands_for_a_path_a_retired_one_for_what_is_in_its_place(session, name, path):

@@ -22,7 +22,7 @@ def resolve_path(session: Session, name: str) -> str:
     What is no code, or stands for no topic, is returned as it is. A retired code stands for what
     is in its place.
     """
-    if ":" not in name:
+    if ":" not in name or not name.isprintable():
         return name
     code = subject_code(name)
     paths = built_in_aliases() | topic_codes.paths_of(session, [code])

@@ -137,7 +137,10 @@ def holds_text(text: str) -> ColumnElement[bool] | None:
 
     The second reads every story, and finds what has no spaces between its words.
     """
-    anywhere = [_STORY.c.headline.icontains(word, autoescape=True) for word in text.split()]
+    anywhere = [
+        _STORY.c.headline.icontains(word, autoescape=True)
+        for word in text.replace("\0", " ").split()
+    ]
     if not anywhere:
         return None
     condition = holds_words(text)
