@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.alarm_settings import AlarmSettings
 from service.domain.network import is_public_host
 from service.logs import LogFormat
+from service.reader_settings import ReaderSettings
 from service.sealing import SealKeys
 from service.secret_files import read_secret_files
 from service.server_addresses import check_broker_url, check_database_url, check_redis_url
@@ -31,7 +32,7 @@ class SettingsError(Exception):
     """One line that names the setting at fault and what is wrong with it."""
 
 
-class Settings(AlarmSettings, BaseSettings):
+class Settings(AlarmSettings, ReaderSettings, BaseSettings):
     """The settings of every process, from the environment or a `.env` file."""
 
     model_config = SettingsConfigDict(
@@ -103,9 +104,6 @@ class Settings(AlarmSettings, BaseSettings):
         90, ge=1, description="Days until an alert's deliveries shrink to its totals."
     )
     session_hours: int = Field(12, ge=1, description="Hours a member of staff stays signed in.")
-    registrations_per_minute: int = Field(
-        30, ge=1, description="New readers a minute from one address; loopback is not limited."
-    )
     db_pool: int = Field(8, ge=1, description="Connections to PostgreSQL one process keeps.")
     db_pooler: bool = Field(
         False,

@@ -45,13 +45,15 @@ def plan_alert(context: WorkerContext, alert_id: int) -> bool:
 def _cut(context: WorkerContext, session: Session, alert: AlertToPlan) -> int:
     """Write the alert's shards; returns how many."""
     if alert.source_alert_id is not None:
-        alert_transitions.freeze(session, alert.id, alert.now, [], [])
+        alert_transitions.freeze(session, alert.id, alert.now, audience.frozen_columns(None))
         ranges = shards.ranges_of_source(session, alert.source_alert_id)
     else:
-        recipients = audience.freeze(session, alert.story_id, audience_of(alert))
-        alert_transitions.freeze(
-            session, alert.id, alert.now, recipients.topic_ids, recipients.above
-        )
+        intended = audience_of(alert)
+        if context.settings.language_rule:
+            intended = intended.in_languages(alert.languages)
+        recipients = audience.freeze(session, alert.story_id, intended)
+        columns = audience.frozen_columns(recipients)
+        alert_transitions.freeze(session, alert.id, alert.now, columns)
         names = [n for n in context.names if alert.apps is None or n in alert.apps]
         size = audience.rough_size(session, recipients, names)
         ranges = shards.cut_id_space(size, context.settings.shard_devices)

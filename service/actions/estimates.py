@@ -10,6 +10,7 @@ from service.domain.audience import Audience
 from service.domain.errors import Invalid, require
 from service.domain.story import Story
 from service.domain.totals import fold
+from service.settings import Settings
 from service.store.alerts import alert_totals, alerts
 from service.store.readers import audience
 from service.store.readers.audience import Estimate
@@ -18,31 +19,34 @@ from service.unit_of_work import UnitOfWork
 
 
 def estimate_audience(
-    work: UnitOfWork, story_id: int, draft: Draft, default_apps: Sequence[str]
+    work: UnitOfWork, story_id: int, draft: Draft, settings: Settings
 ) -> Estimate:
     """Count the devices that this draft would reach if it were sent now. Changes nothing.
-
-    `default_apps` are the providers that the settings have in use.
 
     The story may still be a draft: the number helps to write it.
     """
     draft = check(draft, work.now)
     story = require(stories.get(work.session, story_id), "story")
     require_topics(work, draft)
-    in_use = providers_in_use(work, default_apps)
+    in_use = providers_in_use(work, settings.providers)
     require_apps(work, draft)
     names = [name for name in in_use if draft.apps is None or name in draft.apps]
-    estimate = _estimate(work, story, draft, names)
+    estimate = _estimate(work, story, draft, names, settings)
     return replace(estimate, by_provider=fold(estimate.by_app, in_use, 0))
 
 
-def _estimate(work: UnitOfWork, story: Story, draft: Draft, names: Sequence[str]) -> Estimate:
+def _estimate(
+    work: UnitOfWork, story: Story, draft: Draft, names: Sequence[str], settings: Settings
+) -> Estimate:
     if draft.corrects:
         root = alerts.root_of_story(work.session, story.id)
         if root is None or not root.unbegun:
             return _estimate_correction(work, root, names)
         draft = replace(draft, topics=root.topics, everyone=root.everyone)
-    recipients = audience.freeze(work.session, story.id, _audience(work, story, draft))
+    intended = _audience(work, story, draft)
+    if settings.language_rule:
+        intended = intended.in_languages([story.text.language, *draft.locales])
+    recipients = audience.freeze(work.session, story.id, intended)
     recipients = replace(recipients, one_device=draft.one_device)
     return audience.estimate(work.session, recipients, names)
 

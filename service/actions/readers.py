@@ -10,7 +10,7 @@ from service.actions.apps.app_lookup import AppLookup, check_registration
 from service.actions.topics.topic_names import resolve_path
 from service.domain.device import MAX_APP_VERSION, Device, Registration
 from service.domain.errors import Conflict, Invalid, NotFound, require
-from service.domain.language import parse_language, parse_locale
+from service.domain.language import parse_language, parse_languages, parse_locale
 from service.domain.people import QuietHours, Reader, hash_token
 from service.domain.subscription import Subscription, Urgency
 from service.domain.time_zone import canonical_name
@@ -29,6 +29,7 @@ class ReaderChanges(TypedDict, total=False):
     """The settings that a reader may change; those left out stay as they are."""
 
     language: str
+    languages: tuple[str, ...]
     timezone: str
     quiet_hours: QuietHours | None
 
@@ -47,17 +48,24 @@ def register_reader(
     language: str = "en",
     timezone: str = "UTC",
     quiet_hours: QuietHours | None = None,
+    languages: tuple[str, ...] = (),
 ) -> tuple[Reader, str]:
     """Create a reader; returns it with its token, of which only the hash is stored."""
-    reader, token = draw_reader(language, timezone, quiet_hours)
+    reader, token = draw_reader(language, timezone, quiet_hours, languages)
     readers.add(work.session, reader, hash_token(token))
     return reader, token
 
 
-def draw_reader(language: str, timezone: str, quiet_hours: QuietHours | None) -> tuple[Reader, str]:
+def draw_reader(
+    language: str,
+    timezone: str,
+    quiet_hours: QuietHours | None,
+    languages: tuple[str, ...],
+) -> tuple[Reader, str]:
     """Return a new reader and its token, neither stored yet; raises `Invalid`."""
     changes: ReaderChanges = {
         "language": language,
+        "languages": languages,
         "timezone": timezone,
         "quiet_hours": quiet_hours,
     }
@@ -154,6 +162,8 @@ def _check_changes(changes: ReaderChanges) -> ReaderChanges:
     values = changes.copy()
     if "language" in values:
         values["language"] = parse_language(values["language"])
+    if "languages" in values:
+        values["languages"] = parse_languages(values["languages"])
     if "timezone" in values:
         values["timezone"] = _canonical_time_zone(values["timezone"])
     return values

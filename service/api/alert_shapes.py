@@ -1,5 +1,6 @@
 """The JSON of alerts: the bodies of requests and the reports that answer them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from service.domain.alert import (
     Report,
     Words,
 )
+from service.domain.audience import LeftOut
 from service.domain.subscription import Urgency
 from service.domain.totals import Totals
 from service.http.dependencies import Closed, Id, Line, Moment, at_most
@@ -97,6 +99,16 @@ class AlertBody(Closed):
         )
 
 
+class LeftOutShown(BaseModel):
+    """Devices of followers whom the alert is not for: in quiet hours, or cannot read it.
+
+    Each device counts under the first reason that holds, in this order.
+    """
+
+    quiet_hours: int
+    language: int = Field(description="Their readers read none of the alert's languages.")
+
+
 class EstimateShown(BaseModel):
     """How many devices would be reached; not `exact` where a sample was counted."""
 
@@ -104,6 +116,7 @@ class EstimateShown(BaseModel):
     by_provider: dict[str, int]
     by_app: dict[str, int]
     exact: bool
+    left_out: LeftOutShown
 
 
 class Accepted(BaseModel):
@@ -173,6 +186,7 @@ class AlertShown(BaseModel):
     )
     timing: TimingShown
     receipts: ReceiptsShown
+    left_out: LeftOutShown
     dry_run: bool
     test: bool = Field(description="For the devices of the editor who sent it, and no others.")
     created_by: str
@@ -243,6 +257,7 @@ def show_alert(report: Report, site: str) -> AlertShown:
         apps=None if alert.apps is None else list(alert.apps),
         timing=TimingShown.model_validate(report.timing, from_attributes=True),
         receipts=ReceiptsShown(shown=report.shown, opened=report.opened),
+        left_out=show_left_out(report.left_out),
         dry_run=alert.dry_run,
         test=alert.kind is Kind.TEST,
         restored_at=alert.restored_at,
@@ -253,6 +268,11 @@ def show_alert(report: Report, site: str) -> AlertShown:
         wait_reason=alert.wait_reason,
         causes=dict(report.causes),
     )
+
+
+def show_left_out(counts: Mapping[LeftOut, int]) -> LeftOutShown:
+    """Return how many devices were left out by which rule."""
+    return LeftOutShown(**{reason.value: counts.get(reason, 0) for reason in LeftOut})
 
 
 def _totals(totals: Totals) -> TotalsShown:

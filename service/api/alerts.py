@@ -23,6 +23,7 @@ from service.api.alert_shapes import (
     WordsBody,
     accept_alert,
     show_alert,
+    show_left_out,
 )
 from service.domain.alert import Report
 from service.domain.errors import NotFound, require
@@ -57,12 +58,13 @@ def estimate_audience(
 ) -> EstimateShown:
     """Say how many devices this alert would reach, exactly up to 200,000."""
     draft = (body or AlertBody()).read()
-    estimate = estimates.estimate_audience(work, story_id, draft, settings.providers)
+    estimate = estimates.estimate_audience(work, story_id, draft, settings)
     return EstimateShown(
         devices=estimate.devices,
         by_provider=dict(estimate.by_provider),
         by_app=dict(estimate.by_app),
         exact=estimate.exact,
+        left_out=show_left_out(estimate.left_out),
     )
 
 

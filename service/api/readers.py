@@ -3,14 +3,23 @@
 from datetime import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.actions import readers as reader_actions
+from service.domain.language import MAX_LANGUAGES, parse_accept_language
 from service.domain.people import QuietHours, Reader
 from service.domain.subscription import Urgency
 from service.http.auth import CurrentReader
-from service.http.dependencies import Closed, Id, Line, Moment, RegistrationsLimited, WorkDep
+from service.http.dependencies import (
+    Closed,
+    Id,
+    Line,
+    Moment,
+    RegistrationsLimited,
+    WorkDep,
+    at_most,
+)
 from service.store.readers import devices
 
 router = APIRouter(prefix="/api", tags=["readers"])
@@ -18,6 +27,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 WallClock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["22:00"])]
 Language = Annotated[Line, Field(examples=["pt-BR"], description="BCP 47.")]
+Languages = Annotated[list[Language], at_most(MAX_LANGUAGES)]
 Timezone = Annotated[Line, Field(examples=["Asia/Kolkata"], description="An IANA name.")]
 
 
@@ -36,14 +46,30 @@ class NewReader(Closed):
     """The settings of a new reader; all can be changed later."""
 
     language: Language = "en"
+    languages: Languages | None = Field(
+        None,
+        description="The languages that the reader reads. Left out: those of the header "
+        "`Accept-Language`; without that, or empty: all.",
+    )
     timezone: Timezone = "UTC"
     quiet_hours: QuietHoursBody | None = None
+
+    def read_languages(self, accept_language: str) -> tuple[str, ...]:
+        """Return the languages that the reader named, else those of the browser or the phone."""
+        if self.languages is None:
+            return parse_accept_language(accept_language)
+        return tuple(self.languages)
 
 
 class ReaderChange(Closed):
     """A member left out stays as it is; `quiet_hours` null removes them."""
 
     language: Language = Field(default_factory=str)
+    languages: Languages = Field(
+        default_factory=list,
+        description="The languages that the reader reads; empty: all. Where the installation "
+        "has the rule, an alert in none of them does not come.",
+    )
     timezone: Timezone = Field(default_factory=str)
     quiet_hours: QuietHoursBody | None = None
 
@@ -52,6 +78,8 @@ class ReaderChange(Closed):
         changes: reader_actions.ReaderChanges = {}
         if "language" in self.model_fields_set:
             changes["language"] = self.language
+        if "languages" in self.model_fields_set:
+            changes["languages"] = tuple(self.languages)
         if "timezone" in self.model_fields_set:
             changes["timezone"] = self.timezone
         if "quiet_hours" in self.model_fields_set:
@@ -80,6 +108,7 @@ class ReaderShown(BaseModel):
 
     id: Id
     language: str
+    languages: list[str]
     timezone: str
     quiet_hours: QuietHoursShown | None
 
@@ -125,12 +154,18 @@ class ReaderExport(ReaderShown):
 
 
 @router.post("/readers", status_code=201, dependencies=[RegistrationsLimited])
-def register_reader(work: WorkDep, response: Response, body: NewReader | None = None) -> NewToken:
+def register_reader(
+    work: WorkDep,
+    response: Response,
+    body: NewReader | None = None,
+    accept_language: Annotated[str, Header()] = "",
+) -> NewToken:
     """Create a reader. The answer holds the token that all other calls of the reader need."""
     settings = body or NewReader()
     quiet_hours = settings.quiet_hours.read() if settings.quiet_hours else None
+    languages = settings.read_languages(accept_language)
     reader, token = reader_actions.register_reader(
-        work, settings.language, settings.timezone, quiet_hours
+        work, settings.language, settings.timezone, quiet_hours, languages
     )
     response.headers.update(NO_STORE)
     return NewToken(id=reader.id, token=token)
@@ -190,6 +225,7 @@ def _show_reader(reader: Reader) -> dict[str, Any]:
     return {
         "id": reader.id,
         "language": reader.language,
+        "languages": list(reader.languages),
         "timezone": reader.timezone,
         "quiet_hours": hours,
     }

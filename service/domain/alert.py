@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service.domain import topic
+from service.domain.audience import LeftOut
 from service.domain.errors import Invalid
 from service.domain.language import parse_language
 from service.domain.subscription import Urgency
@@ -171,6 +172,7 @@ class Report:
     causes: Mapping[str, str] = field(default_factory=dict)
     shown: int = 0
     opened: int = 0
+    left_out: Mapping[LeftOut, int] = field(default_factory=dict)
 
 
 def check(draft: Draft, now: datetime) -> Draft:

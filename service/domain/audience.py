@@ -4,13 +4,22 @@ A property test holds the two together on real Postgres.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 
 from service.domain import topic as topics
+from service.domain.language import base_languages
 from service.domain.people import Reader
 from service.domain.subscription import Subscription, Urgency
 from service.domain.time_zone import local_time
+
+
+class LeftOut(StrEnum):
+    """Why a follower does not get an alert; the first that holds is the reason."""
+
+    QUIET_HOURS = "quiet_hours"
+    LANGUAGE = "language"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +28,8 @@ class Audience:
 
     `topics` holds every matching path: those named, all their ancestors and, for the usual
     audience of a story, the story's own topic. `story_topic` is the topic whose mute beats all.
-    With a `reader_id` it is that reader and nobody else.
+    With a `reader_id` it is that reader and nobody else. `languages` are those that the alert can
+    be read in, without regions; None: readers of any language get it.
     """
 
     topics: frozenset[str]
@@ -28,6 +38,7 @@ class Audience:
     moment: datetime
     everyone: bool = False
     reader_id: int | None = None
+    languages: frozenset[str] | None = None
 
     @classmethod
     def of_story(
@@ -74,18 +85,45 @@ class Audience:
             reader_id=reader_id,
         )
 
+    def in_languages(self, tags: Iterable[str]) -> "Audience":
+        """Return the audience for an alert that can be read in these languages."""
+        return replace(self, languages=base_languages(tags))
+
 
 def wants(audience: Audience, reader: Reader, subscriptions: Iterable[Subscription]) -> bool:
-    """Whether the reader is in the audience.
+    """Whether the reader is in the audience: addressed, and left out by no rule."""
+    addressed = is_addressed(audience, reader, subscriptions)
+    return addressed and why_left_out(audience, reader) is None
 
-    Quiet hours exclude unless the alert is breaking. Any matching subscription suffices, but a
-    mute on a topic beats a follow of its ancestors, and a mute of the story beats all. `everyone`
-    respects quiet hours only, and the audience of one reader respects no rule.
+
+def why_left_out(audience: Audience, reader: Reader) -> LeftOut | None:
+    """Return why the alert does not go to a reader whom it is addressed to; None: it does.
+
+    Quiet hours exclude unless the alert is breaking. A language that the reader does not read
+    excludes always; a reader who has named none reads all. The audience of one reader respects no
+    rule.
+    """
+    if audience.reader_id is not None:
+        return None
+    if audience.urgency is not Urgency.BREAKING and in_quiet_hours(reader, audience.moment):
+        return LeftOut.QUIET_HOURS
+    return None if _reads(audience, reader) else LeftOut.LANGUAGE
+
+
+def _reads(audience: Audience, reader: Reader) -> bool:
+    if audience.languages is None or not reader.languages:
+        return True
+    return not audience.languages.isdisjoint(base_languages(reader.languages))
+
+
+def is_addressed(audience: Audience, reader: Reader, subscriptions: Iterable[Subscription]) -> bool:
+    """Whether the alert is for this reader by what the reader follows.
+
+    Any matching subscription suffices, but a mute on a topic beats a follow of its ancestors, and
+    a mute of the story beats all. `everyone` is every reader.
     """
     if audience.reader_id is not None:
         return reader.id == audience.reader_id
-    if audience.urgency is not Urgency.BREAKING and in_quiet_hours(reader, audience.moment):
-        return False
     if audience.everyone:
         return True
     all_subscriptions = list(subscriptions)

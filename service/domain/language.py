@@ -1,11 +1,13 @@
 """Language tags (BCP 47): `en`, `pt-BR`, `zh-Hant-TW`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from service.domain.errors import Invalid
 
 MAX_TAG = 35
+MAX_LANGUAGES = 20
+"""The most languages that one reader reads."""
 _SCRIPT = 4
 _REGION = 2
 # fmt: off
@@ -126,6 +128,7 @@ _TAG = re.compile(
     """,
     re.VERBOSE | re.ASCII | re.IGNORECASE,
 )
+_WEIGHT = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
 _JAVA_SCRIPT = re.compile(r"([A-Za-z]{2,3})(?:_([A-Za-z0-9]{2,3}))?_{1,2}#([A-Za-z]{4})")
 
 
@@ -152,6 +155,44 @@ def parse_locale(locale: str, field: str = "locale") -> str:
     return parse_language(tag, field) if locale else ""
 
 
+def parse_languages(tags: Iterable[str], field: str = "languages") -> tuple[str, ...]:
+    """Return well-formed tags in their canonical form, each once, or raise `Invalid`."""
+    parsed = tuple(dict.fromkeys(parse_language(tag, field) for tag in tags))
+    if len(parsed) > MAX_LANGUAGES:
+        raise Invalid(field, f"At most {MAX_LANGUAGES} languages.")
+    return parsed
+
+
+def parse_accept_language(header: str) -> tuple[str, ...]:
+    """Return the languages of an `Accept-Language` header (RFC 9110, section 12.5.4).
+
+    The most preferred comes first. What is refused (`q=0`), unreadable or `*` is left out, and so
+    is what comes after so many as one reader may have.
+    """
+    weighted: list[tuple[float, str]] = []
+    for part in header.split(",")[: 2 * MAX_LANGUAGES]:
+        tag, _, weight = part.partition(";")
+        match = _WEIGHT.fullmatch(weight.strip() or "q=1")
+        quality = float(match.group(1)) if match else 0.0
+        if quality > 0 and _TAG.fullmatch(tag.strip()) and len(tag.strip()) <= MAX_TAG:
+            weighted.append((quality, parse_language(tag.strip())))
+    weighted.sort(key=lambda pair: -pair[0])
+    return tuple(dict.fromkeys(tag for _, tag in weighted))[:MAX_LANGUAGES]
+
+
+def base_language(tag: str) -> str:
+    """Return the language of a tag without script and region, under its present code.
+
+    Who reads `pt-BR` reads `pt-PT`: regions and scripts do not part readers from alerts.
+    """
+    return canonical_subtags(tag)[0]
+
+
+def base_languages(tags: Iterable[str]) -> frozenset[str]:
+    """Return the languages of the tags without scripts and regions."""
+    return frozenset(map(base_language, tags))
+
+
 def canonical_subtags(tag: str) -> list[str]:
     """Return the tag's subtags in lower case, under the present code of its language.
 
@@ -161,6 +202,11 @@ def canonical_subtags(tag: str) -> list[str]:
     canonical, *implied = _ALIASES.get(language, language).lower().split("-")
     named = {len(subtag) for subtag in subtags[: _extensions_start(subtags)]}
     return [canonical, *(subtag for subtag in implied if len(subtag) not in named), *subtags]
+
+
+def known_languages() -> tuple[str, ...]:
+    """Return the languages whose own names we know, in the order of those names."""
+    return tuple(sorted(_OWN_NAMES, key=lambda tag: _OWN_NAMES[tag].casefold()))
 
 
 def language_name(tag: str) -> str:

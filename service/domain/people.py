@@ -63,10 +63,14 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Someone who follows topics. `timezone` is an IANA name (`domain.time_zone`)."""
+    """Someone who follows topics. `timezone` is an IANA name (`domain.time_zone`).
+
+    `languages` are those that the reader reads; none: the reader has not said, and gets all.
+    """
 
     id: int
     language: str = "en"
+    languages: tuple[str, ...] = ()
     timezone: str = "UTC"
     quiet_hours: QuietHours | None = None
 

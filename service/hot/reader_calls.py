@@ -73,8 +73,10 @@ class ReaderCalls:
         """Create a reader."""
         settings = call.read_optional(_BODY) or NewReader()
         quiet_hours = settings.quiet_hours.read() if settings.quiet_hours else None
+        accept_language = call.headers.get(b"accept-language", b"").decode("latin-1")
+        languages = settings.read_languages(accept_language)
         reader, token = reader_actions.draw_reader(
-            settings.language, settings.timezone, quiet_hours
+            settings.language, settings.timezone, quiet_hours, languages
         )
         address = limited_address(HTTPConnection(call.scope))
         newcomer = NewcomerCall(reader, hash_token(token), address)

@@ -10,7 +10,7 @@ from service.actions.operations.troubles import advise_on_provider
 from service.domain.alert import AlertState, Kind, Report
 from service.domain.delivery import State
 from service.domain.device import PROVIDER_LABELS
-from service.domain.language import is_right_to_left, language_name
+from service.domain.language import base_language, is_right_to_left, language_name
 from service.domain.network import authority_of
 from service.domain.story import StoryState
 from service.domain.subscription import Urgency
@@ -203,6 +203,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "percent": percent,
     "direction": direction,
     "language_name": language_name,
+    "base_language": base_language,
     "provider_name": provider_name,
     "plain": plain,
     "cut": cut,

@@ -8,10 +8,11 @@ from service.actions.topics.topic_names import labels_in
 from service.domain.language import language_name
 from service.domain.story import Story
 from service.domain.topic import STORY_PREFIX, Topic
-from service.store.stories import stories, topics
+from service.store.stories import stories, story_languages, topics
 from service.store.stories import topic_labels as topic_labels_store
 
 MAX_SECTIONS = 14
+MAX_SITE_LANGUAGES = 12
 
 
 def topic_labels(session: Session, paths: Iterable[str], language: str = "") -> dict[str, str]:
@@ -59,17 +60,24 @@ def list_sections(session: Session) -> list[Topic]:
     return topics.list_sections(session, MAX_SECTIONS)
 
 
+def site_languages(session: Session) -> list[str]:
+    """Return the languages that the site's stories are in, the most frequent first."""
+    return story_languages.languages_in_use(session, MAX_SITE_LANGUAGES)
+
+
 def next_story(session: Session, story: Story) -> Story | None:
     """Return what to read next: the next older story of its first topic, else of all topics.
 
-    After the oldest story comes the newest. None if there is no other story.
+    It is in the language of this one: who reads this story can read it. After the oldest story
+    comes the newest. None if there is no other story in this language.
     """
+    language = story.text.language
     for path in story.text.topics[:1]:
-        next_in_topic = stories.next_older(session, story, path)
+        next_in_topic = stories.next_older(session, story, path, language)
         if next_in_topic is not None:
             return next_in_topic
-    next_of_all = stories.next_older(session, story)
+    next_of_all = stories.next_older(session, story, language=language)
     if next_of_all is not None:
         return next_of_all
-    newest = stories.newest(session, limit=1).items
+    newest = stories.newest(session, limit=1, language=language).items
     return newest[0] if newest and newest[0].id != story.id else None

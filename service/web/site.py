@@ -18,7 +18,14 @@ from service.web.newsroom import (
     story_editor,
     suggestion_forms,
 )
-from service.web.readers import browser_devices, feeds, phones, public_pages, reader_pages
+from service.web.readers import (
+    browser_devices,
+    feeds,
+    my_settings,
+    phones,
+    public_pages,
+    reader_pages,
+)
 from service.web.rendering import STATIC, Renderer, error_page
 
 _ROUTERS = (
@@ -27,6 +34,7 @@ _ROUTERS = (
     files.router,
     kit.router,
     reader_pages.router,
+    my_settings.router,
     browser_devices.router,
     login.router,
     desk.router,

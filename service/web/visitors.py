@@ -12,6 +12,7 @@ from fastapi import Depends, Request, Response
 
 from service.actions import readers as reader_actions
 from service.domain.errors import Forbidden
+from service.domain.language import parse_accept_language
 from service.domain.people import Caller, Reader, Role, Staff
 from service.http.auth import STAFF_COOKIE, caller_of_staff, hash_token, staff_from_cookie
 from service.http.dependencies import WorkDep, limit_registrations
@@ -122,11 +123,15 @@ def ensure_reader(
     language: str = "en",
     timezone: str = "UTC",
 ) -> tuple[Reader, str | None]:
-    """Return the browser's reader. A reader created now comes with its token, otherwise None."""
+    """Return the browser's reader. A reader created now comes with its token, otherwise None.
+
+    It reads what its browser says that it reads.
+    """
     if reader is not None:
         return reader, None
     limit_registrations(request, request.app.state.settings)
-    return reader_actions.register_reader(work, language, timezone)
+    languages = parse_accept_language(request.headers.get("accept-language", ""))
+    return reader_actions.register_reader(work, language, timezone, languages=languages)
 
 
 def set_reader_cookie(request: Request, response: Response, token: str | None) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from service import outbox
+from service.domain.audience import LeftOut
 from service.domain.delivery import State
 from service.store.deliveries import dead_letters
 from service.store.readers import audience
@@ -27,6 +28,9 @@ class Messages:
 
     def send(self, message):
         self.sent.append(message)
+
+
+NOBODY_LEFT_OUT = {reason.value: 0 for reason in LeftOut}
 
 
 @pytest.fixture
@@ -112,6 +116,7 @@ def test_a_report_has_the_promised_members_and_zeros_before_the_plan(send, call,
     assert shown["by_provider"] == {}
     assert shown["timing"] == dict.fromkeys(["first_ms", "p50_ms", "p90_ms", "last_ms"])
     assert shown["receipts"] == {"shown": 0, "opened": 0}
+    assert shown["left_out"] == NOBODY_LEFT_OUT
     assert shown["story_id"] == str(story.id)
     assert shown["send_at"] is shown["started_at"] is shown["finished_at"] is None
     lives = datetime.fromisoformat(shown["expires_at"]) - datetime.fromisoformat(
@@ -346,6 +351,7 @@ def test_an_estimate_counts_the_storys_followers(call, story, followers):
         "by_provider": {"apns": 1, "fcm": 2, "webpush": 1},
         "by_app": {"apns": 1, "fcm": 2, "webpush": 1},
         "exact": True,
+        "left_out": NOBODY_LEFT_OUT,
     }
 
 
@@ -376,7 +382,13 @@ def test_an_estimate_of_a_large_correction_is_made_from_sums(
     ran(engine, send(), ACCEPTED, ACCEPTED, GONE, PENDING, state="sending")
     found = call("POST", f"/api/stories/{story.id}/alerts/estimate", {"update": True}, 200)
     by_name = {"apns": 3}
-    assert found == {"devices": 3, "by_provider": by_name, "by_app": by_name, "exact": False}
+    assert found == {
+        "devices": 3,
+        "by_provider": by_name,
+        "by_app": by_name,
+        "exact": False,
+        "left_out": NOBODY_LEFT_OUT,
+    }
 
 
 # --- stop ---

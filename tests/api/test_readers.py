@@ -49,6 +49,7 @@ def test_a_reader_is_made_as_it_says_and_shown_so(client, make_reader):
     assert shown.pop("id").isdigit()
     assert shown == {
         "language": "pt-BR",
+        "languages": [],
         "timezone": "America/Sao_Paulo",
         "quiet_hours": {"from": "22:00", "to": "07:30"},
     }
@@ -73,6 +74,8 @@ WRONG = [
     ({"language": "not a language"}, "language"),
     ({"language": "x" * 40}, "language"),
     ({"language": None}, "language"),
+    ({"languages": ["not a language"]}, "languages"),
+    ({"languages": [f"a{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]}, "languages"),
     ({"quiet_hours": {"from": "22:00"}}, "quiet_hours.to"),
     ({"quiet_hours": {"to": "22:00"}}, "quiet_hours.from"),
     ({"quiet_hours": {"from": "24:00", "to": "07:00"}}, "quiet_hours.from"),
@@ -125,6 +128,8 @@ def test_text_that_is_no_unicode_is_a_problem(client):
     [
         ({}, {}),
         ({"language": "mr"}, {"language": "mr"}),
+        ({"languages": ["hi", "pt", "no", "nb"]}, {"languages": ["hi", "pt", "nb"]}),
+        ({"languages": ["PT-br", "iw"]}, {"languages": ["pt-BR", "he"]}),
         ({"timezone": "Europe/Kyiv"}, {"timezone": "Europe/Kyiv"}),
         ({"timezone": "Asia/Calcutta"}, {"timezone": "Asia/Kolkata"}),
         ({"timezone": "Europe/Kiev"}, {"timezone": "Europe/Kyiv"}),
@@ -273,3 +278,25 @@ def test_neither_token_nor_address_reaches_a_log_even_when_postgres_refuses(
     for words in (log, *(answer.text for answer in answers)):
         assert token not in words
         assert "5ec7e7" not in words
+
+
+@pytest.mark.parametrize(
+    ("body", "languages"),
+    [
+        (None, ["hi-IN", "en"]),
+        ({"languages": []}, []),
+        ({"languages": ["de"]}, ["de"]),
+    ],
+)
+def test_a_new_reader_reads_what_the_browser_says_unless_told(client, body, languages):
+    headers = {"Accept-Language": "hi-IN, en;q=0.5, *;q=0.1"}
+    token = client.post("/api/readers", json=body, headers=headers).json()["token"]
+    shown = client.get("/api/me", headers={"Authorization": f"Bearer {token}"}).json()
+    assert shown["languages"] == languages
+
+
+def test_alerts_are_compared_with_a_readers_languages_without_regions(client, make_reader, kept):
+    mine = make_reader()
+    client.patch("/api/me", headers=mine, json={"languages": ["pt-BR", "zh-Hant-TW"]})
+    (row,) = kept()
+    assert (row.languages, row.reads) == (["pt-BR", "zh-Hant-TW"], ["pt", "zh"])

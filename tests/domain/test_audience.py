@@ -4,7 +4,13 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from service.domain.audience import Audience, in_quiet_hours, wants
+from service.domain.audience import (
+    Audience,
+    LeftOut,
+    in_quiet_hours,
+    wants,
+    why_left_out,
+)
 from service.domain.people import QuietHours, Reader
 from service.domain.subscription import Subscription, Urgency
 
@@ -127,3 +133,40 @@ def test_an_audience_of_one_reader_is_that_reader_whatever_the_reader_asked_to_b
     muted = [follows(f"story/{STORY}", muted_until=LATER)]
     assert wants(Audience.of_reader(STORY, asleep.id, urgency, AT), asleep, muted)
     assert not wants(Audience.of_reader(STORY, 2, urgency, AT), asleep, [follows("sport/tennis")])
+
+
+@pytest.mark.parametrize(
+    ("languages", "alert_languages", "expected"),
+    [
+        ((), ["hi"], True),
+        (("en",), ["hi"], False),
+        (("en", "hi"), ["hi"], True),
+        (("en-IN",), ["en-US"], True),
+        (("pt-BR",), ["pt"], True),
+        (("zh-Hant",), ["zh-Hans-CN"], True),
+        (("no",), ["nb-NO"], True),
+        (("de",), ["en", "de-AT"], True),
+        (("de",), None, True),
+    ],
+)
+@pytest.mark.parametrize("urgency", Urgency)
+def test_an_alert_goes_to_those_who_read_one_of_its_languages(
+    languages, alert_languages, expected, urgency
+):
+    audience = of_story(urgency)
+    if alert_languages is not None:
+        audience = audience.in_languages(alert_languages)
+    reader = Reader(id=1, languages=languages)
+    assert wants(audience, reader, [follows("sport")]) is expected
+    assert why_left_out(audience, reader) is (None if expected else LeftOut.LANGUAGE)
+
+
+def test_quiet_hours_are_the_reason_before_the_language():
+    reader = Reader(id=1, languages=("en",), quiet_hours=QuietHours(time(0), time(23)))
+    assert why_left_out(of_story().in_languages(["hi"]), reader) is LeftOut.QUIET_HOURS
+    assert why_left_out(of_story(BREAKING).in_languages(["hi"]), reader) is LeftOut.LANGUAGE
+
+
+def test_a_reader_who_asked_gets_the_alert_in_any_language():
+    asked = Audience.of_reader(STORY, 1, NORMAL, AT).in_languages(["hi"])
+    assert wants(asked, Reader(id=1, languages=("en",)), [])

@@ -1,7 +1,14 @@
 import pytest
 
 from service.domain.errors import Invalid
-from service.domain.language import is_right_to_left, parse_language, parse_locale
+from service.domain.language import (
+    MAX_LANGUAGES,
+    is_right_to_left,
+    parse_accept_language,
+    parse_language,
+    parse_languages,
+    parse_locale,
+)
 
 
 @pytest.mark.parametrize(
@@ -139,3 +146,29 @@ def test_these_are_written_from_right_to_left(tag):
 )
 def test_these_are_written_from_left_to_right(tag):
     assert not is_right_to_left(tag)
+
+
+@pytest.mark.parametrize(
+    ("header", "languages"),
+    [
+        ("", ()),
+        ("*", ()),
+        ("hi-IN,hi;q=0.9,en-US;q=0.8,en;q=0.7", ("hi-IN", "hi", "en-US", "en")),
+        ("en;q=0.2, iw;q=0.9", ("he", "en")),
+        ("fr;q=0, de", ("de",)),
+        ("de;q=2, fr;q=1.000, it;level=1", ("fr",)),
+        ("pt_BR, not a tag, es", ("es",)),
+        (",;q=1,,", ()),
+        ("en," * 5000, ("en",)),
+    ],
+)
+def test_a_browser_says_which_languages_its_reader_reads(header, languages):
+    assert parse_accept_language(header) == languages
+
+
+def test_a_reader_reads_so_many_languages_at_most():
+    tags = [f"a{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    assert len(parse_accept_language(",".join(tags))) == MAX_LANGUAGES
+    with pytest.raises(Invalid, match="At most"):
+        parse_languages(tags)
+    assert parse_languages(["no", "nb", "PT-br"]) == ("nb", "pt-BR")

@@ -40,7 +40,8 @@ BOUNDS = {
     "wrong one-time codes": "service.web.newsroom.sign_in_limits: CODES_PER_MINUTE",
     "test pushes of one editor": "service.web.newsroom.send_push: TESTS_PER_MINUTE",
     "devices, remembered": "service.domain.device: MAX_DEVICES_PER_READER "
-    "MAX_TOMBSTONES_PER_READER; service.actions.readers: MAX_SUBSCRIPTIONS",
+    "MAX_TOMBSTONES_PER_READER; service.actions.readers: MAX_SUBSCRIPTIONS; "
+    "service.domain.language: MAX_LANGUAGES",
     "address of a device": "service.domain.device: MAX_ADDRESS",
     "public pages in memory": "service.web.page_cache: MAX_PAGES MAX_BYTES MAX_PAGE_BYTES "
     "MAX_AGE_S RUSH_PER_S MAX_STALE_S",

@@ -18,7 +18,7 @@ from service.domain.new_alerts import CANARY
 from service.domain.totals import Totals, timing
 from service.store.alerts import alert_totals, alert_transitions, alerts, planning, story_alerts
 from service.store.deliveries import dead_letters, device_reports
-from service.store.readers import receipts
+from service.store.readers import audience, receipts
 from service.store.readers.receipts import Mark
 from service.store.session import transaction
 from service.store.stories import stories
@@ -439,7 +439,8 @@ def test_a_second_send_push_in_the_middle_of_the_plan_is_refused_and_stops_nothi
 
     with transaction(engine) as planning_session:
         alert = planning.lock_alert_to_plan(planning_session, first.id)
-        alert_transitions.freeze(planning_session, alert.id, alert.now, [], [])
+        columns = audience.frozen_columns(None)
+        alert_transitions.freeze(planning_session, alert.id, alert.now, columns)
         editor = threading.Thread(target=press)
         editor.start()
         wait_for_a_lock(engine)

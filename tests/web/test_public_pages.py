@@ -445,3 +445,22 @@ def test_the_phones_say_so_when_the_stand_ins_do_not_respond(visitor: Visitor) -
 def test_the_site_is_called_what_the_settings_say(visitor: Visitor, app: Any) -> None:
     assert app.state.settings.site_name in visitor.get("/").text
     assert Role.EDITOR.value not in visitor.get("/").text
+
+
+def test_the_next_story_is_in_the_language_of_this_one(visitor: Visitor, ingest: Ingest) -> None:
+    oldest = ingest("Regen", language="de-AT", topics=["world"])
+    ingest("Rain", language="en", topics=["world"])
+    newest = ingest("Hagel", language="de", topics=["world"])
+    assert next_of(visitor, newest) == oldest["slug"]
+
+
+def test_only_a_page_of_several_languages_loads_what_sorts_them(
+    visitor: Visitor, ingest: Ingest
+) -> None:
+    ingest("Rain", language="en-GB", topics=["world"])
+    ingest("Hail", language="en", topics=["world"])
+    assert "unread.js" not in visitor.get("/topics/world").text
+    ingest("Regen", language="de", topics=["world"])
+    page = visitor.get("/topics/world").text
+    assert "unread.js" in page
+    assert 'data-story-language="de"' in page

@@ -43,6 +43,7 @@ def test_reading_pages_creates_no_reader(
         "reader": False,
         "follows": [],
         "devices": [],
+        "languages": None,
     }
 
 
@@ -155,6 +156,29 @@ def test_settings_are_stored_and_an_invalid_one_is_named_beside_its_field(
     assert "Asia/Kolkata" in visitor.get("/me").text
 
 
+def languages(visitor: Visitor) -> list[str]:
+    return list(visitor.get("/me/state").json()["languages"])
+
+
+def test_a_reader_reads_what_the_browser_says_until_they_choose(
+    visitor: Visitor, world: dict[str, Any]
+) -> None:
+    headers = {"Accept-Language": "hi-IN,en;q=0.5"}
+    visitor.post("/me/follow", data={"topic": "world"}, headers=headers)
+    assert languages(visitor) == ["hi-IN", "en"]
+    page = visitor.get("/me").text
+    assert 'value="hi-IN" checked' in page
+    assert "हिन्दी" in page
+    settings = {"timezone": "UTC", "language": "en", "languages": ["de", "", "PT-br"]}
+    assert visitor.post("/me/settings", data=settings).status_code == 303
+    assert languages(visitor) == ["de", "pt-BR"]
+    assert register(visitor, languages=["hi"]).json()["languages"] == ["hi"]
+    assert register(visitor).json()["languages"] == ["hi"]
+    wrong = visitor.post("/me/settings", data=settings | {"languages": ["no tag at all"]})
+    assert wrong.status_code == 422
+    assert "is not a language tag" in wrong.text
+
+
 def register(visitor: Visitor, **given: Any) -> httpx.Response:
     body = {"endpoint": ENDPOINT, "keys": KEYS, "topics": ["world"], "timezone": "Asia/Kolkata"}
     return visitor.put("/me/browser", json=body | given)
@@ -166,7 +190,12 @@ def test_get_alerts_creates_reader_device_and_follows_in_one_request(
     answer = register(visitor, language="hi", least_urgency="breaking")
     assert answer.status_code == 200, answer.text
     devices = visitor.get("/me/state").json()["devices"]
-    assert answer.json() == {"reader": True, "follows": ["world"], "device": devices[0]}
+    assert answer.json() == {
+        "reader": True,
+        "follows": ["world"],
+        "device": devices[0],
+        "languages": [],
+    }
     page = visitor.get("/me").text
     assert "Browsers" in page
     assert "Asia/Kolkata" in page

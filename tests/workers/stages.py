@@ -16,6 +16,7 @@ class Settings:
     page_origin: str = "http://127.0.0.1:9"
     shard_devices: int = 10_000
     canary_minutes: int = 10
+    language_rule: bool = False
 
 
 @dataclass

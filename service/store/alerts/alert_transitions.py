@@ -28,8 +28,9 @@ when its batches do (`finish_if_done`); one that was never planned settles at on
 `void` says that a first alert has given its story's place up (`free_story_if_nothing_accepted`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -97,17 +98,15 @@ def postpone_page_check(session: Session, alert_id: int, seconds: float, reason:
 
 _FREEZE = """
 UPDATE alert a SET started_at = :at, topic_ids = :topic_ids, above = :above,
+    languages = CAST(:languages AS text[]),
     title = coalesce(a.title, s.headline), body = coalesce(a.body, s.summary)
 FROM story s WHERE a.id = :alert_id AND s.id = a.story_id
 """
 
 
-def freeze(
-    session: Session, alert_id: int, at: datetime, topic_ids: Sequence[int], above: Sequence[int]
-) -> None:
-    """Fix the words, the audience and the instant `at` by which every rule is judged."""
-    values = {"at": at, "topic_ids": list(topic_ids), "above": list(above)}
-    session.execute(text(_FREEZE), values | {"alert_id": alert_id})
+def freeze(session: Session, alert_id: int, at: datetime, recipients: Mapping[str, Any]) -> None:
+    """Fix the words, the audience (`frozen_columns`) and the instant `at` that rules go by."""
+    session.execute(text(_FREEZE), {**recipients, "at": at, "alert_id": alert_id})
 
 
 _BEGIN_SENDING = """

@@ -22,6 +22,7 @@ from service.domain.totals import Totals, fold, timing
 from service.store import paging
 from service.store.alerts import alert_totals
 from service.store.alerts.last_reasons import last_reasons
+from service.store.alerts.left_out import count_left_out
 from service.store.operations import apps as app_rows
 from service.store.readers import receipts
 from service.store.schema import AlertRow, StoryRow
@@ -146,6 +147,7 @@ def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
     ]
     reasons = last_reasons(session, in_vain)
     providers = app_rows.providers(session)
+    left_out = count_left_out(session, ids)
     return [
         Report(
             alert=alert,
@@ -156,6 +158,7 @@ def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
             causes=reasons.get(alert.id, {}),
             shown=marks.get(alert.id, receipts.NOTHING).shown,
             opened=marks.get(alert.id, receipts.NOTHING).opened,
+            left_out=left_out.get(alert.id, {}),
         )
         for alert in _with_words(session, alerts)
     ]

@@ -14,7 +14,8 @@ from service.store.sql_fragments import REVISION_OF_APPS, may_go_on
 class AlertToPlan:
     """A locked alert that is to be planned, with what its story says now.
 
-    `topics` are the alert's own where it is `named` for them, its story's elsewhere.
+    `topics` are the alert's own where it is `named` for them, its story's elsewhere. `languages`
+    are its story's and those of its own words.
     """
 
     id: int
@@ -29,11 +30,13 @@ class AlertToPlan:
     now: datetime
     apps: tuple[str, ...] | None
     apps_revision: int
+    languages: tuple[str, ...]
 
 
 _ALERT_TO_PLAN = f"""
 SELECT a.id, a.story_id, a.urgency, a.topics, a.everyone, a.reader_id, a.source_alert_id,
-    a.expires_at, a.started_at, s.topics AS story_topics, clock_timestamp() AS now, a.apps,
+    a.expires_at, a.started_at, a.locales, s.language, s.topics AS story_topics, a.apps,
+    clock_timestamp() AS now,
     {REVISION_OF_APPS} AS apps_revision
 FROM alert a JOIN story s ON s.id = a.story_id
 WHERE a.id = :alert_id AND a.state = 'planning' AND {may_go_on("a")}
@@ -59,6 +62,7 @@ def lock_alert_to_plan(session: Session, alert_id: int) -> AlertToPlan | None:
         now=row.now,
         apps=None if row.apps is None else tuple(row.apps),
         apps_revision=row.apps_revision,
+        languages=(row.language, *row.locales),
     )
 
 

@@ -3,11 +3,13 @@
 from sqlalchemy import text
 from sqlmodel import Session
 
+from service.store.alerts.left_out import SUMS
 from service.store.sql_fragments import sums_of_counts
 
 ALERTS_A_PASS = 20
 SUMMARY_SHARD = -1
-"""The shard number of the batches that hold an old alert's totals, one for each provider."""
+"""The number of the shard that holds what an old alert left out, and of the batches that hold its
+totals, one for each provider."""
 
 _OLD = """
 SELECT a.id FROM alert a WHERE a.settled AND a.finished_at < now() - make_interval(days => :days)
@@ -34,6 +36,16 @@ FROM batch b WHERE b.alert_id = :a AND b.shard_n <> :summary GROUP BY b.provider
 """
 
 
+_FOLD_SHARDS = f"""
+WITH folded AS (
+    DELETE FROM shard WHERE alert_id = :a AND n <> :summary RETURNING left_out
+)
+INSERT INTO shard (alert_id, n, lo, hi, done, left_out)
+SELECT :a, :summary, 0, 0, true, ARRAY[{SUMS}] FROM folded HAVING bool_or(left_out IS NOT NULL)
+ON CONFLICT DO NOTHING
+"""
+
+
 def shrink_old_alerts(session: Session, keep_days: int) -> int:
     """Fold the batches of alerts that ended long ago into one a provider; returns how many.
 
@@ -47,6 +59,7 @@ def shrink_old_alerts(session: Session, keep_days: int) -> int:
         session.execute(
             text("DELETE FROM batch WHERE alert_id = :a AND shard_n <> :summary"), named
         )
-        for table in ("shard", "retry", "dead_letter"):
+        session.execute(text(_FOLD_SHARDS), named)
+        for table in ("retry", "dead_letter"):
             session.execute(text(f"DELETE FROM {table} WHERE alert_id = :a"), {"a": alert_id})
     return len(old)

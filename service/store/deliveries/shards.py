@@ -18,6 +18,7 @@ from service.domain.subscription import Urgency
 from service.store.alerts import alert_transitions
 from service.store.readers import audience
 from service.store.readers.audience import FrozenAudience
+from service.store.readers.left_out_rules import counts_sql
 from service.store.schema import ID_LIMIT
 from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION, REVISION_OF_APPS
 
@@ -83,7 +84,7 @@ def open_shards(session: Session, alert_id: int, limit: int, first: int = 0) -> 
 def count(session: Session, alert_id: int) -> int:
     """Return how many shards an alert has."""
     number = session.execute(
-        text("SELECT count(*) FROM shard WHERE alert_id = :a"), {"a": alert_id}
+        text("SELECT count(*) FROM shard WHERE alert_id = :a AND n >= 0"), {"a": alert_id}
     ).scalar_one()
     return int(number)
 
@@ -98,7 +99,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
     row = session.execute(
         text(
             "SELECT kind, state, source_alert_id, takes_over, topic_ids, above, story_id, urgency, "
-            "everyone, reader_id, started_at, apps, one_device, "
+            "everyone, reader_id, started_at, apps, one_device, languages, "
             f"{REVISION_OF_APPS} AS apps_revision "
             "FROM alert WHERE id = :a AND started_at IS NOT NULL"
         ),
@@ -124,6 +125,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
             at=started_at,
             reader_id=row.reader_id,
             one_device=row.one_device,
+            languages=None if row.languages is None else tuple(row.languages),
         ),
     )
 
@@ -180,6 +182,10 @@ _IS_AT_STRANGERS = """CASE WHEN provider = ANY(:open_providers) THEN EXISTS (
         WHERE device.id = device_in.id AND device.address !~ open.known)
     ELSE false END"""
 
+_COUNT_LEFT_OUT = f""", counted AS (
+    UPDATE shard SET left_out = ({counts_sql()}) WHERE alert_id = :alert_id AND n = :shard_n
+)"""
+
 _DEVICES_OF_CHAIN = f"""
 WITH of_chain AS (
     SELECT id FROM alert WHERE id = :root OR (source_alert_id = :root AND NOT dry_run)
@@ -197,7 +203,8 @@ def _devices(
     """Return the values and the CTEs that end in `device_in(id, provider)`."""
     if alert.source_alert_id is None:
         values = audience.parameters(session, alert.audience, lo, hi, providers)
-        return values, audience.devices_sql(alert.audience)
+        counting = _COUNT_LEFT_OUT if alert.audience.rules else ""
+        return values, audience.devices_sql(alert.audience) + counting
     return {
         "root": alert.source_alert_id,
         "lo": lo,

@@ -12,10 +12,11 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session
 
-from service.domain.audience import Audience
+from service.domain.audience import Audience, LeftOut
 from service.domain.subscription import Urgency
 from service.domain.time_zone import local_time
 from service.domain.topic import lineage, story_topic
+from service.store.readers.left_out_rules import REASONS, readers_sql
 from service.store.schema import ID_LIMIT
 
 EXACT_UP_TO = 200_000
@@ -23,18 +24,6 @@ SAMPLE = 64
 """An estimate counts one part in so many of the id space: ids are random, so it is fair."""
 
 _MARGIN = 1.25
-
-_QUIET = """
-zone AS MATERIALIZED (
-    SELECT name, local FROM unnest(CAST(:zone_names AS text[]), CAST(:local_times AS time[]))
-        AS zone (name, local)
-), quiet AS MATERIALIZED (
-    SELECT reader.id FROM reader JOIN zone ON zone.name = reader.timezone
-    WHERE reader.id >= :lo AND reader.id < :hi AND quiet_from <> quiet_to
-    AND CASE WHEN quiet_from <= quiet_to THEN local >= quiet_from AND local < quiet_to
-        ELSE local >= quiet_from OR local < quiet_to END
-), """
-"""The database computes no local time: it may not know a name that we know."""
 
 _ZONES_IN_USE = text("""
     WITH RECURSIVE zone AS (
@@ -45,8 +34,6 @@ _ZONES_IN_USE = text("""
         FROM zone WHERE zone.name IS NOT NULL
     ) SELECT name FROM zone WHERE name IS NOT NULL""")
 """The zones whose clocks matter: one probe of the index `reader_zone` for each."""
-
-_NOT_QUIET = " AND NOT EXISTS (SELECT 1 FROM quiet WHERE quiet.id = {reader})"
 
 _MUTED = """
 muted AS (
@@ -59,7 +46,7 @@ muted AS (
     SELECT m.reader_id, t.above AS topic_id FROM muted m
     JOIN unnest(CAST(:below AS bigint[]), CAST(:above AS bigint[])) AS t(below, above)
         ON t.below = m.topic_id
-), """
+)"""
 """Who muted the story, and whose mute of a topic beats their follow of one above it.
 
 Both are asked for by equality alone: the planner can hash them, whatever it knows of the tables.
@@ -82,12 +69,14 @@ _ONE = """
 follower AS (SELECT CAST(:reader_id AS bigint) AS id)"""
 
 _DEVICES = """
-device_in AS (
-    SELECT{only} device.id, device.provider FROM follower
-    JOIN device ON device.reader_id = follower.id
+{name} AS (
+    SELECT{only} device.id, device.provider{reason} FROM {readers}
+    JOIN device ON device.reader_id = {readers}.id
     WHERE device.gone_at IS NULL AND device.provider = ANY(:providers)
-    AND device.reader_id >= :lo AND device.reader_id < :hi{not_quiet}{order}
+    AND device.reader_id >= :lo AND device.reader_id < :hi{order}
 )"""
+_NOT_LEFT_OUT = """
+device_in AS (SELECT id, provider FROM candidate WHERE reason = 0)"""
 
 
 _ONLY = " DISTINCT ON (device.reader_id)"
@@ -98,8 +87,8 @@ _LAST_SEEN_FIRST = " ORDER BY device.reader_id, device.registered_at DESC, devic
 class FrozenAudience:
     """An audience in numbers: topic ids, and pairs (topic, a topic above it) flattened.
 
-    `asleep` counts those in quiet hours in, whom only a breaking alert reaches. `one_device`: of
-    each reader the device that was seen last.
+    `unjudged` counts those in whom a rule leaves out. `one_device`: of each reader the device that
+    was seen last. `languages` are those that the alert can be read in; None: any reader gets it.
     """
 
     topic_ids: Sequence[int]
@@ -109,24 +98,45 @@ class FrozenAudience:
     everyone: bool
     at: datetime
     reader_id: int | None = None
-    asleep: bool = False
+    unjudged: bool = False
     one_device: bool = False
+    languages: tuple[str, ...] | None = None
 
     @property
-    def minds_quiet_hours(self) -> bool:
-        """Whether readers in their quiet hours are left out."""
-        alarms = self.urgency is Urgency.BREAKING or self.reader_id is not None
-        return not (alarms or self.asleep)
+    def rules(self) -> list[LeftOut]:
+        """The rules that can leave a reader out."""
+        if self.reader_id is not None or self.unjudged:
+            return []
+        applies = {
+            LeftOut.QUIET_HOURS: self.urgency is not Urgency.BREAKING,
+            LeftOut.LANGUAGE: self.languages is not None,
+        }
+        return [reason for reason in REASONS if applies[reason]]
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How many devices an audience has; `exact` when each was counted."""
+    """How many devices an audience has; `exact` when each was counted.
+
+    `left_out` says how many more there would be but for the rules that leave readers out.
+    """
 
     devices: int
     by_app: dict[str, int]
     exact: bool
     by_provider: dict[str, int] = field(default_factory=dict)
+    left_out: dict[LeftOut, int] = field(default_factory=dict)
+
+    @property
+    def addressed(self) -> int:
+        """All devices of those whom the alert is addressed to."""
+        return self.devices + sum(self.left_out.values())
+
+    def times(self, parts: int) -> "Estimate":
+        """Return what a sample of one part in so many stands for."""
+        by_app = {name: n * parts for name, n in self.by_app.items()}
+        left_out = {reason: n * parts for reason, n in self.left_out.items()}
+        return Estimate(sum(by_app.values()), by_app, exact=False, left_out=left_out)
 
 
 def freeze(session: Session, story_id: int, audience: Audience) -> FrozenAudience:
@@ -145,7 +155,19 @@ def freeze(session: Session, story_id: int, audience: Audience) -> FrozenAudienc
         everyone=audience.everyone,
         at=audience.moment,
         reader_id=audience.reader_id,
+        languages=None if audience.languages is None else tuple(sorted(audience.languages)),
     )
+
+
+def frozen_columns(audience: FrozenAudience | None) -> dict[str, Any]:
+    """Return what an alert's row keeps of an audience; None is that of an earlier alert."""
+    if audience is None:
+        return {"topic_ids": [], "above": [], "languages": None}
+    return {
+        "topic_ids": list(audience.topic_ids),
+        "above": list(audience.above),
+        "languages": None if audience.languages is None else list(audience.languages),
+    }
 
 
 def _pairs(ids: dict[str, int]) -> Iterable[int]:
@@ -156,16 +178,25 @@ def _pairs(ids: dict[str, int]) -> Iterable[int]:
 
 
 def devices_sql(audience: FrozenAudience) -> str:
-    """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with."""
+    """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with.
+
+    Where the audience has `rules`, `candidate(id, provider, reason)` holds those left out as well.
+    """
     if audience.reader_id is not None:
-        return f"WITH {_ONE}, {_DEVICES.format(not_quiet='', only='', order='')}"
-    quiet = not_quiet = ""
-    if audience.minds_quiet_hours:
-        quiet, not_quiet = _QUIET, _NOT_QUIET.format(reader="device.reader_id")
-    followers = _EVERYONE if audience.everyone else _MUTED + _FOLLOWERS
+        followers = _ONE
+    else:
+        followers = _EVERYONE if audience.everyone else f"{_MUTED}, {_FOLLOWERS}"
     only, order = (_ONLY, _LAST_SEEN_FIRST) if audience.one_device else ("", "")
-    devices = _DEVICES.format(not_quiet=not_quiet, only=only, order=order)
-    return f"WITH {quiet}{followers}, {devices}"
+    if not audience.rules:
+        devices = _DEVICES.format(
+            name="device_in", readers="follower", reason="", only=only, order=order
+        )
+        return f"WITH {followers}, {devices}"
+    candidates = _DEVICES.format(
+        name="candidate", readers="judged", reason=", judged.reason", only=only, order=order
+    )
+    parts = [followers, *readers_sql(audience.rules), candidates, _NOT_LEFT_OUT]
+    return "WITH " + ", ".join(parts)
 
 
 def parameters(
@@ -186,12 +217,13 @@ def parameters(
         "lo": lo,
         "hi": hi,
         "providers": list(providers),
+        "languages": list(audience.languages or ()),
     }
 
 
 def _local_times(session: Session, audience: FrozenAudience) -> dict[str, time]:
     """Return the local time of each zone that readers with quiet hours live in."""
-    if not audience.minds_quiet_hours:
+    if LeftOut.QUIET_HOURS not in audience.rules:
         return {}
     names = session.execute(_ZONES_IN_USE).scalars()
     return {name: local_time(name, audience.at) for name in names}
@@ -200,29 +232,37 @@ def _local_times(session: Session, audience: FrozenAudience) -> dict[str, time]:
 def estimate(session: Session, audience: FrozenAudience, providers: Sequence[str]) -> Estimate:
     """Count the audience: exactly up to 200,000 devices, beyond that from one id in 64."""
     sample = _count(session, audience, ID_LIMIT // SAMPLE, providers)
-    if sum(sample.values()) * SAMPLE > EXACT_UP_TO * _MARGIN:
-        estimates = {name: n * SAMPLE for name, n in sample.items()}
-        return Estimate(sum(estimates.values()), estimates, exact=False)
-    counts = _count(session, audience, ID_LIMIT, providers)
-    return Estimate(sum(counts.values()), counts, exact=True)
+    if sum(sample.by_app.values()) * SAMPLE > EXACT_UP_TO * _MARGIN:
+        return sample.times(SAMPLE)
+    return _count(session, audience, ID_LIMIT, providers)
 
 
 def rough_size(session: Session, audience: FrozenAudience, providers: Sequence[str]) -> int:
     """Return about how many devices there are, from one id in 256: enough to size shards.
 
-    Quiet hours would cost the first push two milliseconds, and shards may as well be smaller.
+    The rules would cost the first push two milliseconds, and shards may as well be smaller.
     """
     parts = SAMPLE * 4
-    awake_or_asleep = replace(audience, asleep=True)
-    sample = _count(session, awake_or_asleep, ID_LIMIT // parts, providers)
-    return sum(sample.values()) * parts
+    sample = _count(session, replace(audience, unjudged=True), ID_LIMIT // parts, providers)
+    return sample.devices * parts
 
 
 def _count(
     session: Session, audience: FrozenAudience, hi: int, providers: Sequence[str]
-) -> dict[str, int]:
+) -> Estimate:
+    source, reason = ("candidate", "reason") if audience.rules else ("device_in", "0")
     rows = session.execute(
-        text(devices_sql(audience) + " SELECT provider, count(*) FROM device_in GROUP BY provider"),
+        text(
+            f"{devices_sql(audience)} SELECT {reason} AS reason, provider, count(*) AS n "
+            f"FROM {source} GROUP BY 1, 2"
+        ),
         parameters(session, audience, 0, hi, providers),
     )
-    return {str(provider): int(n) for provider, n in rows}
+    by_app: dict[str, int] = {}
+    left_out = dict.fromkeys(audience.rules, 0)
+    for row in rows:
+        if row.reason:
+            left_out[REASONS[row.reason - 1]] += row.n
+        else:
+            by_app[row.provider] = row.n
+    return Estimate(sum(by_app.values()), by_app, exact=True, left_out=left_out)

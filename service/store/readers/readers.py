@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlmodel import Session
 
+from service.domain.language import base_languages
 from service.domain.people import QuietHours, Reader
 
-_COLUMNS = "id, language, timezone, quiet_from, quiet_to"
+_COLUMNS = "id, language, languages, timezone, quiet_from, quiet_to"
 
 _BY_TOKEN = text(f"""
     SELECT {_COLUMNS} FROM reader WHERE token_hash = :token_hash
@@ -30,20 +31,26 @@ _WITH_ZONE = """
 """The table `time_zone` has the names in use: one that a newer `tzdata` brought is added here."""
 
 _ADD = text(f"""{_WITH_ZONE}
-    INSERT INTO reader (id, token_hash, language, timezone, quiet_from, quiet_to)
-    VALUES (:id, :token_hash, :language, :timezone, :quiet_from, :quiet_to)""")
+    INSERT INTO reader (id, token_hash, language, languages, reads, timezone, quiet_from, quiet_to)
+    VALUES (:id, :token_hash, :language, CAST(:languages AS text[]), CAST(:reads AS text[]),
+        :timezone, :quiet_from, :quiet_to)""")
 
 _ADD_GROUP = text("""
     WITH zone AS (
         INSERT INTO time_zone SELECT DISTINCT unnest(CAST(:timezones AS text[])) ORDER BY 1
         ON CONFLICT DO NOTHING)
-    INSERT INTO reader (id, token_hash, language, timezone, quiet_from, quiet_to)
-    SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:hashes AS bytea[]),
+    INSERT INTO reader (id, token_hash, language, timezone, quiet_from, quiet_to, languages, reads)
+    SELECT id, hash, language, timezone, quiet_from, quiet_to, string_to_array(read, ','),
+        string_to_array(base, ',')
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:hashes AS bytea[]),
         CAST(:languages AS text[]), CAST(:timezones AS text[]), CAST(:froms AS time[]),
-        CAST(:tos AS time[]))""")
+        CAST(:tos AS time[]), CAST(:read AS text[]), CAST(:bases AS text[]))
+        AS newcomer (id, hash, language, timezone, quiet_from, quiet_to, read, base)""")
+"""A tag has no comma in it: lists of unequal length travel as text."""
 
 _CHANGE = text(f"""{_WITH_ZONE}
-    UPDATE reader SET language = :language, timezone = :timezone, quiet_from = :quiet_from,
+    UPDATE reader SET language = :language, languages = CAST(:languages AS text[]),
+        reads = CAST(:reads AS text[]), timezone = :timezone, quiet_from = :quiet_from,
         quiet_to = :quiet_to
     WHERE id = :id RETURNING id""")
 
@@ -106,6 +113,8 @@ def add_group(session: Session, readers: Sequence[tuple[Reader, bytes]]) -> None
         "timezones": [reader.timezone for reader, _ in readers],
         "froms": [quiet and quiet.begin for quiet in quiet_hours],
         "tos": [quiet and quiet.end for quiet in quiet_hours],
+        "read": [",".join(reader.languages) for reader, _ in readers],
+        "bases": [",".join(_bases(reader)) for reader, _ in readers],
     }
     session.execute(_ADD_GROUP, values)
 
@@ -143,12 +152,24 @@ def _values(reader: Reader) -> dict[str, Any]:
     return {
         "id": reader.id,
         "language": reader.language,
+        "languages": list(reader.languages),
+        "reads": _bases(reader),
         "timezone": reader.timezone,
         "quiet_from": quiet.begin if quiet else None,
         "quiet_to": quiet.end if quiet else None,
     }
 
 
+def _bases(reader: Reader) -> list[str]:
+    return sorted(base_languages(reader.languages))
+
+
 def _reader(row: Row[Any]) -> Reader:
     quiet = None if row.quiet_from is None else QuietHours(row.quiet_from, row.quiet_to)
-    return Reader(id=row.id, language=row.language, timezone=row.timezone, quiet_hours=quiet)
+    return Reader(
+        id=row.id,
+        language=row.language,
+        languages=tuple(row.languages),
+        timezone=row.timezone,
+        quiet_hours=quiet,
+    )

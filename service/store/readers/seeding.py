@@ -50,7 +50,8 @@ Browsers = Callable[[int], Sequence[Browser]]
 """Gives so many Web Push subscriptions that something can decrypt for."""
 
 _COPY = {
-    "reader": "COPY reader (id, token_hash, language, timezone, quiet_from, quiet_to) FROM STDIN",
+    "reader": "COPY reader (id, token_hash, language, timezone, quiet_from, quiet_to, languages,"
+    " reads) FROM STDIN",
     "device": "COPY device (id, reader_id, provider, kind, address, address_hash, p256dh, auth,"
     " locale, app_version, trusted_at) FROM STDIN",
     "subscription": "COPY subscription (reader_id, topic_id, least_urgency, muted_until)"

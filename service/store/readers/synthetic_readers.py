@@ -13,33 +13,38 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from service.domain.device import MAX_DEVICES_PER_READER
+from service.domain.language import base_languages
 from service.store.readers.devices import address_hash
 
 NULL = r"\N"
 
 
 class Profile(NamedTuple):
-    """A language, a locale and a place that readers have together, and how common that is."""
+    """A language, a locale and a place that readers have together, and how common that is.
+
+    Beside their own language such readers read the `others`.
+    """
 
     weight: int
     language: str
     locale: str
     timezone: str
+    others: tuple[str, ...] = ()
 
 
 PROFILES = (
-    Profile(22, "hi", "hi-IN", "Asia/Kolkata"),
+    Profile(22, "hi", "hi-IN", "Asia/Kolkata", ("en",)),
     Profile(18, "en", "en-IN", "Asia/Kolkata"),
-    Profile(6, "mr", "mr-IN", "Asia/Kolkata"),
-    Profile(5, "bn", "bn-BD", "Asia/Dhaka"),
+    Profile(6, "mr", "mr-IN", "Asia/Kolkata", ("hi", "en")),
+    Profile(5, "bn", "bn-BD", "Asia/Dhaka", ("en",)),
     Profile(10, "en", "en-US", "America/New_York"),
     Profile(6, "en", "en-US", "America/Los_Angeles"),
     Profile(6, "en", "en-GB", "Europe/London"),
-    Profile(5, "de", "de-DE", "Europe/Berlin"),
-    Profile(4, "fr", "fr-FR", "Europe/Paris"),
+    Profile(5, "de", "de-DE", "Europe/Berlin", ("en",)),
+    Profile(4, "fr", "fr-FR", "Europe/Paris", ("en",)),
     Profile(4, "es", "es-MX", "America/Mexico_City"),
     Profile(4, "pt-BR", "pt-BR", "America/Sao_Paulo"),
-    Profile(3, "uk", "uk-UA", "Europe/Kyiv"),
+    Profile(3, "uk", "uk-UA", "Europe/Kyiv", ("en",)),
     Profile(3, "ar", "ar-EG", "Africa/Cairo"),
     Profile(2, "ja", "ja-JP", "Asia/Tokyo"),
     Profile(2, "en", "en-AU", "Australia/Sydney"),
@@ -137,8 +142,11 @@ def _readers(
         if rng.random() < habits.quiet:
             begin, end = rng.choice(QUIET_HOURS)
         token = rng.randbytes(32).hex()
+        bases = ",".join(sorted(base_languages((profile.language, *profile.others))))
+        languages = ",".join((profile.language, *profile.others))
         yield (
-            f"{reader_id}\t\\\\x{token}\t{profile.language}\t{profile.timezone}\t{begin}\t{end}\n"
+            f"{reader_id}\t\\\\x{token}\t{profile.language}\t{profile.timezone}\t{begin}\t{end}"
+            f"\t{{{languages}}}\t{{{bases}}}\n"
         )
 
 

@@ -29,6 +29,8 @@ class AlertRow(SQLModel, table=True):
     is its too. `page_due_at` is when the story's page is asked for again before a scheduled start,
     `wait_reason` why the alert waits, `page_refusals` how often in a row.
     `topic_ids` and `above` (pairs topic, ancestor, flattened) are the audience frozen at the start.
+    `languages` are those that it can be read in, frozen with them where readers are left out by
+    language.
     `undoable` is one whose `send_at` is the end of the moment in which its editor can undo it.
     `reader_id` is whom a test is for. It refers to nothing: where that reader is erased, a test is
     for nobody, and never for the story's followers.
@@ -66,6 +68,7 @@ class AlertRow(SQLModel, table=True):
     everyone: bool = Field(default=False, nullable=False)
     topic_ids: list[int] | None = Field(default=None, sa_column=Column(ARRAY(BigInteger)))
     above: list[int] | None = Field(default=None, sa_column=Column(ARRAY(BigInteger)))
+    languages: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text)))
     collapse_key: str = Field(sa_column=Column(Text, nullable=False))
     dry_run: bool = Field(default=False, nullable=False)
     source_alert_id: int | None = reference_column("alert.id", nullable=True)

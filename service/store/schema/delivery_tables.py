@@ -22,7 +22,10 @@ from service.store.schema.columns import id_column, moment_column, reference_col
 
 
 class ShardRow(SQLModel, table=True):
-    """A range [lo, hi) of reader ids; with a source alert, of that alert's shard numbers."""
+    """A range [lo, hi) of reader ids; with a source alert, of that alert's shard numbers.
+
+    `left_out` is in the order of `LeftOut` how many devices in it the rules left out.
+    """
 
     __tablename__: ClassVar[str] = "shard"
     __table_args__: ClassVar[Any] = (
@@ -33,6 +36,7 @@ class ShardRow(SQLModel, table=True):
     lo: int = Field(sa_column=Column(BigInteger, nullable=False))
     hi: int = Field(sa_column=Column(BigInteger, nullable=False))
     done: bool = Field(default=False, nullable=False)
+    left_out: list[int] | None = Field(default=None, sa_column=Column(ARRAY(Integer)))
 
 
 class BatchRow(SQLModel, table=True):

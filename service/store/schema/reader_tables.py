@@ -39,6 +39,12 @@ class ReaderRow(SQLModel, table=True):
             postgresql_include=["timezone", "quiet_from", "quiet_to"],
             postgresql_where=text("quiet_from <> quiet_to"),
         ),
+        Index(
+            "reader_reads",
+            "id",
+            postgresql_include=["reads"],
+            postgresql_where=text("reads <> '{}'"),
+        ),
         Index("reader_zone", "timezone", postgresql_where=text("quiet_from <> quiet_to")),
         Index(
             "reader_external_id",
@@ -55,6 +61,13 @@ class ReaderRow(SQLModel, table=True):
     quiet_from: time | None = Field(default=None, sa_column=Column(Time))
     quiet_to: time | None = Field(default=None, sa_column=Column(Time))
     created_at: datetime = moment_column(now=True)
+    languages: list[str] = Field(
+        sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
+    )
+    reads: list[str] = Field(
+        sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
+    )
+    """What `languages` come to without scripts and regions: alerts are compared with these."""
     external_id: str | None = Field(default=None, sa_column=Column(Text))
     """The publisher's own id of the person that has logged in; None while anonymous."""
 

@@ -25,6 +25,7 @@ from service.store import paging
 from service.store.paging import Page
 from service.store.schema import StoryRow, TopicRow
 from service.store.stories import story_revisions
+from service.store.stories.story_languages import in_language
 from service.store.stories.story_search import holds_text, holds_words, prefer_indexes, similarity
 from service.store.stories.topic_tree import at_or_below
 
@@ -98,17 +99,18 @@ def newest(
     *,
     longest_body: int = 0,
     condition: ColumnElement[bool] | None = None,
+    language: str | None = None,
 ) -> Page[Story]:
-    """Return public stories, the newest first, of a topic and all below it.
+    """Return public stories, the newest first, of a topic and all below it, in a language if named.
 
-    A body of more bytes than `longest_body` is left empty: fifty of them may weigh a hundred
-    megabytes.
+    A body of more than `longest_body` bytes is left empty: fifty may weigh a hundred megabytes.
     """
     is_short = func.octet_length(_S.body) <= longest_body
     body = (case((is_short, _S.body), else_="").label("body"),) if longest_body else ()
     query = (
         select(*_WITHOUT_BODY, *body)
-        .where(*_readable(), *_about(topic), true() if condition is None else condition)
+        .where(*_readable(), *_about(topic), *in_language(language))
+        .where(true() if condition is None else condition)
         .order_by(_S.published_at.desc(), _S.id.desc())
         .limit(limit + 1)
     )
@@ -160,12 +162,14 @@ def similar(
     return [_story(row) for row in session.execute(query)]
 
 
-def next_older(session: Session, story: Story, topic: str | None = None) -> Story | None:
-    """Return the public story published just before this one, of a topic if one is named."""
+def next_older(
+    session: Session, story: Story, topic: str | None = None, language: str | None = None
+) -> Story | None:
+    """Return the public story just before this one, of a topic and in a language if named."""
     before = (story.published_at or story.created_at, story.id)
     row = session.execute(
         select(*_COLUMNS)
-        .where(*_readable(), *_about(topic))
+        .where(*_readable(), *_about(topic), *in_language(language))
         .where(tuple_(_S.published_at, _S.id) < tuple_(*before))
         .order_by(_S.published_at.desc(), _S.id.desc())
         .limit(1)

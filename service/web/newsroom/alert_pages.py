@@ -19,6 +19,7 @@ from service.store.alerts import alerts
 from service.store.deliveries import dead_letters
 from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
+from service.web.newsroom.left_out import describe_left_out
 from service.web.newsroom.push_form import parse_local_time
 from service.web.rendering import query_string, redirect, render
 from service.web.visitors import Editor, EditorActing
@@ -58,6 +59,7 @@ def show(
         totals=report.totals.as_dict(),
         story=story,
         audience=_describe_audience(work, story, alert),
+        left_out=describe_left_out(report.left_out, (story.text.language, *alert.locales)),
         letters=dead_letters.page(work.session, query, None, MAX_LETTERS).items,
         chain=alerts.chain(work.session, alert.root_id),
         rate=_average_rate(report),

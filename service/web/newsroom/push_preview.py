@@ -21,6 +21,7 @@ from service.store.readers.audience import Estimate
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
 from service.web.formatting import ago
+from service.web.newsroom.left_out import describe_breaking_only, describe_left_out
 from service.web.newsroom.push_form import PushFields
 from service.web.rendering import render
 from service.web.visitors import EditorActing
@@ -50,7 +51,7 @@ def preview_push(
     """Return whom the alert would reach, who got an alert lately, and how it would look."""
     try:
         draft = fields.parse()
-        estimate = estimates.estimate_audience(work, story.id, draft, settings.providers)
+        estimate = estimates.estimate_audience(work, story.id, draft, settings)
     except Refusal:
         draft, estimate = Draft(), Estimate(0, {}, exact=True)
     paths = story.text.topics if draft.topics is None else draft.topics
@@ -67,7 +68,7 @@ def preview_push(
         "language": story.text.language,
         "when_words": _describe_time(draft.send_at, work.now),
         "troubled": _troubled_providers(work, settings, estimate),
-        "left_out": _count_left_out(work, settings, story, draft, estimate),
+        "left_out": _describe_left_out(work, settings, story, draft, estimate),
         "needs_two_editors": settings.breaking_needs_two and draft.urgency is Urgency.BREAKING,
     }
 
@@ -90,15 +91,16 @@ def _troubled_providers(
     ]
 
 
-def _count_left_out(
+def _describe_left_out(
     work: UnitOfWork, settings: Settings, story: Story, draft: Draft, estimate: Estimate
-) -> int:
-    """Count the devices that only a breaking alert would reach: quiet hours, readers' choice."""
+) -> list[str]:
+    """Say which followers' devices the alert leaves out: by rule, or by the readers' choice."""
+    parts = describe_left_out(estimate.left_out, (story.text.language, *draft.locales))
     if draft.urgency is Urgency.BREAKING or draft.corrects:
-        return 0
+        return parts
     loudest = replace(draft, urgency=Urgency.BREAKING)
-    whole = estimates.estimate_audience(work, story.id, loudest, settings.providers)
-    return max(0, whole.devices - estimate.devices)
+    whole = estimates.estimate_audience(work, story.id, loudest, settings)
+    return parts + describe_breaking_only(max(0, whole.addressed - estimate.addressed))
 
 
 def _render_content(

@@ -181,7 +181,7 @@ def _why_not_confirmed(
 ) -> str:
     """Return why the editor must confirm again; empty if the alert is confirmed."""
     if draft.send_at is None and fields.counted is not None:
-        estimate = estimates.estimate_audience(work, story.id, draft, settings.providers)
+        estimate = estimates.estimate_audience(work, story.id, draft, settings)
         difference = abs(estimate.devices - fields.counted)
         if difference > max(TOLERATED_DEVICES, TOLERATED_SHARE * fields.counted):
             return f"The audience is {estimate.devices:,} devices now. Check it and confirm again."

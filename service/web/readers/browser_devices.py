@@ -10,7 +10,7 @@ from service import provider_door
 from service.actions import readers as reader_actions
 from service.domain.device import MAX_ADDRESS, Registration
 from service.domain.errors import Invalid
-from service.domain.language import parse_language
+from service.domain.language import MAX_LANGUAGES, parse_language
 from service.domain.subscription import Urgency
 from service.domain.time_zone import canonical_name
 from service.http.dependencies import Line, SettingsDep, WorkDep, at_most
@@ -47,6 +47,8 @@ class BrowserRegistration(BaseModel):
     least_urgency: Urgency = Urgency.QUIET
     language: Line = "en"
     timezone: Line = "UTC"
+    languages: Annotated[list[Line], at_most(MAX_LANGUAGES)] | None = None
+    """What the reader reads, as chosen in the dialog; left out: it stays as it is."""
 
 
 @router.get("/browser")
@@ -69,6 +71,9 @@ def register(
     if current is None:
         body = _replace_unknown(body)
     reader, token = ensure_reader(request, work, current, body.language, body.timezone)
+    if body.languages is not None:
+        languages = reader_actions.ReaderChanges(languages=tuple(body.languages))
+        reader = reader_actions.change_reader(work, reader, languages)
     registration = Registration(
         provider=PROVIDER,
         address=body.endpoint,
@@ -84,7 +89,12 @@ def register(
     page = subscriptions.page(work.session, reader.id, None, reader_actions.MAX_SUBSCRIPTIONS)
     follows = [one.topic for one in page.items]
     response = JSONResponse(
-        {"reader": True, "follows": follows, "device": str(device.id)},
+        {
+            "reader": True,
+            "follows": follows,
+            "device": str(device.id),
+            "languages": list(reader.languages),
+        },
         headers={"Cache-Control": PRIVATE},
     )
     set_reader_cookie(request, response, token)

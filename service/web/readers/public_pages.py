@@ -254,5 +254,6 @@ def _render_for_staff(request: Request, template: str, query: ContextQuery) -> R
 def _site_context(session: Session) -> dict[str, Any]:
     return {
         "sections": lookups.list_sections(session),
+        "site_languages": lookups.site_languages(session),
         "vapid_key": provider_door.vapid_public_key() or "",
     }

@@ -4,7 +4,8 @@ Browsers send the reader's cookie to these addresses only. Every form works with
 scripts send the same forms and ask for JSON.
 """
 
-from datetime import time, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Query, Request, Response
@@ -16,9 +17,11 @@ from service.actions import readers as reader_actions
 from service.actions.topics.topic_names import resolve_path
 from service.api import readers
 from service.domain import topic as topic_paths
-from service.domain.errors import Invalid, Unauthenticated, require
-from service.domain.people import QuietHours, Reader
+from service.domain.errors import Unauthenticated, require
+from service.domain.language import base_language, known_languages
+from service.domain.people import Reader
 from service.domain.subscription import Subscription, Urgency
+from service.domain.time_zone import canonical_names
 from service.http.dependencies import Id, WorkDep
 from service.store.readers import devices, past_alerts, subscriptions
 from service.store.stories import stories
@@ -56,21 +59,23 @@ def show(
     return_path: Annotated[str | None, Query(alias="back", max_length=500)] = None,
 ) -> Response:
     """Show what this reader follows, the devices, and the alerts that were sent to them."""
-    return _show(request, work, reader, return_path=return_path)
+    return show_settings(request, work, reader, return_path=return_path)
 
 
-def _show(
+def show_settings(
     request: Request,
     work: UnitOfWork,
     reader: Reader | None,
     *,
     return_path: str | None = None,
     faults: dict[str, str] | None = None,
-    form: dict[str, str] | None = None,
+    form: Mapping[str, Any] | None = None,
 ) -> Response:
+    """Show the reader's page; with `faults`, what is wrong with the `form` that was sent."""
     context: dict[str, Any] = {
         "reader": reader,
         "vapid_key": provider_door.vapid_public_key() or "",
+        "site_languages": lookups.site_languages(work.session),
     }
     context["return_path"] = form_guards.local_path(return_path, "")
     if reader is not None:
@@ -90,9 +95,10 @@ def _show(
                 work.now,
                 MAX_ALERTS_SHOWN,
             ),
-            "quiet": reader.quiet_hours,
-            "form": form or {"timezone": reader.timezone, "language": reader.language},
+            "form": form or initial_settings(reader),
             "faults": faults or {},
+            "languages": offered_languages(reader, context["site_languages"]),
+            "zones": sorted(canonical_names()),
         }
     return render(request, "me.html", status=422 if faults else 200, **context)
 
@@ -106,7 +112,15 @@ def follow_state(work: WorkDep, reader: ReaderOrNone) -> Response:
         page = subscriptions.page(work.session, reader.id, None, reader_actions.MAX_SUBSCRIPTIONS)
         follows = [one.topic for one in page.items]
         device_ids = [str(one.id) for one in devices.live(work.session, reader.id)]
-    return _json({"reader": reader is not None, "follows": follows, "devices": device_ids})
+    languages = list(reader.languages) if reader is not None else None
+    return _json(
+        {
+            "reader": reader is not None,
+            "follows": follows,
+            "devices": device_ids,
+            "languages": languages,
+        }
+    )
 
 
 @router.post("/follow", dependencies=[FromOurPages])
@@ -121,7 +135,7 @@ def follow(
     reader, token = ensure_reader(request, work, current)
     for path in topic:
         _keep_following(work, reader, path)
-    response = _done(request, "You follow it now.", return_path)
+    response = done(request, "You follow it now.", return_path)
     set_reader_cookie(request, response, token)
     return response
 
@@ -142,8 +156,8 @@ def unfollow(
     return_path: _ReturnPath = None,
 ) -> Response:
     """Stop following a topic."""
-    reader_actions.unfollow(work, _require_reader(reader), topic)
-    return _done(request, "You no longer follow it.", return_path)
+    reader_actions.unfollow(work, require_reader(reader), topic)
+    return done(request, "You no longer follow it.", return_path)
 
 
 @router.post("/mute", dependencies=[FromOurPages])
@@ -159,7 +173,7 @@ def mute(
     Those are the topics by which the reader is in the story's audience. Without one, the alert
     went to everyone, and the story itself is muted.
     """
-    current = _require_reader(reader)
+    current = require_reader(reader)
     story = require(stories.get(work.session, story_id), "story")
     story_topic = topic_paths.story_topic(story.id)
     paths = [*topic_paths.with_ancestors(story.text.topics), story_topic]
@@ -168,7 +182,7 @@ def mute(
     until = work.now + timedelta(hours=hours)
     for one in follows:
         reader_actions.follow(work, current, one.topic, one.least_urgency, until)
-    return _done(request, "Muted.", None)
+    return done(request, "Muted.", None)
 
 
 @router.post("/change", dependencies=[FromOurPages])
@@ -181,36 +195,14 @@ def change_terms(
     mute_hours: Annotated[str, Form(pattern=r"^\d{0,3}$")] = "",
 ) -> Response:
     """Change the least urgency of a followed topic, and whether it is muted."""
-    current = _require_reader(reader)
+    current = require_reader(reader)
     current_terms = subscriptions.get(work.session, current.id, topic)
     until = current_terms.muted_until if current_terms else None
     if mute_hours:
         hours = min(int(mute_hours), MAX_MUTE_H)
         until = work.now + timedelta(hours=hours) if hours else None
     reader_actions.follow(work, current, topic, least_urgency, until)
-    return _done(request, "Saved.", None)
-
-
-@router.post("/settings", dependencies=[FromOurPages])
-def change_settings(
-    request: Request,
-    work: WorkDep,
-    reader: ReaderOrNone,
-    timezone: Annotated[str, Form(max_length=64)],
-    language: Annotated[str, Form(max_length=40)],
-    quiet_from: Annotated[str, Form(max_length=8)] = "",
-    quiet_to: Annotated[str, Form(max_length=8)] = "",
-) -> Response:
-    """Change language, time zone and quiet hours."""
-    current = _require_reader(reader)
-    form = {"timezone": timezone.strip(), "language": language.strip()}
-    try:
-        hours = _parse_quiet_hours(quiet_from, quiet_to)
-        changes = reader_actions.ReaderChanges(**form, quiet_hours=hours)  # type: ignore[typeddict-item]
-        reader_actions.change_reader(work, current, changes)
-    except Invalid as fault:
-        return _show(request, work, current, faults={fault.field: fault.detail}, form=form)
-    return _done(request, "Saved.", None)
+    return done(request, "Saved.", None)
 
 
 @router.post("/devices/{device_id}/remove", dependencies=[FromOurPages])
@@ -218,8 +210,8 @@ def remove_device(
     request: Request, work: WorkDep, reader: ReaderOrNone, device_id: Annotated[Id, Path()]
 ) -> Response:
     """Remove one of the reader's devices."""
-    reader_actions.remove_device(work, _require_reader(reader), device_id)
-    return _done(request, "The device is removed.", None)
+    reader_actions.remove_device(work, require_reader(reader), device_id)
+    return done(request, "The device is removed.", None)
 
 
 @router.post("/test-pushes")
@@ -227,8 +219,8 @@ def pair_devices(
     request: Request, work: WorkDep, reader: ReaderOrNone, staff: Editor, caller: EditorActing
 ) -> Response:
     """Send the tests of the signed-in editor to this reader's devices."""
-    editor_test_pushes.tie(work, staff, _require_reader(reader).id, caller)
-    return _done(request, "Tests that you send from the desk come to these devices now.", None)
+    editor_test_pushes.tie(work, staff, require_reader(reader).id, caller)
+    return done(request, "Tests that you send from the desk come to these devices now.", None)
 
 
 @router.post("/test-pushes/stop")
@@ -237,7 +229,7 @@ def unpair_devices(
 ) -> Response:
     """Send those tests to no device."""
     editor_test_pushes.untie(work, staff, caller)
-    return _done(request, "These devices get no more tests.", None)
+    return done(request, "These devices get no more tests.", None)
 
 
 @router.get("/export")
@@ -245,7 +237,7 @@ def export(work: WorkDep, reader: ReaderOrNone) -> Response:
     """Return everything that is stored about the reader, as a file."""
     response = Response(media_type="application/json", headers={"Cache-Control": PRIVATE})
     response.headers["Content-Disposition"] = 'attachment; filename="newszop-me.json"'
-    content = readers.export_reader(work, _require_reader(reader), response)
+    content = readers.export_reader(work, require_reader(reader), response)
     response.body = content.model_dump_json(indent=2).encode()
     response.headers["Content-Length"] = str(len(response.body))
     return response
@@ -254,19 +246,20 @@ def export(work: WorkDep, reader: ReaderOrNone) -> Response:
 @router.post("/forget", dependencies=[FromOurPages])
 def forget(request: Request, work: WorkDep, reader: ReaderOrNone) -> Response:
     """Erase the reader, the devices and the subscriptions for good."""
-    reader_actions.erase_reader(work, _require_reader(reader))
-    response = _done(request, "You are forgotten.", None)
+    reader_actions.erase_reader(work, require_reader(reader))
+    response = done(request, "You are forgotten.", None)
     response.delete_cookie(READER_COOKIE, path=READER_PATH)
     return response
 
 
-def _require_reader(reader: Reader | None) -> Reader:
+def require_reader(reader: Reader | None) -> Reader:
+    """Return the reader; `Unauthenticated` for a browser that has none."""
     if reader is None:
         raise Unauthenticated("This browser follows nothing yet.")
     return reader
 
 
-def _done(request: Request, sentence: str, return_path: str | None) -> Response:
+def done(request: Request, sentence: str, return_path: str | None = None) -> Response:
     """Return JSON to a script, and redirect a form to the reader's page with the sentence."""
     if "application/json" in request.headers.get("accept", ""):
         return _json({"done": sentence})
@@ -275,14 +268,27 @@ def _done(request: Request, sentence: str, return_path: str | None) -> Response:
     return redirect(request, target, sentence, flash_path=READER_PATH)
 
 
+def initial_settings(reader: Reader) -> dict[str, Any]:
+    """Return what the form of the settings shows at first."""
+    quiet = reader.quiet_hours
+    return {
+        "timezone": reader.timezone,
+        "language": reader.language,
+        "languages": list(reader.languages),
+        "quiet_from": quiet.begin.strftime("%H:%M") if quiet else "",
+        "quiet_to": quiet.end.strftime("%H:%M") if quiet else "",
+    }
+
+
+def offered_languages(reader: Reader, site_languages: Sequence[str]) -> list[str]:
+    """Return the languages to choose from: the reader's, those of the site, all that we can name.
+
+    What the reader has as `pt-BR` is not offered as `pt` again.
+    """
+    bases = {base_language(tag) for tag in reader.languages}
+    others = [tag for tag in (*site_languages, *known_languages()) if tag not in bases]
+    return list(dict.fromkeys([*reader.languages, *others]))
+
+
 def _json(body: Any) -> Response:
     return JSONResponse(body, headers={"Cache-Control": PRIVATE})
-
-
-def _parse_quiet_hours(begin: str, end: str) -> QuietHours | None:
-    if not begin and not end:
-        return None
-    try:
-        return QuietHours(time.fromisoformat(begin), time.fromisoformat(end))
-    except ValueError:
-        raise Invalid("quiet_hours", "Give both times, as in 22:00 and 07:00.") from None

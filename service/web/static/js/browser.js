@@ -21,7 +21,18 @@ export function fetchState() {
 
 async function requestState() {
   const response = await fetch("/me/state", { headers: { Accept: "application/json" } });
-  return response.ok ? response.json() : { reader: false, follows: [], devices: null };
+  if (!response.ok) return { reader: false, follows: [], devices: null };
+  const answer = await response.json();
+  if (answer.languages) rememberLanguages(answer.languages);
+  return answer;
+}
+
+// What `unread.js` shows pages by: the languages that this reader has chosen, else those of the browser.
+export const knownLanguages = () => recall("languages") ?? [...(navigator.languages ?? [])];
+
+export function rememberLanguages(tags) {
+  if (tags.length) remember("languages", tags);
+  else forget("languages");
 }
 
 export async function sendForm(path, fields) {
@@ -66,11 +77,11 @@ export async function turnAlertsOff() {
 export const isThisBrowser = (deviceId) => recall("browser")?.id === deviceId;
 
 // Ask for permission, subscribe, and register device and topics in one request.
-export async function getAlerts(key, topics, leastUrgency) {
+export async function getAlerts(key, choices) {
   if (!(await askPermission())) throw new Refused(findObstacle()?.text ?? "Alerts need your permission. Press Get alerts again when you want them.");
   await navigator.serviceWorker.register("/service-worker.js");
   const worker = await navigator.serviceWorker.ready;
-  return register(worker.pushManager, key, { topics, least_urgency: leastUrgency });
+  return register(worker.pushManager, key, choices);
 }
 
 async function register(manager, key, choices) {
@@ -83,6 +94,7 @@ async function register(manager, key, choices) {
     return true;
   });
   markReader();
+  rememberLanguages(answer.languages);
   remember("browser", { id: answer.device, endpoint: subscription.endpoint, registeredAt: Date.now() });
   return answer;
 }

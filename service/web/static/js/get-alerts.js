@@ -1,6 +1,6 @@
 // Get alerts: explains, asks the browser for permission, and registers device and topics in one request.
 import { findObstacle } from "../kit/subscription.js";
-import { Refused, areAlertsOn, getAlerts, isThisBrowser, turnAlertsOff } from "./browser.js";
+import { Refused, areAlertsOn, getAlerts, isThisBrowser, knownLanguages, turnAlertsOff } from "./browser.js";
 import { showFollows } from "./follow.js";
 import { showToast } from "./forms.js";
 
@@ -56,7 +56,7 @@ function buildDialog(form) {
   } else {
     inner.append(element("p", {}, "When something happens, a short message appears on this device, even while this page is closed. Your browser will ask for permission next. You can stop at any time under My alerts."));
     if (topics) inner.append(topics);
-    inner.append(buildUrgency());
+    inner.append(buildUrgency(), buildLanguages(form));
     const allow = element("button", { class: "button strong", value: "go" }, "Allow alerts");
     inner.append(dialogFoot(element("button", { class: "button quiet", value: "no", formnovalidate: "" }, "Not now"), allow));
     inner.addEventListener("submit", (event) => {
@@ -92,11 +92,40 @@ function buildUrgency() {
   return label;
 }
 
+// The languages that the reader reads and those of the site; names as their speakers write them.
+function buildLanguages(form) {
+  const chosen = knownLanguages();
+  const base = (tag) => tag.split("-")[0].toLowerCase();
+  const byBase = new Map(chosen.map((tag) => [base(tag), tag]).reverse());
+  for (const tag of form.dataset.languages.split(" ").filter(Boolean)) if (!byBase.has(tag)) byBase.set(tag, tag);
+  const fieldset = element("fieldset", {});
+  const row = element("div", { class: "row" });
+  const bases = new Set(chosen.map(base));
+  for (const [language, tag] of byBase) {
+    const label = element("label", { class: "chip" });
+    const box = element("input", { type: "checkbox", name: "languages", value: tag });
+    box.checked = bases.has(language);
+    label.append(box, element("span", { lang: language }, nameLanguage(language)));
+    row.append(label);
+  }
+  fieldset.append(element("legend", {}, "In languages that I read"), row);
+  return fieldset;
+}
+
+function nameLanguage(tag) {
+  try {
+    return new Intl.DisplayNames([tag], { type: "language" }).of(tag);
+  } catch (error) {
+    return tag;
+  }
+}
+
 async function register(form, inner, dialog, button) {
   button.disabled = true;
   const fields = new FormData(inner);
   try {
-    const { follows } = await getAlerts(form.dataset.key, fields.getAll("topic"), fields.get("least_urgency"));
+    const choices = { topics: fields.getAll("topic"), least_urgency: fields.get("least_urgency"), languages: fields.getAll("languages") };
+    const { follows } = await getAlerts(form.dataset.key, choices);
     showFollows(follows);
     for (const other of document.querySelectorAll("form[data-get-alerts]")) showOn(other);
     dialog.close();

@@ -1,5 +1,6 @@
 // Every page for readers: local times, follow buttons, Get alerts, the app link, the key for Next Story.
 import { localTimes } from "./times.js";
+import { rememberLanguages } from "./browser.js";
 import { enhanceFollow } from "./follow.js";
 import { enhanceGetAlerts, enhanceRemovals } from "./get-alerts.js";
 import { enhanceForms } from "./forms.js";
@@ -13,6 +14,7 @@ enhanceGetAlerts(document);
 enhanceRemovals(document);
 linkToAppStore(document.querySelector("[data-app-link]"));
 openNextStoryByKey(document.querySelector("[data-next-story]"));
+keepLanguages(document.querySelector("[data-my-languages]"));
 fillTimeZone(document.querySelector("[data-timezone]"));
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("/service-worker.js");
 
@@ -34,6 +36,10 @@ function openNextStoryByKey(link) {
     const busy = event.target.closest("input, textarea, select, dialog, [contenteditable], .scroll");
     if (event.key === forwardKey && plain && !busy && !event.defaultPrevented) link.click();
   });
+}
+
+function keepLanguages(form) {
+  if (form) rememberLanguages(form.dataset.myLanguages.split(" ").filter(Boolean));
 }
 
 function fillTimeZone(field) {

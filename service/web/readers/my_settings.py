@@ -1,0 +1,59 @@
+"""The form of the reader's settings on the page My alerts."""
+
+from datetime import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request, Response
+
+from service.actions import readers as reader_actions
+from service.domain.errors import Invalid
+from service.domain.language import MAX_LANGUAGES
+from service.domain.people import QuietHours
+from service.http.dependencies import Line, WorkDep, at_most
+from service.web.readers.reader_pages import done, require_reader, show_settings
+from service.web.visitors import READER_PATH, FromOurPages, ReaderOrNone
+
+router = APIRouter(prefix=READER_PATH)
+
+
+@router.post("/settings", dependencies=[FromOurPages])
+def change_settings(
+    request: Request,
+    work: WorkDep,
+    reader: ReaderOrNone,
+    timezone: Annotated[str, Form(max_length=64)],
+    language: Annotated[str, Form(max_length=40)],
+    quiet_from: Annotated[str, Form(max_length=8)] = "",
+    quiet_to: Annotated[str, Form(max_length=8)] = "",
+    languages: Annotated[list[Line], Form(), at_most(MAX_LANGUAGES)] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Change the languages, the time zone and the quiet hours."""
+    current = require_reader(reader)
+    tags = [tag for tag in languages if tag]
+    form: dict[str, Any] = {
+        "timezone": timezone.strip(),
+        "language": language.strip(),
+        "languages": tags,
+        "quiet_from": quiet_from,
+        "quiet_to": quiet_to,
+    }
+    try:
+        changes = reader_actions.ReaderChanges(
+            timezone=form["timezone"],
+            language=form["language"],
+            languages=tuple(tags),
+            quiet_hours=_parse_quiet_hours(quiet_from, quiet_to),
+        )
+        reader_actions.change_reader(work, current, changes)
+    except Invalid as fault:
+        return show_settings(request, work, current, faults={fault.field: fault.detail}, form=form)
+    return done(request, "Saved.")
+
+
+def _parse_quiet_hours(begin: str, end: str) -> QuietHours | None:
+    if not begin and not end:
+        return None
+    try:
+        return QuietHours(time.fromisoformat(begin), time.fromisoformat(end))
+    except ValueError:
+        raise Invalid("quiet_hours", "Give both times, as in 22:00 and 07:00.") from None
