@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, Field
 
+from service.domain.people import MOST_ALERTS_PER_DAY
+
 
 class ReaderSettings(BaseModel):
     """What the installation decides for all its readers."""
@@ -13,4 +15,11 @@ class ReaderSettings(BaseModel):
         False,
         description="Whether an alert in no language that a reader reads leaves the reader out, "
         "breaking ones too; who has named no language gets all.",
+    )
+    frequency_cap: int = Field(
+        0,
+        ge=0,
+        le=MOST_ALERTS_PER_DAY,
+        description="The most normal and quiet alerts that a reader gets in 24 hours; breaking "
+        "ones always come. 0: no limit but the readers' own.",
     )

@@ -9,6 +9,7 @@ from service.store.alerts import alert_transitions, planning
 from service.store.alerts.planning import AlertToPlan
 from service.store.deliveries import shards
 from service.store.readers import audience
+from service.store.readers.left_out_rules import cap_in_force
 from service.unit_of_work import unit_of_work
 from workers import fan_out
 from workers.context import WorkerContext
@@ -51,6 +52,7 @@ def _cut(context: WorkerContext, session: Session, alert: AlertToPlan) -> int:
         intended = audience_of(alert)
         if context.settings.language_rule:
             intended = intended.in_languages(alert.languages)
+        intended = intended.capped_at(cap_in_force(session, context.settings.frequency_cap))
         recipients = audience.freeze(session, alert.story_id, intended)
         columns = audience.frozen_columns(recipients)
         alert_transitions.freeze(session, alert.id, alert.now, columns)

@@ -14,6 +14,7 @@ from service.settings import Settings
 from service.store.alerts import alert_totals, alerts
 from service.store.readers import audience
 from service.store.readers.audience import Estimate
+from service.store.readers.left_out_rules import cap_in_force
 from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
 
@@ -46,6 +47,7 @@ def _estimate(
     intended = _audience(work, story, draft)
     if settings.language_rule:
         intended = intended.in_languages([story.text.language, *draft.locales])
+    intended = intended.capped_at(cap_in_force(work.session, settings.frequency_cap))
     recipients = audience.freeze(work.session, story.id, intended)
     recipients = replace(recipients, one_device=draft.one_device)
     return audience.estimate(work.session, recipients, names)

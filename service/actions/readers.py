@@ -32,6 +32,7 @@ class ReaderChanges(TypedDict, total=False):
     languages: tuple[str, ...]
     timezone: str
     quiet_hours: QuietHours | None
+    alerts_per_day: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

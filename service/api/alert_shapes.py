@@ -100,13 +100,14 @@ class AlertBody(Closed):
 
 
 class LeftOutShown(BaseModel):
-    """Devices of followers whom the alert is not for: in quiet hours, or cannot read it.
+    """Devices of followers whom the alert is not for.
 
     Each device counts under the first reason that holds, in this order.
     """
 
     quiet_hours: int
     language: int = Field(description="Their readers read none of the alert's languages.")
+    frequency: int = Field(description="Their readers got enough alerts in the last 24 hours.")
 
 
 class EstimateShown(BaseModel):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.actions import readers as reader_actions
 from service.domain.language import MAX_LANGUAGES, parse_accept_language
-from service.domain.people import QuietHours, Reader
+from service.domain.people import MOST_ALERTS_PER_DAY, QuietHours, Reader
 from service.domain.subscription import Urgency
 from service.http.auth import CurrentReader
 from service.http.dependencies import (
@@ -72,6 +72,11 @@ class ReaderChange(Closed):
     )
     timezone: Timezone = Field(default_factory=str)
     quiet_hours: QuietHoursBody | None = None
+    alerts_per_day: Annotated[int, Field(ge=1, le=MOST_ALERTS_PER_DAY)] | None = Field(
+        None,
+        description="The most normal and quiet alerts in 24 hours; null: as many as the "
+        "installation allows. Breaking ones always come.",
+    )
 
     def changes(self) -> reader_actions.ReaderChanges:
         """Return the members that were sent."""
@@ -84,6 +89,8 @@ class ReaderChange(Closed):
             changes["timezone"] = self.timezone
         if "quiet_hours" in self.model_fields_set:
             changes["quiet_hours"] = self.quiet_hours.read() if self.quiet_hours else None
+        if "alerts_per_day" in self.model_fields_set:
+            changes["alerts_per_day"] = self.alerts_per_day
         return changes
 
 
@@ -111,6 +118,7 @@ class ReaderShown(BaseModel):
     languages: list[str]
     timezone: str
     quiet_hours: QuietHoursShown | None
+    alerts_per_day: int | None
 
 
 class KeysShown(BaseModel):
@@ -228,6 +236,7 @@ def _show_reader(reader: Reader) -> dict[str, Any]:
         "languages": list(reader.languages),
         "timezone": reader.timezone,
         "quiet_hours": hours,
+        "alerts_per_day": reader.alerts_per_day,
     }
 
 

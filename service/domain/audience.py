@@ -5,7 +5,7 @@ A property test holds the two together on real Postgres.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service.domain import topic as topics
@@ -14,12 +14,16 @@ from service.domain.people import Reader
 from service.domain.subscription import Subscription, Urgency
 from service.domain.time_zone import local_time
 
+CAP_WINDOW = timedelta(hours=24)
+"""Over how long alerts are counted against a cap."""
+
 
 class LeftOut(StrEnum):
     """Why a follower does not get an alert; the first that holds is the reason."""
 
     QUIET_HOURS = "quiet_hours"
     LANGUAGE = "language"
+    FREQUENCY = "frequency"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,9 @@ class Audience:
     `topics` holds every matching path: those named, all their ancestors and, for the usual
     audience of a story, the story's own topic. `story_topic` is the topic whose mute beats all.
     With a `reader_id` it is that reader and nobody else. `languages` are those that the alert can
-    be read in, without regions; None: readers of any language get it.
+    be read in, without regions; None: readers of any language get it. `frequency_cap` is the most
+    normal and quiet alerts that a reader gets in `CAP_WINDOW`; 0: only readers' own wishes count,
+    None: nothing is counted.
     """
 
     topics: frozenset[str]
@@ -39,6 +45,7 @@ class Audience:
     everyone: bool = False
     reader_id: int | None = None
     languages: frozenset[str] | None = None
+    frequency_cap: int | None = None
 
     @classmethod
     def of_story(
@@ -89,25 +96,41 @@ class Audience:
         """Return the audience for an alert that can be read in these languages."""
         return replace(self, languages=base_languages(tags))
 
+    def capped_at(self, cap: int | None) -> "Audience":
+        """Return the audience without those who got so many alerts lately."""
+        return replace(self, frequency_cap=cap)
 
-def wants(audience: Audience, reader: Reader, subscriptions: Iterable[Subscription]) -> bool:
+
+def wants(
+    audience: Audience, reader: Reader, subscriptions: Iterable[Subscription], recent: int = 0
+) -> bool:
     """Whether the reader is in the audience: addressed, and left out by no rule."""
     addressed = is_addressed(audience, reader, subscriptions)
-    return addressed and why_left_out(audience, reader) is None
+    return addressed and why_left_out(audience, reader, recent) is None
 
 
-def why_left_out(audience: Audience, reader: Reader) -> LeftOut | None:
+def why_left_out(audience: Audience, reader: Reader, recent: int = 0) -> LeftOut | None:
     """Return why the alert does not go to a reader whom it is addressed to; None: it does.
 
     Quiet hours exclude unless the alert is breaking. A language that the reader does not read
-    excludes always; a reader who has named none reads all. The audience of one reader respects no
-    rule.
+    excludes always; a reader who has named none reads all. `recent` is how many normal and quiet
+    alerts went to the reader within `CAP_WINDOW`: the installation's cap or a lower wish of the
+    reader excludes, unless the alert is breaking. The audience of one reader respects no rule.
     """
     if audience.reader_id is not None:
         return None
     if audience.urgency is not Urgency.BREAKING and in_quiet_hours(reader, audience.moment):
         return LeftOut.QUIET_HOURS
-    return None if _reads(audience, reader) else LeftOut.LANGUAGE
+    if not _reads(audience, reader):
+        return LeftOut.LANGUAGE
+    return LeftOut.FREQUENCY if _has_enough(audience, reader, recent) else None
+
+
+def _has_enough(audience: Audience, reader: Reader, recent: int) -> bool:
+    if audience.frequency_cap is None or audience.urgency is Urgency.BREAKING:
+        return False
+    caps = [cap for cap in (audience.frequency_cap, reader.alerts_per_day) if cap]
+    return any(recent >= cap for cap in caps)
 
 
 def _reads(audience: Audience, reader: Reader) -> bool:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from service.domain.errors import Invalid
 
 LONGEST_EXTERNAL_ID = 200
+MOST_ALERTS_PER_DAY = 100
 
 
 def hash_token(token: str) -> bytes:
@@ -66,6 +67,7 @@ class Reader:
     """Someone who follows topics. `timezone` is an IANA name (`domain.time_zone`).
 
     `languages` are those that the reader reads; none: the reader has not said, and gets all.
+    `alerts_per_day` is the most normal and quiet alerts in 24 hours; None: no wish of the reader's.
     """
 
     id: int
@@ -73,6 +75,7 @@ class Reader:
     languages: tuple[str, ...] = ()
     timezone: str = "UTC"
     quiet_hours: QuietHours | None = None
+    alerts_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ def test_a_reader_is_made_as_it_says_and_shown_so(client, make_reader):
         "languages": [],
         "timezone": "America/Sao_Paulo",
         "quiet_hours": {"from": "22:00", "to": "07:30"},
+        "alerts_per_day": None,
     }
 
 
@@ -136,6 +137,8 @@ def test_text_that_is_no_unicode_is_a_problem(client):
         ({"timezone": "US/Eastern"}, {"timezone": "America/New_York"}),
         ({"quiet_hours": {"from": "00:00", "to": "00:00"}},) * 2,
         ({"quiet_hours": None}, {"quiet_hours": None}),
+        ({"alerts_per_day": 3}, {"alerts_per_day": 3}),
+        ({"alerts_per_day": None}, {"alerts_per_day": None}),
     ],
 )
 def test_a_change_leaves_what_it_does_not_name(client, make_reader, said, expected):
@@ -300,3 +303,10 @@ def test_alerts_are_compared_with_a_readers_languages_without_regions(client, ma
     client.patch("/api/me", headers=mine, json={"languages": ["pt-BR", "zh-Hant-TW"]})
     (row,) = kept()
     assert (row.languages, row.reads) == (["pt-BR", "zh-Hant-TW"], ["pt", "zh"])
+
+
+@pytest.mark.parametrize("number", [0, -1, 101, 1.5, "many"])
+def test_a_wish_for_alerts_a_day_is_a_small_number(client, as_reader, number):
+    answer = client.patch("/api/me", headers=as_reader, json={"alerts_per_day": number})
+    assert answer.status_code == 422
+    assert fields(answer) == ["alerts_per_day"]

@@ -170,3 +170,26 @@ def test_quiet_hours_are_the_reason_before_the_language():
 def test_a_reader_who_asked_gets_the_alert_in_any_language():
     asked = Audience.of_reader(STORY, 1, NORMAL, AT).in_languages(["hi"])
     assert wants(asked, Reader(id=1, languages=("en",)), [])
+
+
+@pytest.mark.parametrize(
+    ("cap", "wish", "recent", "expected"),
+    [
+        (None, 1, 9, True),
+        (0, None, 9, True),
+        (0, 2, 1, True),
+        (0, 2, 2, False),
+        (3, None, 2, True),
+        (3, None, 3, False),
+        (3, 1, 1, False),
+        (3, 5, 3, False),
+    ],
+)
+def test_who_got_enough_alerts_gets_no_other_unless_it_is_breaking(cap, wish, recent, expected):
+    reader = Reader(id=1, alerts_per_day=wish)
+    for urgency in (QUIET, NORMAL):
+        audience = of_story(urgency).capped_at(cap)
+        assert wants(audience, reader, [follows("sport")], recent) is expected
+        reason = None if expected else LeftOut.FREQUENCY
+        assert why_left_out(audience, reader, recent) is reason
+    assert wants(of_story(BREAKING).capped_at(cap), reader, [follows("sport")], recent)

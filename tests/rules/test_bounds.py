@@ -42,6 +42,7 @@ BOUNDS = {
     "devices, remembered": "service.domain.device: MAX_DEVICES_PER_READER "
     "MAX_TOMBSTONES_PER_READER; service.actions.readers: MAX_SUBSCRIPTIONS; "
     "service.domain.language: MAX_LANGUAGES",
+    "alerts in 24 hours": "service.domain.people: MOST_ALERTS_PER_DAY",
     "address of a device": "service.domain.device: MAX_ADDRESS",
     "public pages in memory": "service.web.page_cache: MAX_PAGES MAX_BYTES MAX_PAGE_BYTES "
     "MAX_AGE_S RUSH_PER_S MAX_STALE_S",

@@ -17,6 +17,7 @@ class Settings:
     shard_devices: int = 10_000
     canary_minutes: int = 10
     language_rule: bool = False
+    frequency_cap: int = 0
 
 
 @dataclass

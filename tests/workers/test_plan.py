@@ -10,6 +10,7 @@ from service.domain.audience import LeftOut
 from service.domain.delivery import State
 from service.store.alerts import alerts
 from service.store.deliveries import retention, shards
+from service.store.readers import left_out_rules
 from service.store.session import transaction
 from tests import builders as a
 from tests.workers.stages import Context, Settings
@@ -85,7 +86,11 @@ def test_who_reads_none_of_its_languages_is_left_out_and_counted(engine):
     with transaction(engine) as session:
         report = alerts.report(session, row.id)
     assert report.totals.planned == 3
-    assert report.left_out == {LeftOut.QUIET_HOURS: 0, LeftOut.LANGUAGE: 2}
+    assert report.left_out == {
+        LeftOut.QUIET_HOURS: 0,
+        LeftOut.LANGUAGE: 2,
+        LeftOut.FREQUENCY: 0,
+    }
 
 
 def test_what_was_left_out_is_known_when_the_deliveries_have_shrunk(engine, process):
@@ -98,4 +103,64 @@ def test_what_was_left_out_is_known_when_the_deliveries_have_shrunk(engine, proc
     with transaction(engine) as session:
         assert retention.shrink_old_alerts(session, 90) == 1
         report = alerts.report(session, row.id)
-    assert report.left_out == {LeftOut.QUIET_HOURS: 7, LeftOut.LANGUAGE: 3}
+    assert report.left_out == {
+        LeftOut.QUIET_HOURS: 7,
+        LeftOut.LANGUAGE: 3,
+        LeftOut.FREQUENCY: 0,
+    }
+
+
+def plan_to_everyone(engine, process, **given):
+    """Return the report of an alert to everyone that has just been planned."""
+    with transaction(engine) as session:
+        row = a.an_alert(session, a.a_story(session), everyone=True, **given)
+        row.expires_at = row.created_at + timedelta(hours=1)
+    plan.plan_alert(process, row.id)
+    with transaction(engine) as session:
+        return alerts.report(session, row.id)
+
+
+def devices_of_readers(engine, *caps):
+    """Write one reader with two devices for each cap of a reader's own."""
+    with transaction(engine) as session:
+        for cap in caps:
+            reader = a.a_reader(session, alerts_per_day=cap)
+            for _ in range(2):
+                a.a_device(session, reader, provider="apns")
+
+
+@pytest.mark.parametrize(("cap", "planned"), [(2, [6, 4, 0, 0]), (0, [6, 4, 4, 2])])
+def test_nobody_gets_more_alerts_in_a_day_than_they_allow(engine, cap, planned):
+    process = Context(engine, Settings(frequency_cap=cap))
+    devices_of_readers(engine, None, 1, 3)
+    reports = [plan_to_everyone(engine, process) for _ in planned]
+    assert [report.totals.planned for report in reports] == planned
+    assert [report.left_out[LeftOut.FREQUENCY] for report in reports] == [6 - n for n in planned]
+    assert plan_to_everyone(engine, process, urgency=2).totals.planned == 6
+
+
+def test_dry_runs_breaking_alerts_and_stopped_ones_do_not_count(engine):
+    process = Context(engine, Settings(frequency_cap=1))
+    devices_of_readers(engine, None)
+    plan_to_everyone(engine, process, dry_run=True)
+    plan_to_everyone(engine, process, urgency=2)
+    stopped = plan_to_everyone(engine, process)
+    with transaction(engine) as session:
+        values = {"id": stopped.alert.id}
+        session.execute(text("UPDATE alert SET state = 'stopped' WHERE id = :id"), values)
+    assert plan_to_everyone(engine, process).totals.planned == 2
+    assert plan_to_everyone(engine, process).totals.planned == 0
+
+
+def test_what_counts_no_more_is_forgotten_and_nothing_is_kept_without_a_cap(engine, process):
+    devices_of_readers(engine, None)
+    plan_to_everyone(engine, process)
+    capped = plan_to_everyone(engine, Context(engine, Settings(frequency_cap=1)))
+    sends = text("SELECT alert_id FROM recent_send")
+    with transaction(engine) as session:
+        assert list(session.execute(sends).scalars()) == [capped.alert.id]
+        left_out_rules.forget_old_sends(session)
+        assert list(session.execute(sends).scalars()) == [capped.alert.id]
+        session.execute(text("UPDATE alert SET started_at = started_at - interval '25 hours'"))
+        left_out_rules.forget_old_sends(session)
+        assert list(session.execute(sends).scalars()) == []

@@ -9,6 +9,7 @@ from service import outbox
 from service.store import idempotency
 from service.store.deliveries import retention
 from service.store.operations import canary
+from service.store.readers import left_out_rules
 from service.store.session import transaction
 from service.store.stories import received_stories, sources
 from service.unit_of_work import unit_of_work
@@ -53,6 +54,8 @@ def _forget_old_ingests(context: WorkerContext) -> None:
 def _shrink_old_alerts(context: WorkerContext) -> None:
     with transaction(context.engine) as session:
         retention.shrink_old_alerts(session, context.settings.keep_deliveries_days)
+    with transaction(context.engine) as session:
+        left_out_rules.forget_old_sends(session)
 
 
 Chore = Callable[[WorkerContext], None]

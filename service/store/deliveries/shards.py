@@ -13,12 +13,13 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.alert import AlertState, Kind
+from service.domain.audience import LeftOut
 from service.domain.delivery import State
 from service.domain.subscription import Urgency
 from service.store.alerts import alert_transitions
 from service.store.readers import audience
 from service.store.readers.audience import FrozenAudience
-from service.store.readers.left_out_rules import counts_sql
+from service.store.readers.left_out_rules import counts_sql, keep_sends_sql
 from service.store.schema import ID_LIMIT
 from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION, REVISION_OF_APPS
 
@@ -39,6 +40,12 @@ class PlannedAlert:
     audience: FrozenAudience
     apps: frozenset[str] | None
     apps_revision: int
+    dry_run: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts against a cap: the readers that it goes to are kept."""
+        return LeftOut.FREQUENCY in self.audience.rules and not self.dry_run
 
     def through(self, names: Sequence[str]) -> list[str]:
         """Return those of the apps in use that the alert goes to."""
@@ -100,6 +107,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
         text(
             "SELECT kind, state, source_alert_id, takes_over, topic_ids, above, story_id, urgency, "
             "everyone, reader_id, started_at, apps, one_device, languages, "
+            "frequency_cap, dry_run, "
             f"{REVISION_OF_APPS} AS apps_revision "
             "FROM alert WHERE id = :a AND started_at IS NOT NULL"
         ),
@@ -116,6 +124,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
         takes_over=row.takes_over,
         apps=None if row.apps is None else frozenset(row.apps),
         apps_revision=row.apps_revision,
+        dry_run=row.dry_run,
         audience=FrozenAudience(
             topic_ids=row.topic_ids or [],
             above=row.above or [],
@@ -126,6 +135,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
             reader_id=row.reader_id,
             one_device=row.one_device,
             languages=None if row.languages is None else tuple(row.languages),
+            frequency_cap=row.frequency_cap,
         ),
     )
 
@@ -203,8 +213,10 @@ def _devices(
     """Return the values and the CTEs that end in `device_in(id, provider)`."""
     if alert.source_alert_id is None:
         values = audience.parameters(session, alert.audience, lo, hi, providers)
-        counting = _COUNT_LEFT_OUT if alert.audience.rules else ""
-        return values, audience.devices_sql(alert.audience) + counting
+        sql = audience.devices_sql(alert.audience)
+        if alert.audience.rules:
+            sql += _COUNT_LEFT_OUT + (keep_sends_sql() if alert.counts else "")
+        return values, sql
     return {
         "root": alert.source_alert_id,
         "lo": lo,

@@ -16,6 +16,7 @@ from service.domain.audience import Audience, LeftOut
 from service.domain.subscription import Urgency
 from service.domain.time_zone import local_time
 from service.domain.topic import lineage, story_topic
+from service.store.readers import left_out_rules
 from service.store.readers.left_out_rules import REASONS, readers_sql
 from service.store.schema import ID_LIMIT
 
@@ -70,7 +71,7 @@ follower AS (SELECT CAST(:reader_id AS bigint) AS id)"""
 
 _DEVICES = """
 {name} AS (
-    SELECT{only} device.id, device.provider{reason} FROM {readers}
+    SELECT{only} device.id, device.provider, device.reader_id{reason} FROM {readers}
     JOIN device ON device.reader_id = {readers}.id
     WHERE device.gone_at IS NULL AND device.provider = ANY(:providers)
     AND device.reader_id >= :lo AND device.reader_id < :hi{order}
@@ -89,6 +90,7 @@ class FrozenAudience:
 
     `unjudged` counts those in whom a rule leaves out. `one_device`: of each reader the device that
     was seen last. `languages` are those that the alert can be read in; None: any reader gets it.
+    `frequency_cap` is as in `Audience`.
     """
 
     topic_ids: Sequence[int]
@@ -101,6 +103,7 @@ class FrozenAudience:
     unjudged: bool = False
     one_device: bool = False
     languages: tuple[str, ...] | None = None
+    frequency_cap: int | None = None
 
     @property
     def rules(self) -> list[LeftOut]:
@@ -110,6 +113,8 @@ class FrozenAudience:
         applies = {
             LeftOut.QUIET_HOURS: self.urgency is not Urgency.BREAKING,
             LeftOut.LANGUAGE: self.languages is not None,
+            LeftOut.FREQUENCY: self.frequency_cap is not None
+            and self.urgency is not Urgency.BREAKING,
         }
         return [reason for reason in REASONS if applies[reason]]
 
@@ -156,17 +161,19 @@ def freeze(session: Session, story_id: int, audience: Audience) -> FrozenAudienc
         at=audience.moment,
         reader_id=audience.reader_id,
         languages=None if audience.languages is None else tuple(sorted(audience.languages)),
+        frequency_cap=audience.frequency_cap,
     )
 
 
 def frozen_columns(audience: FrozenAudience | None) -> dict[str, Any]:
     """Return what an alert's row keeps of an audience; None is that of an earlier alert."""
     if audience is None:
-        return {"topic_ids": [], "above": [], "languages": None}
+        return {"topic_ids": [], "above": [], "languages": None, "frequency_cap": None}
     return {
         "topic_ids": list(audience.topic_ids),
         "above": list(audience.above),
         "languages": None if audience.languages is None else list(audience.languages),
+        "frequency_cap": audience.frequency_cap,
     }
 
 
@@ -180,7 +187,8 @@ def _pairs(ids: dict[str, int]) -> Iterable[int]:
 def devices_sql(audience: FrozenAudience) -> str:
     """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with.
 
-    Where the audience has `rules`, `candidate(id, provider, reason)` holds those left out as well.
+    Where the audience has `rules`, `candidate(id, provider, reader_id, reason)` holds those left
+    out as well.
     """
     if audience.reader_id is not None:
         followers = _ONE
@@ -218,6 +226,8 @@ def parameters(
         "hi": hi,
         "providers": list(providers),
         "languages": list(audience.languages or ()),
+        "frequency_cap": audience.frequency_cap,
+        "most_rows": left_out_rules.MOST_ROWS_READ,
     }
 
 

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from service.domain.language import base_languages
 from service.domain.people import QuietHours, Reader
 
-_COLUMNS = "id, language, languages, timezone, quiet_from, quiet_to"
+_COLUMNS = "id, language, languages, timezone, quiet_from, quiet_to, alerts_per_day"
 
 _BY_TOKEN = text(f"""
     SELECT {_COLUMNS} FROM reader WHERE token_hash = :token_hash
@@ -51,7 +51,7 @@ _ADD_GROUP = text("""
 _CHANGE = text(f"""{_WITH_ZONE}
     UPDATE reader SET language = :language, languages = CAST(:languages AS text[]),
         reads = CAST(:reads AS text[]), timezone = :timezone, quiet_from = :quiet_from,
-        quiet_to = :quiet_to
+        quiet_to = :quiet_to, alerts_per_day = :alerts_per_day
     WHERE id = :id RETURNING id""")
 
 _REVISE = text(f"""{_WITH_ZONE}
@@ -157,6 +157,7 @@ def _values(reader: Reader) -> dict[str, Any]:
         "timezone": reader.timezone,
         "quiet_from": quiet.begin if quiet else None,
         "quiet_to": quiet.end if quiet else None,
+        "alerts_per_day": reader.alerts_per_day,
     }
 
 
@@ -172,4 +173,5 @@ def _reader(row: Row[Any]) -> Reader:
         languages=tuple(row.languages),
         timezone=row.timezone,
         quiet_hours=quiet,
+        alerts_per_day=row.alerts_per_day,
     )

@@ -11,6 +11,7 @@ from service.store.schema.delivery_tables import (
     DeadLetterRow,
     FollowUpRow,
     ReceiptRow,
+    RecentSendRow,
     RetryRow,
     ShardRow,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "ReaderRow",
     "ReceiptRow",
     "ReceivedStoryRow",
+    "RecentSendRow",
     "RetryRow",
     "RevisionRow",
     "SecondLookRow",

@@ -30,7 +30,7 @@ class AlertRow(SQLModel, table=True):
     `wait_reason` why the alert waits, `page_refusals` how often in a row.
     `topic_ids` and `above` (pairs topic, ancestor, flattened) are the audience frozen at the start.
     `languages` are those that it can be read in, frozen with them where readers are left out by
-    language.
+    language, `frequency_cap` the most alerts in a day, 0 where only readers have wishes.
     `undoable` is one whose `send_at` is the end of the moment in which its editor can undo it.
     `reader_id` is whom a test is for. It refers to nothing: where that reader is erased, a test is
     for nobody, and never for the story's followers.
@@ -53,6 +53,11 @@ class AlertRow(SQLModel, table=True):
             "state",
             postgresql_where=text("state IN ('scheduled', 'planning', 'sending', 'stopped')"),
         ),
+        Index(
+            "alert_counts",
+            "started_at",
+            postgresql_where=text("started_at IS NOT NULL AND urgency < 2"),
+        ),
         CheckConstraint("(kind = 'test') = (reader_id IS NOT NULL)", name="alert_test_reader"),
     )
     id: int = id_column()
@@ -69,6 +74,7 @@ class AlertRow(SQLModel, table=True):
     topic_ids: list[int] | None = Field(default=None, sa_column=Column(ARRAY(BigInteger)))
     above: list[int] | None = Field(default=None, sa_column=Column(ARRAY(BigInteger)))
     languages: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text)))
+    frequency_cap: int | None = Field(default=None, sa_column=Column(SmallInteger))
     collapse_key: str = Field(sa_column=Column(Text, nullable=False))
     dry_run: bool = Field(default=False, nullable=False)
     source_alert_id: int | None = reference_column("alert.id", nullable=True)

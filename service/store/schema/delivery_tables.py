@@ -39,6 +39,21 @@ class ShardRow(SQLModel, table=True):
     left_out: list[int] | None = Field(default=None, sa_column=Column(ARRAY(Integer)))
 
 
+class RecentSendRow(SQLModel, table=True):
+    """Some readers whom an alert goes to, in order, while that counts against their caps.
+
+    `first_reader_id` is the first of them: one probe of the key finds the row that a reader of an
+    alert would be in.
+    """
+
+    __tablename__: ClassVar[str] = "recent_send"
+    alert_id: int = reference_column("alert.id", primary_key=True)
+    first_reader_id: int = Field(
+        sa_column=Column(BigInteger, primary_key=True, autoincrement=False)
+    )
+    reader_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
+
+
 class BatchRow(SQLModel, table=True):
     """Up to 1,000 deliveries of one provider in one row.
 

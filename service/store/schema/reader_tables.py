@@ -45,6 +45,12 @@ class ReaderRow(SQLModel, table=True):
             postgresql_include=["reads"],
             postgresql_where=text("reads <> '{}'"),
         ),
+        Index(
+            "reader_wish",
+            "id",
+            postgresql_include=["alerts_per_day"],
+            postgresql_where=text("alerts_per_day IS NOT NULL"),
+        ),
         Index("reader_zone", "timezone", postgresql_where=text("quiet_from <> quiet_to")),
         Index(
             "reader_external_id",
@@ -68,6 +74,7 @@ class ReaderRow(SQLModel, table=True):
         sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
     )
     """What `languages` come to without scripts and regions: alerts are compared with these."""
+    alerts_per_day: int | None = Field(default=None, sa_column=Column(SmallInteger))
     external_id: str | None = Field(default=None, sa_column=Column(Text))
     """The publisher's own id of the person that has logged in; None while anonymous."""
 

@@ -15,6 +15,7 @@ def describe_left_out(counts: Mapping[LeftOut, int], tags: Iterable[str]) -> lis
     words = {
         LeftOut.QUIET_HOURS: ("is in quiet hours", "are in quiet hours"),
         LeftOut.LANGUAGE: (f"does not read {names}", f"do not read {names}"),
+        LeftOut.FREQUENCY: ("got enough alerts in the last 24 hours",) * 2,
     }
     return [
         f"{counts[reason]:,} {words[reason][counts[reason] != 1]}"

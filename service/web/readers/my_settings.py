@@ -25,6 +25,7 @@ def change_settings(
     language: Annotated[str, Form(max_length=40)],
     quiet_from: Annotated[str, Form(max_length=8)] = "",
     quiet_to: Annotated[str, Form(max_length=8)] = "",
+    alerts_per_day: Annotated[str, Form(pattern=r"^[1-9][0-9]?$|^100$|^$")] = "",
     languages: Annotated[list[Line], Form(), at_most(MAX_LANGUAGES)] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Change the languages, the time zone and the quiet hours."""
@@ -36,6 +37,7 @@ def change_settings(
         "languages": tags,
         "quiet_from": quiet_from,
         "quiet_to": quiet_to,
+        "alerts_per_day": alerts_per_day,
     }
     try:
         changes = reader_actions.ReaderChanges(
@@ -43,6 +45,7 @@ def change_settings(
             language=form["language"],
             languages=tuple(tags),
             quiet_hours=_parse_quiet_hours(quiet_from, quiet_to),
+            alerts_per_day=int(alerts_per_day) if alerts_per_day else None,
         )
         reader_actions.change_reader(work, current, changes)
     except Invalid as fault:

@@ -4,7 +4,7 @@ Browsers send the reader's cookie to these addresses only. Every form works with
 scripts send the same forms and ask for JSON.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -18,15 +18,15 @@ from service.actions.topics.topic_names import resolve_path
 from service.api import readers
 from service.domain import topic as topic_paths
 from service.domain.errors import Unauthenticated, require
-from service.domain.language import base_language, known_languages
 from service.domain.people import Reader
 from service.domain.subscription import Subscription, Urgency
-from service.domain.time_zone import canonical_names
 from service.http.dependencies import Id, WorkDep
+from service.settings import Settings
 from service.store.readers import devices, past_alerts, subscriptions
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
 from service.web import form_guards, lookups
+from service.web.readers import settings_form
 from service.web.rendering import PRIVATE, redirect, render
 from service.web.visitors import (
     READER_COOKIE,
@@ -72,6 +72,7 @@ def show_settings(
     form: Mapping[str, Any] | None = None,
 ) -> Response:
     """Show the reader's page; with `faults`, what is wrong with the `form` that was sent."""
+    settings: Settings = request.app.state.settings
     context: dict[str, Any] = {
         "reader": reader,
         "vapid_key": provider_door.vapid_public_key() or "",
@@ -95,10 +96,9 @@ def show_settings(
                 work.now,
                 MAX_ALERTS_SHOWN,
             ),
-            "form": form or initial_settings(reader),
             "faults": faults or {},
-            "languages": offered_languages(reader, context["site_languages"]),
-            "zones": sorted(canonical_names()),
+            **settings_form.choices(reader, context["site_languages"], settings.frequency_cap),
+            "form": form or settings_form.initial_values(reader),
         }
     return render(request, "me.html", status=422 if faults else 200, **context)
 
@@ -266,28 +266,6 @@ def done(request: Request, sentence: str, return_path: str | None = None) -> Res
     page = form_guards.local_path(return_path, READER_PATH)
     target = READER_PATH if page == READER_PATH else f"{READER_PATH}?back={page}"
     return redirect(request, target, sentence, flash_path=READER_PATH)
-
-
-def initial_settings(reader: Reader) -> dict[str, Any]:
-    """Return what the form of the settings shows at first."""
-    quiet = reader.quiet_hours
-    return {
-        "timezone": reader.timezone,
-        "language": reader.language,
-        "languages": list(reader.languages),
-        "quiet_from": quiet.begin.strftime("%H:%M") if quiet else "",
-        "quiet_to": quiet.end.strftime("%H:%M") if quiet else "",
-    }
-
-
-def offered_languages(reader: Reader, site_languages: Sequence[str]) -> list[str]:
-    """Return the languages to choose from: the reader's, those of the site, all that we can name.
-
-    What the reader has as `pt-BR` is not offered as `pt` again.
-    """
-    bases = {base_language(tag) for tag in reader.languages}
-    others = [tag for tag in (*site_languages, *known_languages()) if tag not in bases]
-    return list(dict.fromkeys([*reader.languages, *others]))
 
 
 def _json(body: Any) -> Response:
