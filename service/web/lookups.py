@@ -13,6 +13,7 @@ from service.store.stories import topic_labels as topic_labels_store
 
 MAX_SECTIONS = 14
 MAX_SITE_LANGUAGES = 12
+MAX_RELATED_TOPICS = 2
 
 
 def topic_labels(session: Session, paths: Iterable[str], language: str = "") -> dict[str, str]:
@@ -81,3 +82,18 @@ def next_story(session: Session, story: Story) -> Story | None:
         return next_of_all
     newest = stories.newest(session, limit=1, language=language).items
     return newest[0] if newest and newest[0].id != story.id else None
+
+
+def related_stories(
+    session: Session, story: Story, next_story: Story | None, limit: int
+) -> list[Story]:
+    """Return the newest other stories of its topics, in its language; the next one is left out."""
+    left_out = {story.id} | ({next_story.id} if next_story else set())
+    related: dict[int, Story] = {}
+    for path in story.text.topics[:MAX_RELATED_TOPICS]:
+        page = stories.newest(
+            session, path, limit=limit + len(left_out), language=story.text.language
+        )
+        related |= {one.id: one for one in page.items if one.id not in left_out}
+    newest = sorted(related.values(), key=lambda one: one.published_at or one.created_at)
+    return newest[::-1][:limit]

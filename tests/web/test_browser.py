@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.system import System
 from tests.web.browsing import (
@@ -61,6 +61,9 @@ SUBSCRIBE_AND_KEEP = """
 """
 
 
+ALERTS_ON = re.compile(r"Alerts: \d+ topic")
+
+
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
     system: System, open_context: OpenContext, width: int
@@ -76,9 +79,9 @@ def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
     page.get_by_role("button", name="Get alerts").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Your browser will ask for permission next")
-    dialog.get_by_role("button", name="Allow alerts").click()
+    choose_topics(dialog)
     expect(dialog).to_be_hidden()
-    expect(page.get_by_role("button", name="Alerts are on")).to_be_visible()
+    expect(page.get_by_role("button", name="Alerts: 2 topics")).to_be_visible()
     expect(page.get_by_role("button", name="Following this story")).to_be_visible()
     assert page.evaluate("window.asked.userVisibleOnly")
 
@@ -128,7 +131,7 @@ def test_a_reader_whose_subscription_has_died_gets_alerts_by_pressing_again(
     assert push["address"] == second
 
 
-@pytest.mark.parametrize("button", ["Remove", "Forget me"])
+@pytest.mark.parametrize("button", ["Remove", "Forget me", "Turn all alerts off"])
 def test_a_browser_that_its_reader_removed_does_not_come_back_by_itself(
     system: System, open_context: OpenContext, button: str
 ) -> None:
@@ -142,9 +145,11 @@ def test_a_browser_that_its_reader_removed_does_not_come_back_by_itself(
     press_get_alerts(page, story)
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto("/me")
-    expect(page.get_by_role("button", name="Alerts are on")).to_be_visible()
+    expect(page.get_by_role("button", name=ALERTS_ON)).to_be_visible()
     page.get_by_role("button", name=button, exact=True).click()
-    expect(page.get_by_text(re.compile("The device is removed|You are forgotten"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile("The device is removed|You are forgotten|All alerts are off"))
+    ).to_be_visible()
     page.goto(str(story["url"]))
     expect(page.get_by_role("button", name="Get alerts")).to_be_visible()
     page.wait_for_load_state("networkidle")
@@ -153,11 +158,25 @@ def test_a_browser_that_its_reader_removed_does_not_come_back_by_itself(
     expect(page.get_by_role("button", name="Remove", exact=True)).to_have_count(0)
 
 
+def choose_topics(dialog: Locator) -> None:
+    """Allow alerts, first without a topic, which the dialog refuses."""
+    allow = dialog.get_by_role("button", name="Allow alerts")
+    boxes = dialog.locator("[name=topic]:checked").all()
+    for box in boxes:
+        box.uncheck()
+    allow.click()
+    expect(dialog.get_by_text("Choose at least one topic.")).to_be_visible()
+    for box in boxes:
+        box.check()
+    expect(dialog.get_by_text("You will get: every alert on")).to_contain_text("in English")
+    allow.click()
+
+
 def press_get_alerts(page: Page, story: dict[str, Any]) -> None:
     page.goto(str(story["url"]))
     page.get_by_role("button", name="Get alerts").click()
     page.get_by_role("dialog").get_by_role("button", name="Allow alerts").click()
-    expect(page.get_by_role("button", name="Alerts are on")).to_be_visible()
+    expect(page.get_by_role("button", name=ALERTS_ON)).to_be_visible()
 
 
 def notifications(page: Page) -> list[list[str]]:

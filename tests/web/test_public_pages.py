@@ -464,3 +464,49 @@ def test_only_a_page_of_several_languages_loads_what_sorts_them(
     page = visitor.get("/topics/world").text
     assert "unread.js" in page
     assert 'data-story-language="de"' in page
+
+
+def test_sections_stand_in_the_order_of_their_newest_stories(
+    visitor: Visitor, ingest: Ingest
+) -> None:
+    ingest("One", topics=["arts"])
+    for headline in ("Two", "Three"):
+        ingest(headline, topics=["sport/tennis", "sport"])
+    page = visitor.get("/").text
+    assert re.findall(r'<li><a href="/topics/([a-z]+)" >', page)[:2] == ["sport", "arts"]
+
+
+def test_search_finds_topics_by_their_names(visitor: Visitor, ingest: Ingest) -> None:
+    ingest("Rain", topics=["sport/table-tennis"])
+    page = visitor.get("/search", params={"q": "tennis"}).text
+    assert 'href="/topics/sport/table-tennis"' in page
+    assert "No story has these words." in page
+    assert "/topics/sport/table-tennis" not in visitor.get("/search", params={"q": "chess"}).text
+
+
+def test_a_corrected_story_says_what_it_said_before(
+    visitor: Visitor, ingest: Ingest, engine: Engine
+) -> None:
+    story = ingest("Ten hurt", topics=["world"], source_uri="urn:x:1")
+    ingest("Two hurt", topics=["world"], source_uri="urn:x:1", body="<p>Two.</p>")
+    assert "What was corrected" not in page_of(visitor, story)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE revision SET state = 'corrected' WHERE version = 2"))
+        connection.execute(text("UPDATE story SET state = 'corrected'"))
+    page = page_of(visitor, story)
+    assert "What was corrected" in page
+    assert re.search(r"The headline said: <q[^>]*>Ten hurt</q>", page)
+    assert "The text was corrected." in page
+
+
+def test_related_stories_are_of_the_same_topics_and_language(
+    visitor: Visitor, ingest: Ingest
+) -> None:
+    ingest("Older hail", topics=["world"])
+    ingest("Hagel", topics=["world"], language="de")
+    ingest("Next hail", topics=["world"])
+    story = ingest("Rain", topics=["world"])
+    related = page_of(visitor, story).partition('class="related"')[2].partition("</section>")[0]
+    assert "Older hail" in related
+    assert "Hagel" not in related
+    assert "Next hail" not in related

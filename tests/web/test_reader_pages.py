@@ -287,3 +287,15 @@ def test_a_device_can_be_removed(visitor: Visitor, world: dict[str, Any], engine
     assert stranger.status_code == 404
     assert visitor.post(f"/me/devices/{device}/remove").status_code == 303
     assert "None yet. Press Get alerts." in visitor.get("/me").text
+
+
+def test_one_switch_turns_all_alerts_off_and_keeps_what_is_followed(
+    visitor: Visitor, world: dict[str, Any], engine: Engine
+) -> None:
+    register(visitor)
+    register(visitor, endpoint=ENDPOINT + "-two")
+    assert "Turn all alerts off" in visitor.get("/me").text
+    assert visitor.post("/me/alerts-off").status_code == 303
+    assert visitor.get("/me/state").json()["devices"] == []
+    assert follows(visitor) == ["world"]
+    assert "Turn all alerts off" not in visitor.get("/me").text

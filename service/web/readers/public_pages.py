@@ -23,11 +23,15 @@ from service.store.stories import stories, topics
 from service.web import lookups
 from service.web.formatting import cut, iso, plain
 from service.web.page_cache import PageCache, PublicText, page_address
+from service.web.readers.corrections import describe_corrections
 from service.web.rendering import query_string, render, renderer
 
 router = APIRouter()
 PER_PAGE = 24
 TOPICS_PER_PAGE = 200
+TOPICS_FOUND = 8
+MAX_WORDS = 12
+RELATED = 4
 Language = Annotated[str, Query(max_length=MAX_TAG)]
 Before = Annotated[str | None, Query(max_length=200)]
 ContextQuery = Callable[[Session], dict[str, Any]]
@@ -71,7 +75,7 @@ async def all_topics(request: Request, before: Before = None, lang: Language = "
 async def search(
     request: Request, q: Annotated[str, Query(max_length=200)] = "", before: Before = None
 ) -> Response:
-    """Show the stories that hold some words, however they were typed."""
+    """Show the topics and stories that hold some words, however they were typed."""
 
     def query(session: Session) -> dict[str, Any]:
         page = stories.search(session, q, None, before, PER_PAGE)
@@ -79,6 +83,9 @@ async def search(
         items = exact or (stories.similar(session, q, None, PER_PAGE) if before is None else [])
         return {
             "q": q,
+            "topics": topics.search(session, q.split()[:MAX_WORDS], TOPICS_FOUND)
+            if before is None
+            else [],
             "stories": items,
             "is_exact": bool(exact),
             "labels": lookups.story_labels(session, items),
@@ -176,6 +183,8 @@ def _story_context(session: Session, request: Request, article: Story) -> dict[s
             (story_topic, "This story"),
         ],
         "json_ld_article": _json_ld(settings, article, url, description, labels),
+        "corrections": describe_corrections(session, article),
+        "related": lookups.related_stories(session, article, next_story, RELATED),
         "next_url": f"/stories/{next_story.slug}" if next_story else "/",
         "next_headline": next_story.text.headline if next_story else "All stories",
         "next_language": next_story.text.language if next_story else "en",

@@ -77,6 +77,7 @@ def show_settings(
         "reader": reader,
         "vapid_key": provider_door.vapid_public_key() or "",
         "site_languages": lookups.site_languages(work.session),
+        "sections": lookups.list_sections(work.session),
     }
     context["return_path"] = form_guards.local_path(return_path, "")
     if reader is not None:
@@ -212,6 +213,15 @@ def remove_device(
     """Remove one of the reader's devices."""
     reader_actions.remove_device(work, require_reader(reader), device_id)
     return done(request, "The device is removed.", None)
+
+
+@router.post("/alerts-off", dependencies=[FromOurPages])
+def turn_alerts_off(request: Request, work: WorkDep, reader: ReaderOrNone) -> Response:
+    """Remove all of the reader's devices. What the reader follows stays."""
+    current = require_reader(reader)
+    for device in devices.live(work.session, current.id):
+        reader_actions.remove_device(work, current, device.id)
+    return done(request, "All alerts are off. What you follow is kept.")
 
 
 @router.post("/test-pushes")

@@ -1,6 +1,6 @@
 // Get alerts: explains, asks the browser for permission, and registers device and topics in one request.
 import { findObstacle } from "../kit/subscription.js";
-import { Refused, areAlertsOn, getAlerts, isThisBrowser, knownLanguages, turnAlertsOff } from "./browser.js";
+import { Refused, areAlertsOn, fetchState, getAlerts, isReader, isThisBrowser, knownLanguages, sendForm, turnAlertsOff } from "./browser.js";
 import { showFollows } from "./follow.js";
 import { showToast } from "./forms.js";
 
@@ -31,53 +31,116 @@ export function enhanceRemovals(root) {
 }
 
 async function markIfOn(key) {
-  if (await areAlertsOn(key).catch(() => false)) for (const form of document.querySelectorAll("form[data-get-alerts]")) showOn(form);
+  if (await areAlertsOn(key).catch(() => false)) showOn((await fetchState()).follows);
 }
 
-function showOn(form) {
-  form.querySelector("button").lastChild.textContent = " Alerts are on";
+function showOn(follows) {
+  const words = follows.length === 1 ? "Alerts: 1 topic" : `Alerts: ${follows.length} topics`;
+  for (const form of document.querySelectorAll("form[data-get-alerts]")) {
+    form.dataset.on = "yes";
+    form.querySelector("[data-alerts-text]").textContent = words;
+  }
+}
+
+function showOff() {
+  for (const form of document.querySelectorAll("form[data-get-alerts]")) {
+    form.dataset.on = "";
+    form.querySelector("[data-alerts-text]").textContent = "Get alerts";
+  }
 }
 
 function openDialog(form) {
-  const dialog = buildDialog(form);
+  const dialog = element("dialog", { "aria-labelledby": "get-alerts-title" });
+  const inner = element("form", { class: "dialog-inner stack", method: "dialog" });
+  dialog.append(inner);
+  if (form.dataset.on) fillOn(inner, dialog);
+  else fillAsk(form, inner, dialog);
   document.body.append(dialog);
   dialog.addEventListener("close", () => dialog.remove());
   dialog.showModal();
 }
 
-function buildDialog(form) {
-  const dialog = element("dialog", { "aria-labelledby": "get-alerts-title" });
-  const inner = element("form", { class: "dialog-inner stack", method: "dialog" });
+// Alerts are on: what comes, where to change it, and one switch that ends all of it.
+function fillOn(inner, dialog) {
+  const off = element("button", { class: "button", type: "button" }, "Turn all alerts off");
+  inner.append(
+    element("h2", { id: "get-alerts-title" }, "Alerts are on"),
+    element("p", {}, "Topics, languages, quiet hours and how many a day are under My alerts."),
+    element("p", { role: "alert", class: "fault" }),
+    dialogFoot(off, element("a", { class: "button quiet", href: "/me" }, "My alerts"), element("button", { class: "button strong" }, "Close")),
+  );
+  off.addEventListener("click", async () => {
+    off.disabled = true;
+    try {
+      await turnAlertsOff();
+      await sendForm("/me/alerts-off", {});
+      showOff();
+      dialog.close();
+      showToast("All alerts are off. What you follow is kept.");
+    } catch (error) {
+      off.disabled = false;
+      inner.querySelector("[role=alert]").textContent = error instanceof Refused ? error.message : "No connection. Try again.";
+    }
+  });
+}
+
+function fillAsk(form, inner, dialog) {
   inner.append(element("h2", { id: "get-alerts-title" }, "Get alerts"));
-  const obstacle = form.dataset.key ? findObstacle()?.text : "Alerts to browsers are not set up on this site.";
-  const topics = buildTopics(form);
+  const obstacle = form.dataset.key ? findObstacle() : { text: "Alerts to browsers are not set up on this site." };
   if (obstacle) {
-    inner.append(element("p", {}, obstacle), dialogFoot(element("button", { class: "button" }, "Close")));
-  } else {
-    inner.append(element("p", {}, "When something happens, a short message appears on this device, even while this page is closed. Your browser will ask for permission next. You can stop at any time under My alerts."));
-    if (topics) inner.append(topics);
-    inner.append(buildUrgency(), buildLanguages(form));
-    const allow = element("button", { class: "button strong", value: "go" }, "Allow alerts");
-    inner.append(dialogFoot(element("button", { class: "button quiet", value: "no", formnovalidate: "" }, "Not now"), allow));
-    inner.addEventListener("submit", (event) => {
-      if (event.submitter !== allow) return;
-      event.preventDefault();
-      register(form, inner, dialog, allow);
-    });
+    inner.append(element("p", {}, obstacle.text));
+    if (obstacle.code === "home-screen" || obstacle.code === "unsupported") {
+      const app = element("p", {}, "Or get alerts in the app: ");
+      app.append(element("a", { href: form.dataset.appUrl }, form.dataset.app));
+      inner.append(app);
+    }
+    inner.append(dialogFoot(element("button", { class: "button" }, "Close")));
+    return;
   }
-  dialog.append(inner);
-  return dialog;
+  const allow = element("button", { class: "button strong", value: "go" }, "Allow alerts");
+  inner.append(
+    element("p", {}, "A short message appears on this device, even while this page is closed. Your browser will ask for permission next."),
+    buildTopics(form),
+    buildUrgency(),
+    buildLanguages(form),
+    element("p", { class: "notice", role: "status", "data-what-comes": "" }),
+    dialogFoot(element("button", { class: "button quiet", value: "no", formnovalidate: "" }, "Not now"), allow),
+  );
+  describeChoice(inner);
+  inner.addEventListener("change", () => describeChoice(inner));
+  inner.addEventListener("submit", async (event) => {
+    if (event.submitter !== allow) return;
+    event.preventDefault();
+    if (await hasChosen(inner)) register(form, inner, dialog, allow);
+    else describeChoice(inner, "Choose at least one topic.");
+  });
+}
+
+// Whoever follows something already may add nothing to it.
+async function hasChosen(inner) {
+  return inner.querySelector("[name=topic]:checked") || (isReader() && (await fetchState()).follows.length > 0);
+}
+
+// Say what will come, in one sentence that follows what is chosen.
+function describeChoice(inner, fault = "") {
+  const names = (selector) => [...inner.querySelectorAll(selector)].map((box) => box.parentElement.textContent.trim());
+  const list = new Intl.ListFormat("en");
+  const topics = names("[name=topic]:checked");
+  const languages = names("[name=languages]:checked");
+  const kind = { quiet: "Every alert", normal: "Normal and breaking alerts", breaking: "Breaking alerts" }[inner.querySelector("[name=least_urgency]").value];
+  const what = inner.querySelector("[data-what-comes]");
+  const inLanguages = languages.length ? `, in ${new Intl.ListFormat("en", { type: "disjunction" }).format(languages)}` : "";
+  what.textContent = fault || (topics.length ? `You will get: ${kind.toLowerCase()} on ${list.format(topics)}${inLanguages}. You can stop at any time.` : "Choose what the alerts should be about.");
+  what.classList.toggle("bad", Boolean(fault));
 }
 
 function buildTopics(form) {
-  const inputs = [...form.querySelectorAll("input[name=topic]")];
-  if (!inputs.length) return null;
   const fieldset = element("fieldset", {});
   fieldset.append(element("legend", {}, "About"));
-  for (const input of inputs) {
+  for (const input of form.querySelectorAll("input[name=topic]")) {
     const label = element("label", { class: "choice" });
     const box = element("input", { type: "checkbox", name: "topic", value: input.value });
-    box.checked = true;
+    box.checked = !input.disabled;
     label.append(box, input.dataset.label);
     fieldset.append(label);
   }
@@ -127,7 +190,7 @@ async function register(form, inner, dialog, button) {
     const choices = { topics: fields.getAll("topic"), least_urgency: fields.get("least_urgency"), languages: fields.getAll("languages") };
     const { follows } = await getAlerts(form.dataset.key, choices);
     showFollows(follows);
-    for (const other of document.querySelectorAll("form[data-get-alerts]")) showOn(other);
+    showOn(follows);
     dialog.close();
     showToast("Alerts are on. The next one will appear here.");
   } catch (error) {

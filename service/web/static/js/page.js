@@ -1,6 +1,7 @@
 // Every page for readers: local times, follow buttons, Get alerts, the app link, the key for Next Story.
 import { localTimes } from "./times.js";
 import { rememberLanguages } from "./browser.js";
+import { enhanceShare } from "./share.js";
 import { enhanceFollow } from "./follow.js";
 import { enhanceGetAlerts, enhanceRemovals } from "./get-alerts.js";
 import { enhanceForms } from "./forms.js";
@@ -12,6 +13,7 @@ enhanceCopies(document);
 enhanceFollow(document);
 enhanceGetAlerts(document);
 enhanceRemovals(document);
+enhanceShare(document.querySelector("[data-share]"));
 linkToAppStore(document.querySelector("[data-app-link]"));
 openNextStoryByKey(document.querySelector("[data-next-story]"));
 keepLanguages(document.querySelector("[data-my-languages]"));
