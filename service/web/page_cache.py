@@ -1,14 +1,15 @@
 """Public pages during a rush: a breaking alert sends everyone to one page at once.
 
-A page requested without a cookie is the same for everyone. While it is requested more than
-`RUSH_PER_S` times a second, it is answered from memory and is at most `MAX_AGE_S` old. Otherwise
-every request renders it again, so that nobody sees what is no longer true. Shared caches in front
-of the site get the same rule in `Cache-Control`. While the page cannot be rendered, for lack of a
-slot, its last text is answered for up to `MAX_STALE_S`: strangers' floods close no page.
+A page requested without a cookie is the same for everyone whose browser asks for the same of our
+pages' languages. While it is requested more than `RUSH_PER_S` times a second, it is answered from
+memory and is at most `MAX_AGE_S` old. Otherwise every request renders it again, so that nobody sees
+what is no longer true. Shared caches in front of the site get the same rule in `Cache-Control`.
+While the page cannot be rendered, for lack of a slot, its last text is answered for up to
+`MAX_STALE_S`: strangers' floods close no page.
 
-A page depends on its path and the parameters that it reads, and on nothing else: what social
-networks append to a link (`fbclid`) and the cookies of others have no say. Only our staff's cookie
-has: a cache in front of the site must pass requests with it on.
+A page depends on its path, the parameters that it reads and its language, and on nothing else: what
+social networks append to a link (`fbclid`) and the cookies of others have no say. Only our staff's
+cookie has: a cache in front of the site must pass requests with it on.
 """
 
 import gzip
@@ -58,9 +59,9 @@ class PublicText:
         """Bytes in memory."""
         return len(self.body) + len(self.gzipped)
 
-    def respond(self, request: Request) -> Response:
+    def respond(self, request: Request, vary: str = "Accept-Encoding") -> Response:
         """Return the response: 304 when the visitor already has this version."""
-        headers = {"Cache-Control": PUBLIC, "ETag": self.etag, "Vary": "Accept-Encoding"}
+        headers = {"Cache-Control": PUBLIC, "ETag": self.etag, "Vary": vary}
         visitor_tags = request.headers.get("if-none-match", "")
         if self.status == 200 and _matches(visitor_tags, self.etag):  # noqa: PLR2004 - HTTP's OK
             return Response(status_code=304, headers=headers)

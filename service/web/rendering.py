@@ -23,7 +23,7 @@ from service.domain.people import Role, Staff
 from service.domain.subscription import Urgency
 from service.http.answer_headers import SECURITY_HEADERS
 from service.settings import Settings
-from service.web import form_guards, formatting
+from service.web import form_guards, formatting, page_language
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -79,6 +79,8 @@ class Renderer:
             static=static_url,
             json_ld=json_ld,
             query=query_string,
+            _=page_language.in_page_language,
+            script_words=page_language.script_words,
             urgencies=tuple(reversed(Urgency)),
             roles=tuple(Role),
         )
@@ -95,6 +97,7 @@ class Renderer:
         context.setdefault("csrf", form_guards.csrf_token(request) if staff else "")
         context.setdefault("path", request.url.path)
         context.setdefault("sections", ())
+        context.setdefault("page_language", page_language.DEFAULT)
         context.setdefault("flash", form_guards.read_flash(request))
         return self.text(template, **context)
 

@@ -120,7 +120,7 @@ def ensure_reader(
     request: Request,
     work: UnitOfWork,
     reader: Reader | None,
-    language: str = "en",
+    language: str = "",
     timezone: str = "UTC",
 ) -> tuple[Reader, str | None]:
     """Return the browser's reader. A reader created now comes with its token, otherwise None.
@@ -131,7 +131,8 @@ def ensure_reader(
         return reader, None
     limit_registrations(request, request.app.state.settings)
     languages = parse_accept_language(request.headers.get("accept-language", ""))
-    return reader_actions.register_reader(work, language, timezone, languages=languages)
+    preferred = language or next(iter(languages), "en")
+    return reader_actions.register_reader(work, preferred, timezone, languages=languages)
 
 
 def set_reader_cookie(request: Request, response: Response, token: str | None) -> None:

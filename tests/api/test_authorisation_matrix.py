@@ -141,6 +141,7 @@ ROWS = {
         POST /me/devices/{device_id}/remove
         GET /me/export
         POST /me/follow
+        POST /me/alerts-off
         POST /me/forget
         POST /me/mute
         POST /me/settings

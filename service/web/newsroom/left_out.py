@@ -3,7 +3,33 @@
 from collections.abc import Iterable, Mapping
 
 from service.domain.audience import LeftOut
-from service.domain.language import base_language, language_name
+from service.domain.language import base_language
+
+_NAMES: Mapping[str, str] = {
+    "ar": "Arabic",
+    "bn": "Bengali",
+    "de": "German",
+    "en": "English",
+    "es": "Spanish",
+    "fa": "Persian",
+    "fr": "French",
+    "gu": "Gujarati",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "it": "Italian",
+    "ja": "Japanese",
+    "mr": "Marathi",
+    "pa": "Punjabi",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "ta": "Tamil",
+    "te": "Telugu",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "ur": "Urdu",
+    "zh": "Chinese",
+}
+"""The newsroom's pages are in English."""
 
 
 def describe_left_out(counts: Mapping[LeftOut, int], tags: Iterable[str]) -> list[str]:
@@ -11,7 +37,8 @@ def describe_left_out(counts: Mapping[LeftOut, int], tags: Iterable[str]) -> lis
 
     `tags` are the languages that the alert can be read in.
     """
-    names = " or ".join(dict.fromkeys(language_name(base_language(tag)) for tag in tags))
+    bases = dict.fromkeys(base_language(tag) for tag in tags)
+    names = " or ".join(_NAMES.get(base, base) for base in bases)
     words = {
         LeftOut.QUIET_HOURS: ("is in quiet hours", "are in quiet hours"),
         LeftOut.LANGUAGE: (f"does not read {names}", f"do not read {names}"),

@@ -23,6 +23,7 @@ from service.store.stories import stories, topics
 from service.web import lookups
 from service.web.formatting import cut, iso, plain
 from service.web.page_cache import PageCache, PublicText, page_address
+from service.web.page_language import choose_language, translate
 from service.web.readers.corrections import describe_corrections
 from service.web.rendering import query_string, render, renderer
 
@@ -180,14 +181,16 @@ def _story_context(session: Session, request: Request, article: Story) -> dict[s
         "label_language": label_language,
         "alert_topics": [
             *((p, labels.get(p, p)) for p in article.text.topics),
-            (story_topic, "This story"),
+            (story_topic, translate(choose_language(request), "This story")),
         ],
         "json_ld_article": _json_ld(settings, article, url, description, labels),
         "corrections": describe_corrections(session, article),
         "related": lookups.related_stories(session, article, next_story, RELATED),
         "next_url": f"/stories/{next_story.slug}" if next_story else "/",
-        "next_headline": next_story.text.headline if next_story else "All stories",
-        "next_language": next_story.text.language if next_story else "en",
+        "next_headline": next_story.text.headline
+        if next_story
+        else translate(choose_language(request), "All stories"),
+        "next_language": next_story.text.language if next_story else choose_language(request),
     }
 
 
@@ -227,7 +230,8 @@ async def _respond(
     """
     if STAFF_COOKIE in request.cookies:
         return await run_admitted(request, _render_for_staff, request, template, query)
-    address = page_address(request, **parameters)
+    language = choose_language(request)
+    address = page_address(request, **parameters, page_language=language)
     pages: PageCache = request.app.state.page_cache
     text = pages.lookup(address)
     if text is None:
@@ -241,12 +245,12 @@ async def _respond(
         except Refusal:
             pages.forget(address)
             raise
-    return text.respond(request)
+    return text.respond(request, vary="Accept-Encoding, Accept-Language")
 
 
 def _render_for_everyone(request: Request, template: str, query: ContextQuery) -> PublicText:
     with transaction(request.app.state.engine) as session:
-        context = _site_context(session) | query(session)
+        context = _site_context(request, session) | query(session)
     return PublicText.of(renderer(request).page(request, template, staff=None, flash="", **context))
 
 
@@ -254,14 +258,15 @@ def _render_for_staff(request: Request, template: str, query: ContextQuery) -> R
     with transaction(request.app.state.engine) as session:
         token = request.cookies[STAFF_COOKIE]
         request.state.staff = staff_from_cookie(session, token, datetime.now(UTC))
-        context = _site_context(session) | query(session)
+        context = _site_context(request, session) | query(session)
     response = render(request, template, **context)
-    response.headers["Vary"] = "Cookie"
+    response.headers["Vary"] = "Cookie, Accept-Language"
     return response
 
 
-def _site_context(session: Session) -> dict[str, Any]:
+def _site_context(request: Request, session: Session) -> dict[str, Any]:
     return {
+        "page_language": choose_language(request),
         "sections": lookups.list_sections(session),
         "site_languages": lookups.site_languages(session),
         "vapid_key": provider_door.vapid_public_key() or "",

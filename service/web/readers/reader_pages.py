@@ -26,6 +26,7 @@ from service.store.readers import devices, past_alerts, subscriptions
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
 from service.web import form_guards, lookups
+from service.web.page_language import choose_language
 from service.web.readers import settings_form
 from service.web.rendering import PRIVATE, redirect, render
 from service.web.visitors import (
@@ -75,6 +76,7 @@ def show_settings(
     settings: Settings = request.app.state.settings
     context: dict[str, Any] = {
         "reader": reader,
+        "page_language": choose_language(request),
         "vapid_key": provider_door.vapid_public_key() or "",
         "site_languages": lookups.site_languages(work.session),
         "sections": lookups.list_sections(work.session),

@@ -1,5 +1,6 @@
 // This browser as a reader: what it follows, and whether it is a device that gets pushes.
 // A browser that has never followed anything sends no request: during a rush the page is all it loads.
+import { say } from "./words.js";
 import { forget, recall, remember } from "../kit/storage.js";
 import { askPermission, currentSubscription, findObstacle, hasKey, isAddressGone, subscribeAndRegister } from "../kit/subscription.js";
 
@@ -78,7 +79,7 @@ export const isThisBrowser = (deviceId) => recall("browser")?.id === deviceId;
 
 // Ask for permission, subscribe, and register device and topics in one request.
 export async function getAlerts(key, choices) {
-  if (!(await askPermission())) throw new Refused(findObstacle()?.text ?? "Alerts need your permission. Press Get alerts again when you want them.");
+  if (!(await askPermission())) throw new Refused(findObstacle()?.text ?? say("Alerts need your permission. Press Get alerts again when you want them."));
   await navigator.serviceWorker.register("/service-worker.js");
   const worker = await navigator.serviceWorker.ready;
   return register(worker.pushManager, key, choices);

@@ -1,6 +1,7 @@
 // Follow buttons: without a script they are forms; with one they show whether the reader follows, and toggle it.
 import { Refused, fetchState, isReader, sendForm } from "./browser.js";
 import { showToast } from "./forms.js";
+import { say } from "./words.js";
 
 export function enhanceFollow(root) {
   const forms = [...root.querySelectorAll("form[data-follow]")];
@@ -20,7 +21,7 @@ export function showFollows(follows) {
 
 function showState(form, following) {
   const button = form.querySelector("button");
-  const label = following ? "Following" : "Follow";
+  const label = following ? say("Following") : say("Follow");
   form.dataset.following = following ? "yes" : "";
   button.classList.toggle("following", following);
   button.setAttribute("aria-pressed", String(following));
@@ -35,9 +36,10 @@ async function toggle(form) {
   try {
     await sendForm(following ? "/me/unfollow" : "/me/follow", { topic });
     for (const other of document.querySelectorAll("form[data-follow]")) if (other.dataset.follow === topic) showState(other, !following);
-    showToast(following ? `You no longer follow ${form.dataset.label}.` : `You follow ${form.dataset.label} now.`);
+    const { label } = form.dataset;
+    showToast(following ? say("You no longer follow {label}.", { label }) : say("You follow {label} now.", { label }));
   } catch (error) {
     showState(form, following);
-    showToast(error instanceof Refused ? error.message : "No connection. Try again.");
+    showToast(error instanceof Refused ? error.message : say("No connection. Try again."));
   }
 }

@@ -3,8 +3,9 @@ import { findObstacle } from "../kit/subscription.js";
 import { Refused, areAlertsOn, fetchState, getAlerts, isReader, isThisBrowser, knownLanguages, sendForm, turnAlertsOff } from "./browser.js";
 import { showFollows } from "./follow.js";
 import { showToast } from "./forms.js";
+import { say } from "./words.js";
 
-const URGENCIES = [["quiet", "Everything"], ["normal", "Normal and breaking"], ["breaking", "Breaking only"]];
+const URGENCIES = [["quiet", say("Everything")], ["normal", say("Normal and breaking")], ["breaking", say("Breaking only")]];
 
 export function enhanceGetAlerts(root) {
   for (const form of root.querySelectorAll("form[data-get-alerts]")) {
@@ -35,7 +36,7 @@ async function markIfOn(key) {
 }
 
 function showOn(follows) {
-  const words = follows.length === 1 ? "Alerts: 1 topic" : `Alerts: ${follows.length} topics`;
+  const words = follows.length === 1 ? say("Alerts: 1 topic") : say("Alerts: {n} topics", { n: follows.length });
   for (const form of document.querySelectorAll("form[data-get-alerts]")) {
     form.dataset.on = "yes";
     form.querySelector("[data-alerts-text]").textContent = words;
@@ -45,7 +46,7 @@ function showOn(follows) {
 function showOff() {
   for (const form of document.querySelectorAll("form[data-get-alerts]")) {
     form.dataset.on = "";
-    form.querySelector("[data-alerts-text]").textContent = "Get alerts";
+    form.querySelector("[data-alerts-text]").textContent = say("Get alerts");
   }
 }
 
@@ -62,12 +63,12 @@ function openDialog(form) {
 
 // Alerts are on: what comes, where to change it, and one switch that ends all of it.
 function fillOn(inner, dialog) {
-  const off = element("button", { class: "button", type: "button" }, "Turn all alerts off");
+  const off = element("button", { class: "button", type: "button" }, say("Turn all alerts off"));
   inner.append(
-    element("h2", { id: "get-alerts-title" }, "Alerts are on"),
-    element("p", {}, "Topics, languages, quiet hours and how many a day are under My alerts."),
+    element("h2", { id: "get-alerts-title" }, say("Alerts are on")),
+    element("p", {}, say("Topics, languages, quiet hours and how many a day are under My alerts.")),
     element("p", { role: "alert", class: "fault" }),
-    dialogFoot(off, element("a", { class: "button quiet", href: "/me" }, "My alerts"), element("button", { class: "button strong" }, "Close")),
+    dialogFoot(off, element("a", { class: "button quiet", href: "/me" }, say("My alerts")), element("button", { class: "button strong" }, say("Close"))),
   );
   off.addEventListener("click", async () => {
     off.disabled = true;
@@ -76,35 +77,35 @@ function fillOn(inner, dialog) {
       await sendForm("/me/alerts-off", {});
       showOff();
       dialog.close();
-      showToast("All alerts are off. What you follow is kept.");
+      showToast(say("All alerts are off. What you follow is kept."));
     } catch (error) {
       off.disabled = false;
-      inner.querySelector("[role=alert]").textContent = error instanceof Refused ? error.message : "No connection. Try again.";
+      inner.querySelector("[role=alert]").textContent = error instanceof Refused ? error.message : say("No connection. Try again.");
     }
   });
 }
 
 function fillAsk(form, inner, dialog) {
-  inner.append(element("h2", { id: "get-alerts-title" }, "Get alerts"));
-  const obstacle = form.dataset.key ? findObstacle() : { text: "Alerts to browsers are not set up on this site." };
+  inner.append(element("h2", { id: "get-alerts-title" }, say("Get alerts")));
+  const obstacle = form.dataset.key ? findObstacle() : { text: say("Alerts to browsers are not set up on this site.") };
   if (obstacle) {
-    inner.append(element("p", {}, obstacle.text));
+    inner.append(element("p", {}, say(obstacle.text)));
     if (obstacle.code === "home-screen" || obstacle.code === "unsupported") {
-      const app = element("p", {}, "Or get alerts in the app: ");
+      const app = element("p", {}, `${say("Or get alerts in the app:")} `);
       app.append(element("a", { href: form.dataset.appUrl }, form.dataset.app));
       inner.append(app);
     }
-    inner.append(dialogFoot(element("button", { class: "button" }, "Close")));
+    inner.append(dialogFoot(element("button", { class: "button" }, say("Close"))));
     return;
   }
-  const allow = element("button", { class: "button strong", value: "go" }, "Allow alerts");
+  const allow = element("button", { class: "button strong", value: "go" }, say("Allow alerts"));
   inner.append(
-    element("p", {}, "A short message appears on this device, even while this page is closed. Your browser will ask for permission next."),
+    element("p", {}, say("A short message appears on this device, even while this page is closed. Your browser will ask for permission next.")),
     buildTopics(form),
     buildUrgency(),
     buildLanguages(form),
     element("p", { class: "notice", role: "status", "data-what-comes": "" }),
-    dialogFoot(element("button", { class: "button quiet", value: "no", formnovalidate: "" }, "Not now"), allow),
+    dialogFoot(element("button", { class: "button quiet", value: "no", formnovalidate: "" }, say("Not now")), allow),
   );
   describeChoice(inner);
   inner.addEventListener("change", () => describeChoice(inner));
@@ -112,7 +113,7 @@ function fillAsk(form, inner, dialog) {
     if (event.submitter !== allow) return;
     event.preventDefault();
     if (await hasChosen(inner)) register(form, inner, dialog, allow);
-    else describeChoice(inner, "Choose at least one topic.");
+    else describeChoice(inner, say("Choose at least one topic."));
   });
 }
 
@@ -124,31 +125,39 @@ async function hasChosen(inner) {
 // Say what will come, in one sentence that follows what is chosen.
 function describeChoice(inner, fault = "") {
   const names = (selector) => [...inner.querySelectorAll(selector)].map((box) => box.parentElement.textContent.trim());
-  const list = new Intl.ListFormat("en");
-  const topics = names("[name=topic]:checked");
-  const languages = names("[name=languages]:checked");
-  const kind = { quiet: "Every alert", normal: "Normal and breaking alerts", breaking: "Breaking alerts" }[inner.querySelector("[name=least_urgency]").value];
+  const page = document.documentElement.lang;
+  const topics = new Intl.ListFormat(page).format(names("[name=topic]:checked"));
+  const languages = new Intl.ListFormat(page, { type: "disjunction" }).format(names("[name=languages]:checked"));
   const what = inner.querySelector("[data-what-comes]");
-  const inLanguages = languages.length ? `, in ${new Intl.ListFormat("en", { type: "disjunction" }).format(languages)}` : "";
-  what.textContent = fault || (topics.length ? `You will get: ${kind.toLowerCase()} on ${list.format(topics)}${inLanguages}. You can stop at any time.` : "Choose what the alerts should be about.");
+  what.textContent = fault || (topics ? sayWhatComes(inner.querySelector("[name=least_urgency]").value, topics, languages) : say("Choose what the alerts should be about."));
   what.classList.toggle("bad", Boolean(fault));
+}
+
+function sayWhatComes(leastUrgency, topics, languages) {
+  const sentences = {
+    quiet: say("You will get every alert on {topics}. You can stop at any time.", { topics }),
+    normal: say("You will get normal and breaking alerts on {topics}. You can stop at any time.", { topics }),
+    breaking: say("You will get breaking alerts on {topics}. You can stop at any time.", { topics }),
+  };
+  return sentences[leastUrgency] + (languages ? ` ${say("In {languages}.", { languages })}` : "");
 }
 
 function buildTopics(form) {
   const fieldset = element("fieldset", {});
-  fieldset.append(element("legend", {}, "About"));
+  const row = element("div", { class: "row" });
   for (const input of form.querySelectorAll("input[name=topic]")) {
-    const label = element("label", { class: "choice" });
+    const label = element("label", { class: "chip" });
     const box = element("input", { type: "checkbox", name: "topic", value: input.value });
     box.checked = !input.disabled;
     label.append(box, input.dataset.label);
-    fieldset.append(label);
+    row.append(label);
   }
+  fieldset.append(element("legend", {}, say("About")), row);
   return fieldset;
 }
 
 function buildUrgency() {
-  const label = element("label", { class: "field" }, "Alert me on ");
+  const label = element("label", { class: "field" }, `${say("Alert me on")} `);
   const select = element("select", { name: "least_urgency" });
   for (const [value, text] of URGENCIES) select.append(element("option", { value }, text));
   label.append(select);
@@ -171,7 +180,7 @@ function buildLanguages(form) {
     label.append(box, element("span", { lang: language }, nameLanguage(language)));
     row.append(label);
   }
-  fieldset.append(element("legend", {}, "In languages that I read"), row);
+  fieldset.append(element("legend", {}, say("In languages that I read")), row);
   return fieldset;
 }
 
@@ -192,10 +201,10 @@ async function register(form, inner, dialog, button) {
     showFollows(follows);
     showOn(follows);
     dialog.close();
-    showToast("Alerts are on. The next one will appear here.");
+    showToast(say("Alerts are on. The next one will appear here."));
   } catch (error) {
-    const reason = error instanceof Refused ? error.message : "The browser could not subscribe. Check the connection and try again.";
-    inner.replaceChildren(element("h2", { id: "get-alerts-title" }, "No alerts yet"), element("p", { role: "alert" }, reason), dialogFoot(element("button", { class: "button" }, "Close")));
+    const reason = error instanceof Refused ? say(error.message) : say("The browser could not subscribe. Check the connection and try again.");
+    inner.replaceChildren(element("h2", { id: "get-alerts-title" }, say("No alerts yet")), element("p", { role: "alert" }, reason), dialogFoot(element("button", { class: "button" }, say("Close"))));
   }
 }
 

@@ -23,9 +23,11 @@
     const notice = document.querySelector("[data-unread-notice]");
     if (hidden.length === stories.length) style.replaceSync("");
     if (!hidden.length || hidden.length === stories.length || !notice) return;
+    const words = JSON.parse(document.getElementById("words")?.textContent ?? "{}");
+    const say = (sentence) => words[sentence] ?? sentence;
     notice.hidden = false;
     notice.querySelector("[data-unread-count]").textContent =
-      hidden.length === 1 ? "One story in another language is not shown." : `${hidden.length} stories in other languages are not shown.`;
+      hidden.length === 1 ? say("One story in another language is not shown.") : say("{n} stories in other languages are not shown.").replace("{n}", hidden.length);
     notice.querySelector("[data-show-unread]").addEventListener("click", () => {
       style.replaceSync("");
       notice.hidden = true;
