@@ -8,7 +8,7 @@ from service.actions.topics.topic_names import labels_in
 from service.domain.language import language_name
 from service.domain.story import Story
 from service.domain.topic import STORY_PREFIX, Topic
-from service.store.stories import stories, story_languages, topics
+from service.store.stories import sections, stories, story_languages, topics
 from service.store.stories import topic_labels as topic_labels_store
 
 MAX_SECTIONS = 14
@@ -58,7 +58,7 @@ def label_languages(session: Session, items: Sequence[Topic]) -> list[str]:
 
 def list_sections(session: Session) -> list[Topic]:
     """Return the topics of the site's navigation."""
-    return topics.list_sections(session, MAX_SECTIONS)
+    return sections.list_sections(session, MAX_SECTIONS)
 
 
 def site_languages(session: Session) -> list[str]:

@@ -48,7 +48,7 @@ def test_cookies_of_others_leave_a_page_public(visitor, ingest):
     assert tracked.content == plain.content
     assert tracked.headers["etag"] == plain.headers["etag"]
     assert tracked.headers["cache-control"].startswith("public")
-    assert tracked.headers["vary"] == "Accept-Encoding"
+    assert tracked.headers["vary"] == "Accept-Encoding, Accept-Language"
 
 
 def test_the_pages_in_memory_are_weighed(monkeypatch):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Row, func, not_, select, text, update
+from sqlalchemy import ColumnElement, Row, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, SQLModel
 
@@ -25,8 +25,6 @@ _F = SQLModel.metadata.tables[SubscriptionRow.__tablename__].c
 EXPENSIVE_S = 0.05
 LONGEST_KEPT_S = 60.0
 MOST_COUNTED = 10_000
-NEWEST_WEIGHED = 300
-"""So many of the newest stories decide the order of the sections."""
 
 
 def by_paths(session: Session, paths: Iterable[str]) -> dict[str, Topic]:
@@ -76,24 +74,6 @@ def page(session: Session, cursor: str | None = None, limit: int = 50) -> paging
     rows = [_topic(row) for row in session.execute(query)]
     topics = paging.cut(rows, limit, lambda last: paging.after_text(last.path))
     return replace(topics, items=with_followers(session, topics.items))
-
-
-_SECTIONS = text("""
-    WITH newest AS (
-        SELECT id, topics FROM story WHERE state IN ('published', 'corrected')
-        ORDER BY published_at DESC, id DESC LIMIT :newest
-    ), weight AS (
-        SELECT split_part(path, '/', 1) AS path, count(DISTINCT id) AS n
-        FROM newest CROSS JOIN LATERAL unnest(topics) AS path GROUP BY 1)
-    SELECT topic.id, topic.path, topic.label FROM topic LEFT JOIN weight ON weight.path = topic.path
-    WHERE position('/' in topic.path) = 0
-    ORDER BY coalesce(weight.n, 0) DESC, topic.label, topic.path LIMIT :limit""")
-
-
-def list_sections(session: Session, limit: int) -> list[Topic]:
-    """Return the topics at the top of the tree, first those with the most of the newest stories."""
-    rows = session.execute(_SECTIONS, {"newest": NEWEST_WEIGHED, "limit": limit})
-    return [_topic(row) for row in rows]
 
 
 def search(session: Session, words: Sequence[str], limit: int) -> list[Topic]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from service.domain.audience import LeftOut
-from service.domain.language import base_language
+from service.domain.language import base_language, language_name
 
 _NAMES: Mapping[str, str] = {
     "ar": "Arabic",
@@ -11,10 +11,8 @@ _NAMES: Mapping[str, str] = {
     "de": "German",
     "en": "English",
     "es": "Spanish",
-    "fa": "Persian",
     "fr": "French",
     "gu": "Gujarati",
-    "he": "Hebrew",
     "hi": "Hindi",
     "it": "Italian",
     "ja": "Japanese",
@@ -29,7 +27,7 @@ _NAMES: Mapping[str, str] = {
     "ur": "Urdu",
     "zh": "Chinese",
 }
-"""The newsroom's pages are in English."""
+"""The newsroom's pages are in English. Other languages have their own names there."""
 
 
 def describe_left_out(counts: Mapping[LeftOut, int], tags: Iterable[str]) -> list[str]:
@@ -38,7 +36,7 @@ def describe_left_out(counts: Mapping[LeftOut, int], tags: Iterable[str]) -> lis
     `tags` are the languages that the alert can be read in.
     """
     bases = dict.fromkeys(base_language(tag) for tag in tags)
-    names = " or ".join(_NAMES.get(base, base) for base in bases)
+    names = " or ".join(_NAMES.get(base) or language_name(base) for base in bases)
     words = {
         LeftOut.QUIET_HOURS: ("is in quiet hours", "are in quiet hours"),
         LeftOut.LANGUAGE: (f"does not read {names}", f"do not read {names}"),

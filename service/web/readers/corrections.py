@@ -1,4 +1,4 @@
-"""What readers are told of a story's corrections: when, and what it said before."""
+"""The corrections of a story on its page: when they were made, and what it said before."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from itertools import pairwise
 from sqlmodel import Session
 
 from service.domain.story import Story, StoryState, StoryText
-from service.store.stories import stories
+from service.store.stories import story_revisions
 
 _MOST_REVISIONS = 30
 _MOST_CORRECTIONS = 5
@@ -30,7 +30,7 @@ def describe_corrections(session: Session, story: Story) -> list[Correction]:
     """Return the latest corrections of a story, the newest first."""
     if story.state is not StoryState.CORRECTED:
         return []
-    revisions = stories.revisions(session, story.id, _MOST_REVISIONS)
+    revisions = story_revisions.revisions(session, story.id, _MOST_REVISIONS)
     return [
         Correction(after.saved_at, tuple(_words_before(before.text, after.text)), other)
         for after, before in pairwise(revisions)
