@@ -27,7 +27,8 @@ BOUNDS = {
     "body of a signed delivery": "service.http.body_limit: MAX_HOOK_BYTES",
     "labels of a topic": "service.store.stories.topic_labels: MOST_LANGUAGES; "
     "service.domain.languages.language_lookup: MOST_LANGUAGES",
-    "words of a search": "service.store.stories.story_search: MOST_WORDS LONGEST_WORD",
+    "words of a search": "service.store.stories.story_search: MOST_WORDS LONGEST_WORD "
+    "MOST_COMPARED",
     "a fetched feed": "service.fetching.fetch: WHOLE_S MOST_REDIRECTS",
     "title, body, topics": "service.domain.alert: MAX_TITLE MAX_TEXT MAX_TOPICS",
     "page of a list": "service.http.dependencies: LARGEST_PAGE",

@@ -34,6 +34,8 @@ MOST_WORDS = 12
 LONGEST_WORD = 60
 SHORTEST_NAME = 4
 """Letters; below them nearly every word is like another."""
+MOST_COMPARED = 200
+"""Stories whose likeness is computed: a frequent word typed wrongly is like something in all."""
 LEAST_SIMILARITY = 0.4
 """Of pg_trgm, for whole words: `merkle` and `merkel` share 0.4."""
 _WORD = re.compile(r"\w+")
@@ -86,19 +88,19 @@ def similarity(
     names: ColumnElement[str] = literal_column(STORY_NAMES)
     condition = and_(*(names.bool_op("%>>")(_text(word)) for word in words))
     scores = [func.strict_word_similarity(_text(word), names) for word in words]
-    return _STORY.c.id.in_(_all_at_once(condition)), reduce(
+    return _STORY.c.id.in_(_all_at_once(condition, MOST_COMPARED)), reduce(
         lambda total, score: total + score, scores
     )
 
 
-def _all_at_once(condition: ColumnElement[bool]) -> Select[tuple[int]]:
+def _all_at_once(condition: ColumnElement[bool], most: int | None = None) -> Select[tuple[int]]:
     """Return the ids of the stories that meet a condition, found by its index before all else.
 
     Otherwise PostgreSQL may go through the stories from the newest on and compute the words of
     each one, which takes longer than a statement may.
     """
     match = _STORY.alias("match")
-    return select(match.c.id).where(condition).offset(0)
+    return select(match.c.id).where(condition).limit(most).offset(0)
 
 
 def _stems(text: str) -> ColumnElement[str]:
