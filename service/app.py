@@ -60,6 +60,7 @@ from service.store.session import open_engine
 BROKER_TIMEOUT_S = 1.0
 ABOUT = """\
 A story comes in, an editor sends its alert, every follower's device has it.
+What an app does, call by call: [/docs/start](/docs/start).
 
 Machines send `Authorization: Bearer nzp_...`; readers send the token of `POST /api/readers`.
 Every id is a string, every time RFC 3339 with its offset, every list `{"items", "next"}`, every

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from service.web import files, kit, page_cache, visitors
-from service.web.admin import app_pages, control, staff_pages, topic_pages
+from service.web.admin import app_pages, control, push_test_page, staff_pages, topic_pages
 from service.web.newsroom import (
     account,
     alert_pages,
@@ -25,11 +25,13 @@ from service.web.readers import (
     phones,
     public_pages,
     reader_pages,
+    start_page,
 )
 from service.web.rendering import STATIC, Renderer, error_page
 
 _ROUTERS = (
     public_pages.router,
+    start_page.router,
     feeds.router,
     files.router,
     kit.router,
@@ -48,6 +50,7 @@ _ROUTERS = (
     alert_pages.router,
     control.router,
     app_pages.router,
+    push_test_page.router,
     staff_pages.router,
     topic_pages.router,
     account.router,

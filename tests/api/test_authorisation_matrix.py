@@ -47,6 +47,7 @@ ROWS = {
         GET /api/websub/{token}
         GET /badge.png
         GET /docs
+        GET /docs/start
         GET /docs/oauth2-redirect
         GET /favicon.ico
         GET /feed.json
@@ -235,6 +236,8 @@ ROWS = {
         POST /control/resume
         POST /control/providers/{name}/hold
         POST /control/providers/{name}/release
+        GET /control/test-push
+        POST /control/test-push
         GET /control/topics
         POST /control/topics
         POST /control/topics/move

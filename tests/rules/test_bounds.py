@@ -40,6 +40,8 @@ BOUNDS = {
     "wrong passwords": "service.web.newsroom.sign_in_limits: FAILURES_PER_MINUTE",
     "wrong one-time codes": "service.web.newsroom.sign_in_limits: CODES_PER_MINUTE",
     "test pushes of one editor": "service.web.newsroom.send_push: TESTS_PER_MINUTE",
+    "test pushes to an address": "service.web.admin.push_test_page: PUSHES_PER_MINUTE; "
+    "service.actions.apps.developer_pushes: LONGEST_PASTE MARGIN_S",
     "devices, remembered": "service.domain.device: MAX_DEVICES_PER_READER "
     "MAX_TOMBSTONES_PER_READER; service.actions.readers: MAX_SUBSCRIPTIONS; "
     "service.domain.language: MAX_LANGUAGES",

@@ -294,12 +294,17 @@ def pages(system: System) -> dict[str, list[str]]:
     desk = f"/desk/stories/{story['id']}"
     stories = [story_path(system, language) for language in HEADLINES]
     public = ["/", "/topics", "/topics/world", "/me", "/login", "/offline", "/phones", "/nothing"]
+    public.append("/docs/start")
     desks = ["/desk", "/desk/stories/new", desk, f"{desk}/push", f"{desk}/revisions"]
     alerts = ["/desk/alerts", f"/desk/alerts/{alert['id']}", "/desk/account"]
     return {
         "": [*public, *stories],
         "editor": [*desks, *alerts, stories[0]],
-        "admin": ["/control", "/control/people", "/control/topics", "/control/audit"],
+        "admin": [
+            *("/control", "/control/people", "/control/topics", "/control/audit"),
+            *("/control/apps", "/control/apps/webpush", "/control/apps/new/apns"),
+            "/control/test-push",
+        ],
     }
 
 

@@ -18,8 +18,8 @@ MAX_HELD = 14_000
 """Bytes of a held form as the login's form sends it, which must fit a stranger's form."""
 _GUARDS = (form_guards.CSRF_FIELD, "confirm", "counted")
 """What must be new when the form is sent again."""
-_NEVER_HELD = ("/control/apps",)
-"""Forms with credentials, which no page may show."""
+_NEVER_HELD = ("/control/apps", "/control/test-push")
+"""Forms with credentials or addresses, which no other page may show."""
 
 
 class HeldForm(NamedTuple):
