@@ -117,7 +117,7 @@ def test_every_command_of_the_start_page_does_what_the_page_says(
         assert run(backend, variables) == 2
         assert variables["SERVER"] == system.url
         assert run(steps, variables) == len(platform.steps)
-    assert system.alert(alert)["totals"]["opened"] == 1
+    assert system.alert(alert)["receipts"]["opened"] == 1
 
 
 @pytest.fixture

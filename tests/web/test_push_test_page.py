@@ -76,6 +76,16 @@ def test_a_browsers_whole_subscription_is_pasted(
     assert target["vapid_key"]
 
 
+def test_a_default_app_is_pushed_through_with_what_it_has_of_its_own(
+    admin: Visitor, orders: list[dict[str, Any]]
+) -> None:
+    admin.submit(PAGE, app="apns", address=TOKEN)
+    admin.submit("/control/apps/apns", **{"options.topic": "org.example.other"})
+    admin.submit(PAGE, app="apns", address=TOKEN)
+    assert orders[0]["app"] is None
+    assert json.loads(orders[1]["app"]["options"]) == {"topic": "org.example.other"}
+
+
 def test_what_cannot_be_pushed_to_is_refused_at_its_field_and_nothing_starts(
     admin: Visitor, engine: Engine, orders: list[dict[str, Any]]
 ) -> None:

@@ -14,13 +14,13 @@ from typing import Any
 import structlog
 
 from service.actions.apps.app_administration import providers_in_use
-from service.actions.apps.app_lookup import AppLookup, check_registration
+from service.actions.apps.app_lookup import AppLookup, check_registration, open_app
 from service.domain.device import MAX_ADDRESS, Registration
 from service.domain.errors import Conflict, Invalid, Unavailable
 from service.domain.people import Caller
 from service.provider_door import WEB_PUSH
 from service.settings import Settings
-from service.store.operations import pauses
+from service.store.operations import apps, pauses
 from service.store.staff import audit
 from service.unit_of_work import UnitOfWork
 
@@ -62,17 +62,16 @@ def prepare_push(
     provider = providers_in_use(work, settings.providers).get(app)
     if provider is None:
         raise Invalid("app", "Choose one of the apps in use.")
-    lookup = AppLookup(work, settings.seal_keys)
     registration = read_pasted(pasted, provider, app)
-    valid = check_registration(lookup, registration)
-    values = lookup.find(registration)
+    valid = check_registration(AppLookup(work, settings.seal_keys), registration)
+    row = apps.get(work.session, app)
     audit.write(
         work.session, caller.name, "test push", f"app:{app}", provider=provider, by=caller.label
     )
     names = ("address", "kind", "p256dh", "auth", "vapid_key")
     order = {
         "provider": provider,
-        "app": None if values is None else asdict(values),
+        "app": None if row is None else asdict(open_app(settings.seal_keys, row)),
         "target": {name: getattr(valid, name) for name in names},
     }
     return json.dumps(order)
