@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import argon2
 import psycopg
@@ -15,6 +16,18 @@ from service.store import schema  # noqa: F401 - declares the tables
 from service.store.migrate import migrate
 from service.store.session import open_engine, transaction
 from service.store.staff import accounts
+from tests import scheduling
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: scheduling.place(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Any
+) -> scheduling.PartScheduling | None:
+    by_file = config.getvalue("dist") == "loadfile"
+    return scheduling.PartScheduling(config, log) if by_file else None
 
 
 def worker_number(config: pytest.Config) -> int:

@@ -19,13 +19,15 @@ import secrets
 import socket
 import tempfile
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from service.demo.postgres import Postgres
 from service.demo.valkey import Redis
+
+SERVER_PORTS = range(10_000, 32_768)
 
 
 class AlreadyRunning(Exception):
@@ -130,11 +132,16 @@ def run_temporarily(*, fast: bool = True) -> Iterator[EmbeddedServers]:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that nobody listens on, until a server of ours takes it.
+
+    It lies below the ports that systems give to outgoing connections (from 32,768 on Linux), one
+    of which could otherwise take it in the meantime.
+    """
+    for port in secrets.SystemRandom().sample(SERVER_PORTS, k=100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"no free port on loopback between {SERVER_PORTS[0]} and {SERVER_PORTS[-1]}")
 
 
 def open_private(path: Path) -> IO[str]:

@@ -14,6 +14,7 @@ from service.settings import Settings
 from service.store.session import transaction
 from service.store.staff import accounts
 from tests.credentials import provider_environment
+from tests.shared_builds import share_builds
 
 PASSWORD = "correct horse battery staple"
 
@@ -33,7 +34,7 @@ def settings(engine: Engine, database_url: str, redis_url: str) -> Settings:
 
 @pytest.fixture
 def app(settings: Settings) -> FastAPI:
-    return create_app(settings)
+    return share_builds(create_app(settings))
 
 
 @pytest.fixture

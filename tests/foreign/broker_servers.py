@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from service.demo.servers import free_port
 from service.demo.valkey import find_program
-from tests.foreign.foreign_server import Site, free_port, require, stop
+from tests.foreign.foreign_server import Site, require, stop
 
 PASSWORD = "a/b#c@d"
 """As operators' passwords are."""

@@ -15,6 +15,7 @@ from typing import Self
 
 import pytest
 
+from service.demo.servers import free_port
 from tests.workers.certificates import make_certificate
 
 HERE = Path(__file__).parent
@@ -111,11 +112,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
     if process.stdout:
         process.stdout.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def is_open(port: int) -> bool:

@@ -11,6 +11,8 @@ from tests.system import System
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+HEADLESS = shutil.which("chromium-headless-shell") or CHROMIUM
+"""Chromium without windows and notifications, which takes half the time; else the other."""
 IN_A_BROWSER = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not found: browser tests are skipped"),
@@ -19,6 +21,8 @@ PASSWORD = "correct horse battery staple"
 PHONE, DESK = 360, 1440
 HEADLINES = {"en": "Rain at last", "ar": "مطر أخيراً", "hi": "आख़िरकार बारिश"}
 BODY = "<p>The first drops fell at noon.</p><h2>What next</h2><p>More of it.</p>"
+AXE = {"resultTypes": ["violations"]}
+"""Axe lists only what it finds wrong, which takes it less time."""
 OpenContext = Callable[..., BrowserContext]
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 from sqlalchemy import Engine
 
 from service.app import create_app
@@ -20,8 +20,9 @@ from service.store.schema import StaffRow
 from service.store.session import transaction
 from service.store.staff import accounts
 from tests.credentials import provider_environment
+from tests.shared_builds import share_builds
 from tests.system import System
-from tests.web.browsing import BODY, CHROMIUM, DESK, HEADLINES, PASSWORD, OpenContext
+from tests.web.browsing import BODY, CHROMIUM, DESK, HEADLESS, HEADLINES, PASSWORD, OpenContext
 
 SITE = "http://news.example"
 
@@ -55,7 +56,7 @@ def providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def app(settings: Settings) -> FastAPI:
-    return create_app(settings)
+    return share_builds(create_app(settings))
 
 
 class Visitor(TestClient):
@@ -151,18 +152,36 @@ def system() -> Iterator[System]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium; not for longer than a module, for its event loop keeps others from having one."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield chromium
-        chromium.close()
+def playwright() -> Iterator[Playwright]:
+    """Not for longer than a module, for its event loop keeps others from having one."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Chromium, in which pages look and work as in a window."""
+    yield from launch(playwright, HEADLESS)
+
+
+@pytest.fixture(scope="module")
+def notifying_browser(playwright: Playwright) -> Iterator[Browser]:
+    """The whole Chromium, which shows notifications too."""
+    yield from launch(playwright, CHROMIUM)
+
+
+def launch(playwright: Playwright, program: str | None) -> Iterator[Browser]:
+    arguments = ["--no-sandbox", "--disable-gpu"]
+    chromium = playwright.chromium.launch(executable_path=program, args=arguments)
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture
-def open_context(browser: Browser, system: System) -> Iterator[OpenContext]:
+def open_context(system: System, request: pytest.FixtureRequest) -> Iterator[OpenContext]:
+    """Open windows of a browser of their own; marked `notifications`, of one that shows them."""
+    marked = request.node.get_closest_marker("notifications")
+    browser: Browser = request.getfixturevalue("notifying_browser" if marked else "browser")
     opened: list[BrowserContext] = []
 
     def make(width: int = DESK, **given: Any) -> BrowserContext:

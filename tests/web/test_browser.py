@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.system import System
 from tests.web.browsing import (
+    AXE,
     DESK,
     HEADLINES,
     IN_A_BROWSER,
@@ -64,6 +65,7 @@ SUBSCRIBE_AND_KEEP = """
 ALERTS_ON = re.compile(r"Alerts: \d+ topic")
 
 
+@pytest.mark.notifications
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
     system: System, open_context: OpenContext, width: int
@@ -107,6 +109,7 @@ def test_a_reader_gets_alerts_is_shown_one_and_its_receipts_are_counted(
     expect(page.get_by_role("link", name="It rains")).to_be_visible()
 
 
+@pytest.mark.notifications
 def test_a_reader_whose_subscription_has_died_gets_alerts_by_pressing_again(
     system: System, open_context: OpenContext
 ) -> None:
@@ -131,6 +134,7 @@ def test_a_reader_whose_subscription_has_died_gets_alerts_by_pressing_again(
     assert push["address"] == second
 
 
+@pytest.mark.notifications
 @pytest.mark.parametrize("button", ["Remove", "Forget me", "Turn all alerts off"])
 def test_a_browser_that_its_reader_removed_does_not_come_back_by_itself(
     system: System, open_context: OpenContext, button: str
@@ -323,7 +327,7 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
             expect(page.get_by_role("button", name="Following Climate")).to_be_visible()
         for path in paths:
             page.goto(path)
-            for one in Axe().run(page).response["violations"]:
+            for one in Axe().run(page, options=AXE).response["violations"]:
                 nodes = [node["html"][:160] for node in one["nodes"][:3]]
                 found.append(f"{path}: {one['id']} {nodes}")
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
@@ -336,4 +340,4 @@ def test_the_get_alerts_dialog_passes_axe(system: System, open_context: OpenCont
     page.goto(story_path(system))
     page.get_by_role("button", name="Get alerts").click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    assert not Axe().run(page).response["violations"]
+    assert not Axe().run(page, options=AXE).response["violations"]

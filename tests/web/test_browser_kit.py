@@ -14,9 +14,9 @@ from service.store.operations import apps
 from service.store.session import transaction
 from tests.journeys.people import People
 from tests.system import System
-from tests.web.browsing import IN_A_BROWSER, PHONE, OpenContext
+from tests.web.browsing import AXE, IN_A_BROWSER, PHONE, OpenContext
 
-pytestmark = IN_A_BROWSER
+pytestmark = [*IN_A_BROWSER, pytest.mark.notifications]
 
 SUBSCRIBE = """
     PushManager.prototype.subscribe = async function (options) {
@@ -106,7 +106,7 @@ def test_from_the_soft_prompt_to_a_shown_alert_beside_the_sites_own_worker(
     visit(page, publisher)
     prompt = page.get_by_role("dialog", name="Get the news as it breaks")
     expect(prompt).to_be_visible()
-    assert not Axe().run(page).response["violations"]
+    assert not Axe().run(page, options=AXE).response["violations"]
     prompt.get_by_role("button", name="Yes, alert me").click()
     page.wait_for_function("window.states.at(-1) === true")
     scopes = page.evaluate(
@@ -134,7 +134,7 @@ def test_preferences_follow_and_turn_off(
     page.goto(publisher)
     page.evaluate("window.ready")
     page.evaluate("newszop.preferences(document.querySelector('#preferences'))")
-    assert not Axe().run(page).response["violations"]
+    assert not Axe().run(page, options=AXE).response["violations"]
     page.get_by_role("button", name="Turn alerts on").click()
     expect(page.get_by_text("Alerts are on")).to_be_visible()
     page.locator(f'input[value="{system.topic}"]').check()
