@@ -4,6 +4,7 @@ Endpoints are plain functions and run in threads. A request gets a slot before a
 connection (`http/admission.py`), and every slot has both, so no request waits while it holds one.
 """
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -58,6 +59,11 @@ from service.settings import Settings
 from service.store.session import open_engine
 
 BROKER_TIMEOUT_S = 1.0
+NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own would read the environment six times a request; we have metrics of our own."""
+SWITCH_S = 0.0005
+"""How long a thread waits for another one that computes. Python's 5 ms would be most of the time of
+a call: the event loop and the threads that ask Postgres take turns several times for each."""
 ABOUT = """\
 A story comes in, an editor sends its alert, every follower's device has it.
 What an app does, call by call: [/docs/start](/docs/start).
@@ -93,7 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
     registry = CollectorRegistry()
     broker, throttle = CeleryBroker(settings.broker), Throttle(settings.redis_url)
     engine = _open_engine(settings)
-    hot = HotRoutes(settings, engine, broker, throttle)
+    hot = HotRoutes(settings, engine, throttle)
     app = FastAPIOffline(
         title=f"{settings.site_name} Push",
         description=ABOUT,
@@ -106,6 +112,7 @@ def create_app(settings: Settings) -> FastAPI:
         dependencies=[AdmitRequest],
         redirect_slashes=False,  # it would redirect to whatever host the caller names
         middleware=_middleware(settings, registry, hot),
+        telemetry=NO_TELEMETRY,
     )
     app.state.settings = settings
     app.state.engine = engine
@@ -139,21 +146,23 @@ def _middleware(
     settings: Settings, registry: CollectorRegistry, hot: HotRoutes
 ) -> list[Middleware]:
     """Return what every request passes, the first of them first."""
+    requests, is_https = Requests(registry), settings.public_url.startswith("https://")
     return [
+        Middleware(HotCalls, routes=hot.routes, requests=requests, is_https=is_https),
         Middleware(AnswerHead),
         Middleware(TrustProxies, networks=settings.trusted_proxies),
-        Middleware(CountRequests, requests=Requests(registry)),
+        Middleware(CountRequests, requests=requests),
         Middleware(AllowSites),
-        Middleware(AnswerHeaders, is_https=settings.public_url.startswith("https://")),
+        Middleware(AnswerHeaders, is_https=is_https),
         Middleware(LimitBody, is_known=is_known),
         Middleware(BodyDeadline),
-        Middleware(HotCalls, routes=hot.routes),
     ]
 
 
 def from_environment() -> FastAPI:
     """Build the application from the environment, as the server asks for it."""
     settings = settings_module.load()
+    sys.setswitchinterval(SWITCH_S)
     configure_logging(settings.log_level, settings.log_format)
     return create_app(settings)
 

@@ -6,7 +6,9 @@ cached while the environment stays the same.
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, TypeVar
@@ -34,6 +36,7 @@ __all__ = [
     "check_app",
     "check_in_app",
     "configured",
+    "one_environment",
     "previews",
     "secret_names",
     "settings_classes",
@@ -44,6 +47,9 @@ __all__ = [
 WEB_PUSH = webpush.Provider.name
 
 Value = TypeVar("Value")
+_Environments = dict[str, tuple[tuple[str, str], ...]]
+_environments: ContextVar[_Environments | None] = ContextVar("environments", default=None)
+"""By the prefix of the settings' names; None where each check reads the environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,5 +185,24 @@ def _in_one_line(cls: type[BaseSettings], read: Callable[[], Value]) -> Value:
         raise SettingsError(refusal.verdict.why) from None
 
 
+@contextmanager
+def one_environment() -> Iterator[None]:
+    """Read the environment once for all that is checked inside: it costs more than the check."""
+    token = _environments.set({})
+    try:
+        yield
+    finally:
+        _environments.reset(token)
+
+
 def _environment(prefix: str) -> tuple[tuple[str, str], ...]:
+    environments = _environments.get()
+    if environments is None:
+        return _read_environment(prefix)
+    if prefix not in environments:
+        environments[prefix] = _read_environment(prefix)
+    return environments[prefix]
+
+
+def _read_environment(prefix: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith(prefix)))

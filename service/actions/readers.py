@@ -102,7 +102,7 @@ def register_device(
     work: UnitOfWork, keys: SealKeys, reader: Reader, registration: Registration
 ) -> tuple[Device, bool]:
     """Give an address to its last registrant; also returns whether the device is new."""
-    valid = check_device(AppLookup(work, keys), registration)
+    valid = check_device(AppLookup(work.session, keys), registration)
     return devices.register(work.session, reader.id, valid, work.now)
 
 

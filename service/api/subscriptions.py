@@ -71,7 +71,7 @@ def follow_topic(
     return subscription_shown(subscription)
 
 
-@router.delete("/{topic:path}", status_code=204)
+@router.delete("/{topic:path}", status_code=204, response_class=Response)
 def unfollow_topic(work: WorkDep, reader: CurrentReader, topic: str) -> None:
     """Stop following a topic; 404 only when there is no such topic."""
     reader_actions.unfollow(work, reader, topic)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from service.domain.errors import Invalid
 
@@ -132,6 +133,7 @@ _WEIGHT = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
 _JAVA_SCRIPT = re.compile(r"([A-Za-z]{2,3})(?:_([A-Za-z0-9]{2,3}))?_{1,2}#([A-Za-z]{4})")
 
 
+@lru_cache(maxsize=1024)
 def parse_language(tag: str, field: str = "language") -> str:
     """Return a well-formed tag in its canonical form, or raise `Invalid` naming `field`.
 

@@ -1,8 +1,8 @@
 """A request as a hot call reads it, and the answer that it gives."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 from starlette.types import Scope
@@ -10,6 +10,7 @@ from starlette.types import Scope
 from service.domain.people import hash_token
 
 Body = TypeVar("Body")
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 JSON = (b"application/json", b"application/json; charset=utf-8")
 _BEARER = b"Bearer "
 
@@ -20,7 +21,10 @@ class OrdinaryPath(Exception):
 
 @dataclass(slots=True)
 class Call:
-    """A request whose head has been read; `body` follows when the call has one."""
+    """A request whose head has been read; `body` follows when the call has one.
+
+    Of a header that was sent twice, `headers` has the first, as FastAPI reads it.
+    """
 
     scope: Scope
     headers: Mapping[bytes, bytes]
@@ -47,23 +51,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered."""
+    """What is answered: JSON where there is a body, and headers beside those of every answer."""
 
     status: int
     body: bytes = b""
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-
-    def messages(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return it as ASGI sends it."""
-        start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
-        return start, {"type": "http.response.body", "body": self.body}
+    headers: Headers = ()
 
 
 def json_answer(status: int, model: BaseModel, *headers: tuple[bytes, bytes]) -> Answer:
     """Return a model as the answer."""
-    body = model.model_dump_json().encode()
-    length = (b"content-length", str(len(body)).encode())
-    return Answer(status, body, [length, (b"content-type", b"application/json"), *headers])
+    return Answer(status, model.__pydantic_serializer__.to_json(model), headers)
 
 
 NO_STORE = (b"cache-control", b"no-store")

@@ -7,24 +7,28 @@ written the next one gathers, so a group grows with the load and a single call w
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from service.hot.group_connection import GroupConnection
 from service.http.admission import overloaded
-from service.store.session import DATABASE_AWAY, transaction
+from service.store.session import DATABASE_AWAY
 
 MAX_GROUP = 256
 MAX_WAITING = 2048
+LINGER_S = 0.02
+"""How long a thread waits for the next group, with its connection, before it gives both back."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Write: TypeAlias = Callable[[Session, Sequence[Item]], Sequence[Result | None]]
-Key: TypeAlias = Callable[[Item], Hashable]
+Keys: TypeAlias = Callable[[Item], Iterable[Hashable]]
 Outcome: TypeAlias = Result | BaseException | None
 _Pairs: TypeAlias = list[tuple[asyncio.Future[Result | None], Outcome[Result]]]
 log = structlog.get_logger()
@@ -43,8 +47,9 @@ class GroupCommit(Generic[Item, Result]):
     """Writes items of one kind in groups, in the order in which they come.
 
     `run` runs a function in a thread. `write` gets an open transaction and the items of a group;
-    it returns one result for each, None for an item that it did not write. With `key` no two items
-    of a group have the same key: the later one waits for the next group.
+    it returns one result for each, None for an item that it did not write. With `keys` no two items
+    of a group have a key in common: the later one waits for the next group. With `one_statement`
+    each statement of `write` is a transaction of its own, which saves two of three round trips.
     """
 
     def __init__(
@@ -52,13 +57,15 @@ class GroupCommit(Generic[Item, Result]):
         engine: Engine,
         run: Callable[[Callable[[], None]], object],
         write: Write[Item, Result],
-        key: Key[Item] | None = None,
+        keys: Keys[Item] | None = None,
+        *,
+        one_statement: bool = False,
     ) -> None:
-        self._engine = engine
+        self._open = partial(GroupConnection, engine, one_statement=one_statement)
         self._run = run
         self._write = write
-        self._key = key
-        self._lock = threading.Lock()
+        self._keys = keys
+        self._lock = threading.Condition()
         self._waiting: deque[_Call[Item, Result]] = deque()
         self._size = 0
         self._is_running = False
@@ -75,6 +82,7 @@ class GroupCommit(Generic[Item, Result]):
             self._waiting.append(_Call(item, size, future))
             self._size += size
             is_idle, self._is_running = not self._is_running, True
+            self._lock.notify()
         if is_idle:
             self._run(self._drain)
         return await future
@@ -84,12 +92,13 @@ class GroupCommit(Generic[Item, Result]):
 
         A group that finds Postgres away answers for all that wait: each would wait as long.
         """
-        while calls := self._take_group():
-            outcomes = self._write_items([call.item for call in calls])
-            _resolve(calls, outcomes)
-            if all(_is_away(outcome) for outcome in outcomes):
-                calls = self._take_all()
-                _resolve(calls, outcomes[:1] * len(calls))
+        with self._open() as connection:
+            while calls := self._take_group():
+                outcomes = self._write_items(connection, [call.item for call in calls])
+                _resolve(calls, outcomes)
+                if all(_is_away(outcome) for outcome in outcomes):
+                    calls = self._take_all()
+                    _resolve(calls, outcomes[:1] * len(calls))
 
     def _take_all(self) -> list[_Call[Item, Result]]:
         with self._lock:
@@ -100,6 +109,8 @@ class GroupCommit(Generic[Item, Result]):
 
     def _take_group(self) -> list[_Call[Item, Result]]:
         with self._lock:
+            if not self._waiting:
+                self._lock.wait(LINGER_S)
             calls = self._next_calls()
             self._size -= sum(call.size for call in calls)
             self._is_running = bool(calls)
@@ -107,23 +118,23 @@ class GroupCommit(Generic[Item, Result]):
 
     def _next_calls(self) -> list[_Call[Item, Result]]:
         waiting = self._waiting
-        if self._key is None:
+        if self._keys is None:
             return [waiting.popleft() for _ in range(min(MAX_GROUP, len(waiting)))]
-        keys: set[Hashable] = set()
+        in_use: set[Hashable] = set()
         calls: list[_Call[Item, Result]] = []
         later: list[_Call[Item, Result]] = []
         while waiting and len(calls) < MAX_GROUP:
             call = waiting.popleft()
-            key = self._key(call.item)
-            (later if key in keys else calls).append(call)
-            keys.add(key)
+            keys = set(self._keys(call.item))
+            (calls if in_use.isdisjoint(keys) else later).append(call)
+            in_use |= keys
         waiting.extendleft(reversed(later))
         return calls
 
-    def _write_items(self, items: list[Item]) -> list[Outcome[Result]]:
+    def _write_items(self, connection: GroupConnection, items: list[Item]) -> list[Outcome[Result]]:
         """Write a group; one that fails is halved, so that an item spoils none but itself."""
         try:
-            with transaction(self._engine) as session:
+            with connection.transaction() as session:
                 pairs = zip(items, self._write(session, items), strict=True)
                 return [result for _, result in pairs]
         except DATABASE_AWAY as error:
@@ -134,7 +145,8 @@ class GroupCommit(Generic[Item, Result]):
                 log.info("call leaves its group", error=type(error).__name__)
                 return [None]
         half = len(items) // 2
-        return self._write_items(items[:half]) + self._write_items(items[half:])
+        first, second = items[:half], items[half:]
+        return self._write_items(connection, first) + self._write_items(connection, second)
 
 
 def _is_away(outcome: object) -> bool:

@@ -1,22 +1,32 @@
-"""The middleware that answers the hot calls and passes all others on.
+"""The middleware that answers the hot calls and passes all others on. It is the outermost one.
 
 A hot call is the usual form of a call that many make at once. What is unusual in any way - a body
-that is wrong, a token that nobody has, an unknown topic - goes the ordinary path, through FastAPI,
-which has every rule, limit and refusal. So there is one place for each sentence that a
-caller may read, and a call is answered here only when all is well.
+that is wrong, a token that nobody has, an unknown topic - goes the ordinary path, through all other
+middlewares and FastAPI, which have every rule, limit and refusal. So there is one place for each
+sentence that a caller may read, and a call is answered here only when all is well.
+
+What the other middlewares do for a call that is well is done here: the limits on its head and its
+body, its metrics, the headers of its answer. The rules are theirs; a test compares both paths.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.domain.errors import DATABASE_AWAY as SENTENCE
 from service.domain.errors import Refusal, Unavailable
+from service.hot.answer_head import AnswerHeads
 from service.hot.call import Answer, Call, OrdinaryPath
+from service.hot.read_body import Deadlines, ReadBody
+from service.http.body_limit import long_head
+from service.http.cross_origin import listed_origin
+from service.http.metrics import Requests
 from service.http.problems import KINDS, problem
 from service.store.session import DATABASE_AWAY
 
@@ -40,36 +50,63 @@ Routes = Mapping[tuple[str, str], Route]
 class HotCalls:
     """Answers what `routes` name; raises nothing of its own."""
 
-    def __init__(self, app: ASGIApp, routes: Routes) -> None:
+    def __init__(self, app: ASGIApp, routes: Routes, requests: Requests, *, is_https: bool) -> None:
         self.app = app
         self.routes = routes
+        self.requests = requests
+        self.heads = AnswerHeads(is_https=is_https)
+        self.deadlines = Deadlines()
         self.prefixes = tuple(path for _, path in routes if path.endswith("/"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a hot call, or pass it on with the body that was read."""
         route = self._find(scope) if scope["type"] == "http" else None
-        if route is None:
+        if route is None or long_head(scope) is not None:
             await self.app(scope, receive, send)
             return
         await self._answer(route, scope, receive, send)
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(scope, dict(scope["headers"]))
-        body = _ReadBody(receive)
+        started_at = time.perf_counter()
+        call = Call(scope, dict(reversed(scope["headers"])))
+        body = ReadBody(receive, self.deadlines)
         try:
             if route.has_body:
-                call.body = await body.read()
+                call.body = await body.read(call.headers)
             answer = await route.answer(call)
-        except (OrdinaryPath, ValidationError, Refusal, HTTPException, *DATABASE_AWAY) as error:
-            if isinstance(error, (Unavailable, *DATABASE_AWAY)):
-                scope["route"] = route
-                await _refuse(error, route)(scope, receive, send)
-            else:
-                await self.app(scope, body.replay, send)
-            return
-        scope["route"] = route
-        for message in answer.messages():
-            await send(message)
+        except (Unavailable, *DATABASE_AWAY) as error:
+            refusal = await self._refuse(error, route, call, started_at)
+            await refusal(scope, receive, send)
+        except (OrdinaryPath, ValidationError, Refusal, HTTPException):
+            await self.app(scope, body.replay, send)
+        except Exception:
+            log.exception("hot call failed", path=route.path)
+            await self.app(scope, body.replay, send)
+        else:
+            await self._send(answer, route, call, started_at, send)
+
+    async def _send(
+        self, answer: Answer, route: Route, call: Call, started_at: float, send: Send
+    ) -> None:
+        has_credentials, site = await _circumstances(call)
+        start = self.heads.start(answer, has_credentials=has_credentials, site=site)
+        self._count(route, call, answer.status, started_at)
+        await send(start)
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _refuse(
+        self, error: BaseException, route: Route, call: Call, started_at: float
+    ) -> Response:
+        """Return what answers a call while something is away."""
+        has_credentials, site = await _circumstances(call)
+        answer = _problem(error, route)
+        self.heads.complete(answer.headers, has_credentials=has_credentials, site=site)
+        self._count(route, call, answer.status_code, started_at)
+        return answer
+
+    def _count(self, route: Route, call: Call, status: int, started_at: float) -> None:
+        duration = time.perf_counter() - started_at
+        self.requests.count(call.scope["method"], route.path, status, duration)
 
     def _find(self, scope: Scope) -> Route | None:
         method, path = scope["method"], scope["path"]
@@ -82,38 +119,15 @@ class HotCalls:
         return None
 
 
-class _ReadBody:
-    """A body that was read once and can be read again by the application behind."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._messages: list[Message] = []
-        self._fault: HTTPException | None = None
-
-    async def read(self) -> bytes:
-        """Return the whole body; the limits on its size and time stand before us."""
-        while True:
-            try:
-                message = await self._receive()
-            except HTTPException as fault:
-                self._fault = fault
-                raise
-            self._messages.append(message)
-            if message["type"] != "http.request":
-                raise OrdinaryPath
-            if not message.get("more_body", False):
-                return b"".join(part.get("body", b"") for part in self._messages)
-
-    async def replay(self) -> Message:
-        """Return what was read, part by part, and then what comes."""
-        if self._messages:
-            return self._messages.pop(0)
-        if self._fault is not None:
-            raise self._fault
-        return await self._receive()
+async def _circumstances(call: Call) -> tuple[bool, str | None]:
+    """Return whether a request has credentials, and the site that may read its answer."""
+    headers = call.headers
+    origin = headers.get(b"origin")
+    site = None if origin is None else await listed_origin(call.scope, origin.decode("latin-1"))
+    return b"authorization" in headers or b"cookie" in headers, site
 
 
-def _refuse(error: BaseException, route: Route) -> ASGIApp:
+def _problem(error: BaseException, route: Route) -> Response:
     if isinstance(error, Unavailable):
         detail, wait = error.detail, error.retry_after
     else:

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Engine
 
-from service.hot.device_calls import DeviceCalls, address, renewal_writer
-from service.hot.group_commit import GroupCommit, Item, Key, Result, Write
+from service.hot.device_calls import DeviceCalls, address_and_reader, registration_writer
+from service.hot.group_commit import GroupCommit, Item, Keys, Result, Write
 from service.hot.hot_calls import Route, Routes
 from service.hot.reader_calls import ReaderCalls, find_readers, newcomer_writer
 from service.hot.receipt_calls import ReceiptCalls
@@ -20,7 +20,6 @@ from service.hot.subscription_calls import (
     write_follows,
 )
 from service.http.rate_limit import Throttle
-from service.outbox import Broker
 from service.settings import Settings
 
 GROUPS = 7
@@ -30,20 +29,19 @@ GROUPS = 7
 class HotRoutes:
     """What answers the hot calls; the engine has a connection for each kind of group."""
 
-    def __init__(
-        self, settings: Settings, engine: Engine, broker: Broker, throttle: Throttle
-    ) -> None:
+    def __init__(self, settings: Settings, engine: Engine, throttle: Throttle) -> None:
         self.engine = engine
         self.threads = Threads(GROUPS)
-        receipts = ReceiptCalls(settings.signing_secrets, self._group(write_receipts))
+        self.has_pooler = settings.db_pooler
+        receipts = ReceiptCalls(settings.signing_secrets, self._group(write_receipts, alone=False))
         newcomers = self._group(newcomer_writer(throttle, settings.registrations_per_minute))
-        readers = ReaderCalls(self._group(find_readers), newcomers)
+        readers = ReaderCalls(self._group(find_readers), newcomers, settings.trusted_proxies)
         subscriptions = SubscriptionCalls(
             self._group(find_pages),
-            self._group(write_follows, lambda follow: follow.token_hash),
-            self._group(end_follows, lambda pair: pair),
+            self._group(write_follows, lambda follow: (follow.token_hash,)),
+            self._group(end_follows, lambda pair: (pair,)),
         )
-        devices = DeviceCalls(self._group(renewal_writer(settings, broker), address))
+        devices = DeviceCalls(self._group(registration_writer(settings), address_and_reader))
         topic = PATH + "/{topic}"
         self.routes: Routes = {
             ("POST", "/api/receipts"): Route("/api/receipts", receipts.take, has_body=True),
@@ -52,13 +50,18 @@ class HotRoutes:
             ("GET", PATH): Route(PATH, subscriptions.show),
             ("PUT", PREFIX): Route(topic, subscriptions.follow, has_body=True),
             ("DELETE", PREFIX): Route(topic, subscriptions.unfollow),
-            ("PUT", "/api/me/devices"): Route("/api/me/devices", devices.renew, has_body=True),
+            ("PUT", "/api/me/devices"): Route("/api/me/devices", devices.register, has_body=True),
         }
 
     def _group(
-        self, write: Write[Item, Result], key: Key[Item] | None = None
+        self, write: Write[Item, Result], keys: Keys[Item] | None = None, *, alone: bool = True
     ) -> GroupCommit[Item, Result]:
-        return GroupCommit(self.engine, self.threads.run, write, key)
+        """Return a group; `alone`: each statement of its writer is complete in itself.
+
+        Behind a pooler a transaction sets its limits for itself, so there has to be one.
+        """
+        one_statement = alone and not self.has_pooler
+        return GroupCommit(self.engine, self.threads.run, write, keys, one_statement=one_statement)
 
     def close(self) -> None:
         """End the threads."""

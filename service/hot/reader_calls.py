@@ -13,7 +13,9 @@ from service.domain.people import Reader, hash_token
 from service.hot.call import NO_STORE, Answer, Call, OrdinaryPath, json_answer
 from service.hot.group_commit import GroupCommit
 from service.http.dependencies import REGISTRATIONS, limited_address
+from service.http.forwarded import of_caller
 from service.http.rate_limit import Throttle
+from service.settings import Network
 from service.store.readers import readers
 
 _BODY: TypeAdapter[NewReader | None] = TypeAdapter(NewReader | None)
@@ -58,9 +60,12 @@ def newcomer_writer(
 class ReaderCalls:
     """Answers for a reader's own settings."""
 
-    def __init__(self, lookups: LookupGroup, newcomers: NewcomerGroup) -> None:
+    def __init__(
+        self, lookups: LookupGroup, newcomers: NewcomerGroup, proxies: Sequence[Network]
+    ) -> None:
         self._lookups = lookups
         self._newcomers = newcomers
+        self._proxies = proxies
 
     async def show(self, call: Call) -> Answer:
         """Show the reader's settings."""
@@ -78,7 +83,7 @@ class ReaderCalls:
         reader, token = reader_actions.draw_reader(
             settings.language, settings.timezone, quiet_hours, languages
         )
-        address = limited_address(HTTPConnection(call.scope))
+        address = limited_address(HTTPConnection(of_caller(call.scope, self._proxies)))
         newcomer = NewcomerCall(reader, hash_token(token), address)
         if not await self._newcomers.submit(newcomer):
             raise OrdinaryPath

@@ -51,7 +51,11 @@ class AnswerHeaders:
         async def send_with_headers(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start":
-                self._complete(scope, MutableHeaders(scope=message))
+                complete(
+                    MutableHeaders(scope=message),
+                    is_https=self.is_https,
+                    has_credentials=_has_credentials(scope),
+                )
                 start = message if scope["path"] in DOCUMENTATION else None
                 if start is not None:  # waits for the body that its policy is about
                     return
@@ -64,17 +68,19 @@ class AnswerHeaders:
 
         await self.app(scope, receive, send_with_headers)
 
-    def _complete(self, scope: Scope, headers: MutableHeaders) -> None:
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        if self.is_https:
-            headers["Strict-Transport-Security"] = HSTS
-        if headers.get("content-type", "").startswith("text/html"):
-            for name, value in SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
-        elif _DATA.search(headers.get("content-type", "")):
-            headers.setdefault("Content-Security-Policy", DATA_POLICY)
-        if _has_credentials(scope):
-            headers.setdefault("Cache-Control", "private, no-store")
+
+def complete(headers: MutableHeaders, *, is_https: bool, has_credentials: bool) -> None:
+    """Add what every answer has; `has_credentials`: its request has a cookie or a token."""
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    if is_https:
+        headers["Strict-Transport-Security"] = HSTS
+    if headers.get("content-type", "").startswith("text/html"):
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
+    elif _DATA.search(headers.get("content-type", "")):
+        headers.setdefault("Content-Security-Policy", DATA_POLICY)
+    if has_credentials:
+        headers.setdefault("Cache-Control", "private, no-store")
 
 
 def _has_credentials(scope: Scope) -> bool:

@@ -34,22 +34,32 @@ class BodyDeadline:
         if scope["type"] != "http" or not _has_body(scope):
             await self.app(scope, receive, send)
             return
-        deadline = time.monotonic() + self.whole_s
-        is_complete = False
+        await self.app(scope, in_time(receive, self.part_s, self.whole_s), send)
 
-        async def receive_in_time() -> Message:
-            nonlocal is_complete
-            if is_complete:  # what comes now is the end of the connection, which may take for ever
-                return await receive()
-            try:
-                async with asyncio.timeout(min(self.part_s, deadline - time.monotonic())):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(KINDS[TooSlow].status, REFUSAL, CLOSE_CONNECTION) from None
-            is_complete = message["type"] != "http.request" or not message.get("more_body", False)
-            return message
 
-        await self.app(scope, receive_in_time, send)
+def in_time(receive: Receive, part_s: float = PART_S, whole_s: float = WHOLE_S) -> Receive:
+    """Return what receives a body's parts, and raises `HTTPException` for one that is late."""
+    deadline = time.monotonic() + whole_s
+    is_complete = False
+
+    async def receive_in_time() -> Message:
+        nonlocal is_complete
+        if is_complete:  # what comes now is the end of the connection, which may take for ever
+            return await receive()
+        try:
+            async with asyncio.timeout(min(part_s, deadline - time.monotonic())):
+                message = await receive()
+        except TimeoutError:
+            raise late_body() from None
+        is_complete = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    return receive_in_time
+
+
+def late_body() -> HTTPException:
+    """Return the refusal of a body that did not arrive in time."""
+    return HTTPException(KINDS[TooSlow].status, REFUSAL, CLOSE_CONNECTION)
 
 
 def _has_body(scope: Scope) -> bool:

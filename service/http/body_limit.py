@@ -8,6 +8,7 @@ is known.
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import chain
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,7 +35,8 @@ CLOSE_CONNECTION = {"Connection": "close"}
 LONG_QUERY = Kind(414, "long-query", "The address is too long", "The query is larger than we take.")
 LONG_HEAD = Kind(431, "long-head", "The headers are too large", "They are larger than we take.")
 _SEPARATOR = re.compile(rb"[,&]")
-_LONG_NUMBER = re.compile(rb"[0-9]{1000}")
+MOST_DIGITS = 1_000
+_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % MOST_DIGITS)
 """Reading a number costs the square of its digits."""
 IsKnown = Callable[[Scope], Awaitable[bool]]
 
@@ -76,7 +78,7 @@ class LimitBody:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        long = _long_head(scope)
+        long = long_head(scope)
         if long is not None:
             await problem(long, long.meaning, headers=CLOSE_CONNECTION)(scope, receive, send)
             return
@@ -117,7 +119,8 @@ class _Body:
         if self.values > self.allowance.values:
             await self._raise_allowance()
         if _LONG_NUMBER.search(part):
-            raise HTTPException(400, "A number has more than 1,000 digits.", CLOSE_CONNECTION)
+            detail = f"A number has more than {MOST_DIGITS:,} digits."
+            raise HTTPException(400, detail, CLOSE_CONNECTION)
         if self.values > self.allowance.values:
             raise _refusal(TooLarge, f"A request may have {self.allowance.values:,} values.")
 
@@ -147,13 +150,23 @@ def _refusal(cls: type[TooLarge | Unauthenticated], detail: str) -> HTTPExceptio
     return HTTPException(KINDS[cls].status, detail, headers)
 
 
-def _long_head(scope: Scope) -> Kind | None:
+def is_small(body: bytes) -> bool:
+    """Whether anybody may send this body: it has not too many bytes, values or digits."""
+    if len(body) < MOST_DIGITS:
+        return True
+    values = body.count(b",") + body.count(b"&")
+    return len(body) <= MAX_BODY_BYTES and values <= MAX_VALUES and not _LONG_NUMBER.search(body)
+
+
+def long_head(scope: Scope) -> Kind | None:
     """Say which part of a request's head costs too much to read; None for a usual one."""
     query: bytes = scope["query_string"]
     if len(query) > MAX_QUERY_BYTES or query.count(b"&") >= MAX_QUERY_VALUES:
         return LONG_QUERY
     headers: list[tuple[bytes, bytes]] = scope["headers"]
-    size = sum(len(name) + len(value) for name, value in headers)
+    size = len(b"".join(chain.from_iterable(headers)))
+    if size < MAX_COOKIES:
+        return None
     cookies = sum(value.count(b";") for name, value in headers if name == b"cookie")
     return LONG_HEAD if size > MAX_HEADER_BYTES or cookies >= MAX_COOKIES else None
 

@@ -90,21 +90,25 @@ class AllowSites:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        site = await _listed_origin(scope, headers.get("origin", ""))
+        site = await listed_origin(scope, headers.get("origin", ""))
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
             await _answer_preflight(send, site, methods)
             return
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer_headers = MutableHeaders(scope=message)
-                answer_headers.add_vary_header("Origin")
-                if site:
-                    answer_headers["Access-Control-Allow-Origin"] = site
-                    answer_headers["Access-Control-Expose-Headers"] = "Retry-After"
+                mark(MutableHeaders(scope=message), site)
             await send(message)
 
         await self.app(scope, receive, send_marked)
+
+
+def mark(headers: MutableHeaders, site: str) -> None:
+    """Let a listed site read the answer; an empty text is none."""
+    headers.add_vary_header("Origin")
+    if site:
+        headers["Access-Control-Allow-Origin"] = site
+        headers["Access-Control-Expose-Headers"] = "Retry-After"
 
 
 def _methods(path: str) -> tuple[str, ...]:
@@ -124,7 +128,7 @@ def _has_to_be_marked(scope: Scope) -> bool:
     return is_kept or b"origin" in names
 
 
-async def _listed_origin(scope: Scope, origin: str) -> str:
+async def listed_origin(scope: Scope, origin: str) -> str:
     """Return the origin when an app lists it, else an empty text."""
     if not origin or origin == "null":
         return ""

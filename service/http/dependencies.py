@@ -7,6 +7,7 @@ function in a thread.
 import ipaddress
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
@@ -187,6 +188,7 @@ def caller_address(request: HTTPConnection) -> str:
     return request.client.host if request.client else ""
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(address: str) -> bool:
     """Whether the address is this machine's own."""
     try:

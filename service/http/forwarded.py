@@ -33,25 +33,33 @@ class TrustProxies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on as its caller's."""
-        client = scope.get("client")
-        if scope["type"] == "http" and client and is_trusted(client[0], self.networks):
-            scope = {**scope, **self._true_caller(scope, client)}
+        if scope["type"] == "http":
+            scope = of_caller(scope, self.networks)
         await self.app(scope, receive, send)
 
-    def _true_caller(self, scope: Scope, client: Sequence[str | int]) -> Scope:
-        for_header, forwarded = (_header(scope, name) for name in _FORWARDING)
-        elements = [_parameters(element) for element in _ELEMENT.findall(forwarded)]
-        chains = []
-        if for_header:
-            chains.append(for_header.split(","))
-        if elements:
-            chains.append([element.get("for", "") for element in elements])
-        address = find_caller(str(client[0]), chains, self.networks)
-        proto = _header(scope, b"x-forwarded-proto").rpartition(",")[2].strip().lower()
-        if not proto and elements:
-            proto = elements[-1].get("proto", "").lower()
-        scheme = proto if proto in SCHEMES else scope["scheme"]
-        return {"client": (address, client[1]), "scheme": scheme}
+
+def of_caller(scope: Scope, networks: Sequence[Network]) -> Scope:
+    """Return the request as its true caller's."""
+    client = scope.get("client")
+    if client and is_trusted(client[0], networks):
+        return {**scope, **_true_caller(scope, client, networks)}
+    return scope
+
+
+def _true_caller(scope: Scope, client: Sequence[str | int], networks: Sequence[Network]) -> Scope:
+    for_header, forwarded = (_header(scope, name) for name in _FORWARDING)
+    elements = [_parameters(element) for element in _ELEMENT.findall(forwarded)]
+    chains = []
+    if for_header:
+        chains.append(for_header.split(","))
+    if elements:
+        chains.append([element.get("for", "") for element in elements])
+    address = find_caller(str(client[0]), chains, networks)
+    proto = _header(scope, b"x-forwarded-proto").rpartition(",")[2].strip().lower()
+    if not proto and elements:
+        proto = elements[-1].get("proto", "").lower()
+    scheme = proto if proto in SCHEMES else scope["scheme"]
+    return {"client": (address, client[1]), "scheme": scheme}
 
 
 def find_caller(peer: str, chains: Iterable[Sequence[str]], networks: Sequence[Network]) -> str:
@@ -85,6 +93,8 @@ def read_address(node: str) -> IPv4Address | IPv6Address | None:
 
 def is_trusted(peer: str, networks: Sequence[Network]) -> bool:
     """Whether the peer is one of our proxies."""
+    if not networks:
+        return False
     address = _address(peer)
     return address is not None and any(address in network for network in networks)
 

@@ -43,11 +43,18 @@ class Requests:
             buckets=BUCKETS_S,
             registry=registry,
         )
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self.answers.labels(method, route, str(status)).inc()
-        self.seconds.labels(method, route).observe(seconds)
+        series = self._series.get((method, route, status))
+        if series is None:
+            answers = self.answers.labels(method, route, str(status))
+            series = answers, self.seconds.labels(method, route)
+            self._series[method, route, status] = series
+        answers, duration = series
+        answers.inc()
+        duration.observe(seconds)
 
 
 class CountRequests:

@@ -16,6 +16,7 @@ from service.commands import running
 from service.commands.output import Failed
 from service.demo import programs
 from service.demo.servers import free_port
+from service.hot.read_body import Deadlines
 from service.http import listener, server
 from service.http.body_deadline import BodyDeadline
 from service.http.body_limit import CLOSE_CONNECTION
@@ -153,3 +154,22 @@ def test_a_taken_inner_port_is_named_too():
         port = taken.getsockname()[1]
         with pytest.raises(Failed, match=f"port {port}"):
             running.require_free("127.0.0.1", free_port(), port)
+
+
+def test_a_hot_calls_body_that_stops_ends_too_and_other_bodies_go_on():
+    async def stop():
+        await asyncio.sleep(60)
+
+    async def arrive():
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    async def main():
+        deadlines = Deadlines(limit_s=0.1, check_s=0.01)
+        late, punctual = asyncio.create_task(deadlines.receive(stop)), deadlines.receive(arrive)
+        assert (await punctual)["body"] == b"x"
+        with pytest.raises(HTTPException) as refusal:
+            await late
+        assert not late.cancelled()
+        return refusal.value.status_code
+
+    assert asyncio.run(main()) == 408

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from service.actions.apps import app_lookup
 from service.api.devices import DeviceBody
-from service.hot.device_calls import renewal_writer
+from service.hot.device_calls import registration_writer
 from service.sealing import seal
 from service.store.operations import apps
 from service.store.operations.apps import App
@@ -288,16 +288,16 @@ def test_readers_who_register_one_address_at_once_all_get_an_answer_and_one_keep
     assert sum(len(ids(client, one)) for one in readers) == 1
 
 
-def test_a_group_of_renewals_reads_its_app_once(engine, app, settings, monkeypatch):
+def test_a_group_of_registrations_reads_its_app_once(engine, settings, monkeypatch):
     lookups = []
 
-    def find_app(work, registration):
+    def find_app(session, registration):
         lookups.append(registration.provider)
 
     monkeypatch.setattr(app_lookup, "find_app", find_app)
     body = DeviceBody.model_validate(BROWSER).read()
     renewals = [(bytes(32), replace(body, address=f"{ENDPOINT}{n}")) for n in range(3)]
-    write = renewal_writer(settings, app.state.broker)
+    write = registration_writer(settings)
     with transaction(engine) as session:
         assert write(session, renewals) == [None] * 3
     assert lookups == ["webpush"]

@@ -36,7 +36,7 @@ def group(engine, table, groups):
         return items
 
     with ThreadPoolExecutor(1) as threads:
-        yield GroupCommit(engine, threads.submit, write, key=lambda n: n % 1000)
+        yield GroupCommit(engine, threads.submit, write, keys=lambda n: (n % 1000,))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_one_failure_answers_for_all_that_wait_for_their_turn(engine, groups):
         raise OperationalError("", {}, Exception("the server closed the connection"))
 
     with ThreadPoolExecutor(1) as threads:
-        group = GroupCommit(engine, threads.submit, write, key=lambda _: "the same")
+        group = GroupCommit(engine, threads.submit, write, keys=lambda _: ("the same",))
         outcomes = submit_all(group, range(50))
     assert {type(one) for one in outcomes} == {OperationalError}
     assert len(groups) < 10

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from service.domain.people import hash_token
 from service.logs import configure_logging
-from service.store.readers import device_renewals, devices
+from service.store.readers import device_groups, devices
 from tests.builders import a_topic
 
 NIGHT = {"from": "22:00", "to": "07:30"}
@@ -271,7 +271,7 @@ def test_neither_token_nor_address_reaches_a_log_even_when_postgres_refuses(
     good = {"provider": "apns", "address": "5ec7e7" + "0" * 58}
     bad = {"provider": "apns", "address": "5ec7e7 is not hexadecimal"}
     answers = [client.put("/api/me/devices", headers=mine, json=body) for body in (good, bad)]
-    for store in (devices, device_renewals):
+    for store in (devices, device_groups):
         monkeypatch.setattr(store, "_RENEW", text("SELECT :address FROM no_such_table"))
     answers.append(client.put("/api/me/devices", headers=mine, json=good))
     assert [answer.status_code for answer in answers] == [201, 422, 500]

@@ -14,6 +14,7 @@ PARTS = {
     "postgres": "postgres",
     "valkey-server": "redis",
     "service.http.server": "service",
+    "wave_server": "go server",
     "beat": "beat",
     "worker": "workers",
 }

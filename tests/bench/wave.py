@@ -2,11 +2,15 @@
 
 import os
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.bench.bench_system import BenchSystem, print_progress
+from tests.bench.machine import usage
 from tests.bench.report import Answer, Figure
-from tests.bench.wave_calls import WaveData
+from tests.bench.wave_calls import Request, WaveData
 from tests.bench.wave_peer import Load, PeerMissing, go_programs, load, serve
 
 CONNECTIONS = 32
@@ -15,7 +19,18 @@ REQUESTS = int(os.environ.get("BENCH_WAVE_REQUESTS", "3000"))
 WARMING_UP = 300
 REFERENCE = "plain Go: net/http, database/sql, lib/pq"
 TITLE = f"The calls that come back, {CONNECTIONS} connections, one service process"
-Loads = dict[tuple[str, str], list[Load]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A load, and the CPU microseconds a call: of the server, and of PostgreSQL."""
+
+    load: Load
+    server_us: float
+    postgres_us: float
+
+
+Loads = dict[tuple[str, str], list[Measured]]
 
 
 def wave(bench: BenchSystem) -> Answer:
@@ -43,16 +58,26 @@ def _measure(bench: BenchSystem) -> Loads:
                 for side, host in hosts.items():
                     if only not in name or (side == "go" and name in _OURS_ONLY):
                         continue
-                    measured = load(
-                        client, host, make(REQUESTS if round_number else 300), CONNECTIONS
-                    )
-                    _check(name, side, measured)
+                    requests = make(REQUESTS if round_number else WARMING_UP)
+                    measured = _load(client, side, host, requests)
+                    _check(name, side, measured.load)
                     if round_number:
                         loads[name, side].append(measured)
     return loads
 
 
 _OURS_ONLY = ("GET /api/me/subscriptions",)
+_SERVERS = {"go": "go server", "ours": "service"}
+
+
+def _load(client: Path, side: str, host: str, requests: list[Request]) -> Measured:
+    before = usage()
+    result = load(client, host, requests, CONNECTIONS)
+    cpu = usage().since(before)
+    server_us, postgres_us = (
+        cpu[part] / len(requests) * 1e6 for part in (_SERVERS[side], "postgres")
+    )
+    return Measured(result, server_us, postgres_us)
 
 
 def _check(name: str, side: str, measured: Load) -> None:
@@ -67,9 +92,21 @@ def _figures(name: str, loads: Loads) -> list[Figure]:
         Figure(
             name,
             "requests/s",
-            [one.per_second for one in ours],
+            [one.load.per_second for one in ours],
             "more",
-            [one.per_second for one in peers],
+            [one.load.per_second for one in peers],
         ),
-        Figure(name, "p99 ms", [one.p99_ms for one in ours], "less", [one.p99_ms for one in peers]),
+        _less(name, "p99 ms", ours, peers, lambda one: one.load.p99_ms),
+        _less(name, "CPU us a call", ours, peers, lambda one: one.server_us),
+        _less(name, "PostgreSQL us", ours, peers, lambda one: one.postgres_us),
     ]
+
+
+def _less(
+    name: str,
+    unit: str,
+    ours: list[Measured],
+    peers: list[Measured],
+    value: Callable[[Measured], float],
+) -> Figure:
+    return Figure(name, unit, [*map(value, ours)], "less", [*map(value, peers)])

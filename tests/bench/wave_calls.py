@@ -19,7 +19,7 @@ from service.store.session import transaction
 from service.unit_of_work import unit_of_work
 from tests import builders as a
 
-READERS = 2_000
+READERS = 8_000
 BATCHES = 100
 BATCH_SIZE = 1_000
 Request = dict[str, Any]

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlmodel import Session
+
 from service import provider_door
 from service.domain.device import Registration
 from service.domain.errors import Invalid
@@ -12,14 +14,13 @@ from service.provider_door import WEB_PUSH, AppValues
 from service.sealing import SealKeys
 from service.store.operations import apps
 from service.store.operations.apps import App
-from service.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
 class AppLookup:
     """The apps of some registrations, each read and opened once."""
 
-    work: UnitOfWork
+    session: Session
     keys: SealKeys
     _apps: dict[tuple[str, str], AppValues | None] = field(default_factory=dict)
 
@@ -27,7 +28,7 @@ class AppLookup:
         """Return the registration's app, as `find_app` does; raises `Invalid`."""
         name = (registration.provider, registration.app)
         if name not in self._apps:
-            app = find_app(self.work, registration)
+            app = find_app(self.session, registration)
             self._apps[name] = None if app is None else open_app(self.keys, app)
         return self._apps[name]
 
@@ -48,14 +49,14 @@ def check_registration(lookup: AppLookup, registration: Registration) -> Registr
     return valid
 
 
-def find_app(work: UnitOfWork, registration: Registration) -> App | None:
+def find_app(session: Session, registration: Registration) -> App | None:
     """Return the row of the registration's app; None where the environment has all there is."""
     provider, name = registration.provider, registration.app or registration.provider
     if name == provider and provider != WEB_PUSH:
         return None
     if name == provider and provider not in provider_door.configured():
         return None
-    app = apps.get(work.session, name)
+    app = apps.get(session, name)
     if name == provider:
         return app
     if app is None or app.disabled_at is not None:

@@ -249,7 +249,12 @@ def _lock_concerned(session: Session, reader_id: int, hashes: list[bytes]) -> li
 
 
 def _lock_keys(hashes: Iterable[bytes]) -> list[int]:
-    return sorted({int.from_bytes(digest[:8], signed=True) for digest in hashes})
+    return sorted({lock_key(digest) for digest in hashes})
+
+
+def lock_key(digest: bytes) -> int:
+    """Return the key of the lock that whoever registers the address with this hash takes."""
+    return int.from_bytes(digest[:8], signed=True)
 
 
 def _make_room(session: Session, placement: Placement, now: datetime) -> None:
