@@ -61,7 +61,7 @@ from service.store.session import open_engine
 BROKER_TIMEOUT_S = 1.0
 NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False}
 """FastAPI's own would read the environment six times a request; we have metrics of our own."""
-SWITCH_S = 0.0005
+SWITCH_S = 0.001
 """How long a thread waits for another one that computes. Python's 5 ms would be most of the time of
 a call: the event loop and the threads that ask Postgres take turns several times for each."""
 ABOUT = """\

@@ -51,7 +51,7 @@ _ENSURE = text("""
     ON CONFLICT DO NOTHING""")
 
 _LOCK = text(f"""
-    SELECT receipt.*, length(batch.states) AS deliveries
+    SELECT receipt.alert_id, receipt.shard_n, receipt.n, marks, length(batch.states)
     FROM {_KEYS} JOIN receipt USING (alert_id, shard_n, n) JOIN batch USING (alert_id, shard_n, n)
     ORDER BY receipt.alert_id, receipt.shard_n, receipt.n FOR NO KEY UPDATE OF receipt""")
 
@@ -88,8 +88,9 @@ def add_marks(session: Session, marks_by_batch: Marks) -> None:
     """
     keys = sorted(marks_by_batch)
     lowest = [min(shown | opened) for shown, opened in map(marks_by_batch.__getitem__, keys)]
-    session.execute(_ENSURE, {**_columns(keys), "lowest": lowest})
-    rows = _lock(session, keys)
+    columns = _columns(keys)
+    session.execute(_ENSURE, {**columns, "lowest": _array(lowest)})
+    rows = _lock(session, columns)
     changes = [
         (key, marks)
         for key, (old, deliveries) in rows.items()
@@ -129,14 +130,19 @@ def counts(session: Session, alert_ids: Sequence[int]) -> dict[int, Counts]:
     return {alert_id: Counts(int(shown), int(opened)) for alert_id, shown, opened in rows}
 
 
-def _lock(session: Session, keys: Sequence[Place]) -> Mapping[Place, tuple[bytes, int]]:
-    rows = session.execute(_LOCK, _columns(keys))
-    return {(row.alert_id, row.shard_n, row.n): (row.marks, row.deliveries) for row in rows}
+def _lock(session: Session, columns: Mapping[str, str]) -> dict[Place, tuple[bytes, int]]:
+    rows = session.execute(_LOCK, columns)
+    return {(alert_id, shard_n, n): (marks, size) for alert_id, shard_n, n, marks, size in rows}
 
 
-def _columns(keys: Sequence[Place]) -> dict[str, list[int]]:
+def _columns(keys: Sequence[Place]) -> dict[str, str]:
+    """Return the keys as Postgres writes arrays; the driver would check each number for quotes."""
     return {
-        "alerts": [alert_id for alert_id, _, _ in keys],
-        "shards": [shard_n for _, shard_n, _ in keys],
-        "numbers": [n for _, _, n in keys],
+        "alerts": _array(alert_id for alert_id, _, _ in keys),
+        "shards": _array(shard_n for _, shard_n, _ in keys),
+        "numbers": _array(n for _, _, n in keys),
     }
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return f"{{{','.join(map(str, numbers))}}}"
