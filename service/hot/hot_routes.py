@@ -9,8 +9,7 @@ from service.hot.device_calls import DeviceCalls, address_and_reader, registrati
 from service.hot.group_commit import GroupCommit, Item, Keys, Result, Write
 from service.hot.hot_calls import Route, Routes
 from service.hot.reader_calls import ReaderCalls, find_readers, newcomer_writer
-from service.hot.receipt_calls import ReceiptCalls
-from service.hot.receipt_calls import write as write_receipts
+from service.hot.receipt_calls import ReceiptCalls, receipt_writer
 from service.hot.subscription_calls import (
     PATH,
     PREFIX,
@@ -33,7 +32,8 @@ class HotRoutes:
         self.engine = engine
         self.threads = Threads(GROUPS)
         self.has_pooler = settings.db_pooler
-        receipts = ReceiptCalls(settings.signing_secrets, self._group(write_receipts, alone=False))
+        marks = self._group(receipt_writer(), alone=False)
+        receipts = ReceiptCalls(settings.signing_secrets, marks)
         newcomers = self._group(newcomer_writer(throttle, settings.registrations_per_minute))
         readers = ReaderCalls(self._group(find_readers), newcomers, settings.trusted_proxies)
         subscriptions = SubscriptionCalls(

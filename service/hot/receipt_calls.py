@@ -1,25 +1,30 @@
 """`POST /api/receipts`: those that wait together are merged by batch and written once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import TypeAdapter
 from sqlmodel import Session
 
 from service.api.receipts import ItemsTaken, ReceiptBody, ReceiptItems, ReceiptsIn, read_receipts
-from service.hot.call import NO_CONTENT, Answer, Call, json_answer
+from service.hot.call import NO_CONTENT, Answer, Call, OrdinaryPath, json_answer
 from service.hot.group_commit import GroupCommit
 from service.store.readers import receipts as store
-from service.store.readers.receipts import MarkedPlace
+from service.store.readers.receipts import KnownRows, MarkedPlace
 
 ReceiptGroup = GroupCommit[Sequence[MarkedPlace], bool]
 _BODY: TypeAdapter[ReceiptBody | ReceiptItems] = TypeAdapter(ReceiptsIn)
 
 
-def write(session: Session, items: Sequence[Sequence[MarkedPlace]]) -> Sequence[bool]:
-    """Note what the devices said, each batch's row once."""
-    marks = store.merge(receipt for receipts in items for receipt in receipts)
-    store.add_marks(session, marks)
-    return [True] * len(items)
+def receipt_writer() -> Callable[[Session, Sequence[Sequence[MarkedPlace]]], Sequence[bool]]:
+    """Return what notes what the devices said, each batch's row once."""
+    known = KnownRows()
+
+    def write(session: Session, items: Sequence[Sequence[MarkedPlace]]) -> Sequence[bool]:
+        marks = store.merge(receipt for receipts in items for receipt in receipts)
+        store.add_marks(session, marks, known)
+        return [True] * len(items)
+
+    return write
 
 
 class ReceiptCalls:
@@ -33,8 +38,8 @@ class ReceiptCalls:
         """Record one receipt, or many."""
         body = call.read(_BODY)
         receipts, refusals = read_receipts(self._secrets, body)
-        if receipts:
-            await self._group.submit(receipts, len(receipts))
+        if receipts and not await self._group.submit(receipts, len(receipts)):
+            raise OrdinaryPath
         if isinstance(body, ReceiptBody):
             return NO_CONTENT
         return json_answer(200, ItemsTaken(accepted=len(receipts), refusals=refusals))

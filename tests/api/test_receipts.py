@@ -1,9 +1,11 @@
 """What devices say themselves, and who may not say it for them."""
 
 import pytest
+from sqlalchemy import text
 
 from service.domain import receipt
 from service.domain.delivery import State
+from service.store.readers import receipts
 from service.store.session import transaction
 from tests import builders as a
 
@@ -116,3 +118,29 @@ def test_a_wrong_field_among_many_is_named(client, items, field):
 def test_no_receipts_at_all_are_no_fault(client):
     answer = client.post("/api/receipts", json={"items": []})
     assert (answer.status_code, answer.json()) == (200, {"accepted": 0, "refused": []})
+
+
+def test_a_receipt_that_its_group_cannot_write_is_written_alone(
+    say, counted, alert_id, monkeypatch
+):
+    add_marks = receipts.add_marks
+
+    def refuse_groups(session, marks, known=None):
+        if known is not None:
+            raise ValueError
+        add_marks(session, marks)
+
+    monkeypatch.setattr(receipts, "add_marks", refuse_groups)
+    assert say(alert_id, 0).status_code == 204
+    assert counted(alert_id) == {"shown": 1, "opened": 0}
+
+
+def test_receipts_count_again_after_their_rows_vanished_as_by_a_restored_backup(
+    say, counted, alert_id, engine
+):
+    say(alert_id, 0)
+    with transaction(engine) as session:
+        session.execute(text("DELETE FROM receipt"))
+    assert say(alert_id, 1).status_code == 204
+    assert say(alert_id, 2, "opened").status_code == 204
+    assert counted(alert_id) == {"shown": 1, "opened": 1}

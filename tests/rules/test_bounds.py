@@ -52,6 +52,7 @@ BOUNDS = {
     "bodies in a feed": "service.web.readers.feeds: MAX_BODIES_ LONGEST_BODY_",
     "a comparison of two": "service.web.newsroom.text_diff: MAX_EDITS MAX_STEPS",
     "headers of hot answers": "service.hot.answer_head: MAX_HEADS",
+    "batches known to have": "service.store.readers.receipts: MAX_KNOWN_ROWS",
     "API keys in memory": "service.http.auth: CACHE_S",
     "messages in a queue": "workers.sweep: LONGEST_QUEUE",
     "shards of an alert": "service.store.deliveries.shards: MOST_SHARDS",

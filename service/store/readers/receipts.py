@@ -27,6 +27,7 @@ class Counts:
 
 
 NOTHING = Counts()
+MAX_KNOWN_ROWS = 10_000
 
 MarkedPlace = tuple[int, int, int, int, Mark]
 """A delivery - alert id, shard, batch, position - and what its device said."""
@@ -79,18 +80,50 @@ def add_mark(
     add_marks(session, merge([(alert_id, shard_n, n, position, mark)]))
 
 
-def add_marks(session: Session, marks_by_batch: Marks) -> None:
+class RowVanished(Exception):
+    """A batch's row is not there any more; the transaction is to be begun again."""
+
+
+class KnownRows:
+    """Batches that have their row for receipts, so that nobody need ask; bounded.
+
+    A row may vanish with its batch, or with the database that a backup replaces.
+    """
+
+    def __init__(self) -> None:
+        self._places: set[Place] = set()
+
+    def have(self, keys: Iterable[Place]) -> bool:
+        """Whether all of them have their rows, as far as we know."""
+        return self._places.issuperset(keys)
+
+    def note(self, keys: Sequence[Place], rows: Iterable[Place]) -> None:
+        """Note which of them have rows; raises `RowVanished` when one that is known has none."""
+        places = set(rows)
+        if not self._places.isdisjoint(set(keys) - places):
+            self._places.clear()
+            raise RowVanished
+        if len(self._places) + len(places) > MAX_KNOWN_ROWS:
+            self._places.clear()
+        self._places |= places
+
+
+def add_marks(session: Session, marks_by_batch: Marks, known: KnownRows | None = None) -> None:
     """Note all that devices said; again is the same as once.
 
     A batch that is kept no more takes no marks, nor does a position that it does not have. Rows
     are made, and then locked, in the order of their keys, so no two transactions wait for each
     other: who makes rows holds no lock yet, and nobody sees a new row before it is committed.
+    With `known`, rows that it knows are not made again; raises `RowVanished` where it is wrong.
     """
     keys = sorted(marks_by_batch)
-    lowest = [min(shown | opened) for shown, opened in map(marks_by_batch.__getitem__, keys)]
     columns = _columns(keys)
-    session.execute(_ENSURE, {**columns, "lowest": _array(lowest)})
+    if known is None or not known.have(keys):
+        lowest = (min(shown | opened) for shown, opened in map(marks_by_batch.__getitem__, keys))
+        session.execute(_ENSURE, {**columns, "lowest": _array(lowest)})
     rows = _lock(session, columns)
+    if known is not None:
+        known.note(keys, rows)
     changes = [
         (key, marks)
         for key, (old, deliveries) in rows.items()
