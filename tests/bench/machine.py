@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 
 PARTS = {
+    "wave_server": "go server",
     "workers.standins": "stand-ins",
     "postgres": "postgres",
     "valkey-server": "redis",
     "service.http.server": "service",
-    "wave_server": "go server",
     "beat": "beat",
     "worker": "workers",
 }
