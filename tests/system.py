@@ -34,13 +34,15 @@ PROVIDERS = "apns,fcm,webpush,hms,expo"
 class System:
     """Postgres, Redis, stand-ins, service, two workers and beat. A context manager.
 
-    `processes` are those of the worker of both queues; `settings` are added to the environment.
+    `processes` are those of the worker of both queues, `service_processes` those of the service;
+    `settings` are added to the environment.
     With `*` first among the allowed hosts the strangers' worker runs too.
     """
 
-    def __init__(self, *, processes: int = 2, **settings: str) -> None:
+    def __init__(self, *, processes: int = 2, service_processes: int = 1, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="newszop-system-"))
         self.processes = processes
+        self.service_processes = service_processes
         self.extra = settings
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -112,7 +114,7 @@ class System:
         urgent, both = programs.workers(self.processes, 1)
         return {
             "worker-strangers": programs.strangers_worker(1),
-            "service": programs.service("127.0.0.1", self.port),
+            "service": programs.service("127.0.0.1", self.port, workers=self.service_processes),
             "worker-urgent": urgent,
             "worker": both,
             "beat": programs.beat(),

@@ -20,6 +20,7 @@ from tests.system import ROOT, System
 
 SENDER = os.environ.get("BENCH_SENDER", Settings.model_fields["sender"].default)
 """The sender that is measured: BENCH_SENDER, or the default of the setting."""
+SERVICE_PROCESSES = int(os.environ.get("BENCH_SERVICE_PROCESSES", "1"))
 HALF_AND_HALF = {"apns": 1.0, "fcm": 1.0}
 MIN_PUSHES_PER_SECOND = 500
 """A slower alert counts as stuck."""
@@ -67,7 +68,12 @@ class BenchSystem:
     @property
     def system(self) -> System:
         if self._system is None:
-            system = System(processes=1, NEWSZOP_LOG_LEVEL="warning", NEWSZOP_SENDER=SENDER)
+            system = System(
+                processes=1,
+                service_processes=SERVICE_PROCESSES,
+                NEWSZOP_LOG_LEVEL="warning",
+                NEWSZOP_SENDER=SENDER,
+            )
             self._system = system.__enter__()
         return self._system
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.bench.bench_system import BenchSystem, print_progress
+from tests.bench.bench_system import SERVICE_PROCESSES, BenchSystem, print_progress
 from tests.bench.machine import usage
 from tests.bench.report import Answer, Figure
 from tests.bench.wave_calls import Request, WaveData
@@ -18,7 +18,9 @@ REQUESTS = int(os.environ.get("BENCH_WAVE_REQUESTS", "3000"))
 """Of one call in one measurement."""
 WARMING_UP = 300
 REFERENCE = "plain Go: net/http, database/sql, lib/pq"
-TITLE = f"The calls that come back, {CONNECTIONS} connections, one service process"
+TITLE = (
+    f"The calls that come back, {CONNECTIONS} connections, service processes: {SERVICE_PROCESSES}"
+)
 
 
 @dataclass(frozen=True)
