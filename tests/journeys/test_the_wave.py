@@ -47,9 +47,10 @@ def calls(system, alert_id: int, places: Iterator[tuple[int, str]]) -> Iterator[
         }
         for place, kind in places
     ]
-    while items:
-        size = chance.choice(PER_CALL)
-        part, items = items[:size], items[size:]
+    begin = 0
+    while begin < len(items):
+        part = items[begin : begin + chance.choice(PER_CALL)]
+        begin += len(part)
         yield part[0] if len(part) == 1 else {"items": part}
 
 
