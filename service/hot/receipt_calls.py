@@ -17,11 +17,11 @@ _BODY: TypeAdapter[ReceiptBody | ReceiptItems] = TypeAdapter(ReceiptsIn)
 
 def receipt_writer() -> Callable[[Session, Sequence[Sequence[MarkedPlace]]], Sequence[bool]]:
     """Return what notes what the devices said, each batch's row once."""
-    known = KnownRows()
+    known_rows = KnownRows()
 
     def write(session: Session, items: Sequence[Sequence[MarkedPlace]]) -> Sequence[bool]:
         marks = store.merge(receipt for receipts in items for receipt in receipts)
-        store.add_marks(session, marks, known)
+        store.add_marks(session, marks, known_rows)
         return [True] * len(items)
 
     return write

@@ -125,8 +125,8 @@ def test_a_receipt_that_its_group_cannot_write_is_written_alone(
 ):
     add_marks = receipts.add_marks
 
-    def refuse_groups(session, marks, known=None):
-        if known is not None:
+    def refuse_groups(session, marks, known_rows=None):
+        if known_rows is not None:
             raise ValueError
         add_marks(session, marks)
 

@@ -82,8 +82,8 @@ def add_all(
     register the same address at the same time one comes after the other.
     """
     values = _values(registrations)
-    added = set(session.execute(_ADD, {**values, "few_enough": _FEW_ENOUGH}).scalars())
-    return [device_id if device_id in added else None for device_id in values["ids"]]
+    new_ids = set(session.execute(_ADD, {**values, "few_enough": _FEW_ENOUGH}).scalars())
+    return [device_id if device_id in new_ids else None for device_id in values["ids"]]
 
 
 def _values(registrations: Sequence[tuple[bytes, Registration]]) -> dict[str, list[Any]]:

@@ -108,22 +108,22 @@ class KnownRows:
         self._places |= places
 
 
-def add_marks(session: Session, marks_by_batch: Marks, known: KnownRows | None = None) -> None:
+def add_marks(session: Session, marks_by_batch: Marks, known_rows: KnownRows | None = None) -> None:
     """Note all that devices said; again is the same as once.
 
     A batch that is kept no more takes no marks, nor does a position that it does not have. Rows
     are made, and then locked, in the order of their keys, so no two transactions wait for each
     other: who makes rows holds no lock yet, and nobody sees a new row before it is committed.
-    With `known`, rows that it knows are not made again; raises `RowVanished` where it is wrong.
+    With `known_rows`, those are not made again; raises `RowVanished` where one is not there.
     """
     keys = sorted(marks_by_batch)
     columns = _columns(keys)
-    if known is None or not known.have(keys):
+    if known_rows is None or not known_rows.have(keys):
         lowest = (min(shown | opened) for shown, opened in map(marks_by_batch.__getitem__, keys))
         session.execute(_ENSURE, {**columns, "lowest": _array(lowest)})
     rows = _lock(session, columns)
-    if known is not None:
-        known.note(keys, rows)
+    if known_rows is not None:
+        known_rows.note(keys, rows)
     changes = [
         (key, marks)
         for key, (old, deliveries) in rows.items()
