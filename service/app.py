@@ -96,9 +96,8 @@ _ROUTERS = (
 
 def create_app(settings: Settings) -> FastAPI:
     """Build the application. Nothing connects before the first request."""
-    registry = CollectorRegistry()
-    broker, throttle = CeleryBroker(settings.broker), Throttle(settings.redis_url)
-    engine = _open_engine(settings)
+    registry, throttle = CollectorRegistry(), Throttle(settings.redis_url)
+    engine, broker = _open_engine(settings), CeleryBroker(settings.broker)
     hot = HotRoutes(settings, engine, throttle)
     app = FastAPIOffline(
         title=f"{settings.site_name} Push",

@@ -253,7 +253,7 @@ def _lock_keys(hashes: Iterable[bytes]) -> list[int]:
 
 
 def lock_key(digest: bytes) -> int:
-    """Return the key of the lock that whoever registers the address with this hash takes."""
+    """Return the key of the lock under which an address is registered, by the address's hash."""
     return int.from_bytes(digest[:8], signed=True)
 
 
