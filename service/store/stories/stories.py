@@ -1,7 +1,7 @@
 """The table `story`: a story as it stands, and how stories are listed and searched."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import (
@@ -34,6 +34,10 @@ _S = _STORY.c
 _T = SQLModel.metadata.tables[TopicRow.__tablename__].c
 _COLUMNS = tuple(_S)
 _WITHOUT_BODY = tuple(column for column in _COLUMNS if column.name != "body")
+_INSERT = insert(_STORY).on_conflict_do_nothing().returning(_S.id)
+_SELECT = select(*_COLUMNS)
+_STORY_FIELDS = tuple(field.name for field in fields(Story) if field.name != "text")
+_TEXT_FIELDS = tuple(field.name for field in fields(StoryText))
 
 
 def url(site: str, slug: str) -> str:
@@ -46,9 +50,7 @@ def add(session: Session, story: Story, saved_by: str) -> bool:
 
     Waits for another transaction that is adding the same source.
     """
-    new_row = session.execute(
-        insert(_STORY).values(_values(story)).on_conflict_do_nothing().returning(_S.id)
-    ).first()
+    new_row = session.execute(_INSERT, _values(story)).first()
     if new_row is not None:
         story_revisions.add(session, story, saved_by)
     return new_row is not None
@@ -207,7 +209,7 @@ def page(
 
 
 def _one(session: Session, where: ColumnElement[bool], *, lock: bool = False) -> Story | None:
-    query = select(*_COLUMNS).where(where)
+    query = _SELECT.where(where)
     if lock:
         # Ids never change, so a transaction that only refers to the story need not wait, as a plan:
         # a second Send Push waits for that very plan, and both would wait for ever.
@@ -240,8 +242,8 @@ def _cursor_by_publication(story: Story) -> str:
 
 
 def _values(story: Story) -> dict[str, Any]:
-    values: dict[str, Any] = asdict(story)
-    words: dict[str, Any] = values.pop("text")
+    values = {name: getattr(story, name) for name in _STORY_FIELDS}
+    words = {name: getattr(story.text, name) for name in _TEXT_FIELDS}
     return values | words | {"topics": list(story.text.topics)}
 
 

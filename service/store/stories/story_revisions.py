@@ -1,6 +1,6 @@
 """The table `revision`: every text that a story ever had."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from service.store.schema import RevisionRow
 
 _REVISION = SQLModel.metadata.tables[RevisionRow.__tablename__]
 _R = _REVISION.c
+_INSERT = insert(_REVISION)
+_TEXT_FIELDS = tuple(field.name for field in fields(StoryText))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +30,15 @@ class Revision:
 
 def add(session: Session, story: Story, saved_by: str) -> None:
     """Keep a story's text as it stands now."""
-    session.execute(
-        insert(_REVISION).values(
-            story_id=story.id,
-            version=story.version,
-            state=story.state,
-            content=_content(story.text),
-            saved_by=saved_by,
-            saved_at=story.updated_at,
-        )
-    )
+    values = {
+        "story_id": story.id,
+        "version": story.version,
+        "state": story.state,
+        "content": _content(story.text),
+        "saved_by": saved_by,
+        "saved_at": story.updated_at,
+    }
+    session.execute(_INSERT, values)
 
 
 def of_story(session: Session, story_id: int, limit: int = 200) -> list[Revision]:
@@ -51,8 +52,8 @@ def of_story(session: Session, story_id: int, limit: int = 200) -> list[Revision
 def _content(story_text: StoryText) -> dict[str, Any]:
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in asdict(story_text).items()
-        if value is not None
+        for name in _TEXT_FIELDS
+        if (value := getattr(story_text, name)) is not None
     }
 
 
