@@ -22,7 +22,11 @@ _BY_TOKEN = text(f"""
     LIMIT 1""")
 """A person who has logged in has a token for each login; the first branch finds all others."""
 
-_BY_TOKENS = text(f"SELECT token_hash, {_COLUMNS} FROM reader WHERE token_hash = ANY(:hashes)")
+_BY_TOKENS = text(f"""
+    SELECT token_hash, {_COLUMNS} FROM reader WHERE token_hash = ANY(:hashes)
+    UNION ALL
+    SELECT login.token_hash, {_COLUMNS} FROM reader_login AS login JOIN reader ON id = reader_id
+    WHERE login.token_hash = ANY(:hashes)""")
 
 _WITH_ZONE = """
     WITH zone AS (
