@@ -6,7 +6,7 @@ from sqlmodel import Session
 from service import outbox
 from service.domain.alert import queue_of
 from service.domain.subscription import Urgency
-from service.store.deliveries import batch_claims, precedence, shards
+from service.store.deliveries import batch_claims, late_releases, precedence, shards
 from service.store.operations import holds, pauses
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
@@ -57,6 +57,8 @@ def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
         if alert is None or planned is None:
             return None
         context.follow_apps(session, planned.apps_revision)
+        if planned.spread is not None:
+            late_releases.move_late_releases(session, alert_id)
         held = pauses.unusable(session, context.names)
         channels = [
             Channel(

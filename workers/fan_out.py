@@ -9,7 +9,7 @@ from service.unit_of_work import unit_of_work
 from workers.context import WorkerContext
 from workers.delivery import alert_end
 
-SPREAD = 3
+MORE_SHARDS = 3
 """Every shard asks for so many more: a few hand-overs reach as many processes as are idle, and
 the first push does not wait for a message per shard."""
 
@@ -25,9 +25,10 @@ def fan_out_shard(context: WorkerContext, alert_id: int, n: int) -> None:
         if not shards.fan_out(work.session, alert, context.names, n, known_servers=known_servers):
             return
         queue = queue_of(alert.audience.urgency)
-        work.outbox.add(outbox.deliver(alert_id, queue))
-        if known_servers:
-            work.outbox.add(outbox.deliver_strangers(alert_id))
+        if alert.spread is None:  # otherwise the sweep does, when it is released
+            work.outbox.add(outbox.deliver(alert_id, queue))
+            if known_servers:
+                work.outbox.add(outbox.deliver_strangers(alert_id))
         for child in open_children(work.session, alert_id, n):
             work.outbox.add(outbox.fan_out_shard(alert_id, child, queue))
     alert_end.end_if_done(context, alert_id)
@@ -38,6 +39,6 @@ def open_children(session: Session, alert_id: int, n: int) -> list[int]:
 
     Where a message was lost, a stream that has no batches left packs the shard, or the sweep asks.
     """
-    first = n * SPREAD + 1
-    numbers = shards.open_shards(session, alert_id, SPREAD, first)
-    return [child for child in numbers if child < first + SPREAD]
+    first = n * MORE_SHARDS + 1
+    numbers = shards.open_shards(session, alert_id, MORE_SHARDS, first)
+    return [child for child in numbers if child < first + MORE_SHARDS]

@@ -1,10 +1,13 @@
 """THE PUSH IS PLANNED HERE: an alert is cut into shards, ranges of the reader-id space."""
 
+from datetime import timedelta
+
 from sqlmodel import Session
 
 from service import outbox
 from service.domain.alert import queue_of
 from service.domain.audience import Audience
+from service.domain.pace.spread import count_shards
 from service.store.alerts import alert_transitions, planning
 from service.store.alerts.planning import AlertToPlan
 from service.store.deliveries import shards
@@ -58,10 +61,16 @@ def _cut(context: WorkerContext, session: Session, alert: AlertToPlan) -> int:
         alert_transitions.freeze(session, alert.id, alert.now, columns)
         names = [n for n in context.names if alert.apps is None or n in alert.apps]
         size = audience.rough_size(session, recipients, names)
-        ranges = shards.cut_id_space(size, context.settings.shard_devices)
+        ranges = _ranges(size, context.settings.shard_devices, alert.spread)
     if ranges:
         shards.add(session, alert.id, ranges)
     return len(ranges)
+
+
+def _ranges(devices: int, per_shard: int, spread: timedelta) -> list[tuple[int, int]]:
+    if spread:
+        return shards.cut_evenly(count_shards(devices, per_shard, spread))
+    return shards.cut_id_space(devices, per_shard)
 
 
 def audience_of(alert: AlertToPlan) -> Audience:

@@ -16,6 +16,7 @@ from service.domain.alert import (
     Kind,
     Words,
     check,
+    check_spread,
     check_words,
 )
 from service.domain.errors import Conflict, require
@@ -42,6 +43,7 @@ def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) ->
     if refusal is not None:
         raise Conflict(refusal)
     draft = _within_expiry(draft, story, work.now)
+    check_spread(draft)
     require_topics(work, draft)
     require_apps(work, draft)
     root = _corrected_root(work, story_id, draft)
@@ -50,7 +52,7 @@ def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) ->
     origin = _origin(work, story_id, caller)
     story_words = Words(story.text.headline, story.text.summary)
     if draft.update:
-        alert = new_update(origin, draft, story_words, root.id if root else None)
+        alert = new_update(origin, _at_pace_of(root, draft), story_words, root.id if root else None)
     else:
         alert = new_first_alert(origin, draft, story_words)
     alerts.add(work.session, alert)
@@ -65,6 +67,7 @@ def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) ->
         urgency=alert.urgency.value,
         dry_run=alert.dry_run,
         send_at=alert.send_at and alert.send_at.isoformat(),
+        spread_seconds=int(alert.spread.total_seconds()),
     )
     return alert
 
@@ -186,6 +189,11 @@ def _corrected_root(work: UnitOfWork, story_id: int, draft: Draft) -> Alert | No
     return root if draft.corrects else None
 
 
+def _at_pace_of(root: Alert | None, draft: Draft) -> Draft:
+    """Let a correction leave at its root's pace: whom that has not reached waits as before."""
+    return draft if root is None else replace(draft, spread=root.spread)
+
+
 def _take_place_of(work: UnitOfWork, root: Alert, draft: Draft) -> Draft:
     """Let a correction take the place of a first alert whose planning has not begun.
 
@@ -193,4 +201,6 @@ def _take_place_of(work: UnitOfWork, root: Alert, draft: Draft) -> Draft:
     """
     if not draft.dry_run:
         alert_transitions.stop_unstarted(work.session, root, "corrected before it left", work.now)
-    return replace(draft, update=False, topics=root.topics, everyone=root.everyone)
+    return replace(
+        draft, update=False, topics=root.topics, everyone=root.everyone, spread=root.spread
+    )

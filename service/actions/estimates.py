@@ -8,10 +8,11 @@ from service.actions.apps.app_administration import providers_in_use
 from service.domain.alert import Alert, Draft, check
 from service.domain.audience import Audience
 from service.domain.errors import Invalid, require
+from service.domain.pace.open_rate import DEFAULT_OPEN_SHARE
 from service.domain.story import Story
 from service.domain.totals import fold
 from service.settings import Settings
-from service.store.alerts import alert_totals, alerts
+from service.store.alerts import alert_totals, alerts, open_shares
 from service.store.readers import audience
 from service.store.readers.audience import Estimate
 from service.store.readers.left_out_rules import cap_in_force
@@ -34,6 +35,12 @@ def estimate_audience(
     names = [name for name in in_use if draft.apps is None or name in draft.apps]
     estimate = _estimate(work, story, draft, names, settings)
     return replace(estimate, by_provider=fold(estimate.by_app, in_use, 0))
+
+
+def past_open_share(work: UnitOfWork) -> float:
+    """Return how many of the devices that get an alert open it, as far as is known."""
+    share = open_shares.latest_open_share(work.session)
+    return DEFAULT_OPEN_SHARE if share is None else share
 
 
 def _estimate(

@@ -22,6 +22,7 @@ from service.domain.alert import (
     Words,
 )
 from service.domain.audience import LeftOut
+from service.domain.pace.spread import LONGEST_SPREAD
 from service.domain.subscription import Urgency
 from service.domain.totals import Totals
 from service.http.dependencies import Closed, Id, Line, Moment, at_most
@@ -77,6 +78,13 @@ class AlertBody(Closed):
     apps: Annotated[list[Line], at_most(MAX_APPS)] | None = Field(
         None, description="The apps that it goes to, by name; left out: all of them."
     )
+    spread_seconds: int = Field(
+        0,
+        ge=0,
+        le=int(LONGEST_SPREAD.total_seconds()),
+        description="Over how long it leaves, evenly, so that not all readers come to the site at "
+        "once; normal and quiet alerts only. 0: at once.",
+    )
     one_device: bool = Field(
         False, description="Of each reader's devices only the one that was seen last."
     )
@@ -96,6 +104,7 @@ class AlertBody(Closed):
             locales={tag: words.read() for tag, words in self.locales.items()},
             apps=None if self.apps is None else tuple(dict.fromkeys(self.apps)),
             one_device=self.one_device,
+            spread=timedelta(seconds=self.spread_seconds),
         )
 
 
@@ -118,6 +127,11 @@ class EstimateShown(BaseModel):
     by_app: dict[str, int]
     exact: bool
     left_out: LeftOutShown
+    spread_seconds: int = Field(description="As in the request.")
+    open_share: float = Field(
+        description="Opens by device, of the installation's latest alerts; 0.05 without any."
+    )
+    opens_per_second: float = Field(description="To be expected on the site at the height.")
 
 
 class Accepted(BaseModel):
@@ -188,6 +202,7 @@ class AlertShown(BaseModel):
     timing: TimingShown
     receipts: ReceiptsShown
     left_out: LeftOutShown
+    spread_seconds: int = Field(description="Over how long it leaves; 0 is at once.")
     dry_run: bool
     test: bool = Field(description="For the devices of the editor who sent it, and no others.")
     created_by: str
@@ -259,6 +274,7 @@ def show_alert(report: Report, site: str) -> AlertShown:
         timing=TimingShown.model_validate(report.timing, from_attributes=True),
         receipts=ReceiptsShown(shown=report.shown, opened=report.opened),
         left_out=show_left_out(report.left_out),
+        spread_seconds=int(alert.spread.total_seconds()),
         dry_run=alert.dry_run,
         test=alert.kind is Kind.TEST,
         restored_at=alert.restored_at,

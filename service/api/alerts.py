@@ -27,6 +27,7 @@ from service.api.alert_shapes import (
 )
 from service.domain.alert import Report
 from service.domain.errors import NotFound, require
+from service.domain.pace.open_rate import opens_per_second
 from service.domain.people import Caller, Scope
 from service.http.auth import AlertWriter, still_has_scope
 from service.http.dependencies import Cursor, Id, Limit, Listing, SettingsDep, WorkDep, page
@@ -59,12 +60,16 @@ def estimate_audience(
     """Say how many devices this alert would reach, exactly up to 200,000."""
     draft = (body or AlertBody()).read()
     estimate = estimates.estimate_audience(work, story_id, draft, settings)
+    share = estimates.past_open_share(work)
     return EstimateShown(
         devices=estimate.devices,
         by_provider=dict(estimate.by_provider),
         by_app=dict(estimate.by_app),
         exact=estimate.exact,
         left_out=show_left_out(estimate.left_out),
+        spread_seconds=int(draft.spread.total_seconds()),
+        open_share=share,
+        opens_per_second=round(opens_per_second(estimate.devices, share, draft.spread), 2),
     )
 
 

@@ -9,6 +9,7 @@ from service.domain import topic
 from service.domain.audience import LeftOut
 from service.domain.errors import Invalid
 from service.domain.language import parse_language
+from service.domain.pace.spread import LONGEST_SPREAD
 from service.domain.subscription import Urgency
 from service.domain.totals import Timing, Totals
 
@@ -82,6 +83,8 @@ class Draft:
     locales: Mapping[str, Words] = field(default_factory=dict)
     apps: tuple[str, ...] | None = None
     one_device: bool = False
+    spread: timedelta = timedelta(0)
+    """Over how long it leaves; nothing is at once, as breaking alerts and corrections do."""
     undo: timedelta = timedelta(0)
     """How long it can still be undone; a breaking alert leaves at once."""
 
@@ -133,6 +136,8 @@ class Alert:
     created_by: str = ""
     apps: tuple[str, ...] | None = None
     one_device: bool = False
+    spread: timedelta = timedelta(0)
+    """Over how long it leaves. A correction has its root's, and what that has not reached waits."""
     undoable: bool = False
     """Its `send_at` is the end of the moment in which its editor can undo it."""
 
@@ -189,6 +194,7 @@ def check(draft: Draft, now: datetime) -> Draft:
         raise Invalid("topics", "Either topics or everyone: who is everyone follows any topic.")
     if draft.apps is not None and not 0 < len(draft.apps) <= MAX_APPS:
         raise Invalid("apps", f"Name 1 to {MAX_APPS} apps, or leave it out for all.")
+    check_spread(draft)
     return replace(
         draft,
         topics=_spell(draft.topics),
@@ -208,6 +214,22 @@ def check_words(words: Words, prefix: str = "") -> None:
             )
         if "\0" in value:
             raise Invalid(f"{prefix}{name}", "A NUL character is not text.")
+
+
+def check_spread(draft: Draft) -> None:
+    """Raise `Invalid` for an alert that may not leave over a time, or not over so long a one."""
+    if draft.spread == timedelta(0):
+        return
+    name = "spread_seconds"
+    if not timedelta(0) < draft.spread <= LONGEST_SPREAD:
+        most = int(LONGEST_SPREAD.total_seconds())
+        raise Invalid(name, f"An alert leaves at once (0) or over up to {most} seconds.")
+    if draft.urgency is Urgency.BREAKING:
+        raise Invalid(name, "A breaking alert leaves at once.")
+    if draft.corrects:
+        raise Invalid(name, "A correction leaves as fast as what it corrects: leave it out.")
+    if draft.spread >= draft.ttl:
+        raise Invalid(name, "The alert would expire before it had left: shorten this.")
 
 
 def _spell_locales(locales: Mapping[str, Words]) -> dict[str, Words]:

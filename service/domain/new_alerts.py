@@ -130,6 +130,7 @@ def _from_draft(
         expires_at=(send_at or origin.created_at) + draft.ttl,
         apps=draft.apps,
         one_device=draft.one_device,
+        spread=draft.spread,
         undoable=draft.undoable,
         ttl=draft.ttl,
         source_alert_id=root_id,

@@ -33,6 +33,14 @@ def batch_is_open(batch: str = "batch") -> str:
     return f"{batch}.finished_at IS NULL"
 
 
+def waits_for_release(batch: str = "batch") -> str:
+    """Whether no push of the batch has left because its alert is spread over a time."""
+    return (
+        f"({batch}.started_at IS NULL AND {batch}.claimable_at > now() AND EXISTS (SELECT 1 "
+        f"FROM alert owner WHERE owner.id = {batch}.alert_id AND owner.spread_s > 0))"
+    )
+
+
 def has_open_shard(alert_id: str) -> str:
     """Whether a shard of the alert is not fanned out yet; the index `shard_open` serves it."""
     return f"EXISTS (SELECT 1 FROM shard WHERE shard.alert_id = {alert_id} AND NOT shard.done)"

@@ -56,6 +56,8 @@ BOUNDS = {
     "API keys in memory": "service.http.auth: CACHE_S",
     "messages in a queue": "workers.sweep: LONGEST_QUEUE",
     "shards of an alert": "service.store.deliveries.shards: MOST_SHARDS",
+    "a spread alert": "service.domain.pace.spread: MOST_STEPS; "
+    "service.store.deliveries.late_releases: LATE_S",
     "deliveries in a batch": "service.store.deliveries.shards: BATCH",
     "a process's work on one alert": "workers.delivery.loop: STREAM_S LAST_ANSWERS_S",
     "a sweep": "workers.sweep: CLOSE_BATCHES SHARDS_A_PASS PAGES_S PATIENCE_S",

@@ -72,6 +72,28 @@ def test_breaking_alerts_and_dry_runs_leave_at_once(
     assert read(engine, send(editor, story, **fields)).state is AlertState.PLANNING
 
 
+@UNDOABLE
+def test_an_alert_leaves_over_the_time_that_its_editor_chose(
+    editor: Visitor, story: str, engine: Engine
+) -> None:
+    page = editor.get(f"/desk/stories/{story}/push").text
+    assert "Over 15 minutes" in page
+    assert "less than 1 opens a second" in page
+    alert_id = send(editor, story, audience="everyone", spread="900")
+    assert read(engine, alert_id).spread == timedelta(minutes=15)
+    assert "Evenly over 15 min" in editor.get(f"/desk/alerts/{alert_id}").text
+    editor.submit(f"/desk/alerts/{alert_id}/undo")
+    form = editor.get(f"/desk/stories/{story}/push?undone={alert_id}").text
+    assert re.findall(r'value="(\d+)" data-label="[^"]+" checked', form) == ["900"]
+
+
+def test_what_leaves_at_once_ignores_the_pace_that_its_form_hides(
+    editor: Visitor, story: str, engine: Engine
+) -> None:
+    alert_id = send(editor, story, urgency="breaking", spread="900")
+    assert read(engine, alert_id).spread == timedelta(0)
+
+
 def test_a_time_that_has_passed_is_refused_and_nothing_is_sent(
     editor: Visitor, story: str, engine: Engine
 ) -> None:

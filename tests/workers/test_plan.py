@@ -56,13 +56,37 @@ def test_every_shard_is_asked_for_once_by_the_messages_of_the_others(engine, pro
     monkeypatch.setattr(shards, "cut_id_space", lambda *_: ranges)
     plan.plan_alert(process, alert)
     waiting, seen = asked(process), [0]
-    assert len(waiting) == fan_out.SPREAD
+    assert len(waiting) == fan_out.MORE_SHARDS
     while waiting:
         n = waiting.pop(0)
         seen.append(n)
         fan_out.fan_out_shard(process, alert, n)
         waiting += asked(process)
     assert sorted(seen) == list(range(100))
+
+
+def test_a_spread_alert_is_cut_evenly_and_only_its_first_shard_is_to_be_delivered_now(
+    engine, process
+):
+    alert = an_alert(engine, 600)
+    with transaction(engine) as session:
+        session.execute(text("UPDATE alert SET spread_s = 30"))
+    plan.plan_alert(process, alert)
+    assert [each.task for each in process.messages].count("deliver") == 1
+    waiting = asked(process)
+    while waiting:
+        fan_out.fan_out_shard(process, alert, waiting.pop(0))
+        assert not [each for each in process.messages if each.task == "deliver"]
+        waiting += asked(process)
+    with transaction(engine) as session:
+        rows = session.execute(
+            text(
+                "SELECT count(DISTINCT shard_n), count(DISTINCT claimable_at), count(DISTINCT id), "
+                "bool_and(claimable_at < now() + interval '30 s') "
+                "FROM batch, unnest(device_ids) AS id"
+            )
+        ).one()
+    assert tuple(rows) == (30, 30, 600, True)
 
 
 def test_a_shard_that_is_packed_already_asks_for_nothing(engine, process):

@@ -900,3 +900,31 @@ def test_a_held_provider_is_never_tried_at_a_server_that_nobody_named(system, st
     deliver.deliver(system.process, strangers)
     assert system.gateway.sent == []
     assert system.one("SELECT probe_at < now() FROM hold")
+
+
+def test_a_spread_alert_holds_no_process_while_nothing_of_it_is_released(system):
+    system.provider()
+    alert = system.alert(["a"], urgency=1)
+    system.batch(alert, "apns", ["b"])
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE alert SET spread_s = 600"))
+        session.execute(
+            text("UPDATE batch SET claimable_at = now() + interval '5 min' WHERE n = 1")
+        )
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.ACCEPTED, State.PENDING]
+    assert system.one("SELECT count(*) FROM batch WHERE lease_token IS NOT NULL") == 0
+    deliver.deliver(system.process, alert)
+    assert len(system.gateway.sent) == 1
+
+
+def test_what_a_spread_alert_missed_while_no_worker_ran_does_not_leave_all_at_once(system):
+    system.provider()
+    alert = system.alert(["a"], urgency=1)
+    for n in (1, 2):
+        system.batch(alert, "apns", [f"b{n}"], n=n)
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE alert SET spread_s = 600"))
+        session.execute(text("UPDATE batch SET claimable_at = now() - (10 - n) * interval '1 min'"))
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.ACCEPTED, State.PENDING, State.PENDING]

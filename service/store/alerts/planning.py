@@ -1,7 +1,7 @@
 """What planning reads of an alert, locked until its shards are written."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -31,12 +31,13 @@ class AlertToPlan:
     apps: tuple[str, ...] | None
     apps_revision: int
     languages: tuple[str, ...]
+    spread: timedelta
 
 
 _ALERT_TO_PLAN = f"""
 SELECT a.id, a.story_id, a.urgency, a.topics, a.everyone, a.reader_id, a.source_alert_id,
     a.expires_at, a.started_at, a.locales, s.language, s.topics AS story_topics, a.apps,
-    clock_timestamp() AS now,
+    clock_timestamp() AS now, a.spread_s,
     {REVISION_OF_APPS} AS apps_revision
 FROM alert a JOIN story s ON s.id = a.story_id
 WHERE a.id = :alert_id AND a.state = 'planning' AND {may_go_on("a")}
@@ -63,6 +64,7 @@ def lock_alert_to_plan(session: Session, alert_id: int) -> AlertToPlan | None:
         apps=None if row.apps is None else tuple(row.apps),
         apps_revision=row.apps_revision,
         languages=(row.language, *row.locales),
+        spread=timedelta(seconds=row.spread_s),
     )
 
 

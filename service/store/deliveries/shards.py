@@ -4,17 +4,18 @@ A shard of a correction or a withdrawal is a range of the shard numbers of its s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from service.domain.alert import AlertState, Kind
 from service.domain.audience import LeftOut
 from service.domain.delivery import State
+from service.domain.pace.spread import Spread, usable_duration
 from service.domain.subscription import Urgency
 from service.store.alerts import alert_transitions
 from service.store.readers import audience
@@ -30,7 +31,10 @@ MOST_SHARDS = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedAlert:
-    """What fan-out needs to know of an alert: its audience is frozen."""
+    """What fan-out needs to know of an alert: its audience is frozen.
+
+    `spread` says when its shards are released; None is at once.
+    """
 
     alert_id: int
     kind: Kind
@@ -41,6 +45,7 @@ class PlannedAlert:
     apps: frozenset[str] | None
     apps_revision: int
     dry_run: bool = False
+    spread: Spread | None = None
 
     @property
     def counts(self) -> bool:
@@ -63,6 +68,12 @@ def cut_id_space(devices: int, per_shard: int) -> list[tuple[int, int]]:
     rest = min(-(-(devices - FIRST_SHARD_DEVICES) // per_shard), MOST_SHARDS)
     edges = [0, *(first + (ID_LIMIT - first) * n // rest for n in range(rest)), ID_LIMIT]
     return list(pairwise(edges))
+
+
+def cut_evenly(count: int) -> list[tuple[int, int]]:
+    """Cut the id space into so many equal ranges [lo, hi), at most `MOST_SHARDS`."""
+    number = min(count, MOST_SHARDS)
+    return list(pairwise(ID_LIMIT * n // number for n in range(number + 1)))
 
 
 def add(session: Session, alert_id: int, ranges: Sequence[tuple[int, int]]) -> None:
@@ -101,18 +112,24 @@ def ranges_of_source(session: Session, source_alert_id: int) -> list[tuple[int, 
     return [(n, n + 1) for n in range(count(session, source_alert_id))]
 
 
+_PLANNED_ALERT = f"""
+SELECT a.kind, a.state, a.source_alert_id, a.takes_over, a.topic_ids, a.above, a.story_id,
+    a.urgency, a.everyone, a.reader_id, a.started_at, a.apps, a.one_device, a.languages,
+    a.frequency_cap, a.dry_run, a.spread_s,
+    root.started_at AS begins_at, root.expires_at - root.started_at AS life,
+    CASE WHEN a.spread_s > 0 THEN (SELECT count(*) FROM shard WHERE alert_id = a.id AND n >= 0) END
+        AS shards,
+    {REVISION_OF_APPS} AS apps_revision
+FROM alert a LEFT JOIN alert root
+    ON a.spread_s > 0 AND root.id = coalesce(a.source_alert_id, a.id)
+WHERE a.id = :a AND a.started_at IS NOT NULL
+"""
+"""A correction has the release times of its root: whom that has not reached waits as before."""
+
+
 def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
     """Return what fan-out needs of an alert that was planned; None otherwise."""
-    row = session.execute(
-        text(
-            "SELECT kind, state, source_alert_id, takes_over, topic_ids, above, story_id, urgency, "
-            "everyone, reader_id, started_at, apps, one_device, languages, "
-            "frequency_cap, dry_run, "
-            f"{REVISION_OF_APPS} AS apps_revision "
-            "FROM alert WHERE id = :a AND started_at IS NOT NULL"
-        ),
-        {"a": alert_id},
-    ).one_or_none()
+    row = session.execute(text(_PLANNED_ALERT), {"a": alert_id}).one_or_none()
     if row is None:
         return None
     started_at: datetime = row.started_at
@@ -125,6 +142,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
         apps=None if row.apps is None else frozenset(row.apps),
         apps_revision=row.apps_revision,
         dry_run=row.dry_run,
+        spread=_spread(row),
         audience=FrozenAudience(
             topic_ids=row.topic_ids or [],
             above=row.above or [],
@@ -138,6 +156,13 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
             frequency_cap=row.frequency_cap,
         ),
     )
+
+
+def _spread(row: Row[Any]) -> Spread | None:
+    if not row.shards or row.begins_at is None:
+        return None
+    duration = usable_duration(timedelta(seconds=row.spread_s), row.life)
+    return Spread(row.begins_at, duration, row.shards)
 
 
 def fan_out(
@@ -165,11 +190,21 @@ def fan_out(
     ).one_or_none()
     if row is None:
         return False
-    values, devices = _devices(session, alert, alert.through(providers), row.lo, row.hi)
+    release_at = None if alert.spread is None else alert.spread.release_of(row.n)
+    part = _released(alert, release_at)
+    values, devices = _devices(session, part, alert.through(providers), row.lo, row.hi)
+    values["release_at"] = release_at
     _pack(session, alert, row.n, devices, values, known_servers or {})
     if alert.state is AlertState.PLANNING:
         alert_transitions.begin_sending(session, alert.alert_id)
     return True
+
+
+def _released(alert: PlannedAlert, release_at: datetime | None) -> PlannedAlert:
+    """Judge quiet hours and mutes by when a shard is released, where that is not at once."""
+    if release_at is None:
+        return alert
+    return replace(alert, audience=replace(alert.audience, at=release_at))
 
 
 _PACK = """
@@ -178,7 +213,8 @@ INSERT INTO batch (alert_id, shard_n, n, provider, strangers, device_ids, states
 SELECT :alert_id, :shard_n, row_number() OVER (ORDER BY provider, strangers, part) - 1, provider,
     strangers, array_agg(id ORDER BY id), decode(repeat(:byte, count(*)::int), 'hex'),
     CASE WHEN :cancelled THEN ARRAY[0,0,0,0,0,0,count(*)::int]
-        ELSE ARRAY[count(*)::int,0,0,0,0,0,0] END, now(), CASE WHEN :cancelled THEN now() END
+        ELSE ARRAY[count(*)::int,0,0,0,0,0,0] END, {claimable_at},
+    CASE WHEN :cancelled THEN now() END
 FROM (
     SELECT id, provider, strangers,
         (row_number() OVER (PARTITION BY provider, strangers ORDER BY id) - 1) / :size AS part
@@ -249,4 +285,6 @@ def _pack(
         "cancelled": stopped,
         "byte": f"{State.CANCELLED if stopped else State.PENDING:02x}",
     }
-    session.execute(text(devices + _PACK.format(strangers=strangers)), values)
+    claimable_at = "now()" if alert.spread is None else "greatest(now(), :release_at)"
+    pack = _PACK.format(strangers=strangers, claimable_at=claimable_at)
+    session.execute(text(devices + pack), values)

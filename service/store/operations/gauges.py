@@ -58,7 +58,8 @@ SELECT b.provider,
     coalesce(sum({_PENDING}) FILTER (WHERE NOT lease.runs), 0) AS pending,
     coalesce(sum({_PENDING}) FILTER (WHERE lease.runs), 0) AS leased,
     coalesce(sum({_RETRYING}), 0) AS retrying,
-    extract(epoch FROM now() - min({due_at("a")})) AS oldest
+    extract(epoch FROM now() - min(CASE WHEN a.spread_s = 0 THEN {due_at("a")}
+        ELSE coalesce(b.started_at, b.claimable_at) END)) AS oldest
 FROM batch b JOIN alert a ON a.id = b.alert_id,
     LATERAL (SELECT b.lease_token IS NOT NULL AND b.claimable_at > now() AS runs) AS lease
 WHERE {batch_is_open("b")} AND {_PENDING} + {_RETRYING} > 0 GROUP BY b.provider

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from service.domain.alert import queue_of
 from service.domain.subscription import Urgency
-from service.store.sql_fragments import EVERY_PROVIDER, alert_runs, batch_is_open
+from service.store.sql_fragments import EVERY_PROVIDER, alert_runs, batch_is_open, waits_for_release
 
 WORKER = "worker"
 """Who holds when no person does: such a hold is probed, a person's is not."""
@@ -85,11 +85,15 @@ def take_probe(session: Session, provider: str) -> bool:
 
 
 def wake(session: Session, provider: str) -> list[tuple[int, str]]:
-    """Let waiting batches of a provider be claimed now; return their running alerts and queues."""
+    """Let waiting batches of a provider be claimed now; return their running alerts and queues.
+
+    What a spread alert has not released yet stays as it is.
+    """
     session.execute(
         text(
             f"UPDATE batch SET claimable_at = now() WHERE {batch_is_open()} "
-            "AND provider = :provider AND lease_token IS NULL AND claimable_at > now()"
+            "AND provider = :provider AND lease_token IS NULL AND claimable_at > now() "
+            f"AND NOT {waits_for_release()}"
         ),
         {"provider": provider},
     )

@@ -36,6 +36,7 @@ class AlertRow(SQLModel, table=True):
     for nobody, and never for the story's followers.
     `restored_at` says that a backup was restored with it unfinished: a person decides.
     `apps` are those that it goes to, all without; with `one_device`, to each reader's last seen.
+    `spread_s` is over how many seconds it leaves; 0 is at once.
     """
 
     __tablename__: ClassVar[str] = "alert"
@@ -107,6 +108,7 @@ class AlertRow(SQLModel, table=True):
     one_device: bool = Field(
         default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false"))
     )
+    spread_s: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
 
 
 class SecondLookRow(SQLModel, table=True):

@@ -17,6 +17,7 @@ from service.domain.alert import (
     Words,
 )
 from service.domain.errors import Invalid
+from service.domain.pace.spread import LONGEST_SPREAD
 from service.domain.story import Story
 from service.domain.subscription import Urgency
 from service.domain.time_zone import load_zone
@@ -30,6 +31,13 @@ LIFETIMES = (
     (24 * 3600, "a day"),
     (72 * 3600, "3 days"),
 )
+SPREADS = (
+    (0, "At once"),
+    (5 * 60, "Over 5 minutes"),
+    (15 * 60, "Over 15 minutes"),
+    (60 * 60, "Over an hour"),
+)
+"""Over how many seconds an alert can leave, in words."""
 FLASH = 1
 """The agencies' highest urgency."""
 _GUARD_FIELDS = frozenset({"confirm", "counted", "intent", "csrf"})
@@ -49,6 +57,7 @@ class PushFields(BaseModel):
     send_at: Annotated[str, Form(max_length=40)] = ""
     zone: Annotated[str, Form(max_length=64)] = "UTC"
     ttl: Annotated[int, Form(ge=1, le=28 * 86_400)] = int(DEFAULT_TTL.total_seconds())
+    spread: Annotated[int, Form(ge=0, le=int(LONGEST_SPREAD.total_seconds()))] = 0
     dry_run: str = ""
     correct_story: str = ""
     confirm: str = ""
@@ -96,10 +105,16 @@ class PushFields(BaseModel):
             everyone=not is_correction and self.audience == "everyone",
             ttl=timedelta(seconds=self.ttl),
             send_at=self._parse_send_at(now),
+            spread=self._parse_spread(),
             undo=undo,
             dry_run=bool(self.dry_run),
             update=self.mode != "first",
         )
+
+    def _parse_spread(self) -> timedelta:
+        """Return over how long it leaves; the choice is hidden where it leaves at once anyway."""
+        at_once = self.urgency is Urgency.BREAKING or self.mode == "correct"
+        return timedelta(0) if at_once else timedelta(seconds=self.spread)
 
     def _parse_send_at(self, now: datetime | None) -> datetime | None:
         if not self.send_at.strip():
@@ -139,6 +154,7 @@ def fields_of_alert(alert: Alert, mode: str) -> PushFields:
         audience=audience,
         topic=list(alert.topics or ())[:MAX_TOPICS],
         ttl=int(alert.ttl.total_seconds()),
+        spread=int(alert.spread.total_seconds()),
     ).model_copy(update=_locale_rows(alert))
 
 
@@ -178,6 +194,7 @@ def template_values(fields: PushFields) -> dict[str, Any]:
         "topics": fields.topic,
         "send_at": fields.send_at,
         "ttl": fields.ttl,
+        "spread": fields.spread,
         "dry_run": bool(fields.dry_run),
         "correct_story": bool(fields.correct_story),
         "locales": fields.locales(),

@@ -12,6 +12,7 @@ from service.actions.outages import find_outages
 from service.actions.providers import ProviderState, ProviderStatus, list_providers
 from service.domain.alert import Draft, Words, collapse_key
 from service.domain.errors import Refusal, require
+from service.domain.pace.open_rate import opens_per_second
 from service.domain.story import Story
 from service.domain.subscription import Urgency
 from service.http.dependencies import Id, SettingsDep, WorkDep
@@ -22,7 +23,7 @@ from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
 from service.web.formatting import ago
 from service.web.newsroom.left_out import describe_breaking_only, describe_left_out
-from service.web.newsroom.push_form import PushFields
+from service.web.newsroom.push_form import SPREADS, PushFields
 from service.web.rendering import render
 from service.web.visitors import EditorActing
 
@@ -67,10 +68,22 @@ def preview_push(
         "previews": relevant or previews,
         "language": story.text.language,
         "when_words": _describe_time(draft.send_at, work.now),
+        "opens": _expect_opens(work, estimate),
         "troubled": _troubled_providers(work, settings, estimate),
         "left_out": _describe_left_out(work, settings, story, draft, estimate),
         "needs_two_editors": settings.breaking_needs_two and draft.urgency is Urgency.BREAKING,
     }
+
+
+def _expect_opens(work: UnitOfWork, estimate: Estimate) -> list[tuple[int, str]]:
+    """Return, for each spread in seconds, how many opens a second the site has to take."""
+    share = estimates.past_open_share(work)
+    return [(seconds, _per_second(estimate.devices, share, seconds)) for seconds, _ in SPREADS]
+
+
+def _per_second(devices: int, share: float, seconds: int) -> str:
+    rate = opens_per_second(devices, share, timedelta(seconds=seconds))
+    return "less than 1" if rate < 1 else f"about {round(rate):,}"
 
 
 def _describe_time(send_at: datetime | None, now: datetime) -> str:

@@ -32,6 +32,7 @@ from service.unit_of_work import UnitOfWork
 from service.web.newsroom import own_devices, push_preview
 from service.web.newsroom.push_form import (
     LIFETIMES,
+    SPREADS,
     PushFields,
     fields_of_alert,
     initial_fields,
@@ -117,6 +118,7 @@ def _show(request: Request, work: UnitOfWork, settings: Settings, page: _PushPag
         topics=[*topics.with_followers(work.session, extra), *chips],
         story_topics=", ".join(topic.label for topic in story_topics),
         lifetimes=LIFETIMES,
+        spreads=SPREADS,
         intent=secrets.token_urlsafe(16),
         test_fault=page.test_fault,
         **own_devices.describe_test(work, settings, page.staff, page.test),

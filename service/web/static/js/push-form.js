@@ -55,6 +55,7 @@ function updateForm() {
   for (const chip of form.querySelectorAll("input[name=topic]")) chip.closest(".chips").hidden = audience !== "topics";
   const correcting = new FormData(form).get("mode") === "correct";
   form.querySelector("[data-audience-choice]").hidden = correcting;
+  form.querySelector("[data-spread-choice]").hidden = leavesAtOnce();
   form.querySelector("[data-number]").textContent = number.format(countDevices());
   form.querySelector("[data-typed]").hidden = !isLoud();
   const correction = form.querySelector("[data-correct-story]");
@@ -71,11 +72,21 @@ function showTime() {
   const date = form.send_at.value ? new Date(form.send_at.value) : null;
   const past = date && date <= new Date();
   form.send_at.setCustomValidity(past ? "This time has passed. Choose a later one, or empty the field to send now." : "");
-  form.querySelector("[data-when-words]").textContent = date ? whenWords(date) : "now";
+  form.querySelector("[data-when-words]").textContent = addSpread(date ? whenWords(date) : "now");
   const seconds = Number(form.dataset.undoSeconds);
   const note = form.querySelector("[data-undo-note]");
   const breaking = new FormData(form).get("urgency") === "breaking";
   if (!note.textContent.startsWith("Breaking: a second")) note.textContent = date ? "You can move, edit or stop it until then." : breaking ? "Leaves at once. Afterwards you can only stop it." : seconds ? `You can undo it for ${seconds} seconds.` : "";
+}
+
+function leavesAtOnce() {
+  const fields = new FormData(form);
+  return fields.get("urgency") === "breaking" || fields.get("mode") === "correct";
+}
+
+function addSpread(words) {
+  const choice = form.querySelector("input[name=spread]:checked");
+  return leavesAtOnce() || !Number(choice?.value) ? words : `${words.replace(/,$/, "")}, ${choice.dataset.label.toLowerCase()},`;
 }
 
 function showCuts() {

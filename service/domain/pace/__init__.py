@@ -1,0 +1,1 @@
+"""How fast an alert leaves, and what its readers do to the site meanwhile."""
