@@ -8,10 +8,11 @@ from pathlib import Path
 
 import psycopg
 
-from tests.chaos import checker, delayed_commits, duplicate_pushes, schedule
+from tests.chaos import answered_calls, checker, delayed_commits, duplicate_pushes, schedule
 from tests.chaos.editors import AlertChain, Editors
 from tests.chaos.faults import LEASE_S, Faults, environment
 from tests.chaos.outcome import Outcome
+from tests.chaos.readers_at_work import TOPIC, ReadersAtWork
 from tests.chaos.redis_monitor import RedisMonitor
 from tests.chaos.sampler import Sampler
 from tests.journeys.people import People
@@ -58,18 +59,21 @@ class ChaosRun:
             few=few,
             timeout_s=self.seconds + RECOVERY_TIMEOUT_S,
         )
+        readers = ReadersAtWork(self.system, self.seed, self.seconds + RECOVERY_TIMEOUT_S)
         servers = self.system.servers
         sampler = Sampler(servers.database_url)
         monitor = RedisMonitor(servers.redis_url, servers.database_url)
-        for thread in (sampler, monitor):
-            thread.start()
+        for worker in (sampler, monitor, readers):
+            worker.start()
         complaints = self._run_faults(faults, editors)
         chains = editors.chains
         waits = self._await_end(chains)
+        answered, of_readers = readers.finish()
         for thread in (sampler, monitor):
             thread.finish()
         findings = self._check(chains, sampler)
-        findings.notes[:0] = complaints + waits
+        self._check_answered(answered, readers.alert_id, findings)
+        findings.notes[:0] = complaints + waits + of_readers
         return Outcome(
             seed=self.seed,
             findings=findings,
@@ -141,6 +145,19 @@ class ChaosRun:
             total.forgotten_devices = checker.count_forgotten_devices(connection)
         total.never_ended = sum(len(chain.ids) for chain in chains) - self._count_ended(chains)
         return total
+
+    def _check_answered(
+        self, answered: answered_calls.AnsweredCalls, alert_id: int, total: checker.Findings
+    ) -> None:
+        """Compare what readers were answered with what is on record."""
+        receipts = self.system.alert({"id": str(alert_id)})["receipts"]
+        with psycopg.connect(self.system.servers.database_url) as connection:
+            rows = answered_calls.read_effects(connection, answered, alert_id, TOPIC)
+        counts = (receipts["shown"], receipts["opened"])
+        differences = answered_calls.compare(answered, rows, counts)
+        total.answered_calls = answered.calls
+        total.missing_effects = differences.missing
+        total.surplus_receipts = differences.surplus_receipts
 
     def _check_chain(
         self,

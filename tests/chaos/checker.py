@@ -32,6 +32,9 @@ class Findings:
     forgotten: int = 0
     never_ended: int = 0
     forgotten_devices: int = 0
+    missing_effects: int = 0
+    surplus_receipts: int = 0
+    answered_calls: int = 0
     devices: int = 0
     pushes: int = 0
     duplicates: list[float] = field(default_factory=list)

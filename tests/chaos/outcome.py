@@ -49,6 +49,8 @@ class Outcome:
             "pushed twice, more than was in flight": duplicates.beyond_bound,
             "pushed twice without a fault": self._count_unexplained(duplicates),
             "messages sent before their commit": len(self.early),
+            "answered calls of readers without their effect": findings.missing_effects,
+            "receipts that count twice": findings.surplus_receipts,
         }
 
     def _count_unexplained(self, duplicates: DuplicateCount) -> int:
@@ -73,6 +75,7 @@ class Outcome:
             *(f"  skipped on this machine: {name}" for name in sorted(self.skipped)),
             f"  alerts {self.alerts}, messages {self.messages}",
             f"  deliveries {findings.devices}, pushes {findings.pushes}",
+            f"  answered calls of readers {findings.answered_calls}",
             *(f"  {name}: {n}" for name, n in self.zeros().items()),
             f"  pushed twice: {len(findings.duplicates)} (bound {self.bound})",
             f"  recovery time: median {median(times):.1f} s, longest {max(times):.1f} s",

@@ -19,4 +19,5 @@ def test_nothing_is_lost_and_nothing_shown_twice_under_faults():
     print("\n".join(outcome.lines()))
     assert outcome.is_good, outcome.lines()
     assert outcome.messages > 0
+    assert outcome.findings.answered_calls > 0
     assert len(outcome.faults) >= 3

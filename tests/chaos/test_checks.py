@@ -1,6 +1,9 @@
 """The checks of a chaos run must be able to fail: each invariant, broken on purpose."""
 
-from tests.chaos import checker, duplicate_pushes
+import pytest
+
+from tests.chaos import answered_calls, checker, duplicate_pushes
+from tests.chaos.answered_calls import AnsweredCalls, Discrepancies
 from tests.chaos.checker import PhonePush
 from tests.chaos.duplicate_pushes import (
     DuplicateCount,
@@ -89,3 +92,45 @@ def test_one_note_one_open_alert_or_one_early_message_breaks_the_promise():
     early.early = ["plan_alert(1,)"]
     assert not early.is_good
     assert "note: early: plan_alert(1,)" in "\n".join(early.lines())
+
+
+def some_calls(**given):
+    values = {
+        "readers": {1, 2},
+        "owners": {7: 1, 8: 2},
+        "locales": {7: "hi"},
+        "follows": {1: "quiet", 2: None},
+        "shown": {3, 4},
+        "opened": {4},
+    }
+    return AnsweredCalls(**values | given)
+
+
+def test_what_was_answered_and_is_on_record_is_not_missing():
+    more = some_calls(readers={1, 2, 3}, shown={3, 4, 5})
+    assert answered_calls.compare(some_calls(), more, (2, 1)) == Discrepancies()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"readers": {1}},
+        {"owners": {7: 1}},
+        {"owners": {7: 2, 8: 2}},
+        {"locales": {7: "en"}},
+        {"follows": {1: None, 2: None}},
+        {"follows": {1: "quiet", 2: "quiet"}},
+        {"shown": {3}},
+        {"opened": set()},
+    ],
+)
+def test_an_effect_that_is_not_on_record_is_missing(rows):
+    found = answered_calls.compare(some_calls(), some_calls(**rows), (2, 1))
+    assert found == Discrepancies(missing=1)
+    assert not outcome(missing_effects=found.missing).is_good
+
+
+def test_a_receipt_that_counts_twice_is_surplus():
+    found = answered_calls.compare(some_calls(), some_calls(), (2, 2))
+    assert found == Discrepancies(surplus_receipts=1)
+    assert not outcome(surplus_receipts=found.surplus_receipts).is_good
