@@ -1,4 +1,7 @@
-"""Question i: the calls that an alert brings back, beside a plain Go server that does the same."""
+"""Question i: the calls that an alert brings back, beside a plain Go server that does the same.
+
+Then they come all together, while the alert leaves.
+"""
 
 import os
 from collections import defaultdict
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.bench import wave_of_alert
 from tests.bench.bench_system import SERVICE_PROCESSES, BenchSystem, print_progress
 from tests.bench.machine import usage
 from tests.bench.report import Answer, Figure
@@ -37,22 +41,28 @@ Loads = dict[tuple[str, str], list[Measured]]
 
 def wave(bench: BenchSystem) -> Answer:
     """Make each call of us and of the Go server in turns."""
+    system = bench.system
+    data = WaveData(system.environment["NEWSZOP_SECRET_KEY"].encode())
+    data.fill(system.engine)
     try:
-        loads = _measure(bench)
+        with go_programs() as (server, client):
+            loads = _measure(bench, data, server, client)
+            together = [
+                *wave_of_alert.figures_of_page(bench, data, client),
+                *wave_of_alert.figures_of_alert(bench, data, client),
+            ]
     except PeerMissing as missing:
         return Answer("i", TITLE, REFERENCE, [Figure("all", "", (), note=str(missing))])
     names = dict.fromkeys(name for name, _ in loads)
     figures = [figure for name in names for figure in _figures(name, loads)]
-    return Answer("i", TITLE, REFERENCE, figures)
+    return Answer("i", TITLE, REFERENCE, [*figures, *together])
 
 
-def _measure(bench: BenchSystem) -> Loads:
+def _measure(bench: BenchSystem, data: WaveData, server: Path, client: Path) -> Loads:
     system = bench.system
-    data = WaveData(system.environment["NEWSZOP_SECRET_KEY"].encode())
-    data.fill(system.engine)
     loads: Loads = defaultdict(list)
     only = os.environ.get("BENCH_WAVE_CALLS", "")
-    with go_programs() as (server, client), serve(server, system.servers.database_url) as peer:
+    with serve(server, system.servers.database_url) as peer:
         hosts = {"go": peer, "ours": urlsplit(system.url).netloc}
         for round_number in range(bench.repeats + 1):
             print_progress("the wave" if round_number else "the wave, warming up")
