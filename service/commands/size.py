@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from service.commands import sizing
+from service.commands import call_sizing, sizing
 from service.commands.output import Failed, print_table, say
+from service.domain.pace.open_rate import DEFAULT_OPEN_SHARE, OPENED_WITHIN
 
 COSTS = sizing.Costs()
 GOAL = sizing.Goal(devices=1, seconds=1)
@@ -23,6 +24,13 @@ DatabaseUs = Annotated[
     float, typer.Option(min=0.1, help="One push, in microseconds of a database core.")
 ]
 AnswerMs = Annotated[float, typer.Option(min=0.1, help="What a provider takes to answer.")]
+OpenShare = Annotated[
+    float, typer.Option(min=0, max=1, help="Of the devices, how many open the alert.")
+]
+ShownShare = Annotated[
+    float, typer.Option(min=0, max=1, help="Of the devices, how many report it as shown.")
+]
+Within = Annotated[float, typer.Option(min=1, help="Seconds in which they do so after the push.")]
 Busy = Annotated[float, typer.Option(min=0.1, max=1.0, help="How far a core may be filled.")]
 
 
@@ -36,6 +44,9 @@ def size(
     encryption_us: ExtraUs = COSTS.encryption_us,
     database_us: DatabaseUs = COSTS.database_us,
     answer_ms: AnswerMs = COSTS.answer_s * 1000,
+    open_share: OpenShare = DEFAULT_OPEN_SHARE,
+    shown_share: ShownShare = 0.3,
+    within: Within = OPENED_WITHIN.total_seconds(),
     busy: Busy = GOAL.busy,
 ) -> None:
     """Say how many processes, cores and gigabytes an alert needs, and which quotas stand in it.
@@ -58,6 +69,7 @@ def size(
     for bottleneck in result.bottlenecks:
         say(_describe_bottleneck(bottleneck, seconds))
     _print_simulations(goal, costs, result)
+    _print_calls(goal, call_sizing.Return(open_share, shown_share, within))
     say(f"Costs measured {sizing.MEASURED}.")
 
 
@@ -86,6 +98,24 @@ def _rows(goal: sizing.Goal, result: sizing.Size) -> list[tuple[str, str]]:
         ),
         ("Redis cores", f"{result.broker_cores:,}"),
         ("Redis messages an alert", f"{result.broker_messages:,}"),
+    ]
+
+
+def _print_calls(goal: sizing.Goal, back: call_sizing.Return) -> None:
+    calls = call_sizing.CallGoal(
+        devices=goal.devices, seconds=goal.seconds, back=back, busy=goal.busy
+    )
+    print_table(("For what it brings back", "You need"), _call_rows(call_sizing.size_calls(calls)))
+
+
+def _call_rows(size: call_sizing.CallSize) -> list[tuple[str, str]]:
+    return [
+        *((call, f"{rate:,.0f}/s") for call, rate in size.calls.items()),
+        ("API processes", f"{size.processes:,} on as many cores"),
+        ("PostgreSQL cores for them", f"{size.database_cores:,}"),
+        ("PostgreSQL connections for them", f"{size.database_connections:,}"),
+        ("story pages, from a CDN", f"{size.pages_per_second:,.0f}/s"),
+        ("which is, compressed", f"{size.cache_mbit_per_second:,.0f} Mbit/s"),
     ]
 
 

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
-from service.commands import sizing
+from service.commands import call_sizing, sizing
+from service.commands.call_sizing import CallCost, CallGoal, Return
 
 COSTS = sizing.Costs(push_us=100, encryption_us=100, database_us=10, first_push_s=0)
 PHONES = {"fcm": 1.0, "apns": 1.0}
@@ -101,3 +102,39 @@ def test_the_command_prints_processes_quota_and_simulation():
 def test_a_mix_without_weights_is_refused():
     result = CliRunner().invoke(app, ["size", "--devices", "1", "--mix", "fcm"])
     assert "weights" in str(result.exception)
+
+
+def a_call_goal(**given):
+    cost = CallCost(api_us=500, database_us=100)
+    values = {
+        "devices": 1_200_000,
+        "seconds": 60,
+        "back": Return(open_share=0.05, shown_share=0.3, within_s=120),
+        "busy": 1.0,
+        "costs": dict.fromkeys(call_sizing.CALLS, cost),
+        "page_bytes": 125_000,
+    }
+    return CallGoal(**values | given)
+
+
+def test_a_wave_of_4_500_calls_a_second_at_500_us_takes_three_processes():
+    size = call_sizing.size_calls(a_call_goal())
+    assert size.calls == {"receipt": 3500, "GET /api/me": 500, "renewal": 500}
+    assert size.processes == 3
+    assert size.database_cores == 1
+    assert size.database_connections == 3 * 23
+    assert (size.pages_per_second, size.cache_mbit_per_second) == (500, 500)
+
+
+def test_an_alert_that_leaves_over_a_longer_time_brings_less_back_in_a_second():
+    spread = call_sizing.size_calls(a_call_goal(seconds=1200))
+    assert spread.calls["receipt"] == 350
+    assert spread.processes == 1
+
+
+def test_the_command_prints_what_an_alert_brings_back():
+    arguments = ["size", "--devices", "1200000", "--open-share", "0.1", "--within", "60"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "API processes" in result.stdout
+    assert "2,000/s" in result.stdout
