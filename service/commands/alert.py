@@ -65,6 +65,8 @@ def print_report(report: dict[str, Any]) -> None:
     """Print an alert: what it says, how far it is, how fast it went."""
     say(f"{report['state']}: {report['title']} — {report['body']}".rstrip(" —"))
     say(_timing(report["timing"]))
+    if report.get("spread_seconds"):
+        say(f"It leaves evenly over {report['spread_seconds']} s.")
     rows = [("all", *_counts(report["totals"]))]
     rows += [(name, *_counts(totals)) for name, totals in report["by_provider"].items()]
     if not is_terminal():
