@@ -23,6 +23,7 @@ from service.domain.errors import Conflict, require
 from service.domain.new_alerts import Origin, new_first_alert, new_update, new_withdrawal
 from service.domain.people import Caller
 from service.domain.story import Story, why_not_pushable
+from service.domain.subscription import Urgency
 from service.store.alerts import alert_transitions, alerts
 from service.store.schema import new_id
 from service.store.staff import audit
@@ -190,8 +191,13 @@ def _corrected_root(work: UnitOfWork, story_id: int, draft: Draft) -> Alert | No
 
 
 def _at_pace_of(root: Alert | None, draft: Draft) -> Draft:
-    """Let a correction leave at its root's pace: whom that has not reached waits as before."""
-    return draft if root is None else replace(draft, spread=root.spread)
+    """Let a correction leave at its root's pace: whom that has not reached waits as before.
+
+    A breaking one leaves at once.
+    """
+    if root is None or draft.urgency is Urgency.BREAKING:
+        return draft
+    return replace(draft, spread=root.spread)
 
 
 def _take_place_of(work: UnitOfWork, root: Alert, draft: Draft) -> Draft:
@@ -202,5 +208,5 @@ def _take_place_of(work: UnitOfWork, root: Alert, draft: Draft) -> Draft:
     if not draft.dry_run:
         alert_transitions.stop_unstarted(work.session, root, "corrected before it left", work.now)
     return replace(
-        draft, update=False, topics=root.topics, everyone=root.everyone, spread=root.spread
+        _at_pace_of(root, draft), update=False, topics=root.topics, everyone=root.everyone
     )

@@ -386,8 +386,12 @@ def test_a_report_says_over_how_long_an_alert_leaves_and_its_correction_has_the_
     first = send({"spread_seconds": 900})
     ran(engine, first, ACCEPTED)
     again = send({"update": True})
-    for alert in (first, again):
-        assert call("GET", f"/api/alerts/{alert['id']}", None, 200)["spread_seconds"] == 900
+    breaking = send({"update": True, "urgency": "breaking"})
+    spreads = [
+        call("GET", f"/api/alerts/{alert['id']}", None, 200)["spread_seconds"]
+        for alert in (first, again, breaking)
+    ]
+    assert spreads == [900, 900, 0]
 
 
 def test_an_estimate_counts_everyone(call, story, followers):
