@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.alarm_settings import AlarmSettings
+from service.device_settings import DeviceSettings
 from service.domain.network import is_public_host
 from service.logs import LogFormat
 from service.reader_settings import ReaderSettings
@@ -32,7 +33,7 @@ class SettingsError(Exception):
     """One line that names the setting at fault and what is wrong with it."""
 
 
-class Settings(AlarmSettings, ReaderSettings, BaseSettings):
+class Settings(AlarmSettings, ReaderSettings, DeviceSettings, BaseSettings):
     """The settings of every process, from the environment or a `.env` file."""
 
     model_config = SettingsConfigDict(
@@ -58,8 +59,7 @@ class Settings(AlarmSettings, ReaderSettings, BaseSettings):
         description="Signs receipts and forms; at least 16 characters, the same in all processes."
     )
     earlier_secret_keys: Annotated[tuple[str, ...], NoDecode] = Field(
-        (),
-        description="Secret keys of before, comma-separated: what they sealed or signed holds.",
+        (), description="Secret keys of before, comma-separated: what they sealed or signed holds."
     )
     public_url: str = Field(
         LOCAL_URL,

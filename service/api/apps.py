@@ -85,7 +85,10 @@ class AppOut(BaseModel):
     has_credentials: bool
     credentials_at: Moment | None = Field(description="When its credentials were changed last.")
     has_login_key: bool
-    devices: int
+    devices: int = Field(description="Those seen lately, that is, registered or renewed.")
+    stale_devices: int = Field(
+        description="Those not seen for NEWSZOP_DEVICE_STALE_DAYS; alerts try them all the same."
+    )
     held: bool
     reason: str | None = Field(description="Why it is held or cannot be used.")
     disabled: Moment | None

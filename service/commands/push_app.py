@@ -76,6 +76,7 @@ def show(name: Name) -> None:
             *sorted((key, str(value)) for key, value in status.options.items()),
             ("sites", " ".join(status.origins)),
             ("devices", status.devices),
+            ("stale devices", status.stale_devices),
             ("state", _state(status)),
         ],
     )

@@ -23,6 +23,8 @@ EVICTED = "evicted"
 """The reader registered more devices than we keep."""
 REMOVED = "removed"
 """The reader removed the device."""
+UNSEEN = "unseen"
+"""It had not registered for so long that nobody uses it any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ BOUNDS = {
     "service.store.deliveries.late_releases: LATE_S",
     "deliveries in a batch": "service.store.deliveries.shards: BATCH",
     "a process's work on one alert": "workers.delivery.loop: STREAM_S LAST_ANSWERS_S",
+    "devices that the sweep marks": "service.store.readers.device_ages: MOST_AT_ONCE PARTS; "
+    "workers.upkeep.chores: MOST_DEVICES_A_RUN",
     "a sweep": "workers.sweep: CLOSE_BATCHES SHARDS_A_PASS PAGES_S PATIENCE_S",
     "connections to one origin; origins": "workers.gateway.http2.http2_pool: MOST_CONNECTIONS "
     "MOST_SESSIONS",

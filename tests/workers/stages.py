@@ -18,6 +18,8 @@ class Settings:
     canary_minutes: int = 10
     language_rule: bool = False
     frequency_cap: int = 0
+    device_stale_days: int = 60
+    device_expiry_days: int = 270
 
 
 @dataclass

@@ -1,14 +1,20 @@
 """The chores: the canary, and how long deliveries are kept, on a real PostgreSQL."""
 
+from datetime import UTC, datetime, timedelta
+
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from service.domain.audience import Audience
 from service.domain.subscription import Urgency
 from service.store.alerts import alerts
 from service.store.deliveries import retention
 from service.store.operations import canary
-from service.store.readers import audience
+from service.store.readers import audience, device_ages
+from service.store.schema import ID_LIMIT
+from service.store.session import transaction
 from tests import builders as a
+from tests.workers.stages import Context
 from workers.upkeep import chores
 
 
@@ -82,6 +88,22 @@ def test_old_alerts_keep_their_totals_and_timing_but_not_their_deliveries(sessio
     rows = session.execute(text("SELECT alert_id, count(*) FROM batch GROUP BY 1")).all()
     assert dict(map(tuple, rows)) == {old.id: 2, young.id: 3}
     assert retention.shrink_old_alerts(session, 90) == 0
+
+
+def test_unseen_devices_are_forgotten_a_batch_a_transaction_and_counted(engine, monkeypatch):
+    now = datetime.now(UTC)
+    monkeypatch.setattr(device_ages, "part_at", lambda _moment: (0, ID_LIMIT))
+    monkeypatch.setattr(device_ages, "MOST_AT_ONCE", 2)
+    with transaction(engine) as session:
+        reader = a.a_reader(session)
+        for days in (271, 272, 273, 269, 61, 59):
+            a.a_device(session, reader, registered_at=now - timedelta(days=days))
+    with capture_logs() as lines:
+        chores._age_devices(Context(engine))
+    assert [line["devices"] for line in lines] == [3]
+    with transaction(engine) as session:
+        count = "SELECT count(*) FILTER (WHERE gone_at IS NOT NULL), count(*) FILTER (WHERE stale)"
+        assert session.execute(text(f"{count} FROM device")).one() == (3, 2)
 
 
 def test_a_chore_that_fails_does_not_stop_the_others(monkeypatch):

@@ -1,15 +1,17 @@
-"""The chores of the sweep: tickets, the canary, old idempotency answers, old deliveries."""
+"""The chores of the sweep: tickets, the canary, old answers, old deliveries, unseen devices."""
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
+from sqlmodel import Session
 
 from service import outbox
 from service.store import idempotency
 from service.store.deliveries import retention
 from service.store.operations import canary
-from service.store.readers import left_out_rules
+from service.store.readers import device_ages, left_out_rules
 from service.store.session import transaction
 from service.store.stories import received_stories, sources
 from service.unit_of_work import unit_of_work
@@ -17,6 +19,9 @@ from workers.context import WorkerContext
 from workers.upkeep import follow_up
 
 log = structlog.get_logger()
+
+MOST_DEVICES_A_RUN = 5000
+"""What is left of a minute's part of the readers waits for the next day."""
 
 
 def run_chores(context: WorkerContext) -> None:
@@ -58,10 +63,37 @@ def _shrink_old_alerts(context: WorkerContext) -> None:
         left_out_rules.forget_old_sends(session)
 
 
+def _age_devices(context: WorkerContext) -> None:
+    """Mark and forget devices that were not seen for long, among those of this minute's readers."""
+    part = device_ages.part_at(datetime.now(UTC))
+    stale_days = context.settings.device_stale_days
+    expiry_days = context.settings.device_expiry_days
+    if expiry_days:
+        tombstones = _change_devices(
+            context, lambda session: device_ages.forget_unseen(session, part, expiry_days)
+        )
+        if tombstones:
+            log.info("unseen devices forgotten", devices=tombstones)
+    _change_devices(context, lambda session: device_ages.mark_stale(session, part, stale_days))
+
+
+def _change_devices(context: WorkerContext, change: Callable[[Session], int]) -> int:
+    """Change devices, each 1,000 in a transaction, until none is left; returns how many."""
+    total = 0
+    while total < MOST_DEVICES_A_RUN:
+        with transaction(context.engine) as session:
+            devices = change(session)
+        total += devices
+        if devices < device_ages.MOST_AT_ONCE:
+            break
+    return total
+
+
 Chore = Callable[[WorkerContext], None]
 _CHORES: tuple[tuple[Chore, float], ...] = (
     (follow_up.ask_receipts, 10.0),
     (_send_canary, 15.0),
+    (_age_devices, 30.0),
     (_forget_old_answers, 60.0),
     (_forget_old_ingests, 300.0),
     (_shrink_old_alerts, 300.0),

@@ -18,6 +18,7 @@ from service.settings import Settings
 from service.store.operations import apps, holds
 from service.store.operations.apps import App
 from service.store.readers import device_counts
+from service.store.readers.device_counts import DeviceCount
 from service.store.staff import audit
 from service.unit_of_work import UnitOfWork
 
@@ -62,6 +63,7 @@ class AppStatus:
     credentials_at: datetime | None
     has_login_key: bool
     devices: int
+    stale_devices: int
     held: bool
     reason: str | None
     disabled: datetime | None
@@ -78,7 +80,8 @@ def list_apps(work: UnitOfWork, settings: Settings) -> list[AppStatus]:
     for name, app in (defaults | rows).items():
         fault = _fault(settings.seal_keys, app)
         hold = held.get(name)
-        status = _status(app, devices.get(name, 0), hold.reason if hold else None, fault)
+        count = devices.get(name, DeviceCount())
+        status = _status(app, count, hold.reason if hold else None, fault)
         if status.has_credentials:
             status = replace(status, credentials_at=changes.get(name))
         statuses.append(status)
@@ -229,7 +232,7 @@ def _fault(keys: SealKeys, app: App) -> str | None:
     return None
 
 
-def _status(app: App, devices: int, hold: str | None, fault: str | None) -> AppStatus:
+def _status(app: App, count: DeviceCount, hold: str | None, fault: str | None) -> AppStatus:
     return AppStatus(
         name=app.name,
         provider=app.provider,
@@ -240,7 +243,8 @@ def _status(app: App, devices: int, hold: str | None, fault: str | None) -> AppS
         has_credentials=app.credentials is not None,
         credentials_at=None,
         has_login_key=app.login_key is not None,
-        devices=devices,
+        devices=count.devices,
+        stale_devices=count.stale,
         held=hold is not None,
         reason=hold or fault,
         disabled=app.disabled_at,

@@ -79,6 +79,11 @@ _DEVICES = """
 _NOT_LEFT_OUT = """
 device_in AS (SELECT id, provider FROM candidate WHERE reason = 0)"""
 
+_STALE = """, stale AS MATERIALIZED (
+    SELECT id FROM device
+    WHERE stale AND gone_at IS NULL AND reader_id >= :lo AND reader_id < :hi
+)"""
+_NOT_STALE = " WHERE NOT EXISTS (SELECT 1 FROM stale WHERE stale.id = counted.id)"
 
 _ONLY = " DISTINCT ON (device.reader_id)"
 _LAST_SEEN_FIRST = " ORDER BY device.reader_id, device.registered_at DESC, device.id"
@@ -240,7 +245,10 @@ def _local_times(session: Session, audience: FrozenAudience) -> dict[str, time]:
 
 
 def estimate(session: Session, audience: FrozenAudience, providers: Sequence[str]) -> Estimate:
-    """Count the audience: exactly up to 200,000 devices, beyond that from one id in 64."""
+    """Count the audience: exactly up to 200,000 devices, beyond that from one id in 64.
+
+    Stale devices are not counted, although an alert tries them too.
+    """
     sample = _count(session, audience, ID_LIMIT // SAMPLE, providers)
     if sum(sample.by_app.values()) * SAMPLE > EXACT_UP_TO * _MARGIN:
         return sample.times(SAMPLE)
@@ -261,10 +269,11 @@ def _count(
     session: Session, audience: FrozenAudience, hi: int, providers: Sequence[str]
 ) -> Estimate:
     source, reason = ("candidate", "reason") if audience.rules else ("device_in", "0")
+    stale, not_stale = (_STALE, _NOT_STALE) if not audience.unjudged else ("", "")
     rows = session.execute(
         text(
-            f"{devices_sql(audience)} SELECT {reason} AS reason, provider, count(*) AS n "
-            f"FROM {source} GROUP BY 1, 2"
+            f"{devices_sql(audience)}{stale} SELECT {reason} AS reason, provider, count(*) AS n "
+            f"FROM {source} AS counted{not_stale} GROUP BY 1, 2"
         ),
         parameters(session, audience, 0, hi, providers),
     )

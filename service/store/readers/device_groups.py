@@ -31,7 +31,7 @@ _RENEW = text(f"""{_CALLS},
         WHERE gone_at IS NULL FOR UPDATE OF device SKIP LOCKED)
     UPDATE device SET registered_at = now(), provider = renewal.app, kind = renewal.kind,
         p256dh = renewal.p256dh, auth = renewal.auth, vapid_key = renewal.vapid_key,
-        locale = renewal.locale, app_version = renewal.app_version
+        locale = renewal.locale, app_version = renewal.app_version, stale = false
     FROM renewal WHERE device.id = renewal.device_id RETURNING renewal.n, device.id""")
 
 _ADD = text(f"""{_CALLS},

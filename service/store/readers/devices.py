@@ -31,7 +31,8 @@ _SHOWN = "id, provider, locale, app_version, registered_at"
 
 _RENEW = text(f"""
     UPDATE device SET registered_at = :at, provider = :app, kind = :kind, p256dh = :p256dh,
-        auth = :auth, vapid_key = :vapid_key, locale = :locale, app_version = :app_version
+        auth = :auth, vapid_key = :vapid_key, locale = :locale, app_version = :app_version,
+        stale = false
     WHERE address_hash = :address_hash AND gone_at IS NULL AND reader_id = :reader_id
     RETURNING {_SHOWN}""")
 
@@ -66,7 +67,7 @@ _TAKE = text(f"""
     UPDATE device SET registered_at = :at, provider = :app, kind = :kind, address = :address,
         address_hash = :address_hash, p256dh = :p256dh, auth = :auth, vapid_key = :vapid_key,
         locale = :locale, app_version = :app_version, gone_at = NULL, gone_why = NULL,
-        suspect_at = NULL, refusals = 0,
+        stale = false, suspect_at = NULL, refusals = 0,
         trusted_at = CASE WHEN address_hash = :address_hash THEN trusted_at END
     WHERE id = :id RETURNING {_SHOWN}""")
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     Time,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -118,6 +120,12 @@ class DeviceRow(SQLModel, table=True):
             "reader_id",
             postgresql_include=["id", "provider", "gone_at"],
         ),
+        Index(
+            "device_stale",  # those that an estimate leaves out
+            "reader_id",
+            postgresql_include=["id", "provider"],
+            postgresql_where=text("stale AND gone_at IS NULL"),
+        ),
     )
     id: int = id_column()
     reader_id: int = reference_column("reader.id")
@@ -141,6 +149,10 @@ class DeviceRow(SQLModel, table=True):
     gone_why: str | None = Field(default=None, sa_column=Column(Text))
     vapid_key: str | None = Field(default=None, sa_column=Column(Text))
     """A browser's: the key that it subscribed with, by its id. None: the app's oldest."""
+    stale: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=false())
+    )
+    """Not seen for NEWSZOP_DEVICE_STALE_DAYS: the sweep sets it, a registration ends it."""
 
 
 class TopicRow(SQLModel, table=True):
