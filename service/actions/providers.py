@@ -1,5 +1,6 @@
 """What admins do with providers: see what waits, hold a provider, release it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,7 +11,8 @@ from service.broker.message_queues import MessageQueues
 from service.domain.errors import Invalid, NotFound
 from service.domain.people import Caller
 from service.settings import Settings
-from service.store.operations import failing, gauges, heartbeats, holds, pauses
+from service.store.operations import apps, failing, gauges, heartbeats, holds, pauses
+from service.store.operations.apps import App
 from service.store.operations.failing import FailingPushes
 from service.store.operations.gauges import Pace, Waiting
 from service.store.operations.heartbeats import Heartbeat
@@ -54,12 +56,14 @@ class ProviderState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderStatus:
-    """A provider: whether it is held or failing and why, and how it did in the last minute.
+    """An app: whether it is held or failing and why, and how it did in the last minute.
 
-    `waiting` counts the deliveries that are not final. `cause` is None while it is in use.
+    A provider's default app has the provider's name. `waiting` counts the deliveries that are not
+    final. `cause` is None while it is in use.
     """
 
     name: str
+    provider: str
     state: ProviderState
     cause: str | None
     waiting: int
@@ -78,22 +82,24 @@ def count_messages(queues: MessageQueues) -> list[Queue]:
 
 
 def overview(work: UnitOfWork, queues: MessageQueues, settings: Settings) -> Overview:
-    """Return what waits, for every provider that is in use or has deliveries waiting."""
+    """Return what waits, for every app that is in use or has deliveries waiting."""
+    names = (*settings.providers, *_others_in_use(apps.every_app(work.session)))
     return Overview(
         queues=count_messages(queues),
-        providers=list(gauges.backlogs(work.session, settings.providers).values()),
+        providers=list(gauges.backlogs(work.session, names).values()),
         workers=heartbeats.alive(work.session),
         warnings=find_outages(work.session),
     )
 
 
 def list_providers(work: UnitOfWork, settings: Settings) -> list[ProviderStatus]:
-    """Return the providers that are in use, held, or have deliveries waiting."""
+    """Return the apps that are in use, held, or have deliveries waiting: the default ones first."""
+    rows = apps.every_app(work.session)
     held = holds.held(work.session)
     pace = gauges.pace(work.session)
     waiting = gauges.waiting(work.session)
     failures = failing.failing_pushes(work.session)
-    names = (*settings.providers, *sorted({*held, *pace, *waiting}))
+    names = (*settings.providers, *_others_in_use(rows), *sorted({*held, *pace, *waiting}))
     unusable = pauses.unusable(work.session, names)
     return [
         _status(
@@ -102,10 +108,16 @@ def list_providers(work: UnitOfWork, settings: Settings) -> list[ProviderStatus]
             pace.get(name, Pace(name=name)),
             failures.get(name),
             work.now,
+            provider=rows[name].provider if name in rows else name,
             is_usable=name not in unusable,
         )
         for name in dict.fromkeys(names)
     ]
+
+
+def _others_in_use(rows: Mapping[str, App]) -> list[str]:
+    """Return the names of the apps that no environment has, by name."""
+    return [name for name, app in rows.items() if not app.is_default and app.disabled_at is None]
 
 
 def hold(work: UnitOfWork, settings: Settings, provider: str, reason: str, caller: Caller) -> None:
@@ -150,6 +162,7 @@ def _status(
     failure: FailingPushes | None,
     now: datetime,
     *,
+    provider: str,
     is_usable: bool,
 ) -> ProviderStatus:
     state, cause, since = ProviderState.IN_USE, None, None
@@ -162,6 +175,7 @@ def _status(
             since = failure.since if failure else now - timedelta(seconds=waiting.oldest_seconds)
     return ProviderStatus(
         name=waiting.name,
+        provider=provider,
         state=state,
         cause=cause,
         waiting=waiting.pending + waiting.leased + waiting.retrying,

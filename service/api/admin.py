@@ -1,12 +1,14 @@
 """For admins: what waits where, the providers and their holds, the audit trail."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.actions import pauses as pause_actions
 from service.actions import providers as provider_actions
+from service.actions.providers import ProviderStatus
 from service.http.auth import AdminCaller
 from service.http.dependencies import (
     Closed,
@@ -67,8 +69,8 @@ class OverviewOut(_Shown):
     warnings: list[str]
 
 
-class ProviderOut(_Shown):
-    """A provider, and how it did in the last minute.
+class ProviderAppOut(_Shown):
+    """An app of a provider, and how it did in the last minute.
 
     It is failing when it has accepted nothing for a minute while deliveries wait for it, or when
     more than half of its answers are failures; `cause` says why it is failing or held, and `since`
@@ -87,6 +89,19 @@ class ProviderOut(_Shown):
     held_by: str | None
     accepted_per_second: float
     error_share: Annotated[float, BeforeValidator(lambda share: share or 0.0)]
+
+
+class ProviderOut(ProviderAppOut):
+    """A provider's default app, which has the provider's name, or another app.
+
+    The figures are its own; `apps` are all apps of a provider, its default one first.
+    """
+
+    provider: str = Field(description="Whom its pushes go through.")
+    apps: list[ProviderAppOut] = Field(
+        description="Of a provider: all its apps that are in use or have deliveries waiting. Of "
+        "another app: itself."
+    )
 
 
 class HoldIn(Closed):
@@ -126,9 +141,9 @@ def show_queues(
 
 @router.get("/providers")
 def list_providers(work: WorkDep, settings: SettingsDep, _: AdminCaller) -> Listing[ProviderOut]:
-    """List the providers in use."""
+    """List the providers in use and the other apps: the state of each, and what waits for it."""
     statuses = provider_actions.list_providers(work, settings)
-    return Listing(items=[ProviderOut.model_validate(status) for status in statuses], next=None)
+    return Listing(items=[_provider_shown(each, statuses) for each in statuses], next=None)
 
 
 @router.put("/providers/{name}/hold")
@@ -184,5 +199,14 @@ def list_audit_entries(
 
 
 def _show_provider(work: WorkDep, settings: SettingsDep, name: str) -> ProviderOut:
-    statuses = {status.name: status for status in provider_actions.list_providers(work, settings)}
-    return ProviderOut.model_validate(statuses[name])
+    statuses = provider_actions.list_providers(work, settings)
+    return next(_provider_shown(each, statuses) for each in statuses if each.name == name)
+
+
+def _provider_shown(status: ProviderStatus, statuses: Sequence[ProviderStatus]) -> ProviderOut:
+    is_default = status.name == status.provider
+    apps = [each for each in statuses if each.provider == status.provider] if is_default else []
+    shown = [ProviderAppOut.model_validate(each) for each in apps or [status]]
+    return ProviderOut(
+        **ProviderAppOut.model_validate(status).model_dump(), provider=status.provider, apps=shown
+    )

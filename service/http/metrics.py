@@ -16,7 +16,15 @@ from service.actions import providers as provider_actions
 from service.actions.outages import SILENCE_S
 from service.broker.message_queues import MessageQueues
 from service.outbox import QUEUES, STRANGERS_QUEUE
-from service.store.operations import failing, gauges, heartbeats, holds, pauses, process_leases
+from service.store.operations import (
+    apps,
+    failing,
+    gauges,
+    heartbeats,
+    holds,
+    pauses,
+    process_leases,
+)
 from service.store.session import transaction
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
@@ -24,6 +32,8 @@ UNROUTED = "(no route)"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Others share one label, so that callers cannot create labels without end."""
 OPEN_STATES = ("pending", "leased", "retrying")
+APP = ("provider", "app")
+"""The labels of an app's figures; a provider's default app has the provider's name."""
 
 
 class Requests:
@@ -112,7 +122,7 @@ def collect_gauges(engine: Engine, messages: MessageQueues, providers: Iterable[
 
 
 def _store_gauges(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
-    yield from _by_provider(session, providers)
+    yield from _by_app(session, providers)
     yield from _signs_of_life(session)
     states = gauges.alerts_by_state(session).items()
     yield _gauge(
@@ -127,43 +137,46 @@ def _store_gauges(session: Session, providers: Iterable[str]) -> Iterator[Collec
     )
 
 
-def _by_provider(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
-    waiting, pace = gauges.backlogs(session, providers), gauges.pace(session)
-    held = holds.held(session)
-    names = sorted({*waiting, *pace, *held})
+def _by_app(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
+    """Yield the figures of each app: those of the table, the default ones, and no others."""
+    known = apps.providers(session)
+    waiting, pace = gauges.backlogs(session, (*providers, *known)), gauges.pace(session)
+    names = sorted({*waiting, *pace, *(held := holds.held(session))})
     unusable = pauses.unusable(session, names)
+    label = {name: (known.get(name, name), name) for name in names}
     yield _gauge(
         "newszop_deliveries",
         "Open deliveries; each is pending, leased or retrying.",
-        ["provider", "state"],
-        [((n, state), _open(waiting, n, state)) for n in names for state in OPEN_STATES],
+        [*APP, "state"],
+        [((*label[n], state), _open(waiting, n, state)) for n in names for state in OPEN_STATES],
     )
     yield _gauge(
         "newszop_oldest_pending_seconds",
         "Seconds since the oldest open delivery was due.",
-        ["provider"],
-        [((n,), waiting[n].oldest_seconds if n in waiting else 0.0) for n in names],
+        APP,
+        [(label[n], waiting[n].oldest_seconds if n in waiting else 0.0) for n in names],
     )
     yield _gauge(
         "newszop_accepted_per_second",
         "Pushes accepted, over the last minute.",
-        ["provider"],
-        [((n,), pace[n].accepted_per_second if n in pace else 0.0) for n in names],
+        APP,
+        [(label[n], pace[n].accepted_per_second if n in pace else 0.0) for n in names],
     )
     yield _gauge(
         "newszop_error_share",
         "Share of the last minute's answered deliveries that are retrying or buried.",
-        ["provider"],
-        [((n,), p.error_share) for n, p in sorted(pace.items()) if p.error_share is not None],
+        APP,
+        [(label[n], p.error_share) for n, p in sorted(pace.items()) if p.error_share is not None],
     )
+    causes = _failing(session, [n for n in names if n not in unusable], waiting, pace)
     yield _gauge(
         "newszop_failing",
-        "1 while a provider accepts nothing or fails more than half; absent while held or paused.",
-        ["provider"],
-        _failing(session, [n for n in names if n not in unusable], waiting, pace),
+        "1 while an app accepts nothing or fails more than half; absent while held or paused.",
+        APP,
+        [(label[n], value) for n, value in causes.items()],
     )
-    states = [((n,), float(n in held)) for n in names]
-    yield _gauge("newszop_held", "1 while a provider is held.", ["provider"], states)
+    states = [(label[n], float(n in held)) for n in names]
+    yield _gauge("newszop_held", "1 while an app is held.", APP, states)
 
 
 def _failing(
@@ -171,7 +184,7 @@ def _failing(
     names: Iterable[str],
     waiting: Mapping[str, gauges.Waiting],
     pace: Mapping[str, gauges.Pace],
-) -> list[tuple[tuple[str, ...], float]]:
+) -> dict[str, float]:
     failures, now = failing.failing_pushes(session), datetime.now(UTC)
     causes = {
         name: provider_actions.why_failing(
@@ -182,7 +195,7 @@ def _failing(
         )
         for name in names
     }
-    return [((name,), float(cause is not None)) for name, cause in causes.items()]
+    return {name: float(cause is not None) for name, cause in causes.items()}
 
 
 def _signs_of_life(session: Session) -> Iterator[Collector]:

@@ -207,7 +207,7 @@ def test_a_provider_that_nothing_reaches_for_a_minute_is_failing_with_its_cause(
 
 def test_what_waits_for_the_end_of_a_pause_is_no_providers_failure(client, session, as_admin):
     fruitless(session, "not sent: the certificate is unknown")
-    failing = 'newszop_failing{provider="fcm"} 1.0'
+    failing = 'newszop_failing{app="fcm",provider="fcm"} 1.0'
     assert failing in client.get("/metrics").text
     client.put("/api/admin/pause", headers=as_admin, json={"reason": "A restore"})
     assert provider_status(client, as_admin, "fcm")["state"] == "in_use"

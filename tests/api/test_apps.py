@@ -4,7 +4,9 @@ import pytest
 from sqlalchemy import text
 
 from service.actions.apps.app_names import check_origins
+from service.domain.delivery import State
 from service.domain.errors import Invalid
+from tests.builders import a_batch, a_story, an_alert
 from tests.credentials import a_p256_key, pem
 
 pytestmark = pytest.mark.usefixtures("providers")
@@ -107,3 +109,33 @@ def test_a_site_is_an_origin(origin):
         "https://a.example",
         "http://b.example:8080",
     )
+
+
+def test_an_app_is_seen_among_its_providers_apps_and_in_the_metrics(
+    client, as_admin, sport, session
+):
+    alert = an_alert(session, a_story(session), state="sending")
+    a_batch(session, alert, [State.PENDING] * 3, provider="sport-ios")
+    session.execute(text("INSERT INTO hold (provider, reason, held_by) VALUES ('apns', 'x', 'y')"))
+    session.commit()
+    items = client.get("/api/admin/providers", headers=as_admin).json()["items"]
+    assert [(item["name"], item["provider"]) for item in items] == [
+        ("apns", "apns"),
+        ("fcm", "fcm"),
+        ("webpush", "webpush"),
+        ("sport-ios", "apns"),
+    ]
+    apps = [(app["name"], app["state"], app["cause"], app["waiting"]) for app in items[0]["apps"]]
+    assert apps == [("apns", "held", "x", 0), ("sport-ios", "in_use", None, 3)]
+    assert [app["name"] for app in items[-1]["apps"]] == ["sport-ios"]
+    metrics = client.get("/metrics").text
+    labels = 'app="sport-ios",provider="apns"'
+    assert f'newszop_deliveries{{{labels},state="pending"}} 3.0' in metrics
+    assert f"newszop_held{{{labels}}} 0.0" in metrics
+
+
+def test_an_app_that_nothing_waits_for_can_be_held(client, as_admin, sport):
+    path = "/api/admin/providers/sport-ios/hold"
+    held = client.put(path, json={"reason": "Its key changes."}, headers=as_admin).json()
+    assert (held["name"], held["state"], held["cause"]) == ("sport-ios", "held", "Its key changes.")
+    assert client.delete(path, headers=as_admin).json()["state"] == "in_use"

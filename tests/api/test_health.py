@@ -106,7 +106,7 @@ def test_an_alert_that_nobody_plans_has_been_waiting_since_it_was_due(client, se
     queues = client.get("/api/admin/queues", headers=as_admin).json()
     assert all(90 <= one["oldest_seconds"] < 120 for one in queues["providers"])
     metrics = client.get("/metrics").text
-    assert 90 <= value(metrics, 'newszop_oldest_pending_seconds{provider="apns"}') < 120
+    assert 90 <= value(metrics, 'newszop_oldest_pending_seconds{app="apns",provider="apns"}') < 120
     assert value(metrics, 'newszop_workers{queue="urgent"}') == 0
     assert 50 <= value(metrics, 'newszop_worker_heartbeat_age_seconds{worker="worker@host"}') < 80
     assert value(metrics, "newszop_sweep_age_seconds") < 20
@@ -229,9 +229,9 @@ def test_prometheus_reads_what_waits_and_what_was_answered(client, session):
     metrics = client.get("/metrics").text
     route = 'method="GET",route="/api/stories/{story_id}"'
     assert value(metrics, f'newszop_http_requests_total{{{route},status="404"}}') == 1
-    assert value(metrics, 'newszop_deliveries{provider="apns",state="pending"}') == 4
-    assert value(metrics, 'newszop_held{provider="fcm"}') == 1
-    assert value(metrics, 'newszop_held{provider="apns"}') == 0
+    assert value(metrics, 'newszop_deliveries{app="apns",provider="apns",state="pending"}') == 4
+    assert value(metrics, 'newszop_held{app="fcm",provider="fcm"}') == 1
+    assert value(metrics, 'newszop_held{app="apns",provider="apns"}') == 0
     assert value(metrics, 'newszop_alerts{state="sending"}') == 1
     assert value(metrics, 'newszop_queue_messages{queue="urgent"}') == 0
     assert value(metrics, 'newszop_up{part="postgres"}') == 1
