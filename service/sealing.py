@@ -19,6 +19,10 @@ _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
 
 
+class CannotOpen(Exception):
+    """No key of ours opens what is sealed."""
+
+
 @dataclass(frozen=True, slots=True)
 class SealKeys:
     """Our secret key, which seals, and earlier ones, which only open."""
@@ -54,6 +58,19 @@ def unseal(keys: SealKeys, sealed: bytes | None, owner: str) -> bytes:
 def is_current(keys: SealKeys, sealed: bytes) -> bool:
     """Whether the present key sealed it: if not, it is to be sealed again before that one goes."""
     return sealed.startswith(_MARK + _key_id(_derive_key(keys.current)))
+
+
+def reseal(keys: SealKeys, sealed: bytes | None, owner: str) -> bytes | None:
+    """Return what is sealed under the present key; the same when that sealed it, or without one.
+
+    Raises `CannotOpen` when no key of ours opens it.
+    """
+    if sealed is None or is_current(keys, sealed):
+        return sealed
+    secret = unseal(keys, sealed, owner)
+    if not secret:
+        raise CannotOpen
+    return seal(keys, secret.decode(), owner)
 
 
 def _derive_key(our_key: str) -> bytes:

@@ -13,10 +13,10 @@ from service.domain.people import Caller, Scope
 from service.domain.sources.alert_rule import AlertMode, make_alert_rule
 from service.domain.topic import parse_path
 from service.formats.text import search_key
-from service.sealing import SealKeys, seal
+from service.sealing import CannotOpen, SealKeys, reseal, seal
 from service.store.schema import new_id
 from service.store.staff import audit
-from service.store.stories import sources
+from service.store.stories import feeds, sources
 from service.store.stories.sources import Source
 from service.unit_of_work import UnitOfWork
 
@@ -87,6 +87,46 @@ def remove_source(work: UnitOfWork, source_id: int, caller: Caller) -> None:
     source = require(sources.lock(work.session, source_id), "source")
     sources.remove(work.session, source_id)
     audit.write(work.session, caller.name, "remove source", f"source:{source_id}", name=source.name)
+
+
+def reseal_sources(work: UnitOfWork, keys: SealKeys, caller: Caller) -> list[str]:
+    """Seal with the present key what an earlier one sealed; return the names of those sources.
+
+    The secrets that hubs sign with are among it; an old secret whose time is over goes.
+    """
+    names = []
+    for source_id in sources.ids_with_secrets(work.session):
+        source = require(sources.lock(work.session, source_id), "source")
+        try:
+            changes = [_reseal(work, keys, source), _reseal_hub(work, keys, source_id)]
+        except CannotOpen:
+            raise Conflict(f"No key of ours opens the secret of {source.name}.") from None
+        if any(changes):
+            names.append(source.name)
+    if names:
+        audit.write(work.session, caller.name, "reseal sources", "sources", names=names)
+    return names
+
+
+def _reseal(work: UnitOfWork, keys: SealKeys, source: Source) -> bool:
+    signs = source.old_secret_until is not None and work.now < source.old_secret_until
+    secret = reseal(keys, source.secret, str(source.id))
+    old_secret = reseal(keys, source.old_secret, str(source.id)) if signs else None
+    if (secret, old_secret) == (source.secret, source.old_secret):
+        return False
+    sources.save(work.session, replace(source, secret=secret, old_secret=old_secret))
+    return True
+
+
+def _reseal_hub(work: UnitOfWork, keys: SealKeys, source_id: int) -> bool:
+    feed = feeds.get(work.session, source_id)
+    if feed is None:
+        return False
+    secret = reseal(keys, feed.hub_secret, str(source_id))
+    if secret is None or secret == feed.hub_secret:
+        return False
+    feeds.save_subscription(work.session, source_id, hub_secret=secret)
+    return True
 
 
 def _categories(categories: dict[str, str]) -> dict[str, str]:

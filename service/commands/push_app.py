@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from service.actions import sources as source_actions
 from service.actions.apps import app_administration as app_actions
 from service.actions.apps.app_administration import AppChange, AppStatus
 from service.commands import store_access
@@ -110,9 +111,11 @@ def disable(
 
 @app.command()
 def reseal() -> None:
-    """Seal all credentials with the present secret key, before an earlier one is given up."""
+    """Seal all secrets, of apps and sources, with the present key before an earlier one goes."""
     with _work() as (work, settings):
-        names = app_actions.reseal_apps(work, settings.seal_keys, COMMAND_LINE)
+        keys = settings.seal_keys
+        names = app_actions.reseal_apps(work, keys, COMMAND_LINE)
+        names += source_actions.reseal_sources(work, keys, COMMAND_LINE)
     say(f"Sealed again: {', '.join(names)}." if names else "Nothing was sealed by an earlier key.")
 
 

@@ -13,7 +13,7 @@ from service.actions.apps.login_tokens import check_login_key
 from service.domain.errors import Conflict, Invalid, require
 from service.domain.people import Caller
 from service.provider_door import WEB_PUSH
-from service.sealing import SealKeys, is_current, seal
+from service.sealing import CannotOpen, SealKeys, reseal, seal
 from service.settings import Settings
 from service.store.operations import apps, holds
 from service.store.operations.apps import App
@@ -147,20 +147,14 @@ def reseal_apps(work: UnitOfWork, keys: SealKeys, caller: Caller) -> list[str]:
     names = []
     for name in apps.every_app(work.session):
         app = require(apps.lock(work.session, name), "app")
-        sealed = [each for each in (app.credentials, app.login_key) if each is not None]
-        if all(is_current(keys, each) for each in sealed):
-            continue
-        credentials = apps.open_credentials(keys, app)
-        login_key = apps.open_login_key(keys, app)
-        if (app.credentials and not credentials) or (app.login_key and not login_key):
-            raise Conflict(f"No key of ours opens the credentials of {name}.")
-        app = replace(
-            app,
-            credentials=apps.seal_credentials(keys, name, credentials) if credentials else None,
-            login_key=seal(keys, login_key, apps.login_owner(name)) if login_key else None,
-        )
-        apps.save(work.session, app)
-        names.append(name)
+        try:
+            credentials = reseal(keys, app.credentials, apps.credentials_owner(name))
+            login_key = reseal(keys, app.login_key, apps.login_owner(name))
+        except CannotOpen:
+            raise Conflict(f"No key of ours opens the credentials of {name}.") from None
+        if (credentials, login_key) != (app.credentials, app.login_key):
+            apps.save(work.session, replace(app, credentials=credentials, login_key=login_key))
+            names.append(name)
     if names:
         audit.write(work.session, caller.name, "reseal apps", "apps", names=names)
     return names

@@ -42,14 +42,19 @@ class App:
 
 def seal_credentials(keys: SealKeys, name: str, credentials: Mapping[str, Any]) -> bytes:
     """Return an app's credentials sealed: in another app's row they cannot be opened."""
-    return seal(keys, json.dumps(dict(credentials)), f"app:{name}")
+    return seal(keys, json.dumps(dict(credentials)), credentials_owner(name))
 
 
 def open_credentials(keys: SealKeys, app: App) -> dict[str, Any]:
     """Return an app's own credentials; none where it has none, or our keys do not open them."""
-    content = unseal(keys, app.credentials, f"app:{app.name}") or "{}"
+    content = unseal(keys, app.credentials, credentials_owner(app.name)) or "{}"
     credentials: dict[str, Any] = json.loads(content)
     return credentials
+
+
+def credentials_owner(name: str) -> str:
+    """Return for whom an app's credentials are sealed."""
+    return f"app:{name}"
 
 
 def login_owner(name: str) -> str:

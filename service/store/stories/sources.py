@@ -5,17 +5,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlmodel import Session, SQLModel
 
 from service.store import paging
-from service.store.schema import SourceDeliveryRow, SourceRow, new_id
+from service.store.schema import FeedRow, SourceDeliveryRow, SourceRow, new_id
 
 _SOURCE = SQLModel.metadata.tables[SourceRow.__tablename__]
 _S = _SOURCE.c
 _DELIVERY = SQLModel.metadata.tables[SourceDeliveryRow.__tablename__]
 _D = _DELIVERY.c
+_F = SQLModel.metadata.tables[FeedRow.__tablename__].c
 DELIVERIES_KEPT = timedelta(days=7)
 MOST_DELIVERIES = 500
 """Kept of one source; the oldest go first."""
@@ -101,6 +102,13 @@ def page(session: Session, cursor: str | None, limit: int) -> paging.Page[Source
         query = query.where(_S.name > after)
     rows = [_source(row) for row in session.execute(query)]
     return paging.cut(rows, limit, lambda last: paging.after_text(last.name))
+
+
+def ids_with_secrets(session: Session) -> list[int]:
+    """Return the ids of the sources that have a sealed secret, or whose feed has one."""
+    hub = exists().where(_F.source_id == _S.id, _F.hub_secret.is_not(None))
+    query = select(_S.id).where(_S.secret.is_not(None) | _S.old_secret.is_not(None) | hub)
+    return list(session.execute(query.order_by(_S.id)).scalars())
 
 
 def lock_delivery(session: Session, source_id: int, key: str, body: bytes) -> SourceDelivery:
