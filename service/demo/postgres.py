@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 
 from service.demo.child_processes import Child, ChildFailed
+from service.demo.database_role import DATABASE, ROLE, ensure_database
 
 NOBODY = 65534
 START_TIMEOUT_S = 60.0
@@ -47,15 +48,26 @@ FAST = {"fsync": "off", "full_page_writes": "off"}
 
 
 class Postgres:
-    """The server of one cluster, with the superuser `postgres` and a database `newszop`."""
+    """The server of one cluster, with the superuser `postgres` and a database `newszop`.
+
+    The database belongs to the role `newszop`, which has no other rights.
+    """
 
     def __init__(
-        self, folder: Path, logs: Path, port: int, password: str, *, fast: bool = False
+        self,
+        folder: Path,
+        logs: Path,
+        port: int,
+        password: str,
+        *,
+        role_password: str,
+        fast: bool = False,
     ) -> None:
         self.folder = folder
         self.logs = logs
         self.port = port
         self.password = password
+        self.role_password = role_password
         self.uid = NOBODY if os.geteuid() == 0 else None
         self.settings = SETTINGS | (FAST if fast else {})
         self.child = Child(
@@ -71,6 +83,11 @@ class Postgres:
         """URL of the server without a database's name, as the superuser."""
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}"
 
+    @property
+    def database_url(self) -> str:
+        """URL of the database `newszop`, as its owner, who is no superuser."""
+        return f"postgresql://{ROLE}:{self.role_password}@127.0.0.1:{self.port}/{DATABASE}"
+
     def start(self) -> None:
         """Start it, on a new cluster if there is none; return once it answers. `ChildFailed`."""
         home, programs = self._home(), self._program_folder()
@@ -82,7 +99,7 @@ class Postgres:
         command = [str(programs / "postgres"), "-D", str(cluster), "-p", str(self.port), *options]
         self.child.command, self.child.uid = command, self.uid
         self._launch()
-        self._ensure_database()
+        ensure_database(self.server_url, self.role_password)
 
     def _launch(self) -> None:
         for _ in range(START_ATTEMPTS):
@@ -104,12 +121,6 @@ class Postgres:
             time.sleep(0.05)
         self.stop()
         raise self.child.failure(f"did not answer within {START_TIMEOUT_S:.0f} s")
-
-    def _ensure_database(self) -> None:
-        with psycopg.connect(f"{self.server_url}/postgres", autocommit=True) as connection:
-            row = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'newszop'")
-            if row.fetchone() is None:
-                connection.execute("CREATE DATABASE newszop")
 
     def stop(self) -> None:
         """Stop it cleanly, at most 20 s long."""

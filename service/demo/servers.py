@@ -52,13 +52,18 @@ class EmbeddedServers:
         password = read_or_create_secret(
             self.folder / "servers.password", lambda: secrets.token_hex(16)
         )
-        self.postgres = Postgres(self.folder, logs, free_port(), password, fast=fast)
+        role_password = read_or_create_secret(
+            self.folder / "database.password", lambda: secrets.token_hex(16)
+        )
+        self.postgres = Postgres(
+            self.folder, logs, free_port(), password, role_password=role_password, fast=fast
+        )
         self.redis = Redis(self.folder / "redis", logs, free_port(), password)
 
     @property
     def database_url(self) -> str:
         """URL of the database `newszop`, as its owner."""
-        return f"{self.postgres.server_url}/newszop"
+        return self.postgres.database_url
 
     @property
     def redis_url(self) -> str:

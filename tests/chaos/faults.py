@@ -170,7 +170,7 @@ class Faults:
         self.system.servers.postgres.start()
 
     def _disconnect_postgres(self) -> None:
-        with psycopg.connect(self.system.servers.database_url, autocommit=True) as connection:
+        with psycopg.connect(self._superuser_url, autocommit=True) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
@@ -181,8 +181,12 @@ class Faults:
         time.sleep(seconds)
         self._set_read_only("off")
 
+    @property
+    def _superuser_url(self) -> str:
+        return f"{self.system.servers.postgres.server_url}/newszop"
+
     def _set_read_only(self, value: str) -> None:
-        with psycopg.connect(self.system.servers.database_url, autocommit=True) as connection:
+        with psycopg.connect(self._superuser_url, autocommit=True) as connection:
             connection.execute("SET default_transaction_read_only = off")
             connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
             connection.execute("SELECT pg_reload_conf()")

@@ -19,6 +19,7 @@ from service.demo.servers import (
     read_or_create_secret,
     run_temporarily,
 )
+from service.store.migrate import migrate
 
 STARTER = """
 import sys, time
@@ -80,6 +81,42 @@ def test_nobody_gets_in_without_the_password(servers):
         psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/newszop")
     with pytest.raises(redis.AuthenticationError):
         redis.Redis(port=servers.redis.port).ping()
+
+
+RIGHTS = "rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls"
+
+
+def test_the_system_owns_its_database_and_is_no_superuser(servers):
+    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+        query = f"SELECT current_user, {RIGHTS} FROM pg_roles WHERE rolname = current_user"
+        assert connection.execute(query).fetchone() == ("newszop", False)
+        for statement in ("COPY (SELECT 1) TO PROGRAM 'true'", "SELECT pg_read_file('PG_VERSION')"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+    with pytest.raises(psycopg.OperationalError, match="permission denied"):
+        psycopg.connect(servers.database_url.removesuffix("newszop") + "postgres")
+
+
+def test_a_folder_of_before_is_handed_over_with_its_tables(tmp_path):
+    mine = EmbeddedServers(tmp_path, fast=True)
+    try:
+        mine.start()
+        superuser = mine.postgres.server_url
+        with psycopg.connect(f"{superuser}/postgres", autocommit=True) as connection:
+            connection.execute("DROP DATABASE newszop")
+            connection.execute("DROP ROLE newszop")
+            connection.execute("CREATE DATABASE newszop")
+        migrate(f"{superuser}/newszop")  # all as the release of before left it
+        (tmp_path / "database.password").unlink()
+        mine.stop()
+        mine = EmbeddedServers(tmp_path, fast=True)
+        mine.start()
+        with psycopg.connect(mine.database_url) as connection:
+            connection.execute("ALTER TABLE audit DISABLE TRIGGER USER")
+            connection.execute("ALTER TABLE device ADD COLUMN of_the_next_release int")
+            connection.execute("DROP FUNCTION refuse_change CASCADE")
+    finally:
+        mine.discard()
 
 
 def test_both_listen_on_loopback_only(servers):

@@ -1,7 +1,9 @@
 """docker-compose.yml: read as the engine would, held against the settings and the commands."""
 
+import re
 import shlex
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import typer.main
@@ -92,6 +94,16 @@ def test_no_secret_stands_in_a_variable():
             assert knob not in {*SECRETS, "POSTGRES_PASSWORD"} - {"DATABASE_URL", "REDIS_URL"}, name
     urls = [OURS["api"]["environment"][knob] for knob in ("DATABASE_URL", "REDIS_URL")]
     assert not any(":" in url.rpartition("@")[0].partition("://")[2] for url in urls)
+
+
+def test_the_system_is_no_superuser_of_its_database():
+    role = urlsplit(re.sub(r"\$\{\w+:-(.*)\}", r"\1", OURS["api"]["environment"]["DATABASE_URL"]))
+    postgres = SERVICES["postgres"]
+    assert postgres["environment"]["POSTGRES_USER"] != role.username
+    (script,) = (each for each in postgres["volumes"] if "docker-entrypoint-initdb.d" in each)
+    file = ROOT / script.partition(":")[0]
+    assert f"CREATE DATABASE {role.path[1:]} OWNER {role.username};" in file.read_text()
+    assert file.stat().st_mode & 0o111, "the image would run it within its own shell"
 
 
 def test_the_site_is_published_on_loopback_only_and_by_its_proxy():
