@@ -8,7 +8,13 @@ from typing import TypedDict
 
 from service.actions.apps.app_lookup import AppLookup, check_registration
 from service.actions.topics.topic_names import resolve_path
-from service.domain.device import MAX_APP_VERSION, Device, Registration
+from service.domain.device import (
+    EVICTED,
+    MAX_APP_VERSION,
+    MAX_DEVICES_PER_READER,
+    Device,
+    Registration,
+)
 from service.domain.errors import Conflict, Invalid, NotFound, require
 from service.domain.language import parse_language, parse_languages, parse_locale
 from service.domain.people import QuietHours, Reader, hash_token
@@ -16,7 +22,7 @@ from service.domain.subscription import Subscription, Urgency
 from service.domain.time_zone import canonical_name
 from service.domain.topic import STORY_PREFIX, parse_path
 from service.sealing import SealKeys
-from service.store.readers import devices, readers, subscriptions
+from service.store.readers import devices, logins, readers, subscriptions
 from service.store.schema import ID_LIMIT, new_id
 from service.store.stories import topics
 from service.unit_of_work import UnitOfWork
@@ -101,9 +107,33 @@ def export_reader(work: UnitOfWork, reader: Reader) -> Export:
 def register_device(
     work: UnitOfWork, keys: SealKeys, reader: Reader, registration: Registration
 ) -> tuple[Device, bool]:
-    """Give an address to its last registrant; also returns whether the device is new."""
+    """Give an address to its last registrant; also returns whether the device is new.
+
+    An imported reader at this address, or at the one that it replaces, is this reader: what it
+    follows comes with it.
+    """
     valid = check_device(AppLookup(work.session, keys), registration)
+    _claim_imported(work, reader, valid)
     return devices.register(work.session, reader.id, valid, work.now)
+
+
+def _claim_imported(work: UnitOfWork, reader: Reader, registration: Registration) -> None:
+    addresses = [address for address in (registration.address, registration.replaces) if address]
+    hashes = [devices.address_hash(registration.provider, address) for address in addresses]
+    if not readers.unclaimed_at(work.session, hashes):
+        return
+    devices.lock_holders(work.session, hashes)  # nobody else claims them meanwhile
+    if readers.lock(work.session, reader.id) is None:
+        return
+    for imported_id in readers.unclaimed_at(work.session, hashes):
+        logins.join(
+            work.session,
+            imported_id,
+            reader.id,
+            most_devices=MAX_DEVICES_PER_READER,
+            most_subscriptions=MAX_SUBSCRIPTIONS,
+            why_evicted=EVICTED,
+        )
 
 
 def check_device(lookup: AppLookup, registration: Registration) -> Registration:

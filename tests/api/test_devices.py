@@ -10,12 +10,14 @@ from sqlalchemy import text
 
 from service.actions.apps import app_lookup
 from service.api.devices import DeviceBody
+from service.commands.importing.reader_import import import_readers
 from service.hot.device_calls import registration_writer
 from service.sealing import seal
 from service.store.operations import apps
 from service.store.operations.apps import App
 from service.store.readers import devices
 from service.store.session import transaction
+from tests.builders import a_topic
 from tests.credentials import a_p256_key, pem
 from workers.provider_kit.encoding import base64url
 
@@ -215,6 +217,48 @@ def test_an_address_belongs_to_its_last_registrant(client, make_reader, put):
     assert second.json() != first.json()
     assert ids(client, one) == []
     assert ids(client, other) == [second.json()["id"]]
+
+
+@pytest.fixture
+def imported(engine):
+    """A subscriber whom a file of another vendor named, with the topics of its tags."""
+    line = json.dumps({**PHONE, "topics": ["sport", "world"], "timezone": "Asia/Kolkata"})
+    with transaction(engine) as session:
+        for path in ("sport", "world"):
+            a_topic(session, path)
+    assert import_readers(engine, [line]).additions == 1
+
+
+def follows(client, headers):
+    items = client.get("/api/me/subscriptions", headers=headers).json()["items"]
+    return {item["topic"]: item["least_urgency"] for item in items}
+
+
+def test_whoever_registers_an_imported_address_is_the_reader_that_was_imported(
+    client, make_reader, put, kept, imported, engine
+):
+    (device,) = kept()
+    reader = make_reader()
+    terms = {"least_urgency": "breaking"}
+    client.put("/api/me/subscriptions/world", headers=reader, json=terms)
+    assert put(reader, **PHONE).status_code == 200
+    assert follows(client, reader) == {"sport": "quiet", "world": "breaking"}
+    assert ids(client, reader) == [str(device.id)]
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM reader")).scalar_one() == 1
+    other = make_reader()
+    assert put(other, **PHONE).status_code == 201
+    assert follows(client, other) == {}
+
+
+def test_an_imported_address_that_is_replaced_brings_its_follows_and_its_device(
+    client, as_reader, put, kept, imported
+):
+    (device,) = kept()
+    new = {**PHONE, "address": "cd" * 32, "replaces": PHONE["address"]}
+    assert put(as_reader, **new).json() == {"id": str(device.id)}
+    assert sorted(follows(client, as_reader)) == ["sport", "world"]
+    assert [row.address for row in kept()] == ["cd" * 32]
 
 
 def test_an_installation_id_replaces_its_token_under_the_same_device(client, as_reader, put, kept):

@@ -1,23 +1,29 @@
 """Several apps in one installation: each pushes with its own credentials, and stands for itself."""
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
+from service.cli import app as newszop
 from tests.credentials import a_p256_key, pem
 from tests.journeys.people import People, Reader, apns_address, fcm_address
 from tests.system import System
+from workers.provider_kit.encoding import base64url
+from workers.provider_kit.encryption import encode_point
 from workers.standins import process as standins
 from workers.standins.process import StandinsProcess
 
 CROWD = int(os.environ.get("APPS_DEVICES", "4000"))
 """Devices of the alert in whose middle the credentials change; 50,000 by hand."""
+Browsers = Callable[..., list[dict[str, Any]]]
 APPS = {"sport-ios": "apns", "sport-android": "fcm", "sport-web": "webpush"}
 
 
@@ -145,6 +151,67 @@ def test_credentials_that_change_in_the_middle_of_an_alert_lose_nothing(
     before, after = pushes_of(others, alert), system.pushes(alert_id=alert["id"])
     assert before["count"] + after["count"] == CROWD
     assert min(before["count"], after["count"]) > 0
+
+
+@pytest.fixture
+def moved(system: System) -> tuple[Browsers, str, str]:
+    """A web app that has another vendor's key as its older one, and two of that vendor's browsers.
+
+    Returns what makes browsers, and the public keys of the app: the newest and the older one.
+    """
+    keys = [a_p256_key() for _ in range(2)]
+    newest, older = (base64url(encode_point(key.public_key())) for key in keys)
+    values = app_values("webpush", system.standins.credentials)
+    values["credentials"] = {"vapid_keys": [pem(key).decode() for key in keys]}
+    body = {"name": "moved-web", "provider": "webpush"} | values
+    system.answer("POST", "/api/admin/apps", json=body)
+
+    def subscribe(key: str, count: int = 1) -> list[dict[str, Any]]:
+        wish = {"provider": "webpush", "application_server_key": key, "count": count}
+        answer = system.control.post("/control/subscriptions", json=wish)
+        return list(answer.raise_for_status().json()["items"])
+
+    return subscribe, newest, older
+
+
+def test_a_subscriber_of_another_vendor_is_pushed_to_with_its_key_and_renewed_under_ours(
+    system, people, moved, tmp_path, monkeypatch
+):
+    subscribe, newest, older = moved
+    first, second = subscribe(older, 2)
+    lines = [
+        json.dumps({"endpoint": one["address"], "keys": one["keys"], "tags": {"sport": 1}})
+        for one in (first, second)
+    ]
+    export = tmp_path / "export.jsonl"
+    export.write_text("\n".join([*lines, "broken"]))
+    for name, value in system.environment.items():
+        monkeypatch.setenv(name, value)
+    options = ["--from", "webpush", "--app", "moved-web", "--vapid-key", older]
+    options += ["--topic", f"sport={people.topic}"]
+    result = CliRunner().invoke(newszop, ["readers", "import", str(export), *options])
+    assert "2 readers added" in result.output
+
+    old_addresses = sorted([first["address"], second["address"]])
+    alert = system.send(system.ingest(topics=[people.topic]))
+    assert system.finished(alert)["by_app"]["moved-web"]["accepted"] == 2
+    assert addresses(system.pushes(alert_id=alert["id"])) == old_addresses
+
+    reader = people.reader()  # the site's visitor: nobody has known it until now
+    [renewed] = subscribe(newest)
+    reader.registers(
+        "webpush",
+        renewed["address"],
+        keys=renewed["keys"],
+        replaces=first["address"],
+        app="moved-web",
+    )
+    follows = reader.call("GET", "/api/me/subscriptions").json()["items"]
+    assert [each["topic"] for each in follows] == [people.topic]
+    alert = system.send(system.ingest(topics=[people.topic]))
+    assert system.finished(alert)["by_app"]["moved-web"]["accepted"] == 2
+    current = sorted([renewed["address"], second["address"]])
+    assert addresses(system.pushes(alert_id=alert["id"])) == current
 
 
 def pushes_of(others: StandinsProcess, alert: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ address that is known already renews its device and adds to what its reader foll
 file may be read again after a correction or an interruption.
 """
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from service import provider_door
 from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.domain.language import parse_language, parse_locale
-from service.domain.people import Reader, hash_token
+from service.domain.people import Reader
 from service.domain.time_zone import canonical_name
 from service.domain.topic import parse_path
 from service.store.readers import devices, readers, subscriptions
@@ -223,9 +222,7 @@ def _write_arrivals(session: Session, arrivals: Sequence[_Arrival]) -> tuple[int
     new = [(new_id(), arrival) for digest, arrival in by_address.items() if digest not in owner]
     readers.revise_many(session, [(one, a.language, a.timezone) for one, a in holders])
     devices.renew_many(session, [(one, arrival.registration) for one, arrival in holders], now)
-    readers.add_many(
-        session, [(_reader(one, a), hash_token(secrets.token_hex())) for one, a in new]
-    )
+    readers.add_imported(session, [_reader(one, arrival) for one, arrival in new])
     devices.add_many(session, [(one, arrival.registration) for one, arrival in new], now)
     topic_ids = topics.by_paths(session, {path for a in by_address.values() for path in a.paths})
     subscriptions.add_many(

@@ -39,6 +39,12 @@ _ADD = text(f"""{_WITH_ZONE}
     VALUES (:id, :token_hash, :language, CAST(:languages AS text[]), CAST(:reads AS text[]),
         :timezone, :quiet_from, :quiet_to)""")
 
+_ADD_IMPORTED = text(f"""{_WITH_ZONE}
+    INSERT INTO reader (id, token_hash, language, timezone, unclaimed)
+    VALUES (:id, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), :language,
+        :timezone, true)""")
+"""No token has this hash."""
+
 _ADD_GROUP = text("""
     WITH zone AS (
         INSERT INTO time_zone SELECT DISTINCT unnest(CAST(:timezones AS text[])) ORDER BY 1
@@ -51,6 +57,11 @@ _ADD_GROUP = text("""
         CAST(:tos AS time[]), CAST(:read AS text[]), CAST(:bases AS text[]))
         AS newcomer (id, hash, language, timezone, quiet_from, quiet_to, read, base)""")
 """A tag has no comma in it: lists of unequal length travel as text."""
+
+_UNCLAIMED = text("""
+    SELECT reader.id FROM device JOIN reader ON reader.id = device.reader_id
+    WHERE device.address_hash = ANY(:hashes) AND device.gone_at IS NULL AND reader.unclaimed
+    ORDER BY reader.id""")
 
 _CHANGE = text(f"""{_WITH_ZONE}
     UPDATE reader SET language = :language, languages = CAST(:languages AS text[]),
@@ -101,10 +112,15 @@ def add(session: Session, reader: Reader, token_hash: bytes) -> None:
     session.execute(_ADD, {**_values(reader), "token_hash": token_hash})
 
 
-def add_many(session: Session, readers: Sequence[tuple[Reader, bytes]]) -> None:
-    """Keep new readers, each with the hash of its token."""
+def add_imported(session: Session, readers: Sequence[Reader]) -> None:
+    """Keep new readers whom nobody has a token of: the next who register their addresses."""
     if readers:
-        session.execute(_ADD, [{**_values(one), "token_hash": digest} for one, digest in readers])
+        session.execute(_ADD_IMPORTED, [_values(reader) for reader in readers])
+
+
+def unclaimed_at(session: Session, hashes: Iterable[bytes]) -> list[int]:
+    """Return the imported readers at these addresses whom nobody has claimed."""
+    return list(session.execute(_UNCLAIMED, {"hashes": list(hashes)}).scalars())
 
 
 def add_group(session: Session, readers: Sequence[tuple[Reader, bytes]]) -> None:

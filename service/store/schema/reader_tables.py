@@ -79,6 +79,10 @@ class ReaderRow(SQLModel, table=True):
     alerts_per_day: int | None = Field(default=None, sa_column=Column(SmallInteger))
     external_id: str | None = Field(default=None, sa_column=Column(Text))
     """The publisher's own id of the person that has logged in; None while anonymous."""
+    unclaimed: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=false())
+    )
+    """Imported, and nobody has its token: the next who registers its address is this reader."""
 
 
 class ReaderLoginRow(SQLModel, table=True):
