@@ -234,7 +234,7 @@ def follows(client, headers):
     return {item["topic"]: item["least_urgency"] for item in items}
 
 
-def test_whoever_registers_an_imported_address_is_the_reader_that_was_imported(
+def test_a_reader_who_registers_an_imported_address_is_the_imported_reader(
     client, make_reader, put, kept, imported, engine
 ):
     (device,) = kept()
