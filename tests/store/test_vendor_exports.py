@@ -166,7 +166,7 @@ def test_three_vendors_subscribers_come_in_with_a_report(web, engine, tmp_path):
     wp.write_text("\n".join(map(json.dumps, browsers)))
 
     dry = run(one, "--from", "onesignal", "--topic", "news_sport=sport", "--dry-run")
-    assert f"{NUMBER} readers would be added" in dry.output
+    assert f"{NUMBER:,} readers would be added" in dry.output
     assert count(engine, "device") == 0
     imports = [
         run(one, "--from", "onesignal", "--topic", "news_sport=sport", "--report", report),
