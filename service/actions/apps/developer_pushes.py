@@ -63,7 +63,7 @@ def prepare_push(
     if provider is None:
         raise Invalid("app", "Choose one of the apps in use.")
     registration = read_pasted(pasted, provider, app)
-    valid = check_registration(AppLookup(work, settings.seal_keys), registration)
+    valid = check_registration(AppLookup(work.session, settings.seal_keys), registration)
     row = apps.get(work.session, app)
     audit.write(
         work.session, caller.name, "test push", f"app:{app}", provider=provider, by=caller.label
