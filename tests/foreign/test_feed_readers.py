@@ -128,8 +128,16 @@ def test_a_feed_reader_and_a_strict_parser_accept_our_feeds_after_random_stories
 
 def assert_same(entry: Any, story: dict[str, Any]) -> None:
     """What the reader took out of the feed is what the story says."""
-    assert entry.title == story["headline"]
+    assert entry.title == as_read(story["headline"])
     assert entry.published_parsed is not None
     [content] = [each for each in entry.content if each.type == "text/html"][:1]
-    assert content.value == story["body"].strip()
-    assert entry.get("author", "") == story["author"]
+    assert content.value == as_read(story["body"].strip())
+    assert entry.get("author", "") == as_read(story["author"])
+
+
+def as_read(text: str) -> str:
+    """Return a text as feedparser reads it: what looks like UTF-8 read as Latin-1 it mends."""
+    try:
+        return text.encode("iso-8859-1").decode("utf-8")
+    except UnicodeError:
+        return text
