@@ -39,6 +39,7 @@ from service.api import (
     topics,
     websub,
 )
+from service.api.reports import alert_reports, history_reports, month_tables, provider_reports
 from service.broker.message_queues import open_queues
 from service.hot.hot_calls import HotCalls
 from service.hot.hot_routes import GROUPS, HotRoutes
@@ -91,6 +92,10 @@ _ROUTERS = (
     apps.web_router,
     people.router,
     dead_letters.router,
+    history_reports.router,
+    alert_reports.router,
+    month_tables.router,
+    provider_reports.router,
 )
 
 

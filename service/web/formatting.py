@@ -15,6 +15,7 @@ from service.domain.network import authority_of
 from service.domain.story import StoryState
 from service.domain.subscription import Urgency
 from service.domain.totals import Totals
+from service.web.charts import write_value
 
 _MINUTE = 60
 _HOUR = 3600
@@ -60,7 +61,7 @@ DELIVERY_STATES: Mapping[State, tuple[str, str]] = {
     State.ACCEPTED: ("Accepted", "good"),
     State.GONE: ("Device gone", "bad"),
     State.EXPIRED: ("Expired", "bad"),
-    State.BURIED: ("Given up", "bad"),
+    State.BURIED: ("Failed", "bad"),
     State.CANCELLED: ("Cancelled", "bad"),
 }
 
@@ -188,6 +189,7 @@ def describe_outcome(report: Report) -> tuple[str, str]:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "number": number,
+    "value": write_value,
     "day": day,
     "moment": moment,
     "iso": iso,

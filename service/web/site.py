@@ -4,7 +4,14 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from service.web import files, kit, page_cache, visitors
-from service.web.admin import app_pages, control, push_test_page, staff_pages, topic_pages
+from service.web.admin import (
+    app_pages,
+    audit_trail,
+    control,
+    push_test_page,
+    staff_pages,
+    topic_pages,
+)
 from service.web.newsroom import (
     account,
     alert_pages,
@@ -18,6 +25,7 @@ from service.web.newsroom import (
     story_editor,
     suggestion_forms,
 )
+from service.web.newsroom.reports import alert_list, report_pages
 from service.web.readers import (
     browser_devices,
     feeds,
@@ -47,10 +55,13 @@ _ROUTERS = (
     send_push.router,
     push_preview.router,
     own_devices.router,
+    alert_list.router,
     alert_pages.router,
+    report_pages.router,
     control.router,
     app_pages.router,
     push_test_page.router,
+    audit_trail.router,
     staff_pages.router,
     topic_pages.router,
     account.router,

@@ -107,6 +107,14 @@ ROWS = {
         GET /api/alerts/{alert_id}
         GET /api/alerts/{alert_id}/devices/{device_id}
         GET /api/alerts/{alert_id}/events
+        GET /api/reports/alerts
+        GET /api/reports/alerts.csv
+        GET /api/reports/alerts/{alert_id}
+        GET /api/reports/alerts/{alert_id}/{table}.csv
+        GET /api/reports/audience
+        GET /api/reports/audience.csv
+        GET /api/reports/months/{month}
+        GET /api/reports/months/{month}/{table}.csv
         POST /api/alerts/{alert_id}/continue
         POST /api/alerts/{alert_id}/replay
         POST /api/alerts/{alert_id}/stop
@@ -132,6 +140,8 @@ ROWS = {
         DELETE /api/admin/providers/{name}/hold
         PUT /api/admin/providers/{name}/hold
         GET /api/admin/queues
+        GET /api/reports/providers
+        GET /api/reports/providers.csv
         POST /api/topics
     """,
     "browser": """
@@ -167,6 +177,8 @@ ROWS = {
         POST /desk/alerts/{alert_id}/undo
         POST /desk/alerts/{alert_id}/withdraw
         POST /desk/links
+        GET /desk/reports/audience
+        GET /desk/reports/month
         GET /desk/sources
         POST /desk/sources/feeds
         POST /desk/sources/opml

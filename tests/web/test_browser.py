@@ -300,7 +300,8 @@ def pages(system: System) -> dict[str, list[str]]:
     public = ["/", "/topics", "/topics/world", "/me", "/login", "/offline", "/phones", "/nothing"]
     public.append("/docs/start")
     desks = ["/desk", "/desk/stories/new", desk, f"{desk}/push", f"{desk}/revisions"]
-    alerts = ["/desk/alerts", f"/desk/alerts/{alert['id']}", "/desk/account"]
+    reports = ["/desk/reports/month", "/desk/reports/audience"]
+    alerts = ["/desk/alerts", f"/desk/alerts/{alert['id']}", *reports, "/desk/account"]
     return {
         "": [*public, *stories],
         "editor": [*desks, *alerts, stories[0]],

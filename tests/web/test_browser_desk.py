@@ -206,6 +206,6 @@ def test_an_admin_replays_dead_letters(system: System, open_context: OpenContext
     sign_in(page, "admin")
     page.goto(f"/control?alert={alert['id']}")
     page.on("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="Replay all that match").click()
+    page.get_by_role("button", name="Try all that match again").click()
     expect(page.get_by_text(f"{buried} devices are being tried again.")).to_be_visible()
     assert system.finished(alert)["totals"]["buried"] == 0

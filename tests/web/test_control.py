@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from sqlalchemy import Engine, text
 from service.domain.delivery import State
 from service.store.deliveries import dead_letters
 from service.store.operations import holds
+from service.store.results import provider_samples
 from service.store.session import transaction
-from service.web.admin.charts import draw_chart
 from tests.builders import a_batch, a_story, an_alert
 from tests.web.browsing import PASSWORD
 from tests.web.conftest import Visitor
@@ -28,7 +29,7 @@ def staff_id(engine: Engine, email: str) -> int:
 
 def test_the_room_shows_every_provider_queue_and_worker(admin: Visitor) -> None:
     page = admin.get("/control").text
-    for words in ("iPhone and iPad", "Android", "Browsers", "urgent", "normal", "Canary"):
+    for words in ("iPhone and iPad", "Android", "Browsers", "urgent", "normal", "Self-test"):
         assert words in page
     assert "No worker was seen" in page
     assert 'data-live="/control/live"' in page
@@ -85,7 +86,7 @@ def test_dead_letters_are_listed_filtered_and_replayed(
     admin.submit("/control/dead-letters/replay", letter=chosen[1])
     page = admin.get("/control").text
     assert "2 devices are being tried again" in page
-    assert "No dead letters" in page
+    assert "No push has failed" in page
     with engine.connect() as connection:
         states = connection.execute(text("SELECT states FROM batch")).scalar_one()
     assert bytes(states)[:2] == bytes([0, 0])
@@ -96,9 +97,9 @@ def test_all_dead_letters_that_match_a_filter_are_replayed_at_once(
 ) -> None:
     nothing = {"every": "yes", "provider": "fcm"}
     admin.submit("/control/dead-letters/replay", **nothing)
-    assert "There was nothing to replay" in admin.get("/control").text
+    assert "There was nothing to try again" in admin.get("/control").text
     admin.submit("/control/dead-letters/replay")
-    assert "Select dead letters" in admin.get("/control").text
+    assert "Select some pushes" in admin.get("/control").text
     admin.submit("/control/dead-letters/replay", every="yes", provider="apns")
     assert "2 devices are being tried again" in admin.get("/control").text
 
@@ -247,14 +248,19 @@ def test_the_topics_of_a_running_alert_cannot_move(
     assert "is running" in answer.text
 
 
-def test_a_chart_of_nothing_is_a_flat_line() -> None:
-    flat = draw_chart({}, 60)
-    assert (flat.top, flat.total) == (0, 0)
-    assert flat.line.startswith("M0.0,100.0L")
-
-
-def test_a_chart_adds_its_series_and_its_highest_point_is_near_the_top() -> None:
-    chart = draw_chart({"apns": [0, 5, 0], "fcm": [1, 5, 0]}, 3)
-    assert (chart.top, chart.total) == (10, 11)
-    assert "500.0,4.0" in chart.line
-    assert chart.by_name == {"apns": 5, "fcm": 6}
+def test_the_charts_show_what_each_provider_accepted_and_what_waits(
+    admin: Visitor, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        created_at = datetime.now(UTC) - timedelta(minutes=10)
+        alert = an_alert(session, a_story(session), state="sending", created_at=created_at)
+        states = [State.ACCEPTED] * 7 + [State.PENDING] * 5
+        a_batch(session, alert, states, progress=[60_000, 7], started_at=created_at)
+        provider_samples.write_samples(session, datetime.now(UTC))
+    for span in ("hour", "day", "week"):
+        page = admin.get(f"/control?span={span}").text
+        assert f"The last {span}" in page
+        for key in ("accepted", "errors", "waiting"):
+            assert f'data-chart="{key}"' in page
+        assert "iPhone and iPad: at most 5" in page
+    assert "iPhone and iPad: at most 7" in admin.get("/control?span=day").text

@@ -16,7 +16,7 @@ from service.store.session import transaction
 from service.store.stories import received_stories, sources
 from service.unit_of_work import unit_of_work
 from workers.context import WorkerContext
-from workers.upkeep import follow_up
+from workers.upkeep import follow_up, result_chores
 
 log = structlog.get_logger()
 
@@ -97,6 +97,9 @@ _CHORES: tuple[tuple[Chore, float], ...] = (
     (_forget_old_answers, 60.0),
     (_forget_old_ingests, 300.0),
     (_shrink_old_alerts, 300.0),
+    (result_chores.keep_results, 60.0),
+    (result_chores.write_samples, 60.0),
+    (result_chores.write_audience_day, 3600.0),
 )
 _last_runs: dict[str, float] = {}
 """When this process last ran each chore; it does no harm if several processes run one."""

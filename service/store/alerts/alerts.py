@@ -65,9 +65,11 @@ def lock(session: Session, alert_ids: Sequence[int]) -> list[Alert]:
     return _all(session, query.with_for_update(key_share=True))
 
 
-def page(session: Session, cursor: str | None, limit: int) -> paging.Page[Report]:
+def page(
+    session: Session, cursor: str | None, limit: int, *conditions: ColumnElement[bool]
+) -> paging.Page[Report]:
     """Return the newest alerts, each with what became of it; canaries and tests are not news."""
-    news = and_(_A.created_by != CANARY, _A.kind != Kind.TEST.value)
+    news = and_(_A.created_by != CANARY, _A.kind != Kind.TEST.value, *conditions)
     query = select(_ALERT).where(news).order_by(*_NEWEST).limit(limit + 1)
     after = paging.read_moment(cursor)
     if after is not None:

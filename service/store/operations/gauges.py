@@ -41,12 +41,13 @@ class Pace:
     """How a provider did in the last minute; `error_share` is None when nothing was tried.
 
     The share is of the deliveries in that minute's batches: those retrying or buried, of those
-    that had an answer.
+    that had an answer; `failing` is how many that were.
     """
 
     name: str
     accepted_per_second: float = 0.0
     error_share: float | None = None
+    failing: int = 0
 
 
 _PENDING, _RETRYING, _ACCEPTED, _GONE, _BURIED = (
@@ -127,6 +128,7 @@ def pace(session: Session) -> dict[str, Pace]:
             name=row.provider,
             accepted_per_second=round(int(row.accepted) / WINDOW_S, 2),
             error_share=round(int(row.failing) / int(row.answered), 4) if row.answered else None,
+            failing=int(row.failing),
         )
         for row in rows
     }

@@ -1,14 +1,20 @@
 """What devices said themselves: two bitmaps a batch, who showed the push, then who opened it.
 
+Beside them stands how many opened it in which minute, counted when a receipt comes in.
+
 Receipts come in a rush, so those of one batch become one write, whatever their number.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
+
+from service.domain.results.alert_result import add_openings
+from service.store.sql_fragments import due_at
 
 
 class Mark(StrEnum):
@@ -33,6 +39,8 @@ MarkedPlace = tuple[int, int, int, int, Mark]
 """A delivery - alert id, shard, batch, position - and what its device said."""
 Place = tuple[int, int, int]
 """A batch: alert id, shard, number."""
+_Row = tuple[bytes, int, list[int], int]
+"""A batch's bitmaps, its deliveries, its openings, and the minute since its alert was due."""
 Marks = dict[Place, tuple[set[int], set[int]]]
 """Positions by batch: those that showed the push, those that opened it."""
 
@@ -52,14 +60,17 @@ _ENSURE = text("""
     ON CONFLICT DO NOTHING""")
 
 _LOCK = text(f"""
-    SELECT receipt.alert_id, receipt.shard_n, receipt.n, marks, length(batch.states)
+    SELECT receipt.alert_id, receipt.shard_n, receipt.n, marks, length(batch.states), openings,
+        floor(extract(epoch FROM now() - {due_at("alert")}) / 60)::int
     FROM {_KEYS} JOIN receipt USING (alert_id, shard_n, n) JOIN batch USING (alert_id, shard_n, n)
+    JOIN alert ON alert.id = receipt.alert_id
     ORDER BY receipt.alert_id, receipt.shard_n, receipt.n FOR NO KEY UPDATE OF receipt""")
 
 _WRITE = text("""
-    UPDATE receipt SET marks = fresh.marks
+    UPDATE receipt SET marks = fresh.marks, openings = fresh.openings::int[]
     FROM unnest(CAST(:alerts AS bigint[]), CAST(:shards AS int[]), CAST(:numbers AS int[]),
-        CAST(:marks AS bytea[])) AS fresh(alert_id, shard_n, n, marks)
+        CAST(:marks AS bytea[]), CAST(:openings AS text[]))
+        AS fresh(alert_id, shard_n, n, marks, openings)
     WHERE (receipt.alert_id, receipt.shard_n, receipt.n)
         = (fresh.alert_id, fresh.shard_n, fresh.n)""")
 
@@ -125,13 +136,20 @@ def add_marks(session: Session, marks_by_batch: Marks, known_rows: KnownRows | N
     if known_rows is not None:
         known_rows.note(keys, rows)
     changes = [
-        (key, marks)
-        for key, (old, deliveries) in rows.items()
+        (key, marks, add_openings(openings, minute, opened_in(marks) - opened_in(old)))
+        for key, (old, deliveries, openings, minute) in rows.items()
         if (marks := with_marks(old, deliveries, *marks_by_batch[key])) != old
     ]
     if changes:
-        values = _columns([key for key, _ in changes])
-        session.execute(_WRITE, {**values, "marks": [marks for _, marks in changes]})
+        values: dict[str, Any] = dict(_columns([key for key, _, _ in changes]))
+        values["marks"] = [marks for _, marks, _ in changes]
+        values["openings"] = [_array(openings) for _, _, openings in changes]
+        session.execute(_WRITE, values)
+
+
+def opened_in(marks: bytes) -> int:
+    """Count the devices that opened the push, in the two bitmaps of a batch."""
+    return int.from_bytes(marks[len(marks) // 2 :]).bit_count()
 
 
 def with_marks(marks: bytes, deliveries: int, shown: Iterable[int], opened: Iterable[int]) -> bytes:
@@ -163,9 +181,29 @@ def counts(session: Session, alert_ids: Sequence[int]) -> dict[int, Counts]:
     return {alert_id: Counts(int(shown), int(opened)) for alert_id, shown, opened in rows}
 
 
-def _lock(session: Session, columns: Mapping[str, str]) -> dict[Place, tuple[bytes, int]]:
+def counts_by_app(
+    session: Session, alert_ids: Sequence[int]
+) -> dict[tuple[int, str], tuple[int, int]]:
+    """Count who showed and who opened each alert, by alert and app."""
+    rows = session.execute(
+        text(
+            "SELECT alert_id, provider, "
+            "sum(bit_count(substring(marks FROM 1 FOR length(marks) / 2))) AS shown, "
+            "sum(bit_count(substring(marks FROM length(marks) / 2 + 1))) AS opened "
+            "FROM receipt JOIN batch USING (alert_id, shard_n, n) "
+            "WHERE alert_id = ANY(:ids) GROUP BY alert_id, provider"
+        ),
+        {"ids": list(alert_ids)},
+    )
+    return {(row.alert_id, row.provider): (int(row.shown), int(row.opened)) for row in rows}
+
+
+def _lock(session: Session, columns: Mapping[str, str]) -> dict[Place, _Row]:
     rows = session.execute(_LOCK, columns)
-    return {(alert_id, shard_n, n): (marks, size) for alert_id, shard_n, n, marks, size in rows}
+    return {
+        (alert_id, shard_n, n): (marks, size, openings, minute)
+        for alert_id, shard_n, n, marks, size, openings, minute in rows
+    }
 
 
 def _columns(keys: Sequence[Place]) -> dict[str, str]:

@@ -10,8 +10,9 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.subscription import Subscription, Urgency
+from service.store.results.departures import count_departures
 
-_FOLLOW = text("""
+_FOLLOW = """
     WITH call AS (
         SELECT * FROM unnest(CAST(:hashes AS bytea[]), CAST(:paths AS text[]),
             CAST(:ranks AS smallint[]), CAST(:mutes AS timestamptz[]))
@@ -27,10 +28,17 @@ _FOLLOW = text("""
         ORDER BY reader_id, topic_id
         ON CONFLICT (reader_id, topic_id) DO UPDATE
             SET least_urgency = excluded.least_urgency, muted_until = excluded.muted_until
-        RETURNING reader_id, topic_id, xmax = 0 AS is_new)
-    SELECT n, is_new FROM named JOIN written USING (reader_id, topic_id)""")
+        RETURNING reader_id, topic_id, xmax = 0 AS is_new){departed}
+    SELECT n, is_new FROM named JOIN written USING (reader_id, topic_id)"""
+_MUTED = f""",
+    muted AS (
+        SELECT named.topic_id FROM named LEFT JOIN subscription AS old USING (reader_id, topic_id)
+        WHERE named.muted_until > now() AND (old.muted_until IS NULL OR old.muted_until <= now())),
+    departed AS ({count_departures("mutes", "muted")})"""
+_FOLLOW_ONLY = text(_FOLLOW.format(departed=""))
+_FOLLOW_OR_MUTE = text(_FOLLOW.format(departed=_MUTED))
 
-_UNFOLLOW = text("""
+_UNFOLLOW = text(f"""
     WITH call AS (
         SELECT * FROM unnest(CAST(:hashes AS bytea[]), CAST(:paths AS text[]))
             WITH ORDINALITY AS call(token_hash, path, n)),
@@ -41,7 +49,9 @@ _UNFOLLOW = text("""
         ORDER BY reader_id, topic_id FOR UPDATE OF subscription),
     removed AS (
         DELETE FROM subscription USING named
-        WHERE subscription.reader_id = named.reader_id AND subscription.topic_id = named.topic_id)
+        WHERE subscription.reader_id = named.reader_id AND subscription.topic_id = named.topic_id
+        RETURNING subscription.topic_id),
+    departed AS ({count_departures("unfollows", "removed")})
     SELECT n FROM named""")
 
 _FIRST_PAGES = text("""
@@ -77,7 +87,8 @@ def follow_all(session: Session, follows: Sequence[Follow], few_enough: int) -> 
         "mutes": [one.subscription.muted_until for one in follows],
         "few_enough": few_enough,
     }
-    is_new: dict[int, bool] = {row.n: row.is_new for row in session.execute(_FOLLOW, values)}
+    statement = _FOLLOW_OR_MUTE if any(values["mutes"]) else _FOLLOW_ONLY
+    is_new: dict[int, bool] = {row.n: row.is_new for row in session.execute(statement, values)}
     return [is_new.get(n) for n in range(1, len(follows) + 1)]
 
 

@@ -10,17 +10,26 @@ from sqlmodel import Session
 
 from service.domain.subscription import Subscription, Urgency
 from service.store.paging import Page, after_text, cut, read_text
+from service.store.results.departures import count_departures
 
-_CHANGE = text("""
+_CHANGE = text(f"""
+    WITH muted AS (
+        SELECT topic_id FROM subscription WHERE reader_id = :reader_id AND topic_id = :topic_id
+            AND CAST(:muted_until AS timestamptz) > now()
+            AND (muted_until IS NULL OR muted_until <= now())),
+    departed AS ({count_departures("mutes", "muted")})
     UPDATE subscription SET least_urgency = :least_urgency, muted_until = :muted_until
     WHERE reader_id = :reader_id AND topic_id = :topic_id RETURNING topic_id""")
 
-_ADD = text("""
-    INSERT INTO subscription (reader_id, topic_id, least_urgency, muted_until)
-    VALUES (:reader_id, :topic_id, :least_urgency, :muted_until)
-    ON CONFLICT (reader_id, topic_id) DO UPDATE
-        SET least_urgency = excluded.least_urgency, muted_until = excluded.muted_until
-    RETURNING xmax = 0 AS is_new""")
+_ADD = text(f"""
+    WITH written AS (
+        INSERT INTO subscription (reader_id, topic_id, least_urgency, muted_until)
+        VALUES (:reader_id, :topic_id, :least_urgency, :muted_until)
+        ON CONFLICT (reader_id, topic_id) DO UPDATE
+            SET least_urgency = excluded.least_urgency, muted_until = excluded.muted_until
+        RETURNING topic_id, muted_until, xmax = 0 AS is_new),
+    departed AS ({count_departures("mutes", "written WHERE muted_until > now()")})
+    SELECT is_new FROM written""")
 
 _ADD_MANY = text("""
     INSERT INTO subscription (reader_id, topic_id)
@@ -29,10 +38,13 @@ _ADD_MANY = text("""
 
 _COUNT = text("SELECT count(*) FROM subscription WHERE reader_id = :reader_id")
 
-_REMOVE = text("""
-    DELETE FROM subscription USING topic
-    WHERE topic.path = :path AND topic_id = topic.id AND reader_id = :reader_id
-    RETURNING topic_id""")
+_REMOVE = text(f"""
+    WITH removed AS (
+        DELETE FROM subscription USING topic
+        WHERE topic.path = :path AND topic_id = topic.id AND reader_id = :reader_id
+        RETURNING topic_id),
+    departed AS ({count_departures("unfollows", "removed")})
+    SELECT topic_id FROM removed""")
 
 _COLUMNS = "topic.path, least_urgency, muted_until"
 

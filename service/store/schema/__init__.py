@@ -33,6 +33,12 @@ from service.store.schema.reader_tables import (
     TopicLabelRow,
     TopicRow,
 )
+from service.store.schema.result_tables import (
+    AlertResultRow,
+    AudienceDayRow,
+    DepartureRow,
+    ProviderSampleRow,
+)
 from service.store.schema.source_tables import (
     FeedRow,
     SourceDeliveryRow,
@@ -45,13 +51,16 @@ from service.store.schema.story_tables import AutosaveRow, ReceivedStoryRow, Rev
 __all__ = [
     "ID_LIMIT",
     "AlarmRow",
+    "AlertResultRow",
     "AlertRow",
     "ApiKeyRow",
     "AppRow",
+    "AudienceDayRow",
     "AuditRow",
     "AutosaveRow",
     "BatchRow",
     "DeadLetterRow",
+    "DepartureRow",
     "DeskNoteRow",
     "DeviceRow",
     "FeedRow",
@@ -59,6 +68,7 @@ __all__ = [
     "HoldRow",
     "IdempotencyRow",
     "ProcessLeaseRow",
+    "ProviderSampleRow",
     "ReaderLoginRow",
     "ReaderRow",
     "ReceiptRow",

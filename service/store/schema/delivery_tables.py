@@ -140,13 +140,19 @@ class DeadLetterRow(SQLModel, table=True):
 
 
 class ReceiptRow(SQLModel, table=True):
-    """What the devices of a batch said: two bitmaps of equal length, shown and then opened."""
+    """What the devices of a batch said: two bitmaps of equal length, shown and then opened.
+
+    `openings` holds pairs (minute since the alert was due, newly opened), flattened.
+    """
 
     __tablename__: ClassVar[str] = "receipt"
     alert_id: int = reference_column("alert.id", primary_key=True)
     shard_n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     marks: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    openings: list[int] = Field(
+        sa_column=Column(ARRAY(Integer), nullable=False, server_default=text("'{}'"))
+    )
 
 
 class FollowUpRow(SQLModel, table=True):

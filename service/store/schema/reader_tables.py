@@ -130,6 +130,12 @@ class DeviceRow(SQLModel, table=True):
             postgresql_include=["id", "provider"],
             postgresql_where=text("stale AND gone_at IS NULL"),
         ),
+        Index(
+            "device_gone",
+            "gone_at",
+            postgresql_include=["provider", "gone_why"],
+            postgresql_where=text("gone_at IS NOT NULL"),
+        ),
     )
     id: int = id_column()
     reader_id: int = reference_column("reader.id")

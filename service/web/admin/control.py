@@ -1,4 +1,4 @@
-"""The control room: queues, workers, providers, running alerts, dead letters, the audit trail.
+"""The control room: queues, workers, providers, running alerts, dead letters.
 
 Its live part is one fragment. The page fetches it every two seconds, and shows its age when the
 server does not respond.
@@ -26,15 +26,13 @@ from service.store.operations import gauges, pauses
 from service.store.staff import audit
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
-from service.web.admin import charts
+from service.web.admin.provider_charts import PERIODS, draw_charts
 from service.web.rendering import query_string, redirect, render
 from service.web.visitors import Admin, AdminActing
 
 router = APIRouter(prefix="/control")
 LETTERS_PER_PAGE = 50
-DEEDS_PER_PAGE = 60
 TEST_ALARMS_PER_MINUTE = 4
-MINUTES = {"hour": 60, "day": 24 * 60}
 ProviderName = Annotated[str, Path(max_length=40)]
 
 
@@ -80,8 +78,9 @@ def show(
         if letters.next
         else "",
         letter_filter=letter_filter,
-        span=span if span in MINUTES else "hour",
-        history=_history(work, span),
+        span=span if span in PERIODS else "hour",
+        periods=tuple(PERIODS),
+        charts_of_providers=draw_charts(work, PERIODS.get(span, PERIODS["hour"])),
         **_live(work, queues, settings),
     )
 
@@ -128,12 +127,6 @@ def _list_troubles(
 def _worst_first(provider: provider_actions.ProviderStatus) -> tuple[int, int]:
     order = (ProviderState.HELD, ProviderState.FAILING, ProviderState.IN_USE)
     return order.index(provider.state), -provider.waiting
-
-
-def _history(work: UnitOfWork, span: str) -> charts.Chart:
-    minutes = MINUTES.get(span, MINUTES["hour"])
-    series = gauges.accepted_per_minute(work.session, work.now, minutes)
-    return charts.draw_chart(series, minutes)
 
 
 @router.post("/providers/{name}/hold")
@@ -210,15 +203,13 @@ def replay(
 ) -> Response:
     """Push the selected dead letters again, or all that match the filter."""
     if not every and not letter:
-        return _done(
-            request, "Nothing was replayed. Select dead letters, or replay all that match."
-        )
+        return _done(request, "Nothing was tried again. Select some pushes, or all that match.")
     query = _LetterFilter(alert, provider, reason).to_query()
     if not every:
         query = dead_letters.Filter(ids=tuple(letter))
     devices = replays.replay_matching(work, query, caller)
     if not devices:
-        return _done(request, "There was nothing to replay.")
+        return _done(request, "There was nothing to try again.")
     return _done(request, f"{devices:,} devices are being tried again.")
 
 
@@ -234,25 +225,6 @@ def send_test_alarm(
         return _done(request, "Nobody is told yet: set NEWSZOP_ALARM_URLS or NEWSZOP_ALARM_EMAILS.")
     words = [f"{one.target}: {one.fault or 'sent'}" for one in results]
     return _done(request, f"Test alarm. {'; '.join(words)[:200]}")
-
-
-@router.get("/audit")
-def audit_trail(
-    request: Request,
-    work: WorkDep,
-    _: Admin,
-    target: Annotated[str, Query(alias="what", max_length=100)] = "",
-    cursor: Cursor = None,
-) -> Response:
-    """Show who did what to what."""
-    page = audit.page(work.session, cursor, DEEDS_PER_PAGE, what=target or None)
-    return render(
-        request,
-        "audit.html",
-        deeds=page.items,
-        target=target,
-        next=query_string(what=target, cursor=page.next) if page.next else "",
-    )
 
 
 def _done(request: Request, sentence: str) -> Response:

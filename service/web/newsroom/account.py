@@ -15,6 +15,7 @@ from service.settings import Settings
 from service.store.readers import readers
 from service.store.staff import accounts, audit, second_factor
 from service.unit_of_work import UnitOfWork
+from service.web.qr_codes import draw_qr_code
 from service.web.rendering import redirect, render
 from service.web.visitors import Editor, EditorActing
 
@@ -43,6 +44,7 @@ def _show(
     new_secret = secret or one_time_code.encode_secret(
         secrets.token_bytes(one_time_code.SECRET_BYTES)
     )
+    address = one_time_code.address(new_secret, staff.email, settings.site_name)
     return render(
         request,
         "account.html",
@@ -53,7 +55,8 @@ def _show(
         has_code=second_factor.secret_of(work.session, staff.id) is not None,
         secret=new_secret,
         signed=_signer(settings, staff).sign(new_secret).decode(),
-        address=one_time_code.address(new_secret, staff.email, settings.site_name),
+        address=address,
+        qr_code=draw_qr_code(address),
     )
 
 

@@ -1,4 +1,4 @@
-"""The list of alerts, and the live page of one alert with what can still be done about it."""
+"""The live page of an alert: its progress, its result, and what can still be done about it."""
 
 import secrets
 from dataclasses import replace
@@ -13,7 +13,7 @@ from service.actions.scheduled_alerts import Schedule
 from service.domain.alert import MAX_TEXT, MAX_TITLE, Alert, Kind, Report, Words
 from service.domain.errors import Refusal, require
 from service.domain.story import Story
-from service.http.dependencies import Cursor, Id, SettingsDep, WorkDep
+from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.alerts import alerts
 from service.store.deliveries import dead_letters
@@ -21,26 +21,13 @@ from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
 from service.web.newsroom.left_out import describe_left_out
 from service.web.newsroom.push_form import parse_local_time
-from service.web.rendering import query_string, redirect, render
+from service.web.newsroom.reports.alert_results import describe_result
+from service.web.rendering import redirect, render
 from service.web.visitors import Editor, EditorActing
 
 router = APIRouter(prefix="/desk/alerts")
 AlertId = Annotated[Id, Path()]
-PER_PAGE = 25
 MAX_LETTERS = 20
-
-
-@router.get("")
-def list_alerts(request: Request, work: WorkDep, _: Editor, cursor: Cursor = None) -> Response:
-    """List all alerts, the newest first."""
-    page = alerts.page(work.session, cursor, PER_PAGE)
-    return render(
-        request,
-        "alerts.html",
-        reports=page.items,
-        stories=stories.many(work.session, {one.alert.story_id for one in page.items}),
-        next=query_string(cursor=page.next),
-    )
 
 
 @router.get("/{alert_id}")
@@ -65,6 +52,7 @@ def show(
         rate=_average_rate(report),
         intent=secrets.token_urlsafe(16),
         troubled=_troubled_providers(work, settings, report),
+        **describe_result(work, alert),
     )
 
 

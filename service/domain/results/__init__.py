@@ -1,0 +1,1 @@
+"""What alerts did, one by one and in a month."""
