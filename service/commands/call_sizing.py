@@ -23,9 +23,9 @@ class CallCost:
 
 
 CALLS = {
-    "receipt": CallCost(api_us=710, database_us=60),
-    "GET /api/me": CallCost(api_us=420, database_us=40),
-    "renewal": CallCost(api_us=1070, database_us=120),
+    "receipt": CallCost(api_us=530, database_us=170),
+    "GET /api/me": CallCost(api_us=330, database_us=40),
+    "renewal": CallCost(api_us=620, database_us=260),
 }
 
 
