@@ -52,7 +52,8 @@ from service.http.body_limit import LimitBody
 from service.http.cross_origin import AllowSites, site_origins
 from service.http.forwarded import TrustProxies
 from service.http.head_requests import AnswerHead
-from service.http.metrics import CountRequests, Requests
+from service.http.metrics import Requests
+from service.http.observed_requests import ObserveRequests
 from service.http.rate_limit import Throttle
 from service.logs import configure_logging
 from service.outbox import CeleryBroker
@@ -155,7 +156,7 @@ def _middleware(
         Middleware(HotCalls, routes=hot.routes, requests=requests, is_https=is_https),
         Middleware(AnswerHead),
         Middleware(TrustProxies, networks=settings.trusted_proxies),
-        Middleware(CountRequests, requests=requests),
+        Middleware(ObserveRequests, requests=requests, log_requests=settings.log_requests),
         Middleware(AllowSites),
         Middleware(AnswerHeaders, is_https=is_https),
         Middleware(LimitBody, is_known=is_known),

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from service.actions.feeds import hub_subscriptions
 from service.actions.feeds.feed_polling import Polling, poll_feed
@@ -21,6 +22,7 @@ from service.actions.feeds.own_hub import OwnHub
 from service.fetching.allowed_hosts import AllowedHosts
 from service.fetching.fetch import Fetcher
 from service.logs import configure_logging
+from service.metrics import definitions
 from service.outbox import CeleryBroker
 from service.settings import Settings, load
 from service.store.operations import process_leases
@@ -36,6 +38,11 @@ IDLE_TURN_S = 1.0
 LEASE = "feeds"
 LEASE_S = 10.0
 HUBS_EVERY_S = 10.0
+
+
+REGISTRY = CollectorRegistry()
+POLLS = definitions.FEED_POLLS.count(REGISTRY)
+POLL_SECONDS = definitions.FEED_POLL_SECONDS.time(REGISTRY)
 
 
 class FeedPoller:
@@ -85,7 +92,7 @@ class FeedPoller:
             free = THREADS - len(self._running)
             due = feeds.claim_due(session, busy_hosts, free) if free else []
         for feed in due:
-            self._running[self._pool.submit(poll_feed, self._polling, feed)] = feed
+            self._running[self._pool.submit(_poll, self._polling, feed)] = feed
         self._begin_hub_calls()
         return bool(self._running)
 
@@ -102,7 +109,10 @@ class FeedPoller:
         feed = self._running.pop(future)
         error = future.exception()
         if error is None:
-            return future.result()
+            result = future.result()
+            POLLS.labels("failed" if result.error else "done").inc()
+            return result
+        POLLS.labels("failed").inc()
         log.warning("poll failed", feed=feed.source_id, error=f"{type(error).__name__}: {error}")
         return PollResult(
             source_id=feed.source_id,
@@ -125,6 +135,11 @@ class FeedPoller:
             hub_subscriptions.renew_subscriptions(self._polling)
         except Exception as error:  # noqa: BLE001 - polling goes on without hubs
             log.warning("hubs", error=type(error).__name__)
+
+
+def _poll(polling: Polling, feed: StoredFeed) -> PollResult:
+    with POLL_SECONDS.time():
+        return poll_feed(polling, feed)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.alarm_settings import AlarmSettings
 from service.device_settings import DeviceSettings
 from service.domain.network import is_public_host
-from service.logs import LogFormat
+from service.monitoring_settings import MonitoringSettings
 from service.reader_settings import ReaderSettings
 from service.sealing import SealKeys
 from service.secret_files import read_secret_files
@@ -33,7 +33,7 @@ class SettingsError(Exception):
     """One line that names the setting at fault and what is wrong with it."""
 
 
-class Settings(AlarmSettings, ReaderSettings, DeviceSettings, BaseSettings):
+class Settings(AlarmSettings, MonitoringSettings, ReaderSettings, DeviceSettings, BaseSettings):
     """The settings of every process, from the environment or a `.env` file."""
 
     model_config = SettingsConfigDict(
@@ -109,12 +109,6 @@ class Settings(AlarmSettings, ReaderSettings, DeviceSettings, BaseSettings):
         False,
         description="Whether PostgreSQL is behind a transaction pooler, such as pgbouncer.",
     )
-    metrics_token: str = Field(
-        "", description="What Prometheus sends as a Bearer token to /metrics; open when empty."
-    )
-    canary_minutes: int = Field(
-        10, ge=1, description="Minutes without a finished canary alert until that is a warning."
-    )
     undo_seconds: int = Field(10, ge=0, le=60, description="Seconds to undo an alert of the desk.")
     breaking_needs_two: bool = Field(
         False, description="Whether a breaking alert leaves only when a second editor confirms it."
@@ -146,15 +140,6 @@ class Settings(AlarmSettings, ReaderSettings, DeviceSettings, BaseSettings):
     )
     admin_email: str = Field(
         "", description="The first admin: newszop migrate adds it once and prints its password."
-    )
-    alive_file: Path | None = Field(
-        None, description="A file that workers and the sweep touch while they work; off when empty."
-    )
-    log_format: LogFormat = Field(
-        "text", description="text, or json: one JSON object a line, with the ids."
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least severity that is logged."
     )
 
     @field_validator("database_url")
@@ -205,7 +190,7 @@ class Settings(AlarmSettings, ReaderSettings, DeviceSettings, BaseSettings):
             )
         return value
 
-    @field_validator("inner_port", "alive_file", mode="before")
+    @field_validator("inner_port", mode="before")
     @classmethod
     def _none_when_empty(cls, value: object) -> object:
         return None if value == "" else value

@@ -19,6 +19,7 @@ import redis
 from service.demo import child_processes, programs
 from service.demo.servers import EmbeddedServers, free_port
 from service.domain.people import Scope
+from service.metrics import process_files
 from service.settings import new_secret
 from service.store.migrate import migrate
 from service.store.session import open_engine, transaction
@@ -76,6 +77,7 @@ class System:
         self.engine = open_engine(self.servers.database_url)
         self._stack.callback(self.engine.dispose)
         self.environment = self._environment()
+        (self.folder / "metrics").mkdir()
         with transaction(self.engine) as session:
             _, self.key = accounts.add_key(session, "tests", frozenset(Scope))
         self.api = httpx.Client(
@@ -106,6 +108,7 @@ class System:
                 "NEWSZOP_CA_FILE": self.standins.ca_file,
                 "NEWSZOP_STANDINS_URL": self.standins.control,
                 "FCM_RAMP_SECONDS": "0",
+                process_files.VARIABLE: str(self.folder / "metrics"),
             }
             | self.extra
         )

@@ -15,6 +15,7 @@ from celery import Celery, signals
 
 from service.broker.celery_options import celery_options, put_first
 from service.logs import configure_logging
+from service.metrics.exposition import serve_counters
 from service.outbox import STRANGERS_QUEUE
 from service.server_addresses import is_rabbitmq
 from service.settings import SettingsError, load
@@ -24,6 +25,7 @@ from workers import plan as plan_stage
 from workers import sweep as sweep_stage
 from workers.context import SENDING_NOTE, STOPPING, WorkerContext, check_start, open_context
 from workers.upkeep import heartbeat, sweep_beat
+from workers.upkeep.task_record import task_record
 
 log = structlog.get_logger()
 
@@ -112,38 +114,51 @@ class OwnContext:
 @app.task(name="plan_alert")
 def plan_alert(alert_id: int) -> None:
     """Cut an alert into shards, and send at once what is packed: no hand-over delays it."""
-    if plan_stage.plan_alert(OwnContext.get(), alert_id):
-        deliver_stage.deliver(OwnContext.get(), alert_id)
+    with task_record("plan_alert", alert_id):
+        if plan_stage.plan_alert(OwnContext.get(), alert_id):
+            deliver_stage.deliver(OwnContext.get(), alert_id)
 
 
 @app.task(name="fan_out_shard")
 def fan_out_shard(alert_id: int, n: int) -> None:
     """Pack one shard into batches."""
-    fan_out_stage.fan_out_shard(OwnContext.get(), alert_id, n)
+    with task_record("fan_out_shard", alert_id):
+        fan_out_stage.fan_out_shard(OwnContext.get(), alert_id, n)
 
 
 @app.task(name="deliver")
 def deliver(alert_id: int) -> None:
     """Send an alert's open batches."""
-    deliver_stage.deliver(OwnContext.get(), alert_id)
+    with task_record("deliver", alert_id):
+        deliver_stage.deliver(OwnContext.get(), alert_id)
 
 
 @app.task(name="deliver_strangers")
 def deliver_strangers(alert_id: int) -> None:
     """Send an alert's open batches of servers that nobody named."""
-    deliver_stage.deliver(OwnContext.get(strangers=True), alert_id)
+    with task_record("deliver_strangers", alert_id):
+        deliver_stage.deliver(OwnContext.get(strangers=True), alert_id)
 
 
 @app.task(name="sweep")
 def sweep() -> None:
     """Find what was lost, due or overdue."""
-    sweep_stage.sweep(OwnContext.get())
+    with task_record("sweep"):
+        sweep_stage.sweep(OwnContext.get())
 
 
 @signals.setup_logging.connect
 def _logging(**_: Any) -> None:
     settings = load()
     configure_logging(settings.log_level, settings.log_format)
+
+
+@signals.beat_init.connect
+def _serve_counters(**_: Any) -> None:
+    """Let Prometheus read what beat counts; workers are read where they are supervised."""
+    settings = load()
+    if settings.metrics_address is not None:
+        serve_counters(settings.metrics_address, settings.metrics_token)
 
 
 @signals.worker_init.connect

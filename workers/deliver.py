@@ -10,6 +10,7 @@ from service.store.deliveries import batch_claims, late_releases, precedence, sh
 from service.store.operations import holds, pauses
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
+from workers import counters
 from workers.delivery import alert_end
 from workers.delivery.channel import Channel
 from workers.delivery.claiming import claimable_parts
@@ -30,9 +31,13 @@ def deliver(context: StreamContext, alert_id: int) -> None:
         return
     try:
         end = stream.run()
+    except BaseException:
+        counters.STREAMS.labels("failed").inc()
+        raise
     finally:
         # Nothing may stay in flight: the next stream would get answers that it never asked for.
         context.gateway.abandon()
+    counters.STREAMS.labels(end.name.lower()).inc()
     log.info("stream ended", alert=alert_id, why=end.value)
     if end is not End.YIELDED:
         alert_end.end_if_done(context, alert_id)

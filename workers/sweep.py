@@ -19,6 +19,7 @@ from service.store.alerts.unfinished_alerts import AlertToStart, QueuedAlert
 from service.store.deliveries import batch_closing, shards
 from service.store.session import limit_lock_waits, transaction
 from service.unit_of_work import UnitOfWork, unit_of_work
+from workers import counters
 from workers.context import WorkerContext
 from workers.delivery import alert_end
 from workers.upkeep import chores, story_page
@@ -66,6 +67,7 @@ def _make(search: Callable[[WorkerContext], None], context: WorkerContext) -> No
     try:
         search(context)
     except Exception as error:  # noqa: BLE001 - whatever it was, the others go on
+        counters.SWEEP_FAILURES.labels(search.__name__.strip("_")).inc()
         log.warning("sweep", search=search.__name__, error=type(error).__name__)
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -12,10 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.actions.outages import find_outages
 from service.domain.errors import Unauthenticated, Unavailable
-from service.http import shared_counters
 from service.http.dependencies import QueuesDep, SettingsDep
 from service.http.metrics import collect_gauges
 from service.http.problems import KINDS, problem
+from service.metrics import process_files
 from service.store import migrate
 from service.store.operations import gauges
 from service.store.session import transaction
@@ -78,16 +78,25 @@ def _warnings(engine: Engine, minutes: int) -> list[str]:
 
 
 @router.get("/metrics", include_in_schema=False)
-def report_metrics(request: Request, queues: QueuesDep, settings: SettingsDep) -> Response:
+def report_metrics(
+    request: Request,
+    queues: QueuesDep,
+    settings: SettingsDep,
+    only: Literal["processes", "system"] | None = None,
+) -> Response:
     """Return the counters of this port's processes and the system's gauges, for Prometheus.
 
-    With `NEWSZOP_METRICS_TOKEN` only to those who send it as a Bearer token.
+    With `only` the one or the other: every replica has counters of its own, and all have the same
+    gauges, so one is enough to ask for these. With `NEWSZOP_METRICS_TOKEN` only to those who send
+    it as a Bearer token.
     """
     _require_token(request, settings.metrics_token)
     state = request.app.state
-    text = shared_counters.collect(state.registry) + collect_gauges(
-        state.engine, queues, settings.providers
-    )
+    text = b""
+    if only != "system":
+        text += process_files.collect(state.registry)
+    if only != "processes":
+        text += collect_gauges(state.engine, queues, settings.providers)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 

@@ -18,7 +18,9 @@ from service.demo.servers import AlreadyRunning
 from service.demo.supervisor import Stop, Supervisor, stop_all, stoppable
 from service.demo.system import Demo, DemoFailed, DemoOptions
 from service.domain.people import Role
-from service.http import listener, shared_counters
+from service.http import listener
+from service.metrics import process_files
+from service.metrics.exposition import serve_counters
 from service.store import migrate as migrations
 from service.store.staff import accounts, audit
 
@@ -38,6 +40,7 @@ def demo(
     ] = 1000,
 ) -> None:
     """Run the whole system here, with its own PostgreSQL, Redis and stand-ins, until Ctrl-C."""
+    process_files.open_folder(folder / "metrics")
     with until_stopped():
         try:
             Demo(
@@ -56,7 +59,7 @@ def serve(
 ) -> None:
     """Serve the site and the API, and with NEWSZOP_INNER_PORT the newsroom beside it."""
     store_access.check_settings()
-    shared_counters.open_folder()
+    process_files.open_folder()
     site = programs.service(host, port, workers=workers)
     inner_port = store_access.settings().inner_port
     if inner_port is None:
@@ -105,7 +108,20 @@ def work(
         members += (both, programs.feed_poller())
     if strangers_only or (stranger_processes and not urgent_only):
         members.append(programs.strangers_worker(stranger_processes or 1))
+    process_files.open_folder()
+    _serve_counters()
     supervise(members)
+
+
+def _serve_counters() -> None:
+    """Let Prometheus read what the children count."""
+    settings = store_access.settings()
+    if settings.metrics_address is None:
+        return
+    try:
+        serve_counters(settings.metrics_address, settings.metrics_token)
+    except OSError as error:
+        raise Failed(f"NEWSZOP_METRICS_LISTEN: {error.strerror}") from None
 
 
 def supervise(members: Sequence[Program]) -> None:
@@ -126,6 +142,7 @@ def supervise(members: Sequence[Program]) -> None:
 def sweep() -> None:
     """Send `sweep` every second, which finds what was lost, due or overdue. Run it once."""
     store_access.settings()
+    process_files.open_folder()
     exec_program(programs.beat())
 
 

@@ -1,28 +1,31 @@
 """Prometheus' rules and Grafana's board ask for series that exist; each rule is in the runbook."""
 
-import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
-import yaml
+from prometheus_client import generate_latest
 from sqlalchemy import text
 
-from service import deploy
+from service import feed_poller
 from service.domain.delivery import State
+from service.domain.verdict import Accepted
+from service.metrics import definitions
 from service.store.operations import heartbeats, process_leases
 from tests.builders import a_batch, a_story, an_alert
+from tests.watching import EXPRESSIONS, FOLDER, RULES, faults_of, series_of
+from workers import counters
 
-FOLDER = Path(deploy.__file__).parent
-GROUPS = yaml.safe_load((FOLDER / "alerts.rules.yml").read_text())["groups"]
-RULES = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
-BOARD = json.loads((FOLDER / "grafana/dashboards/newszop.json").read_text())
-EXPRESSIONS = [rule["expr"] for rule in RULES.values()] + [
-    target["expr"] for panel in BOARD["panels"] for target in panel["targets"]
-]
-SERIES = re.compile(r"(newszop_\w+)(?:\{([^}]*)\})?")
+
+def count_a_push():
+    tally = counters.AnswerTally()
+    tally.verdicts["apns", Accepted] += 1
+    tally.note_failure("apns", "not sent")
+    tally.time_answer("apns", 0.0)
+    tally.publish([("apns", 1)], at_once=True)
+    for outcome in ("opened", "failed"):
+        counters.CONNECTIONS.labels("apns", outcome).inc()
 
 
 @pytest.fixture
@@ -37,21 +40,53 @@ def metrics(client, session):
     process_leases.take(session, process_leases.SWEEP, "host/1", 1)
     session.commit()
     client.get("/api/stories")
-    return client.get("/metrics").text
+    count_a_push()
+    others = generate_latest(counters.REGISTRY) + generate_latest(feed_poller.REGISTRY)
+    return client.get("/metrics").text + others.decode()
 
 
 def test_every_expression_finds_a_series_with_its_labels_after_an_alert(metrics):
-    series = {}
-    for name, labels in re.findall(r"^(newszop_\w+)(?:\{(.*)\})? \S+$", metrics, re.MULTILINE):
-        series.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
-    for expression in EXPRESSIONS:
-        names = SERIES.findall(expression)
-        assert names
-        for name, labels in names:
-            assert name in series, expression
-            assert set(re.findall(r'(\w+)(?:=~|!=|=)"', labels)) <= series[name], expression
-        [groups] = re.findall(r"by \(([\w, ]+)\) \(newszop", expression) or [""]
-        assert set(filter(None, groups.split(", "))) <= series[names[0][0]], expression
+    series = series_of(metrics)
+    faults = {each: faults_of(each, series) for each in EXPRESSIONS}
+    assert not {each: fault for each, fault in faults.items() if fault}
+
+
+def test_an_expression_that_finds_nothing_is_noticed(metrics):
+    series = series_of(metrics)
+    for expression in (
+        "newszop_nothing > 0",
+        'newszop_up{part="kitchen"} == 0',
+        "sum by (colour) (rate(newszop_tasks_total[5m]))",
+    ):
+        assert faults_of(expression, series)
+
+
+def test_the_values_of_every_label_are_a_closed_set_or_what_an_admin_adds(metrics):
+    suffix = re.compile("_(total|bucket|sum|count|created)$")
+    for name, labels in series_of(metrics).items():
+        closed = definitions.CLOSED.get(suffix.sub("", name), {})
+        for label, values in labels.items():
+            if label in closed:
+                assert values <= set(closed[label]), (name, label)
+            else:
+                assert label in definitions.OPEN | {"le"}, (name, label)
+
+
+def test_each_series_is_defined_in_the_one_file(metrics):
+    known = {m.name for m in (*definitions.COUNTED, *definitions.TIMED, *definitions.STATE)}
+    suffix = re.compile("_(total|bucket|sum|count|created)$")
+    assert {suffix.sub("", name) for name in series_of(metrics)} == known
+
+
+def test_a_replica_can_be_asked_for_its_own_counters_or_for_the_state_alone(client):
+    client.get("/api/stories")
+    own = client.get("/metrics", params={"only": "processes"}).text
+    system = client.get("/metrics", params={"only": "system"}).text
+    assert "newszop_http_requests_total{" in own
+    assert "newszop_up" not in own
+    assert "newszop_http_requests_total{" not in system
+    assert "newszop_up" in system
+    assert client.get("/metrics", params={"only": "half"}).status_code == 422
 
 
 def test_every_rule_has_its_entry_in_the_runbook():

@@ -1,5 +1,6 @@
 """A story comes in, Send Push, every follower's device has it: on real parts, end to end."""
 
+import re
 import threading
 import time
 
@@ -88,6 +89,24 @@ def test_a_killed_worker_in_the_middle_leaves_nobody_out(system, people):
     assert adds_up(report)
     assert report["totals"]["accepted"] == 6000
     assert system.pushes(alert_id=alert["id"], limit=1)["devices"] == len(set(addresses))
+
+
+def test_one_answer_of_the_service_has_what_every_process_counted(system, people):
+    people.crowd({"apns": 50})
+    system.finished(system.send(system.ingest(topics=[people.topic])))
+    text = system.api.get("/metrics").text
+    for series in (
+        'newszop_push_verdicts_total{app="apns",verdict="accepted"}',
+        'newszop_push_seconds_count{app="apns"}',
+        'newszop_provider_connections_total{app="apns",outcome="opened"}',
+        'newszop_tasks_total{outcome="done",task="plan_alert"}',
+        'newszop_tasks_total{outcome="done",task="sweep"}',
+        'newszop_streams_total{end="empty"}',
+        "newszop_state_write_seconds_count",
+        'newszop_beat_messages_total{outcome="sent"}',
+        'newszop_http_requests_total{method="POST",route="/api/stories",status="201"}',
+    ):
+        assert re.search(rf"^{re.escape(series)} [1-9]", text, re.MULTILINE), series
 
 
 def test_a_dry_run_goes_the_whole_way_but_reaches_nobody(system, people):

@@ -53,6 +53,8 @@ BOUNDS = {
     "a comparison of two": "service.web.newsroom.text_diff: MAX_EDITS MAX_STEPS",
     "headers of hot answers": "service.hot.answer_head: MAX_HEADS",
     "batches known to have": "service.store.readers.receipts: MAX_KNOWN_ROWS",
+    "lines of the log": "service.log_floods: MOST PERIOD_S MOST_KINDS",
+    "a caller of the port": "service.metrics.exposition: READ_S",
     "API keys in memory": "service.http.auth: CACHE_S",
     "messages in a queue": "workers.sweep: LONGEST_QUEUE",
     "shards of an alert": "service.store.deliveries.shards: MOST_SHARDS",

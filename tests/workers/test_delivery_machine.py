@@ -124,7 +124,7 @@ class Delivering(RuleBasedStateMachine):
         self.context.credentials.renews = renews
         self.channel.provider.verdict = verdict
         request = Request("https://apns.example/3/device/x", (), b"", (position,))
-        flight = Flight(request, self.channel, self.batch, self.channel.generation)
+        flight = Flight(request, self.channel, self.batch, self.channel.generation, 0.0)
         self.reader.read(flight, Answer(200), 10)
         if isinstance(verdict, Accepted):
             self.accepted.add(position)

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import structlog
@@ -15,6 +15,7 @@ from service.domain.verdict import Accepted, DeviceRefused, NotAccepted, TryLate
 from service.store.operations import holds
 from service.store.readers import device_history
 from service.store.session import DATABASE_AWAY, limit_lock_waits, transaction
+from workers.counters import AnswerTally
 from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
 from workers.delivery.effects import apply
@@ -31,12 +32,13 @@ log = structlog.get_logger()
 
 
 class Flight(NamedTuple):
-    """A request on its way: what its answer is read with."""
+    """A request on its way: what its answer is read with. `sent_at` is of the monotonic clock."""
 
     request: Request
     channel: Channel
     batch: LeasedBatch
     generation: int
+    sent_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +49,34 @@ class AnswerReader:
     exchanges: Exchanges[Flight]
     alert_id: int
     clock: Clock
+    tally: AnswerTally = field(default_factory=AnswerTally)
+
+    def read_all(self, answers: Sequence[tuple[Flight, Answer]], at_ms: int) -> None:
+        """Settle what the answers are about; the first of them is timed."""
+        if answers:
+            first, _ = answers[0]
+            self.tally.time_answer(first.channel.name, first.sent_at)
+        for flight, answer in answers:
+            self.read(flight, answer, at_ms)
+
+    def publish(self, channels: Iterable[Channel], *, at_once: bool = False) -> None:
+        """Report what was answered; at a stream's end at once."""
+        in_flight = self.context.gateway.in_flight
+        counts = [(channel.name, in_flight(channel.name)) for channel in channels]
+        self.tally.publish(counts, at_once=at_once)
 
     def read(self, flight: Flight, answer: Answer, at_ms: int) -> None:
         """Settle the positions that a request carried."""
-        request, channel, batch, generation = flight
+        request, channel, batch, generation, _ = flight
         if answer.failure is not None or channel.way.not_sent:
             self._note_way(channel, request, answer)
         try:
             verdicts = channel.provider.read_answer(answer, request.positions)
         except Exception as error:  # noqa: BLE001 - whatever it was, the other answers are read
-            verdicts = self._unreadable(channel, request, error)
+            verdicts = self._unreadable(channel, batch, request, error)
         batch.mark_answered(request.positions)
         for position, verdict in zip(request.positions, verdicts, strict=True):
+            self.tally.verdicts[channel.name, type(verdict)] += 1
             if isinstance(verdict, Accepted):
                 self.accept(channel, batch, position, verdict, at_ms, request)
             else:
@@ -67,6 +85,8 @@ class AnswerReader:
 
     def _note_way(self, channel: Channel, request: Request, answer: Answer) -> None:
         """Note whether the push left this process; where nothing does, claim nothing more."""
+        if answer.failure is not None:
+            self.tally.note_failure(channel.name, answer.failure)
         if answer.failure is not Failure.NOT_SENT:
             if answer.failure is not Failure.FORBIDDEN and channel.way.note_answer():
                 self.context.ways.note.clear()
@@ -80,11 +100,11 @@ class AnswerReader:
             log.error("nothing leaves this process", provider=channel.name, reason=reason)
 
     def _unreadable(
-        self, channel: Channel, request: Request, fault: Exception
+        self, channel: Channel, batch: LeasedBatch, request: Request, fault: Exception
     ) -> Sequence[Verdict]:
         """Bury what a fault of ours cannot read the answer of: a repetition would fail again."""
         kind = type(fault).__name__
-        log.error("answer not read", alert=self.alert_id, provider=channel.name, error=kind)
+        log.error("answer not read", provider=channel.name, batch=batch.key, error=kind)
         why = f"its answer could not be read ({kind})"
         return [DeviceRefused(why, unknown=True)] * len(request.positions)
 

@@ -14,6 +14,7 @@ from service.store.alerts import alert_transitions
 from service.store.deliveries import batch_writes, dead_letters, follow_ups
 from service.store.readers import device_history, devices
 from service.store.session import limit_lock_waits, transaction
+from workers import counters
 from workers.delivery.channel import Channel
 from workers.delivery.judging import judge_devices
 from workers.delivery.leased_batch import LeasedBatch
@@ -45,7 +46,11 @@ class Flush:
 
         Whatever raises, nothing is forgotten: the same can be written again.
         """
-        with transaction(self.context.engine) as session:
+        with (
+            counters.WRITE_FAILURES.count_exceptions(),
+            counters.WRITE_SECONDS.time(),
+            transaction(self.context.engine) as session,
+        ):
             limit_lock_waits(session, LOCK_WAIT_S)
             for channel, batch, idle in held:
                 if idle:

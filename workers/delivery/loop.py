@@ -98,6 +98,8 @@ class Stream:
         except Exception:
             self._break_off()
             raise
+        finally:
+            self._reader.publish(self._channels, at_once=True)
 
     def _run(self) -> End:
         while (end := self._next_end()) is None:
@@ -151,9 +153,7 @@ class Stream:
     def _reason_to_end(self) -> End | None:
         if self._alert_is_over():
             return End.OVER
-        if self._context.stopping.is_set() or self.makes_way_for is not None:
-            return End.YIELDED
-        if self._time_is_up():
+        if self._context.stopping.is_set() or self.makes_way_for is not None or self._time_is_up():
             return End.YIELDED
         return End.EMPTY if not self._batches() and self._nothing_to_claim() else None
 
@@ -224,10 +224,9 @@ class Stream:
         return fan_out.was_packed
 
     def _send(self) -> None:
-        until = self._written_at + STALE_S
         for channel in self._channels:
             if channel.queue and channel.may_send:
-                self._sending.fill(channel, until)
+                self._sending.fill(channel, self._written_at + STALE_S)
 
     def _listen(self, *, wait: bool) -> None:
         """Wait for answers, but not past the next write, and read them."""
@@ -238,8 +237,7 @@ class Stream:
             return
         answers = self._exchanges.poll(max(until_write, 0.001) if wait else 0)
         at_ms = self._clock.ms_since(self.alert.due_at)
-        for flight, answer in answers:
-            self._reader.read(flight, answer, at_ms)
+        self._reader.read_all(answers, at_ms)
 
     def _close_unsent(self) -> None:
         """Of an alert that is over, close what never left: cancelled, or expired when overdue."""
@@ -272,6 +270,7 @@ class Stream:
         """
         self._tried_at = time.monotonic()
         self._write_failed = True
+        self._reader.publish(self._channels)
         held = [
             ChannelBatch(channel, batch, channel.is_idle(batch))
             for channel, batch in self._batches()

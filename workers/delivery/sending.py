@@ -33,7 +33,7 @@ class Sending:
         room = min(self.exchanges.room(channel.name), channel.most_in_flight())
         if room > 0 and channel.budget <= 0:
             channel.grant(self.context.rates.take(channel.name, room, time.monotonic()))
-        while room > 0 and channel.budget > 0 and time.monotonic() <= until:
+        while room > 0 and channel.budget > 0 and (now := time.monotonic()) <= until:
             following = channel.next_item()
             if following is None:
                 return
@@ -41,7 +41,7 @@ class Sending:
             if isinstance(item, Request):
                 channel.spend(len(item.positions))
                 room -= 1
-                self._send(channel, batch, item)
+                self._send(channel, batch, item, now)
                 continue
             position, verdict = item
             if isinstance(verdict, Accepted):
@@ -49,7 +49,7 @@ class Sending:
             else:
                 self.reader.settle(channel, batch, position, verdict)
 
-    def _send(self, channel: Channel, batch: LeasedBatch, request: Request) -> None:
+    def _send(self, channel: Channel, batch: LeasedBatch, request: Request, now: float) -> None:
         if self.alert.dry_run:
             self._pretend(channel, batch, request)
             return
@@ -63,7 +63,7 @@ class Sending:
             self._postpone(channel, batch, request, wait)
             return
         batch.mark_sent(request.positions)
-        flight = Flight(request, channel, batch, channel.generation)
+        flight = Flight(request, channel, batch, channel.generation, now)
         self.exchanges.submit(channel.name, request, flight)
 
     def _pretend(self, channel: Channel, batch: LeasedBatch, request: Request) -> None:

@@ -15,6 +15,7 @@ from service.store.readers import device_ages, left_out_rules
 from service.store.session import transaction
 from service.store.stories import received_stories, sources
 from service.unit_of_work import unit_of_work
+from workers import counters
 from workers.context import WorkerContext
 from workers.upkeep import follow_up, result_chores
 
@@ -34,6 +35,7 @@ def run_chores(context: WorkerContext) -> None:
         try:
             chore(context)
         except Exception as error:  # noqa: BLE001 - a chore that fails does not stop the others
+            counters.SWEEP_FAILURES.labels("chore").inc()
             log.warning("chore failed", chore=chore.__name__, error=type(error).__name__)
 
 

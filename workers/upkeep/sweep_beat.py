@@ -13,6 +13,7 @@ import structlog
 from celery.beat import ScheduleEntry, Scheduler
 from kombu import Connection, Producer
 
+from workers import counters
 from workers.upkeep.heartbeat import touch
 
 log = structlog.get_logger()
@@ -47,7 +48,9 @@ class MonotonicScheduler(Scheduler):
         """
         try:
             self.apply_async(entry, producer=producer, advance=False)
+            counters.BEAT_MESSAGES.labels("sent").inc()
         except Exception as error:  # noqa: BLE001 - whatever the transport raises, it is sent again
+            counters.BEAT_MESSAGES.labels("not_sent").inc()
             log.warning("not sent", entry=entry.name, error=f"{type(error).__name__}: {error}")
             self.__dict__.pop("producer", None)
             connection = self.__dict__.pop("connection", None)

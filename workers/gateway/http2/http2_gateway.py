@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from select import POLLIN, POLLOUT, poll
 
+from workers.counters import CONNECTIONS
 from workers.gateway.curl.curl_gateway import CurlGateway
 from workers.gateway.full_window import keep_full
 from workers.gateway.http2.connecting import PROTOCOL, ConnectionAttempt, NotHttp2
@@ -200,11 +201,13 @@ class Http2Gateway:
             return
         if isinstance(result, Answer):
             origin.attempt = None
+            CONNECTIONS.labels(pool.name, "failed").inc()
             if not origin.sessions:
                 for request in origin.waiting.take_all():
                     self._answer(pool, request, result)
         elif result is not None:
             origin.attempt = None
+            CONNECTIONS.labels(pool.name, "opened").inc()
             now = time.monotonic()
             connection = Http2Connection(origin.authority, now + CONNECT_TIMEOUT_S)
             liveness = Liveness(now, self._timeout_s)

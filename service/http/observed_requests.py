@@ -1,0 +1,101 @@
+"""Each request is counted, timed, given an id, and if asked for written to the log.
+
+The id is the caller's `X-Request-ID` where it is a plain word, else a new one. It stands in every
+log line of the request, goes with its messages to the workers, and comes back in the answer.
+"""
+
+import re
+import secrets
+import time
+from typing import Literal
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.http.metrics import METHODS, Requests
+
+UNROUTED = "(no route)"
+HEADER = b"x-request-id"
+FAULT = 500
+LogRequests = Literal["off", "failures", "all"]
+_SANE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+log = structlog.get_logger()
+
+
+class ObserveRequests:
+    """Reports each request to `Requests` when its answer begins, so a stream counts as quick."""
+
+    def __init__(self, app: ASGIApp, requests: Requests, log_requests: LogRequests) -> None:
+        self.app = app
+        self.requests = requests
+        self.log_requests = log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started_at = time.perf_counter()
+        request_id = identify(scope)
+        status = 0
+
+        async def count_and_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._count(scope, status, started_at)
+                message["headers"] = [*message.get("headers", ()), (HEADER, request_id)]
+            await send(message)
+
+        tokens = structlog.contextvars.bind_contextvars(request_id=request_id.decode())
+        try:
+            await self.app(scope, receive, count_and_send)
+        except Exception:  # answered further out, where the id still stands in the log's lines
+            status = status or self._count(scope, FAULT, started_at)
+            raise
+        else:
+            structlog.contextvars.reset_contextvars(**tokens)
+        finally:
+            self._write_line(scope, status, time.perf_counter() - started_at, request_id)
+
+    def _count(self, scope: Scope, status: int, started_at: float) -> int:
+        duration = time.perf_counter() - started_at
+        self.requests.count(_method(scope), route_of(scope), status, duration)
+        return status
+
+    def _write_line(self, scope: Scope, status: int, seconds: float, request_id: bytes) -> None:
+        """Write method, route, status and time, and nothing that names a person.
+
+        Status 0: the caller went away before there was an answer.
+        """
+        if self.log_requests == "off" or (self.log_requests == "failures" and status < FAULT):
+            return
+        write = log.info if self.log_requests == "all" else log.warning
+        milliseconds = round(seconds * 1000, 1)
+        write(
+            "request",
+            method=_method(scope),
+            route=route_of(scope),
+            status=status,
+            ms=milliseconds,
+            request_id=request_id.decode(),
+        )
+
+
+def identify(scope: Scope) -> bytes:
+    """Return the request's id: the caller's if it is a plain word, else a new one."""
+    for name, value in scope["headers"]:
+        if name == HEADER and _SANE.fullmatch(value):
+            return bytes(value)
+    return secrets.token_hex(8).encode()
+
+
+def route_of(scope: Scope) -> str:
+    """Return the pattern of the path, which holds no id and no token of a caller."""
+    return str(getattr(scope.get("route"), "path", UNROUTED))
+
+
+def _method(scope: Scope) -> str:
+    method = str(scope["method"])
+    return method if method in METHODS else "other"
