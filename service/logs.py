@@ -1,7 +1,8 @@
 """How every process logs: one line per event to standard error, in colour on a terminal.
 
 With the format `json` every line, those of libraries too, is one JSON object: `timestamp`, `level`,
-`event`, and what the event is about (`alert`, `provider`, `request_id`).
+`event`, and what the event is about (`alert`, `batch`, `provider`, `request_id`, `task`). The same
+warning again and again is written a few times (`log_floods.py`).
 """
 
 import logging
@@ -10,6 +11,8 @@ from typing import Literal
 
 import structlog
 from structlog.typing import Processor
+
+from service.log_floods import LogFloods, note_repetitions
 
 LogFormat = Literal["text", "json"]
 NOISY = (
@@ -36,10 +39,12 @@ def configure_logging(level: str = "info", log_format: LogFormat = "text") -> No
     renderer: Processor = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer(default=str)
+    floods = LogFloods()
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(floods.filter)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_COMMON],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, note_repetitions, *_COMMON],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -47,7 +52,7 @@ def configure_logging(level: str = "info", log_format: LogFormat = "text") -> No
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[*_COMMON, renderer],
+        processors=[*_COMMON, floods.thin_out, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

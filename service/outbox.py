@@ -1,5 +1,7 @@
 """The messages that cross to the workers: a task's name, its queue and ids, nothing else.
 
+With a message goes the id of the request that led to it, for the log.
+
 They are sent after the commit, each with one short try. A message that is lost costs seconds: the
 rows say what is to be done, and the sweep sends it again.
 """
@@ -103,6 +105,7 @@ class CeleryBroker:
         After a failure the next message gets a new connection: a broker that has failed over may
         be elsewhere, while its old primary still answers and refuses.
         """
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
         try:
             self._app.send_task(
                 message.task,
@@ -111,6 +114,7 @@ class CeleryBroker:
                 retry=False,
                 confirm_timeout=SEND_TIMEOUT_S,
                 ignore_result=True,
+                headers={"request_id": request_id} if request_id else None,
             )
         except Exception:
             pools.reset()

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from service.domain import errors
 from service.http.near_misses import methods_of, path_without_slash
+from service.http.observed_requests import route_of
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -239,7 +240,9 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _postgres_away(request: Request, error: Exception) -> Response:
-    log.warning("Postgres did not answer", path=request.url.path, error=type(error).__name__)
+    log.warning(
+        "Postgres did not answer", route=route_of(request.scope), error=type(error).__name__
+    )
     return _answer(
         request,
         KINDS[errors.Unavailable],
@@ -255,7 +258,7 @@ async def _unstorable(request: Request, error: Exception) -> Response:
     """
     if getattr(getattr(error, "orig", None), "sqlstate", None) is not None:
         return await _unexpected(request, error)
-    log.warning("value not storable", path=request.url.path, error=_driver_error(error))
+    log.warning("value not storable", route=route_of(request.scope), error=_driver_error(error))
     return _answer(
         request,
         KINDS[errors.Invalid],
@@ -264,7 +267,8 @@ async def _unstorable(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    log.error("unexpected", path=request.url.path, error=type(error).__name__, exc_info=error)
+    route = route_of(request.scope)
+    log.error("unexpected", route=route, error=type(error).__name__, exc_info=error)
     return _answer(request, UNEXPECTED, "This is our fault, and it has been logged.")
 
 
