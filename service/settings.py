@@ -139,7 +139,7 @@ class Settings(AlarmSettings, MonitoringSettings, ReaderSettings, DeviceSettings
         None, description="The demo's demo.json, whose logins /login shows; demo only."
     )
     admin_email: str = Field(
-        "", description="The first admin: newszop migrate adds it once and prints its password."
+        "", description="The first admin: newszop migrate writes a link to set its password, once."
     )
 
     @field_validator("database_url")

@@ -1,9 +1,9 @@
 """The commands that run the system's programs."""
 
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -17,12 +17,12 @@ from service.demo.programs import Program
 from service.demo.servers import AlreadyRunning
 from service.demo.supervisor import Stop, Supervisor, stop_all, stoppable
 from service.demo.system import Demo, DemoFailed, DemoOptions
-from service.domain.people import Role
 from service.http import listener
 from service.metrics import process_files
 from service.metrics.exposition import serve_counters
+from service.settings import Settings
 from service.store import migrate as migrations
-from service.store.staff import accounts, audit
+from service.store.staff import first_admin
 
 Folder = Annotated[Path, typer.Option("--data", envvar="DATA", help="Where its files are kept.")]
 DEFAULT_FOLDER = Path(".newszop")
@@ -153,18 +153,19 @@ def migrate() -> None:
         migrations.migrate(settings.database_url, pooler=settings.db_pooler)
     say("The database has the present schema.")
     if settings.admin_email:
-        _add_first_admin(settings.admin_email)
+        _offer_first_admin(settings)
 
 
-def _add_first_admin(email: str) -> None:
-    """Add the admin of NEWSZOP_ADMIN_EMAIL where there is no admin yet."""
+def _offer_first_admin(settings: Settings) -> None:
+    """Write the link by which NEWSZOP_ADMIN_EMAIL becomes the first admin, while there is none."""
     with store_access.one_transaction() as session:
-        if any(person.role is Role.ADMIN for person in accounts.list_staff(session)):
-            return
-        password = secrets.token_urlsafe(12)
-        person = accounts.add_staff(session, email, password, Role.ADMIN)
-        audit.write(session, store_access.WHO, "add", f"staff:{person.id}", role=Role.ADMIN)
-    say(f"{email} is the first admin. Password, shown this once: {password}")
+        token = first_admin.open_link(session, settings.admin_email, datetime.now(UTC))
+    if token is None:
+        return
+    hours = int(first_admin.LIFETIME.total_seconds() // 3600)
+    say(f"{settings.admin_email} is to be the first admin and sets a password here:")
+    say(f"{settings.public_url}/first-admin/{token}")
+    say(f"The link can be used once, within {hours} hours.")
 
 
 def doctor(

@@ -159,6 +159,8 @@ ROWS = {
         GET /me/state
         POST /me/unfollow
         GET /metrics
+        GET /first-admin/{token}
+        POST /first-admin/{token}
     """,
     "desk": """
         GET /desk

@@ -45,7 +45,13 @@ from service.store.schema.source_tables import (
     SourceRow,
     SuggestedAlertRow,
 )
-from service.store.schema.staff_tables import ApiKeyRow, AuditRow, StaffRow, StaffSessionRow
+from service.store.schema.staff_tables import (
+    ApiKeyRow,
+    AuditRow,
+    FirstAdminLinkRow,
+    StaffRow,
+    StaffSessionRow,
+)
 from service.store.schema.story_tables import AutosaveRow, ReceivedStoryRow, RevisionRow, StoryRow
 
 __all__ = [
@@ -64,6 +70,7 @@ __all__ = [
     "DeskNoteRow",
     "DeviceRow",
     "FeedRow",
+    "FirstAdminLinkRow",
     "FollowUpRow",
     "HoldRow",
     "IdempotencyRow",

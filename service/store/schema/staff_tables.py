@@ -43,6 +43,15 @@ class StaffSessionRow(SQLModel, table=True):
     expires_at: datetime = moment_column()
 
 
+class FirstAdminLinkRow(SQLModel, table=True):
+    """The link by which the first admin sets a password: at most one row, the token as a hash."""
+
+    __tablename__: ClassVar[str] = "first_admin_link"
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    email: str = Field(sa_column=Column(Text, nullable=False))
+    expires_at: datetime = moment_column()
+
+
 class ApiKeyRow(SQLModel, table=True):
     """A machine's key: only its SHA-256 is kept; it is 32 random bytes, so no salt is needed."""
 

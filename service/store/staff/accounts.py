@@ -27,7 +27,7 @@ _passwords = argon2.PasswordHasher()
 
 def add_staff(session: Session, email: str, password: str, role: Role) -> Staff:
     """Add a member of staff; `Conflict` when the address is taken."""
-    address = _spell(email)
+    address = spell_email(email)
     if session.exec(select(StaffRow.id).where(StaffRow.email == address)).first() is not None:
         raise Conflict(f"{address} is already a member of staff.")
     row = StaffRow(email=address, password_hash=_encode(password), role=role)
@@ -199,7 +199,8 @@ def touch_key(session: Session, key: ApiKey, now: datetime) -> None:
     )
 
 
-def _spell(email: str) -> str:
+def spell_email(email: str) -> str:
+    """Return an address as it is kept; `Invalid` for what is none."""
     address = email.strip().casefold()
     name, separator, host = address.partition("@")
     if not (name and separator and host) or any(

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from workers.standins.data_folder.key_files import encode_pem, write_private
+from workers.standins.servers.steady_server import HOST
 
 VALIDITY = timedelta(days=800)
 RENEW_BEFORE = timedelta(days=30)
@@ -73,7 +74,8 @@ def _authority_builder(name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509
 
 
 def _server_builder(issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    addresses = dict.fromkeys(("127.0.0.1", HOST))
+    names = [x509.DNSName("localhost"), *(x509.IPAddress(ip_address(a)) for a in addresses)]
     return (
         _certificate_builder(_name("localhost"), issuer, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,8 @@ from workers.standins.providers.exchange import Request, TransportFailure
 from workers.standins.providers.standin import Standin
 from workers.standins.traffic import Traffic
 
-HOST = "127.0.0.1"
+HOST = os.environ.get("STANDINS_HOST", "127.0.0.1")
+"""The address of all stand-ins: loopback, or one within a network of containers."""
 MAX_STREAMS = 1000
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
