@@ -45,7 +45,9 @@ class ObserveRequests:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._count(scope, status, started_at)
-                message["headers"] = [*message.get("headers", ()), (HEADER, request_id)]
+                # a copy: what answers may keep its message for the next request
+                headers = [*message.get("headers", ()), (HEADER, request_id)]
+                message = {**message, "headers": headers}
             await send(message)
 
         tokens = structlog.contextvars.bind_contextvars(request_id=request_id.decode())
