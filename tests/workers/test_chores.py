@@ -79,7 +79,7 @@ def test_old_alerts_keep_their_totals_and_timing_but_not_their_deliveries(sessio
             )
     session.execute(text("UPDATE alert SET finished_at = now() WHERE id = :a"), {"a": young.id})
     before = alerts.report(session, old.id)
-    assert retention.shrink_old_alerts(session, 90) == 1
+    assert retention.shrink_oldest_alert(session, 90)
     session.expire_all()
     after = alerts.report(session, old.id)
     assert after.totals == before.totals
@@ -87,7 +87,7 @@ def test_old_alerts_keep_their_totals_and_timing_but_not_their_deliveries(sessio
     assert after.timing == before.timing
     rows = session.execute(text("SELECT alert_id, count(*) FROM batch GROUP BY 1")).all()
     assert dict(map(tuple, rows)) == {old.id: 2, young.id: 3}
-    assert retention.shrink_old_alerts(session, 90) == 0
+    assert not retention.shrink_oldest_alert(session, 90)
 
 
 def test_unseen_devices_are_forgotten_a_batch_a_transaction_and_counted(engine, monkeypatch):

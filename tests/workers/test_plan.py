@@ -125,7 +125,7 @@ def test_what_was_left_out_is_known_when_the_deliveries_have_shrunk(engine, proc
         a.a_shard(session, row, n=1, left_out=[5, 0])
         a.a_batch(session, row, [State.ACCEPTED])
     with transaction(engine) as session:
-        assert retention.shrink_old_alerts(session, 90) == 1
+        assert retention.shrink_oldest_alert(session, 90)
         report = alerts.report(session, row.id)
     assert report.left_out == {
         LeftOut.QUIET_HOURS: 7,

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 MOST_DEVICES_A_RUN = 5000
 """What is left of a minute's part of the readers waits for the next day."""
+SHRINK_S = 1.0
 
 
 def run_chores(context: WorkerContext) -> None:
@@ -59,8 +60,16 @@ def _forget_old_ingests(context: WorkerContext) -> None:
 
 
 def _shrink_old_alerts(context: WorkerContext) -> None:
-    with transaction(context.engine) as session:
-        retention.shrink_old_alerts(session, context.settings.keep_deliveries_days)
+    """Shrink what is old, for a second at most: it is many rows, and the next pass comes soon."""
+    until = time.monotonic() + SHRINK_S
+    days = context.settings.keep_deliveries_days
+    more = True
+    while more and time.monotonic() < until:
+        with transaction(context.engine) as session:
+            more = retention.shrink_oldest_alert(session, days)
+
+
+def _forget_old_sends(context: WorkerContext) -> None:
     with transaction(context.engine) as session:
         left_out_rules.forget_old_sends(session)
 
@@ -98,10 +107,11 @@ _CHORES: tuple[tuple[Chore, float], ...] = (
     (_age_devices, 30.0),
     (_forget_old_answers, 60.0),
     (_forget_old_ingests, 300.0),
-    (_shrink_old_alerts, 300.0),
     (result_chores.keep_results, 60.0),
     (result_chores.write_samples, 60.0),
     (result_chores.write_audience_day, 3600.0),
+    (_shrink_old_alerts, 30.0),
+    (_forget_old_sends, 300.0),
 )
 _last_runs: dict[str, float] = {}
 """When this process last ran each chore; it does no harm if several processes run one."""

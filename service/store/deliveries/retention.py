@@ -6,7 +6,6 @@ from sqlmodel import Session
 from service.store.alerts.left_out import SUMS
 from service.store.sql_fragments import sums_of_counts
 
-ALERTS_A_PASS = 20
 SUMMARY_SHARD = -1
 """The number of the shard that holds what an old alert left out, and of the batches that hold its
 totals, one for each provider."""
@@ -14,7 +13,7 @@ totals, one for each provider."""
 _OLD = """
 SELECT a.id FROM alert a WHERE a.settled AND a.finished_at < now() - make_interval(days => :days)
 AND EXISTS (SELECT 1 FROM batch b WHERE b.alert_id = a.id AND b.shard_n <> :summary)
-ORDER BY a.finished_at LIMIT :most FOR UPDATE SKIP LOCKED
+ORDER BY a.finished_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
 _SUMMARIES = f"""
@@ -46,20 +45,20 @@ ON CONFLICT DO NOTHING
 """
 
 
-def shrink_old_alerts(session: Session, keep_days: int) -> int:
-    """Fold the batches of alerts that ended long ago into one a provider; returns how many.
+def shrink_oldest_alert(session: Session, keep_days: int) -> bool:
+    """Fold the batches of one alert that ended long ago into one a provider; False: there is none.
 
-    Totals and timings stay as they were; what happened to one device is forgotten.
+    Totals and timings stay as they were; what happened to one device is forgotten. One alert is
+    one transaction: the sweep keeps its lease meanwhile, and vacuum follows close behind.
     """
-    values = {"days": keep_days, "summary": SUMMARY_SHARD, "most": ALERTS_A_PASS}
-    old = list(session.execute(text(_OLD), values).scalars())
-    for alert_id in old:
-        named = {"a": alert_id, "summary": SUMMARY_SHARD}
-        session.execute(text(_SUMMARIES), named)
-        session.execute(
-            text("DELETE FROM batch WHERE alert_id = :a AND shard_n <> :summary"), named
-        )
-        session.execute(text(_FOLD_SHARDS), named)
-        for table in ("retry", "dead_letter"):
-            session.execute(text(f"DELETE FROM {table} WHERE alert_id = :a"), {"a": alert_id})
-    return len(old)
+    values = {"days": keep_days, "summary": SUMMARY_SHARD}
+    alert_id = session.execute(text(_OLD), values).scalar_one_or_none()
+    if alert_id is None:
+        return False
+    named = {"a": alert_id, "summary": SUMMARY_SHARD}
+    session.execute(text(_SUMMARIES), named)
+    session.execute(text("DELETE FROM batch WHERE alert_id = :a AND shard_n <> :summary"), named)
+    session.execute(text(_FOLD_SHARDS), named)
+    for table in ("retry", "dead_letter"):
+        session.execute(text(f"DELETE FROM {table} WHERE alert_id = :a"), {"a": alert_id})
+    return True
