@@ -20,6 +20,8 @@ PERIOD_S = 30.0
 MOST_KINDS = 200
 """Kinds of lines that are remembered; the one seen longest ago makes room."""
 _LONGEST_KIND = 120
+_KIND = ("level", "event", "route", "provider", "alert", "feed", "account", "error")
+"""What tells lines of ours apart."""
 
 
 @dataclass(slots=True)
@@ -58,8 +60,7 @@ class LogFloods:
         """Let a line of ours pass, or drop it; a processor of structlog."""
         if line["level"] in ("info", "debug"):
             return line
-        about = (line["level"], line["event"], line.get("route", ""), line.get("error", ""))
-        left_out = self.admit(" ".join(map(str, about)))
+        left_out = self.admit(" ".join(str(line.get(name, "")) for name in _KIND))
         if left_out is None:
             raise structlog.DropEvent
         return {**line, "repeated": left_out} if left_out else line

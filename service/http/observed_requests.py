@@ -7,16 +7,21 @@ log line of the request, goes with its messages to the workers, and comes back i
 import re
 import secrets
 import time
-from typing import Literal
+from collections.abc import Coroutine
+from typing import Any, Literal, cast
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.metrics import METHODS, Requests
+from service.http.own_context import run_in_own_context
 
 UNROUTED = "(no route)"
 HEADER = b"x-request-id"
+ID = "newszop.request_id"
+"""Where the id stands in the scope."""
 FAULT = 500
+Call = Coroutine[Any, Any, None]
 LogRequests = Literal["off", "failures", "all"]
 _SANE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -50,23 +55,22 @@ class ObserveRequests:
                 message = {**message, "headers": headers}
             await send(message)
 
-        tokens = structlog.contextvars.bind_contextvars(request_id=request_id.decode())
+        scope[ID] = request_id.decode()
         try:
-            await self.app(scope, receive, count_and_send)
-        except Exception:  # answered further out, where the id still stands in the log's lines
+            call = self.app(scope, receive, count_and_send)
+            await run_in_own_context(cast("Call", call), request_id=scope[ID])
+        except Exception:  # answered further out
             status = status or self._count(scope, FAULT, started_at)
             raise
-        else:
-            structlog.contextvars.reset_contextvars(**tokens)
         finally:
-            self._write_line(scope, status, time.perf_counter() - started_at, request_id)
+            self._write_line(scope, status, time.perf_counter() - started_at)
 
     def _count(self, scope: Scope, status: int, started_at: float) -> int:
         duration = time.perf_counter() - started_at
         self.requests.count(_method(scope), route_of(scope), status, duration)
         return status
 
-    def _write_line(self, scope: Scope, status: int, seconds: float, request_id: bytes) -> None:
+    def _write_line(self, scope: Scope, status: int, seconds: float) -> None:
         """Write method, route, status and time, and nothing that names a person.
 
         Status 0: the caller went away before there was an answer.
@@ -81,7 +85,7 @@ class ObserveRequests:
             route=route_of(scope),
             status=status,
             ms=milliseconds,
-            request_id=request_id.decode(),
+            request_id=scope[ID],
         )
 
 

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from service.domain import errors
 from service.http.near_misses import methods_of, path_without_slash
-from service.http.observed_requests import route_of
+from service.http.observed_requests import ID, route_of
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -267,8 +267,8 @@ async def _unstorable(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    route = route_of(request.scope)
-    log.error("unexpected", route=route, error=type(error).__name__, exc_info=error)
+    names = {"route": route_of(request.scope), "request_id": request.scope.get(ID)}
+    log.error("unexpected", error=type(error).__name__, exc_info=error, **names)
     return _answer(request, UNEXPECTED, "This is our fault, and it has been logged.")
 
 

@@ -1,5 +1,7 @@
 """Log lines: an id for each request, a line for each, and no flood of them."""
 
+import asyncio
+import contextvars
 import io
 import json
 import logging
@@ -9,8 +11,11 @@ import pytest
 import redis
 import structlog
 from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry
 
 from service.app import create_app
+from service.http.metrics import Requests
+from service.http.observed_requests import ObserveRequests
 from service.log_floods import MOST, MOST_KINDS, PERIOD_S, LogFloods
 from service.logs import configure_logging
 from service.outbox import CeleryBroker, plan_alert
@@ -90,6 +95,42 @@ def test_failures_alone_are_written_by_default_and_nothing_when_it_is_off(site, 
         assert [line["status"] for line in lines.of("request")] == [500] * count
         [fault] = lines.of("unexpected")
         assert (fault["request_id"], fault["route"]) == ("abc", "/broken")
+
+
+def test_requests_that_share_a_context_as_those_of_the_server_do_mix_no_ids():
+    seen, is_open = {}, asyncio.Event()
+
+    async def app(scope, receive, send):
+        await is_open.wait()
+        own = structlog.contextvars.get_contextvars()["request_id"]
+        in_thread = await asyncio.to_thread(structlog.contextvars.get_contextvars)
+        seen[scope["path"]] = (own, in_thread["request_id"])
+
+    async def run():
+        site = ObserveRequests(app, Requests(CollectorRegistry()), "off")
+        shared = contextvars.copy_context()
+        calls = [
+            asyncio.get_running_loop().create_task(
+                site(
+                    {
+                        "type": "http",
+                        "method": "GET",
+                        "path": name,
+                        "headers": [(b"x-request-id", name.encode())],
+                    },
+                    None,
+                    None,
+                ),
+                context=shared,
+            )
+            for name in ("a", "b", "c")
+        ]
+        await asyncio.sleep(0)
+        is_open.set()
+        await asyncio.gather(*calls)
+
+    asyncio.run(run())
+    assert seen == {name: (name, name) for name in ("a", "b", "c")}
 
 
 def test_the_id_of_a_request_goes_with_its_message_to_the_worker(redis_url):

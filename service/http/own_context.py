@@ -1,0 +1,34 @@
+"""A coroutine in a context of its own, without the cost of a task of its own.
+
+granian runs the requests of a process in one context, so what one of them binds for its log lines
+would stand in those of all others.
+"""
+
+import types
+from collections.abc import Coroutine, Generator
+from contextvars import copy_context
+from functools import partial
+from typing import Any
+
+import structlog
+
+
+@types.coroutine
+def run_in_own_context(
+    coroutine: Coroutine[Any, Any, None], **values: str
+) -> Generator[Any, Any, None]:
+    """Await the coroutine with `values` bound in its log lines, and in those of its threads."""
+    context = copy_context()
+    context.run(structlog.contextvars.bind_contextvars, **values)
+    step = partial(context.run, coroutine.send, None)
+    while True:
+        try:
+            waited_for = step()
+        except StopIteration:
+            return
+        try:
+            result = yield waited_for
+        except BaseException as error:  # noqa: BLE001 - a cancellation too belongs to the coroutine
+            step = partial(context.run, coroutine.throw, error)
+        else:
+            step = partial(context.run, coroutine.send, result)
