@@ -140,7 +140,7 @@ COUNTED = (
 )
 TIMED = (HTTP_SECONDS, TASK_SECONDS, PUSH_SECONDS, WRITE_SECONDS, FEED_POLL_SECONDS)
 
-# The state of the system, out of PostgreSQL and the broker: the same, whoever is asked.
+# The state of the system, out of PostgreSQL and the broker: every replica tells the same.
 QUEUE_MESSAGES = Metric("newszop_queue_messages", "Messages waiting.", ("queue",))
 UP = Metric("newszop_up", "Whether a part works.", ("part",))
 ALERTS = Metric("newszop_alerts", "Alerts.", ("state",))

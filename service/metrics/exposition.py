@@ -26,13 +26,13 @@ def serve_counters(
 
     With a token only to those who send it as a Bearer token.
     """
-    collected = registry or CollectorRegistry()
+    counters = registry or CollectorRegistry()
 
     class Handler(_CountersHandler):
-        expected = f"Bearer {token}".encode() if token else b""
+        bearer = f"Bearer {token}".encode() if token else b""
 
         def read(self) -> bytes:
-            return collect(collected)
+            return collect(counters)
 
     server = HTTPServer(address, Handler)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
@@ -41,7 +41,7 @@ def serve_counters(
 
 class _CountersHandler(BaseHTTPRequestHandler):
     timeout = READ_S
-    expected: ClassVar[bytes] = b""
+    bearer: ClassVar[bytes] = b""
     read: Callable[[], bytes]
 
     def do_GET(self) -> None:
@@ -49,8 +49,8 @@ class _CountersHandler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != "/metrics":
             self.send_error(404)
             return
-        sent = self.headers.get("Authorization", "").encode()
-        if self.expected and not secrets.compare_digest(sent, self.expected):
+        credentials = self.headers.get("Authorization", "").encode()
+        if self.bearer and not secrets.compare_digest(credentials, self.bearer):
             self.send_error(401)
             return
         body = self.read()

@@ -52,7 +52,7 @@ class Engine:
 
     def _start(self) -> None:
         if os.getuid() != 0 or shutil.which("dockerd") is None:
-            pytest.skip("no Docker engine here (Debian: apt-get install docker.io)")
+            pytest.skip("no Docker engine here (Debian has a package of it)")
         ENGINE.mkdir(parents=True, exist_ok=True)
         socket = f"unix://{ENGINE}/docker.sock"
         folders = ("--data-root", ENGINE / "data", "--exec-root", ENGINE / "exec")

@@ -6,12 +6,11 @@ Only the hash of its token is kept. A new link ends the one before.
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, text
-from sqlmodel import Session, col, select
+from sqlalchemy import text
+from sqlmodel import Session
 
 from service.domain.errors import NotFound
 from service.domain.people import Role, Staff, hash_token
-from service.store.schema import FirstAdminLinkRow, StaffRow
 from service.store.staff import accounts
 
 LIFETIME = timedelta(hours=24)
@@ -20,6 +19,15 @@ ENDED = (
     "`newszop migrate` writes a new one into its log."
 )
 _LOCK = text("LOCK TABLE first_admin_link IN SHARE ROW EXCLUSIVE MODE")
+_HAS_ADMIN = text("SELECT EXISTS (SELECT 1 FROM staff WHERE role = :admin)")
+_FIND = text(
+    "SELECT email FROM first_admin_link WHERE token_hash = :token_hash AND expires_at > :now"
+)
+_CLEAR = text("DELETE FROM first_admin_link")
+_ADD = text(
+    "INSERT INTO first_admin_link (token_hash, email, expires_at) "
+    "VALUES (:token_hash, :email, :expires_at)"
+)
 
 
 def open_link(session: Session, email: str, now: datetime) -> str | None:
@@ -28,38 +36,32 @@ def open_link(session: Session, email: str, now: datetime) -> str | None:
     if _has_admin(session):
         return None
     token = secrets.token_urlsafe(32)
-    session.exec(delete(FirstAdminLinkRow))
-    row = FirstAdminLinkRow(
-        token_hash=hash_token(token),
-        email=accounts.spell_email(email),
-        expires_at=now + LIFETIME,
-    )
-    session.add(row)
-    session.flush()
+    session.execute(_CLEAR)
+    row = {
+        "token_hash": hash_token(token),
+        "email": accounts.spell_email(email),
+        "expires_at": now + LIFETIME,
+    }
+    session.execute(_ADD, row)
     return token
 
 
 def email_of(session: Session, token: str, now: datetime) -> str:
     """Return the address that the link is for; `NotFound` for one that has ended."""
-    query = (
-        select(FirstAdminLinkRow.email)
-        .where(FirstAdminLinkRow.token_hash == hash_token(token))
-        .where(col(FirstAdminLinkRow.expires_at) > now)
-    )
-    email = session.exec(query).first()
+    values = {"token_hash": hash_token(token), "now": now}
+    email = session.execute(_FIND, values).scalar_one_or_none()
     if email is None or _has_admin(session):
         raise NotFound(ENDED)
-    return email
+    return str(email)
 
 
 def add_first_admin(session: Session, token: str, password: str, now: datetime) -> Staff:
     """Use the link up and add its admin; `NotFound` for one that has ended."""
     session.execute(_LOCK)
     email = email_of(session, token, now)
-    session.exec(delete(FirstAdminLinkRow))
+    session.execute(_CLEAR)
     return accounts.add_staff(session, email, password, Role.ADMIN)
 
 
 def _has_admin(session: Session) -> bool:
-    query = select(StaffRow.id).where(StaffRow.role == Role.ADMIN)
-    return session.exec(query).first() is not None
+    return bool(session.execute(_HAS_ADMIN, {"admin": Role.ADMIN}).scalar_one())
