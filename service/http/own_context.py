@@ -5,9 +5,8 @@ would stand in those of all others.
 """
 
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
-from functools import partial
 from typing import Any
 
 import structlog
@@ -20,15 +19,14 @@ def run_in_own_context(
     """Await the coroutine with `values` bound in its log lines, and in those of its threads."""
     context = copy_context()
     context.run(structlog.contextvars.bind_contextvars, **values)
-    step = partial(context.run, coroutine.send, None)
+    resume: Callable[[Any], Any] = coroutine.send
+    result: Any = None
     while True:
         try:
-            waited_for = step()
+            waited_for = context.run(resume, result)
         except StopIteration:
             return
         try:
-            result = yield waited_for
+            result, resume = (yield waited_for), coroutine.send
         except BaseException as error:  # noqa: BLE001 - a cancellation too belongs to the coroutine
-            step = partial(context.run, coroutine.throw, error)
-        else:
-            step = partial(context.run, coroutine.send, result)
+            result, resume = error, coroutine.throw
