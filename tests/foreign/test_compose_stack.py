@@ -145,7 +145,9 @@ def test_a_stop_in_the_middle_drains_and_a_start_goes_on(
     began_at = time.monotonic()
     stack.compose("stop", "worker-urgent", "worker-normal", "strangers", "beat")
     print(f"\nstopped within {time.monotonic() - began_at:.1f} s")
-    [(leased,)] = stack.query("SELECT count(*) FROM batch WHERE lease_until > now()")
+    [(leased,)] = stack.query(
+        "SELECT count(*) FROM batch WHERE lease_token IS NOT NULL AND claimable_at > now()"
+    )
     assert leased == 0
     before = stack.pushes(alert_id=alert["id"], limit=1)
     assert before["count"] == before["devices"]
