@@ -89,4 +89,4 @@ def _module(name: str, *arguments: str) -> tuple[str, ...]:
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
-    return _module("celery", "-A", "workers.app", *arguments)
+    return _module("celery", "--quiet", "-A", "workers.app", *arguments)  # no banner in the log
