@@ -31,6 +31,8 @@ def test_the_link_sets_a_password_once_and_its_admin_signs_in(visitor: Visitor, 
     assert page.status_code == 200
     assert EMAIL in page.text
     assert "no-store" in page.headers["cache-control"]
+    # with `no-referrer` browsers send the form with `Origin: null`, which is another site
+    assert 'name="referrer" content="same-origin"' in page.text
     answer = visitor.post(link, data=PASSWORD)
     assert answer.headers["location"] == "/login"
     assert "Your password is set." in visitor.get("/login").text
