@@ -16,7 +16,7 @@ from service.store.staff import accounts
 LIFETIME = timedelta(hours=24)
 ENDED = (
     "This link was used, has expired, or there is an admin already. While there is none, "
-    "`newszop migrate` writes a new one into its log."
+    "the command newszop migrate writes a new one into its log."
 )
 _LOCK = text("LOCK TABLE first_admin_link IN SHARE ROW EXCLUSIVE MODE")
 _HAS_ADMIN = text("SELECT EXISTS (SELECT 1 FROM staff WHERE role = :admin)")
