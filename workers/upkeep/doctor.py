@@ -181,8 +181,8 @@ def _read(name: str, verdict: Verdict) -> Finding:
             )
         case Accepted() | DeviceGone():
             return Finding(name, True, "It lets us in.")
-        case _ as never:
-            assert_never(never)
+        case _:
+            assert_never(verdict)
 
 
 def _check_clock(name: str, answers: list[Answer]) -> Finding | None:

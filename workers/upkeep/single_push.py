@@ -73,7 +73,7 @@ def main() -> int:
 def carry_out(settings: Settings, order: Mapping[str, Any]) -> PushOutcome:
     """Push to `target` through `app`, or through the default app of `provider` without one."""
     gateway = open_gateway(settings)
-    started = time.monotonic()
+    start = time.monotonic()
     answers: list[Answer] = []
     try:
         verdict = _push(settings, gateway, order, answers)
@@ -87,7 +87,7 @@ def carry_out(settings: Settings, order: Mapping[str, Any]) -> PushOutcome:
         explanation=explain_verdict(verdict),
         status=answer.status,
         answer=_hide(text, order["target"]["address"])[:LONGEST_ANSWER],
-        milliseconds=round((time.monotonic() - started) * 1000),
+        milliseconds=round((time.monotonic() - start) * 1000),
     )
 
 

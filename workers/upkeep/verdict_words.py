@@ -58,8 +58,8 @@ def explain_verdict(verdict: Verdict) -> Explanation:
                 "Correct them on the app's page, where a setting such as APNS_TOPIC is called "
                 "topic. An alert that got this answer would hold the app.",
             )
-        case _ as never:
-            assert_never(never)
+        case _:
+            assert_never(verdict)
 
 
 def _explain_acceptance(verdict: Accepted) -> Explanation:

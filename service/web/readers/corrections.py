@@ -30,7 +30,7 @@ def describe_corrections(session: Session, story: Story) -> list[Correction]:
     """Return the latest corrections of a story, the newest first."""
     if story.state is not StoryState.CORRECTED:
         return []
-    revisions = story_revisions.revisions(session, story.id, _MOST_REVISIONS)
+    revisions = story_revisions.of_story(session, story.id, _MOST_REVISIONS)
     return [
         Correction(after.saved_at, tuple(_words_before(before.text, after.text)), other)
         for after, before in pairwise(revisions)

@@ -83,27 +83,30 @@ def show_settings(
     }
     context["return_path"] = form_guards.local_path(return_path, "")
     if reader is not None:
-        follows = subscriptions.page(work.session, reader.id, None, MAX_TOPICS_SHOWN)
-        live_devices = devices.live(work.session, reader.id)
+        context |= _describe_reader(work, reader)
         context |= {
-            "follows": follows.items,
-            "more_follows": follows.next is not None,
-            "labels": lookups.topic_labels(
-                work.session, [one.topic for one in follows.items], reader.language
-            ),
-            "devices": live_devices,
-            "alerts": past_alerts.past_alerts(
-                work.session,
-                reader.id,
-                [one.id for one in live_devices],
-                work.now,
-                MAX_ALERTS_SHOWN,
-            ),
             "faults": faults or {},
             **settings_form.choices(reader, context["site_languages"], settings.frequency_cap),
             "form": form or settings_form.initial_values(reader),
         }
     return render(request, "me.html", status=422 if faults else 200, **context)
+
+
+def _describe_reader(work: UnitOfWork, reader: Reader) -> dict[str, Any]:
+    """Return what the reader follows, the devices, and the alerts that were sent to them."""
+    session = work.session
+    follows = subscriptions.page(session, reader.id, None, MAX_TOPICS_SHOWN)
+    live_devices = devices.live(session, reader.id)
+    ids = [device.id for device in live_devices]
+    return {
+        "follows": follows.items,
+        "more_follows": follows.next is not None,
+        "labels": lookups.topic_labels(
+            session, [follow.topic for follow in follows.items], reader.language
+        ),
+        "devices": live_devices,
+        "alerts": past_alerts.past_alerts(session, reader.id, ids, work.now, MAX_ALERTS_SHOWN),
+    }
 
 
 @router.get("/state")

@@ -167,6 +167,10 @@ def _register(when: str, device: Mapping[str, Any]) -> Step:
 
 def _after_registration(device: Mapping[str, Any]) -> tuple[Step, ...]:
     """Return what every app does once it is registered."""
+    return (*_device_calls(device), *_alert_calls(), *_reader_calls())
+
+
+def _device_calls(device: Mapping[str, Any]) -> tuple[Step, ...]:
     moved = {**device, "address": NEW_ADDRESS, "replaces": ADDRESS}
     return (
         Step(
@@ -191,6 +195,11 @@ def _after_registration(device: Mapping[str, Any]) -> tuple[Step, ...]:
             status=200,
             members=("id",),
         ),
+    )
+
+
+def _alert_calls() -> tuple[Step, ...]:
+    return (
         Step(
             title="Follow a topic",
             text="least_urgency is quiet (all alerts), normal or breaking. DELETE ends it.",
@@ -210,6 +219,11 @@ def _after_registration(device: Mapping[str, Any]) -> tuple[Step, ...]:
             body={"receipt": "$RECEIPT", "kind": "opened"},
             status=204,
         ),
+    )
+
+
+def _reader_calls() -> tuple[Step, ...]:
+    return (
         Step(
             title="Log in",
             text="With the JWT of your server. This device's follows and the person's become one. "

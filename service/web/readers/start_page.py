@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, Request, Response
 
+from service.http.api_document import FIVE_MINUTES
 from service.http.dependencies import SettingsDep
 from service.web.readers import start_guide
 from service.web.rendering import render
 
 router = APIRouter()
-FIVE_MINUTES = "public, max-age=300"
 
 
 @router.get("/docs/start")
