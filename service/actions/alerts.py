@@ -58,19 +58,23 @@ def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) ->
         alert = new_first_alert(origin, draft, story_words)
     alerts.add(work.session, alert)
     _start(work, alert)
+    _record_sending(work, alert, caller)
+    return alert
+
+
+def _record_sending(work: UnitOfWork, alert: Alert, caller: Caller) -> None:
     audit.write(
         work.session,
         caller.name,
         "send",
         f"alert:{alert.id}",
-        story=str(story_id),
+        story=str(alert.story_id),
         kind=alert.kind.value,
         urgency=alert.urgency.value,
         dry_run=alert.dry_run,
         send_at=alert.send_at and alert.send_at.isoformat(),
         spread_seconds=int(alert.spread.total_seconds()),
     )
-    return alert
 
 
 def withdraw(work: UnitOfWork, alert_id: int, words: Words, caller: Caller) -> Alert:

@@ -105,8 +105,8 @@ def wants(
     audience: Audience, reader: Reader, subscriptions: Iterable[Subscription], recent: int = 0
 ) -> bool:
     """Whether the reader is in the audience: addressed, and left out by no rule."""
-    addressed = is_addressed(audience, reader, subscriptions)
-    return addressed and why_left_out(audience, reader, recent) is None
+    is_follower = is_addressed(audience, reader, subscriptions)
+    return is_follower and why_left_out(audience, reader, recent) is None
 
 
 def why_left_out(audience: Audience, reader: Reader, recent: int = 0) -> LeftOut | None:

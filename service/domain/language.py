@@ -159,10 +159,10 @@ def parse_locale(locale: str, field: str = "locale") -> str:
 
 def parse_languages(tags: Iterable[str], field: str = "languages") -> tuple[str, ...]:
     """Return well-formed tags in their canonical form, each once, or raise `Invalid`."""
-    parsed = tuple(dict.fromkeys(parse_language(tag, field) for tag in tags))
-    if len(parsed) > MAX_LANGUAGES:
+    languages = tuple(dict.fromkeys(parse_language(tag, field) for tag in tags))
+    if len(languages) > MAX_LANGUAGES:
         raise Invalid(field, f"At most {MAX_LANGUAGES} languages.")
-    return parsed
+    return languages
 
 
 def parse_accept_language(header: str) -> tuple[str, ...]:
@@ -171,15 +171,15 @@ def parse_accept_language(header: str) -> tuple[str, ...]:
     The most preferred comes first. What is refused (`q=0`), unreadable or `*` is left out, and so
     is what comes after so many as one reader may have.
     """
-    weighted: list[tuple[float, str]] = []
+    weights: list[tuple[float, str]] = []
     for part in header.split(",")[: 2 * MAX_LANGUAGES]:
         tag, _, weight = part.partition(";")
         match = _WEIGHT.fullmatch(weight.strip() or "q=1")
         quality = float(match.group(1)) if match else 0.0
         if quality > 0 and _TAG.fullmatch(tag.strip()) and len(tag.strip()) <= MAX_TAG:
-            weighted.append((quality, parse_language(tag.strip())))
-    weighted.sort(key=lambda pair: -pair[0])
-    return tuple(dict.fromkeys(tag for _, tag in weighted))[:MAX_LANGUAGES]
+            weights.append((quality, parse_language(tag.strip())))
+    weights.sort(key=lambda pair: -pair[0])
+    return tuple(dict.fromkeys(tag for _, tag in weights))[:MAX_LANGUAGES]
 
 
 def base_language(tag: str) -> str:
@@ -201,9 +201,9 @@ def canonical_subtags(tag: str) -> list[str]:
     What the present code adds, a script or a region, gives way to the tag's own.
     """
     language, *subtags = tag.lower().split("-")
-    canonical, *implied = _ALIASES.get(language, language).lower().split("-")
-    named = {len(subtag) for subtag in subtags[: _extensions_start(subtags)]}
-    return [canonical, *(subtag for subtag in implied if len(subtag) not in named), *subtags]
+    canonical, *defaults = _ALIASES.get(language, language).lower().split("-")
+    lengths = {len(subtag) for subtag in subtags[: _extensions_start(subtags)]}
+    return [canonical, *(subtag for subtag in defaults if len(subtag) not in lengths), *subtags]
 
 
 def known_languages() -> tuple[str, ...]:

@@ -46,16 +46,16 @@ def index_texts(tags: Iterable[str]) -> dict[str, str]:
     The later of two tags for the same language wins.
     """
     by_key: dict[str, str] = {}
-    implied: dict[str, str] = {}
+    defaults: dict[str, str] = {}
     for tag in tags:
         plain = canonical_subtags(tag)
         by_key["-".join(plain)] = tag
         language, *subtags = _with_script(plain)
-        implied["-".join([language, *subtags])] = tag
+        defaults["-".join([language, *subtags])] = tag
         region = _LIKELY_REGIONS.get((language, subtags[0])) if subtags else None
         if region and subtags[1:] == [region]:
-            implied.setdefault(f"{language}-{subtags[0]}", tag)
-    return implied | by_key
+            defaults.setdefault(f"{language}-{subtags[0]}", tag)
+    return defaults | by_key
 
 
 def lookup_keys(locale: str) -> Iterator[str]:
