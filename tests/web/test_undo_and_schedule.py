@@ -78,7 +78,7 @@ def test_an_alert_leaves_over_the_time_that_its_editor_chose(
 ) -> None:
     page = editor.get(f"/desk/stories/{story}/push").text
     assert "Over 15 minutes" in page
-    assert "less than 1 opens a second" in page
+    assert "fewer than one open a second" in page
     alert_id = send(editor, story, audience="everyone", spread="900")
     assert read(engine, alert_id).spread == timedelta(minutes=15)
     assert "Evenly over 15 min" in editor.get(f"/desk/alerts/{alert_id}").text

@@ -66,8 +66,10 @@ def test_every_shard_is_asked_for_once_by_the_messages_of_the_others(engine, pro
 
 
 def test_a_spread_alert_is_cut_evenly_and_only_its_first_shard_is_to_be_delivered_now(
-    engine, process
+    engine, process, monkeypatch
 ):
+    process.settings.shard_devices = 10_000
+    monkeypatch.setattr(plan.audience, "rough_size", lambda *_: 600)
     alert = an_alert(engine, 600)
     with transaction(engine) as session:
         session.execute(text("UPDATE alert SET spread_s = 30"))

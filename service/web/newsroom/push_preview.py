@@ -83,7 +83,7 @@ def _expect_opens(work: UnitOfWork, estimate: Estimate) -> list[tuple[int, str]]
 
 def _per_second(devices: int, share: float, seconds: int) -> str:
     rate = opens_per_second(devices, share, timedelta(seconds=seconds))
-    return "less than 1" if rate < 1 else f"about {round(rate):,}"
+    return "fewer than one" if rate < 1 else f"about {round(rate):,}"
 
 
 def _describe_time(send_at: datetime | None, now: datetime) -> str:
