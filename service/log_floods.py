@@ -77,5 +77,5 @@ class LogFloods:
 
 def note_repetitions(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Say in a library's line how many like it were left out."""
-    repeated = getattr(line.get("_record"), "repeated", None)
-    return line if repeated is None else {**line, "repeated": repeated}
+    count = getattr(line.get("_record"), "repeated", None)
+    return line if count is None else {**line, "repeated": count}

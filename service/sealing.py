@@ -38,13 +38,13 @@ def seal(keys: SealKeys, secret: str, owner: str) -> bytes:
     return _MARK + _key_id(key) + nonce + ciphertext
 
 
-def unseal(keys: SealKeys, sealed: bytes | None, owner: str) -> bytes:
+def unseal(keys: SealKeys, ciphertext: bytes | None, owner: str) -> bytes:
     """Return the secret; empty when there is none, or when no key of ours opens it."""
-    if not sealed:
+    if not ciphertext:
         return b""
-    key_id, rest = b"", sealed
-    if sealed.startswith(_MARK):
-        rest = sealed[len(_MARK) :]
+    key_id, rest = b"", ciphertext
+    if ciphertext.startswith(_MARK):
+        rest = ciphertext[len(_MARK) :]
         key_id, rest = rest[:_KEY_ID_BYTES], rest[_KEY_ID_BYTES:]
     for key in map(_derive_key, (keys.current, *keys.earlier)):
         if key_id in (b"", _key_id(key)):
@@ -55,19 +55,19 @@ def unseal(keys: SealKeys, sealed: bytes | None, owner: str) -> bytes:
     return b""
 
 
-def is_current(keys: SealKeys, sealed: bytes) -> bool:
+def is_current(keys: SealKeys, ciphertext: bytes) -> bool:
     """Whether the present key sealed it: if not, it is to be sealed again before that one goes."""
-    return sealed.startswith(_MARK + _key_id(_derive_key(keys.current)))
+    return ciphertext.startswith(_MARK + _key_id(_derive_key(keys.current)))
 
 
-def reseal(keys: SealKeys, sealed: bytes | None, owner: str) -> bytes | None:
+def reseal(keys: SealKeys, ciphertext: bytes | None, owner: str) -> bytes | None:
     """Return what is sealed under the present key; the same when that sealed it, or without one.
 
     Raises `CannotOpen` when no key of ours opens it.
     """
-    if sealed is None or is_current(keys, sealed):
-        return sealed
-    secret = unseal(keys, sealed, owner)
+    if ciphertext is None or is_current(keys, ciphertext):
+        return ciphertext
+    secret = unseal(keys, ciphertext, owner)
     if not secret:
         raise CannotOpen
     return seal(keys, secret.decode(), owner)

@@ -1,6 +1,6 @@
 """What the service reports to Prometheus: its requests, and the state of the whole system."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -116,13 +116,17 @@ def _by_app(session: Session, providers: Iterable[str]) -> Iterator[Collector]:
         definitions.ERROR_SHARE,
         [(label[n], p.error_share) for n, p in sorted(pace.items()) if p.error_share is not None],
     )
-    causes = _failing(session, [n for n in names if n not in unusable], waiting, pace)
-    yield _gauge(
-        definitions.FAILING,
-        [(label[n], value) for n, value in causes.items()],
-    )
-    states = [(label[n], float(n in held)) for n in names]
-    yield _gauge(definitions.HELD, states)
+    usable = [n for n in names if n not in unusable]
+    yield from _conditions(label, held, _failing(session, usable, waiting, pace))
+
+
+def _conditions(
+    label: Mapping[str, tuple[str, str]], held: Container[str], causes: Mapping[str, float]
+) -> Iterator[Collector]:
+    failing_apps = [(label[name], value) for name, value in causes.items()]
+    yield _gauge(definitions.FAILING, failing_apps)
+    held_apps = [(key, float(name in held)) for name, key in label.items()]
+    yield _gauge(definitions.HELD, held_apps)
 
 
 def _failing(

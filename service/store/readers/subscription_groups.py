@@ -80,14 +80,15 @@ def follow_all(session: Session, follows: Sequence[Follow], few_enough: int) -> 
     None where nothing was written: an unknown reader or topic, or a reader who follows more. No
     reader may occur twice.
     """
+    mutes = [one.subscription.muted_until for one in follows]
     values = {
         "hashes": [one.token_hash for one in follows],
         "paths": [one.subscription.topic for one in follows],
         "ranks": [one.subscription.least_urgency.rank for one in follows],
-        "mutes": [one.subscription.muted_until for one in follows],
+        "mutes": mutes,
         "few_enough": few_enough,
     }
-    statement = _FOLLOW_OR_MUTE if any(values["mutes"]) else _FOLLOW_ONLY
+    statement = _FOLLOW_OR_MUTE if any(mutes) else _FOLLOW_ONLY
     is_new: dict[int, bool] = {row.n: row.is_new for row in session.execute(statement, values)}
     return [is_new.get(n) for n in range(1, len(follows) + 1)]
 
