@@ -27,6 +27,7 @@ from service.hot.read_body import Deadlines, ReadBody
 from service.http.body_limit import long_head
 from service.http.cross_origin import listed_origin
 from service.http.metrics import Requests
+from service.http.observed_requests import HEADER, identify_by
 from service.http.problems import KINDS, problem
 from service.store.session import DATABASE_AWAY
 
@@ -90,6 +91,7 @@ class HotCalls:
     ) -> None:
         has_credentials, site = await _circumstances(call)
         start = self.heads.start(answer, has_credentials=has_credentials, site=site)
+        start["headers"] = [*start["headers"], (HEADER, identify_by(call.headers.get(HEADER, b"")))]
         self._count(route, call, answer.status, started_at)
         await send(start)
         await send({"type": "http.response.body", "body": answer.body})
@@ -101,6 +103,7 @@ class HotCalls:
         has_credentials, site = await _circumstances(call)
         answer = _problem(error, route)
         self.heads.complete(answer.headers, has_credentials=has_credentials, site=site)
+        answer.headers["X-Request-ID"] = identify_by(call.headers.get(HEADER, b"")).decode()
         self._count(route, call, answer.status_code, started_at)
         return answer
 

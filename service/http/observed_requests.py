@@ -91,10 +91,12 @@ class ObserveRequests:
 
 def identify(scope: Scope) -> bytes:
     """Return the request's id: the caller's if it is a plain word, else a new one."""
-    for name, value in scope["headers"]:
-        if name == HEADER and _SANE.fullmatch(value):
-            return bytes(value)
-    return secrets.token_hex(8).encode()
+    return identify_by(dict(scope["headers"]).get(HEADER, b""))
+
+
+def identify_by(name: bytes) -> bytes:
+    """Return the id by what the caller sent: a plain word, else a new one."""
+    return name if _SANE.fullmatch(name) else secrets.token_hex(8).encode()
 
 
 def route_of(scope: Scope) -> str:

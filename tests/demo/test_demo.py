@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -86,6 +87,11 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
+def get(url: str, **given: Any) -> httpx.Response:
+    """Return an answer; just after its start the demo's processes still load."""
+    return httpx.get(url, timeout=30, **given)
+
+
 def await_finished(api: httpx.Client, alert: str) -> dict:
     for _ in range(600):
         report = api.get(f"/api/alerts/{alert}").raise_for_status().json()
@@ -152,9 +158,10 @@ def test_the_demos_file_says_all_and_is_private(demo, folder):
 def test_an_alert_reaches_every_device_once(demo):
     alert, report = push(demo)
     totals = report["totals"]
-    assert totals["planned"] == totals["accepted"] == 120
-    pushes = httpx.get(f"{demo['standins_url']}/control/pushes", params={"alert_id": alert}).json()
-    assert pushes["count"] == pushes["devices"] == 120
+    readers_of_other_languages = report["left_out"]["language"]
+    assert totals["planned"] == totals["accepted"] == 120 - readers_of_other_languages
+    pushes = get(f"{demo['standins_url']}/control/pushes?alert_id={alert}").json()
+    assert pushes["count"] == pushes["devices"] == totals["accepted"] > 60
     assert len(report["by_provider"]) >= 3
 
 
@@ -183,7 +190,7 @@ def test_a_refusal_of_the_service_is_one_line(demo, folder):
 
 
 def test_the_demos_stories_are_there_in_their_scripts(demo):
-    stories = httpx.get(f"{demo['url']}/api/stories").raise_for_status().json()["items"]
+    stories = get(f"{demo['url']}/api/stories").raise_for_status().json()["items"]
     headlines = "".join(story["headline"] for story in stories)
     for begin, end in (("\u0900", "\u097f"), ("\u0600", "\u06ff"), ("\u0400", "\u04ff")):
         assert any(begin <= letter <= end for letter in headlines)
@@ -192,7 +199,7 @@ def test_the_demos_stories_are_there_in_their_scripts(demo):
 def test_the_keys_may_do_what_their_roles_may(demo):
     def status(key: str, path: str) -> int:
         headers = {"Authorization": f"Bearer {demo[key]['key']}"}
-        return httpx.get(f"{demo['url']}{path}", headers=headers).status_code
+        return get(f"{demo['url']}{path}", headers=headers).status_code
 
     assert status("admin", "/api/admin/queues") == 200
     assert status("editor", "/api/admin/queues") == 403
@@ -218,7 +225,7 @@ def test_a_taken_port_is_named_in_one_line(demo, tmp_path):
 
 @pytest.mark.parametrize("part", ["service.http.server", "valkey-server", "postgres -D"])
 def test_a_part_that_dies_comes_back(demo, running, part):
-    before = httpx.get(f"{demo['url']}/health/ready").status_code
+    before = get(f"{demo['url']}/health/ready").status_code
     victims = [process for process in running.family() if part in " ".join(process.cmdline())]
     for victim in victims:
         victim.kill()
@@ -237,7 +244,7 @@ def test_a_part_that_dies_comes_back(demo, running, part):
 def test_a_later_start_finds_the_data_and_the_environment_wins_and_a_kill_leaves_nothing(
     demo, running
 ):
-    alert, _ = push(demo)
+    alert, report = push(demo)
     assert running.end(signal.SIGINT)
 
     again = DemoProcess(running.folder, NEWSZOP_SITE_NAME="Kurier")
@@ -246,8 +253,9 @@ def test_a_later_start_finds_the_data_and_the_environment_wins_and_a_kill_leaves
         logins = ("admin", "editor", "ingester")
         assert [now[name] for name in logins] == [demo[name] for name in logins]
         headers = {"Authorization": f"Bearer {demo['admin']['key']}"}
-        with httpx.Client(base_url=now["url"], headers=headers) as api:
-            assert api.get(f"/api/alerts/{alert}").json()["totals"]["accepted"] == 120
+        with httpx.Client(base_url=now["url"], headers=headers, timeout=30) as api:
+            totals = api.get(f"/api/alerts/{alert}").json()["totals"]
+            assert totals["accepted"] == report["totals"]["accepted"] > 60
             assert api.get("/openapi.json").json()["info"]["title"] == "Kurier Push"
         assert again.end(signal.SIGKILL)
     finally:

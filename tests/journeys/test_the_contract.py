@@ -100,6 +100,10 @@ def test_one_intent_is_one_alert(system, people):
         "by_provider": {"apns": 1, "fcm": 1, "webpush": 1},
         "by_app": {"apns": 1, "fcm": 1, "webpush": 1},
         "exact": True,
+        "left_out": {"quiet_hours": 0, "language": 0, "frequency": 0},
+        "spread_seconds": 0,
+        "open_share": 0.05,
+        "opens_per_second": 0.0,
     }
     answers = []
     twins = [
