@@ -5,7 +5,7 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 
 from service.hot.call import Answer, Headers
-from service.http import answer_headers, cross_origin
+from service.http import answer_headers, cross_origin, observed_requests
 
 MAX_HEADS = 1024
 _JSON = (b"content-type", b"application/json")
@@ -19,7 +19,7 @@ class AnswerHeads:
         self._heads: dict[tuple[Any, ...], Headers] = {}
 
     def start(
-        self, answer: Answer, *, has_credentials: bool, site: str | None
+        self, answer: Answer, request_id: bytes, *, has_credentials: bool, site: str | None
     ) -> dict[str, object]:
         """Return how the answer starts in ASGI; `site` as in `complete`."""
         key = (bool(answer.body), answer.headers, has_credentials, site)
@@ -32,7 +32,7 @@ class AnswerHeads:
                 self._heads.clear()
             rest = self._heads[key] = tuple(start["headers"])
         length = ((b"content-length", b"%d" % len(answer.body)),) if answer.body else ()
-        headers = [*length, *rest]
+        headers = [*length, *rest, (observed_requests.HEADER, request_id)]
         return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
     def complete(self, headers: MutableHeaders, *, has_credentials: bool, site: str | None) -> None:

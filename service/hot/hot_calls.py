@@ -90,8 +90,8 @@ class HotCalls:
         self, answer: Answer, route: Route, call: Call, started_at: float, send: Send
     ) -> None:
         has_credentials, site = await _circumstances(call)
-        start = self.heads.start(answer, has_credentials=has_credentials, site=site)
-        start["headers"] = [*start["headers"], (HEADER, identify_by(call.headers.get(HEADER, b"")))]
+        name = _identify(call)
+        start = self.heads.start(answer, name, has_credentials=has_credentials, site=site)
         self._count(route, call, answer.status, started_at)
         await send(start)
         await send({"type": "http.response.body", "body": answer.body})
@@ -103,7 +103,7 @@ class HotCalls:
         has_credentials, site = await _circumstances(call)
         answer = _problem(error, route)
         self.heads.complete(answer.headers, has_credentials=has_credentials, site=site)
-        answer.headers["X-Request-ID"] = identify_by(call.headers.get(HEADER, b"")).decode()
+        answer.headers["X-Request-ID"] = _identify(call).decode()
         self._count(route, call, answer.status_code, started_at)
         return answer
 
@@ -120,6 +120,10 @@ class HotCalls:
             prefix = next(prefix for prefix in self.prefixes if path.startswith(prefix))
             return self.routes.get((method, prefix))
         return None
+
+
+def _identify(call: Call) -> bytes:
+    return identify_by(call.headers.get(HEADER, b""))
 
 
 async def _circumstances(call: Call) -> tuple[bool, str | None]:
