@@ -5,6 +5,7 @@ import hashlib
 import re
 
 import pytest
+from fastapi import routing
 from fastapi.testclient import TestClient
 
 from service.app import create_app
@@ -133,6 +134,13 @@ def test_with_an_https_address_every_answer_asks_for_tls(settings):
     plain = settings.model_copy(update={"public_url": "http://news.example"})
     with TestClient(create_app(plain)) as client:
         assert "strict-transport-security" not in client.get("/").headers
+
+
+def test_no_request_waits_for_routes_to_be_built(settings, monkeypatch):
+    with TestClient(create_app(settings)) as client:
+        monkeypatch.delattr(routing._EffectiveRouteContext, "from_api_route")
+        for path in ("/", "/login", "/api/admin/apps", "/nothing"):
+            assert client.get(path).status_code in {200, 401, 404}, path
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00"])
