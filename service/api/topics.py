@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from service.actions import story_text
 from service.actions.topics.topic_names import labels_in
-from service.domain.language import MAX_TAG, parse_language
-from service.domain.languages.language_lookup import preferred_language
+from service.domain.language import MAX_TAG, parse_accept_language, parse_language
 from service.domain.topic import Topic, parse_path
 from service.http.auth import AdminCaller
 from service.http.dependencies import Closed, Cursor, Limit, Listing, WorkDep
@@ -75,7 +74,8 @@ def list_topics(
     results = topics.page(work.session, cursor, limit)
     if lang is None:
         response.headers["Vary"] = "Accept-Language"
-        language = preferred_language(request.headers.get("accept-language", ""))
+        languages = parse_accept_language(request.headers.get("accept-language", ""))
+        language = next(iter(languages), "")
     else:
         language = parse_language(lang, "lang")
     items = labels_in(work.session, results.items, language)

@@ -25,8 +25,7 @@ BOUNDS = {
     "a body as HTML": "service.actions.story_text: MAX_CLEAN_BYTES; service.formats.markup_bounds: "
     "MAX_TAGS MAX_NESTING MAX_ATTRIBUTES MAX_ESCAPES FREE_COPIES_BYTES",
     "body of a signed delivery": "service.http.body_limit: MAX_HOOK_BYTES",
-    "labels of a topic": "service.store.stories.topic_labels: MOST_LANGUAGES; "
-    "service.domain.languages.language_lookup: MOST_LANGUAGES",
+    "labels of a topic": "service.store.stories.topic_labels: MOST_LANGUAGES",
     "words of a search": "service.store.stories.story_search: MOST_WORDS LONGEST_WORD "
     "MOST_COMPARED",
     "a fetched feed": "service.fetching.fetch: WHOLE_S MOST_REDIRECTS",

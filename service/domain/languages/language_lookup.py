@@ -7,11 +7,8 @@ Languages that are written in several scripts are compared with their script, li
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from service.domain.errors import Invalid
-from service.domain.language import canonical_subtags, parse_language
+from service.domain.language import canonical_subtags
 
-MOST_LANGUAGES = 20
-_WEIGHT = re.compile(r"q=([01](?:\.\d{0,3})?)")
 _SCRIPT_LENGTH = 4
 _LIKELY_SCRIPTS: Mapping[str, Mapping[str, str]] = {
     "az": {"": "latn", "iq": "arab", "ir": "arab", "ru": "cyrl"},
@@ -74,29 +71,6 @@ def lookup_keys(locale: str) -> Iterator[str]:
             subtags.pop()
     if language in _FALLBACKS:
         yield _FALLBACKS[language]
-
-
-def preferred_language(accept_language: str) -> str:
-    """Return the first of the best languages of an `Accept-Language` header; "" for none."""
-    best, best_weight = "", 0.0
-    for item in accept_language.split(",")[:MOST_LANGUAGES]:
-        tag, _, parameters = item.strip().partition(";")
-        weight = _weight(parameters)
-        if weight > best_weight and (language := _language_or_none(tag.strip())):
-            best, best_weight = language, weight
-    return best
-
-
-def _weight(parameters: str) -> float:
-    match = _WEIGHT.fullmatch(parameters.strip())
-    return float(match[1]) if match else 0.0 if parameters else 1.0
-
-
-def _language_or_none(tag: str) -> str | None:
-    try:
-        return parse_language(tag)
-    except Invalid:
-        return None
 
 
 def _with_script(subtags: list[str]) -> list[str]:

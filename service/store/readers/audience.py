@@ -93,9 +93,9 @@ _LAST_SEEN_FIRST = " ORDER BY device.reader_id, device.registered_at DESC, devic
 class FrozenAudience:
     """An audience in numbers: topic ids, and pairs (topic, a topic above it) flattened.
 
-    `unjudged` counts also those whom a rule leaves out. `one_device`: of each reader the device that
-    was seen last. `languages` are those that the alert can be read in; None: any reader gets it.
-    `frequency_cap` is as in `Audience`.
+    `unjudged` counts also those whom a rule leaves out. `one_device`: of each reader the device
+    that was seen last. `languages` are those that the alert can be read in; None: any reader gets
+    it. `frequency_cap` is as in `Audience`.
     """
 
     topic_ids: Sequence[int]
