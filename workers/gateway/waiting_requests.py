@@ -39,7 +39,8 @@ def most_waiting(window: int, guard: Guard | None, origin_window: int | None) ->
     """Return how many requests may wait for one origin; None: as many as the pool has room for."""
     if guard is None:
         return None
-    return window // 2 if origin_window is None else min(window // 2, origin_window)
+    limit = window // 2 if origin_window is None else min(window // 2, origin_window)
+    return max(limit, 1)
 
 
 def free_room(window: int, guard: Guard | None, *, sent_requests: int, open_requests: int) -> int:
