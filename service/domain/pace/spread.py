@@ -30,10 +30,11 @@ class Spread:
 def count_shards(devices: int, per_shard: int, duration: timedelta) -> int:
     """Return how many shards an alert needs that leaves over a time.
 
-    One for each second as far as there are devices, at most `MOST_STEPS`; more where a shard would
-    hold more than `per_shard` devices.
+    One for each second, at most `MOST_STEPS`; more where a shard would hold more than `per_shard`
+    devices. How many devices there are is a rough guess, which may be 0 where there are hundreds:
+    a few shards without a device cost little, and one shard for all would leave at once.
     """
-    steps = min(devices, int(duration.total_seconds()), MOST_STEPS)
+    steps = min(int(duration.total_seconds()), MOST_STEPS)
     return max(steps, -(-devices // per_shard), 1)
 
 
