@@ -62,7 +62,7 @@ class AnswerReader:
     def publish(self, channels: Iterable[Channel], *, at_once: bool = False) -> None:
         """Report what was answered; at a stream's end at once."""
         in_flight = self.context.gateway.in_flight
-        counts = [(channel.name, in_flight(channel.name)) for channel in channels]
+        counts = ((channel.name, in_flight(channel.name)) for channel in channels)
         self.tally.publish(counts, at_once=at_once)
 
     def read(self, flight: Flight, answer: Answer, at_ms: int) -> None:
