@@ -176,6 +176,7 @@ def from_environment() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _threads(app.state.settings)
     _build_routes(app)
+    app.state.broker.prepare()
     alarms = AlarmWatch(app.state.settings, app.state.engine, app.state.broker)
     alarms.start()
     yield

@@ -6,12 +6,14 @@ one holds nothing, so requests never wait for each other in a circle. The wait i
 queue, or a wait of `MAX_WAIT_S`, ends in a 503 before anything has been done.
 
 Readers' calls take most of the slots but never all: a flood of registrations, or a rush at the
-pages, leaves some to the newsroom. Asynchronous endpoints need no slot; those that query Postgres
-do so by `run_admitted`.
+pages, leaves some to the newsroom. And while the newsroom has a call, readers' calls start in a
+quarter of the slots only: threads compute one at a time, so each of them would have its turn
+between any two steps of an editor's call. Asynchronous endpoints need no slot; those that query
+Postgres do so by `run_admitted`.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import TypeVar
 
@@ -40,38 +42,68 @@ UNLIMITED_PATHS = ("/health", "/metrics")
 """Monitoring is answered even when nothing else is."""
 
 
+class _Slots:
+    """Slots with a bound on those who wait; fewer of them for a while change no bound."""
+
+    def __init__(self, slots: int) -> None:
+        self.limiter = anyio.CapacityLimiter(slots)
+        self._max_waiting = MAX_WAITING_PER_SLOT * slots
+
+    async def wait(self, borrower: object) -> None:
+        """Take a slot when one is free; raises `Unavailable` when too many wait."""
+        if self.limiter.statistics().tasks_waiting >= self._max_waiting:
+            raise overloaded()
+        await self.limiter.acquire_on_behalf_of(borrower)
+
+
 class Admission:
     """The slots of one process; a quarter of them, at least one, is closed to readers."""
 
     def __init__(self, slots: int) -> None:
-        self._all = anyio.CapacityLimiter(slots)
-        self._sign_ins = anyio.CapacityLimiter(max(1, slots // 4))
-        self._readers = anyio.CapacityLimiter(max(1, slots - max(1, slots // 4)))
+        self._quarter = max(1, slots // 4)
+        self._rest = max(1, slots - self._quarter)
+        self._all = _Slots(slots)
+        self._sign_ins = _Slots(self._quarter)
+        self._readers = _Slots(self._rest)
+        self._newsroom_calls = 0
 
     @asynccontextmanager
-    async def slot(self, path: str) -> AsyncIterator[None]:
-        """Hold a slot for the block; raises `Unavailable` when none is free in time."""
-        limiters = [*self._limits_of(path), self._all]
+    async def slot(self, path: str, *, is_anonymous: bool = False) -> AsyncIterator[None]:
+        """Hold a slot for the block; raises `Unavailable` when none is free in time.
+
+        A call of the newsroom's without a key or a session is somebody else's.
+        """
+        limits = self._limits_of(path, is_anonymous=is_anonymous)
         borrower = object()
         async with AsyncExitStack() as stack:
+            if limits == [self._all]:
+                stack.enter_context(self._ahead_of_readers())
             with anyio.move_on_after(MAX_WAIT_S) as timeout:
-                for limiter in limiters:
-                    await _acquire(limiter, borrower)
-                    stack.callback(limiter.release_on_behalf_of, borrower)
+                for slots in limits:
+                    await slots.wait(borrower)
+                    stack.callback(slots.limiter.release_on_behalf_of, borrower)
             if timeout.cancelled_caught:
                 raise overloaded()
             yield
 
-    def _limits_of(self, path: str) -> list[anyio.CapacityLimiter]:
+    @contextmanager
+    def _ahead_of_readers(self) -> Iterator[None]:
+        """Let fewer readers' calls start while the newsroom has one, running or waiting."""
+        self._newsroom_calls += 1
+        self._readers.limiter.total_tokens = self._quarter
+        try:
+            yield
+        finally:
+            self._newsroom_calls -= 1
+            if not self._newsroom_calls:
+                self._readers.limiter.total_tokens = self._rest
+
+    def _limits_of(self, path: str, *, is_anonymous: bool) -> list[_Slots]:
         if path.startswith(SIGN_IN_PATH):
-            return [self._sign_ins]
-        return [] if path.startswith(NEWSROOM_PATHS) else [self._readers]
-
-
-async def _acquire(limiter: anyio.CapacityLimiter, borrower: object) -> None:
-    if limiter.statistics().tasks_waiting >= MAX_WAITING_PER_SLOT * limiter.total_tokens:
-        raise overloaded()
-    await limiter.acquire_on_behalf_of(borrower)
+            return [self._sign_ins, self._all]
+        if path.startswith(NEWSROOM_PATHS) and not is_anonymous:
+            return [self._all]
+        return [self._readers, self._all]
 
 
 def overloaded() -> Unavailable:
@@ -86,8 +118,13 @@ async def _admit(request: Request) -> AsyncIterator[None]:
         yield
         return
     admission: Admission = request.app.state.admission
-    async with admission.slot(path):
+    async with admission.slot(path, is_anonymous=_is_anonymous(request)):
         yield
+
+
+def _is_anonymous(request: Request) -> bool:
+    """Whether the call comes with neither a key nor anything that could be a session."""
+    return "authorization" not in request.headers and "cookie" not in request.headers
 
 
 AdmitRequest = Depends(_admit, scope="function")
@@ -97,5 +134,5 @@ AdmitRequest = Depends(_admit, scope="function")
 async def run_admitted(request: Request, function: Callable[..., T], *arguments: object) -> T:
     """Run in a thread, with a slot, what an asynchronous endpoint does with Postgres."""
     admission: Admission = request.app.state.admission
-    async with admission.slot(request.url.path):
+    async with admission.slot(request.url.path, is_anonymous=_is_anonymous(request)):
         return await run_in_threadpool(function, *arguments)

@@ -38,6 +38,43 @@ def test_readers_leave_the_newsroom_slots_of_its_own(short_wait):
     anyio.run(main)
 
 
+def test_readers_calls_start_in_a_quarter_of_the_slots_while_the_newsroom_has_a_call(short_wait):
+    async def main():
+        limits = Admission(8)
+        async with AsyncExitStack() as stack:
+            async with AsyncExitStack() as newsroom:
+                await take_slots(limits, newsroom, ALERT, ALERT)
+                await take_slots(limits, stack, DEVICE, DEVICE)
+                with pytest.raises(Unavailable):
+                    await take_slots(limits, stack, DEVICE)
+            await take_slots(limits, stack, *[DEVICE] * 4)
+
+    anyio.run(main)
+
+
+def test_readers_who_wait_go_on_when_the_newsroom_has_its_answer():
+    async def main():
+        limits = Admission(8)
+        answers = []
+
+        async def call():
+            async with limits.slot(DEVICE):
+                answers.append(DEVICE)
+                await anyio.sleep_forever()
+
+        async with anyio.create_task_group() as group:
+            async with limits.slot(ALERT):
+                for _ in range(6):
+                    group.start_soon(call)
+                await anyio.wait_all_tasks_blocked()
+                assert len(answers) == 2
+            await anyio.wait_all_tasks_blocked()
+            assert len(answers) == 6
+            group.cancel_scope.cancel()
+
+    anyio.run(main)
+
+
 def test_a_call_that_was_refused_holds_no_slot(short_wait):
     async def main():
         limits = Admission(4)
@@ -95,7 +132,7 @@ def test_more_callers_than_connections_do_not_deadlock(providers, client, make_r
 
 def test_a_call_that_gets_no_slot_is_told_when_to_try_again(app, client, as_ingester, short_wait):
     app.state.admission = Admission(1)
-    app.state.admission._all.total_tokens = 0
+    app.state.admission._all.limiter.total_tokens = 0
     answer = client.post("/api/stories", json={"headline": "h", "body": "b"}, headers=as_ingester)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]

@@ -30,6 +30,13 @@ FROM_OUTSIDE = {"X-Forwarded-For": "203.0.113.7"}
 MEMBERS = json.dumps({f"m{n}": 1 for n in range(355_000)}).encode()
 FEW_MEMBERS = json.dumps({f"m{n}": 1 for n in range(3_900)}).encode()
 STOPPED_BODY = b"POST /api/receipts HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n{"
+
+
+def forged_key() -> dict[str, str]:
+    """Headers with a key that looks like one of ours."""
+    return {"Authorization": f"Bearer nzp_{secrets.token_urlsafe(32)}"}
+
+
 Attack = Callable[[httpx.Client], httpx.Response]
 WORST: tuple[Attack, ...] = (
     lambda client: client.post("/api/receipts", content=MEMBERS, headers=JSON),
@@ -41,6 +48,8 @@ WORST: tuple[Attack, ...] = (
     lambda client: client.get(f"/feed.xml?x={secrets.token_hex(8)}"),
     lambda client: client.get(f"/topics/{secrets.token_hex(8)}?y={secrets.token_hex(8)}"),
     lambda client: client.post("/api/hooks/nobody", content=b"{" + b" " * 1000 * KIB),
+    lambda client: client.get("/api/stories", params={"q": secrets.token_hex(8)}),
+    lambda client: client.post("/api/stories", json={}, headers=forged_key()),
     lambda client: client.get("/metrics"),
     lambda client: client.get("/health/ready"),
 )
