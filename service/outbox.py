@@ -13,7 +13,8 @@ import structlog
 from celery import Celery
 from kombu import pools
 
-from service.broker.celery_options import QUEUES, STRANGERS_QUEUE, celery_options
+from service.broker.celery_options import celery_options
+from service.broker.queue_names import QUEUES, STRANGERS_QUEUE
 
 __all__ = [
     "QUEUES",

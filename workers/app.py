@@ -1,4 +1,4 @@
-"""The Celery application: tasks by the stages' names, queues, beat's one entry, start and stop.
+"""The workers' Celery application: tasks by the stages' names, queues, start and stop.
 
 Celery carries ids only. A message is acknowledged before its task runs and never comes back by
 itself: what is lost is found by the sweep, in seconds, not after a visibility timeout.
@@ -13,73 +13,33 @@ from typing import Any
 import structlog
 from celery import Celery, signals
 
-from service.broker.celery_options import celery_options, put_first
+from service.broker.celery_options import put_first
 from service.logs import configure_logging
-from service.metrics.exposition import serve_counters
 from service.outbox import STRANGERS_QUEUE
-from service.server_addresses import is_rabbitmq
 from service.settings import SettingsError, load
 from workers import deliver as deliver_stage
 from workers import fan_out as fan_out_stage
 from workers import plan as plan_stage
 from workers import sweep as sweep_stage
 from workers.context import SENDING_NOTE, STOPPING, WorkerContext, check_start, open_context
-from workers.upkeep import heartbeat, sweep_beat
+from workers.upkeep import heartbeat
+from workers.upkeep.broker_options import broker_options
 from workers.upkeep.task_record import task_record
 
 log = structlog.get_logger()
 
-SWEEP_KEPT_S = 30
-"""How long a sweep waits for a worker. Expiry goes by two machines' clocks, so not by seconds."""
-
 STRANGERS_NICENESS = 10
 """On a full processor a push to a known service is worth nine of them."""
 
-CONNECT_S = 2
-ANSWER_S = 5
-
-
-def _broker_options() -> dict[str, Any]:
-    """Return Celery's options; with settings that are wrong only defaults: `_check_settings`."""
-    try:
-        url = load().broker
-    except SettingsError:
-        return {}
-    options = celery_options(url, connect_s=CONNECT_S, answer_s=ANSWER_S)
-    if not is_rabbitmq(url):
-        options["worker_disable_prefetch"] = True
-        options["broker_transport_options"] |= {
-            "queue_order_strategy": "priority",
-            "socket_keepalive": True,
-            "retry_on_timeout": True,
-            "health_check_interval": 10,
-        }
-    return options
-
-
 app = Celery("newszop")
 app.conf.update(
-    _broker_options(),
-    broker_connection_retry_on_startup=True,
-    broker_connection_max_retries=None,
-    broker_channel_error_retry=True,
+    broker_options(),
     worker_consumer="workers.upkeep.broker_consumer:ReconnectingConsumer",
     task_acks_late=False,
-    task_serializer="json",
-    accept_content=["json"],
     worker_prefetch_multiplier=1,
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    timezone="UTC",
-    beat_schedule={
-        "sweep": {
-            "task": "sweep",
-            "schedule": sweep_beat.EVERY_S,
-            "options": {"queue": "urgent", "expires": SWEEP_KEPT_S, "retry": False},
-        }
-    },
-    beat_scheduler="workers.upkeep.sweep_beat:MonotonicScheduler",
 )
 
 
@@ -151,14 +111,6 @@ def sweep() -> None:
 def _logging(**_: Any) -> None:
     settings = load()
     configure_logging(settings.log_level, settings.log_format)
-
-
-@signals.beat_init.connect
-def _serve_counters(**_: Any) -> None:
-    """Let Prometheus read what beat counts; workers are read where they are supervised."""
-    settings = load()
-    if settings.metrics_address is not None:
-        serve_counters(settings.metrics_address, settings.metrics_token)
 
 
 @signals.worker_init.connect

@@ -7,12 +7,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import certifi
 from kombu import Exchange, Queue
 
+from service.broker.queue_names import QUEUES, STRANGERS_QUEUE
 from service.server_addresses import is_rabbitmq, is_sentinel, parse_sentinel
-
-QUEUES = ("urgent", "normal")
-"""The queues of all pushes, the most urgent first; `domain.alert.queue_of` chooses one of them."""
-STRANGERS_QUEUE = "strangers"
-"""For pushes to servers that nobody named: a worker of their own takes them."""
 
 HEARTBEAT_S = 5
 CA_FILE = "ssl_ca_certs"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from service.outbox import QUEUES, STRANGERS_QUEUE
+from service.broker.queue_names import QUEUES, STRANGERS_QUEUE
 
 STRANGERS_MEMORY_KIB = 400_000
 
@@ -34,7 +34,7 @@ def worker(name: str, queues: tuple[str, ...], processes: int) -> Program:
     """Push: one Celery worker for `queues`, the first of them first, in so many processes."""
     options = ("-n", f"{name}@%h", "-Q", ",".join(queues), "-c", str(processes))
     quiet = ("--without-gossip", "--without-mingle", "--loglevel", "info")
-    return Program(name, _celery("worker", *options, *quiet))
+    return Program(name, _celery("workers.app", "worker", *options, *quiet))
 
 
 def workers(processes: int, urgent_processes: int) -> tuple[Program, Program]:
@@ -57,7 +57,7 @@ def strangers_worker(processes: int) -> Program:
 
 def beat() -> Program:
     """Send `sweep` every second."""
-    return Program("beat", _celery("beat", "--pidfile=", "--loglevel", "warning"))
+    return Program("beat", _celery("workers.beat", "beat", "--pidfile=", "--loglevel", "warning"))
 
 
 def standins(port: int, folder: Path | None = None) -> Program:
@@ -88,5 +88,5 @@ def _module(name: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", name, *arguments)
 
 
-def _celery(*arguments: str) -> tuple[str, ...]:
-    return _module("celery", "--quiet", "-A", "workers.app", *arguments)  # no banner in the log
+def _celery(application: str, *arguments: str) -> tuple[str, ...]:
+    return _module("celery", "--quiet", "-A", application, *arguments)  # no banner in the log

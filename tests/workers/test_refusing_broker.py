@@ -16,7 +16,7 @@ from service.demo.valkey import Redis
 from service.outbox import CeleryBroker, Message
 from service.settings import new_secret
 from tests.redis_refusals import REFUSALS, refusal, refuse_as_a_replica
-from workers.app import app as worker_app
+from workers.beat import app as beat_app
 from workers.upkeep.sweep_beat import MonotonicScheduler
 
 REFUSAL_S = 4.0
@@ -112,7 +112,7 @@ def message_sender(url: str) -> Callable[[], None]:
 @pytest.fixture
 def beat(url: str) -> Callable[[], object]:
     app = Celery("beat", broker=url, set_as_current=False)
-    app.conf.beat_schedule = worker_app.conf.beat_schedule
+    app.conf.beat_schedule = beat_app.conf.beat_schedule
     scheduler = MonotonicScheduler(app)
 
     def tick() -> object:

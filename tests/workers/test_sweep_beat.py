@@ -8,7 +8,7 @@ import pytest
 import redis
 from celery import Celery
 
-from workers.app import app as worker_app
+from workers.beat import app as beat_app
 from workers.upkeep import sweep_beat
 from workers.upkeep.sweep_beat import MonotonicScheduler
 
@@ -17,7 +17,7 @@ from workers.upkeep.sweep_beat import MonotonicScheduler
 def beat(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> MonotonicScheduler:
     monkeypatch.setattr(sweep_beat, "EVERY_S", 0.5)
     app = Celery("beat", broker=redis_url, set_as_current=False)
-    app.conf.beat_schedule = worker_app.conf.beat_schedule
+    app.conf.beat_schedule = beat_app.conf.beat_schedule
     return MonotonicScheduler(app)
 
 
@@ -47,12 +47,12 @@ def test_a_clock_that_is_set_back_does_not_stop_the_sweep(
     assert count_sent(redis_url) == 1
 
 
-def test_the_workers_use_this_scheduler() -> None:
+def test_beat_uses_this_scheduler() -> None:
     assert (
-        worker_app.conf.beat_scheduler
+        beat_app.conf.beat_scheduler
         == f"{MonotonicScheduler.__module__}:{MonotonicScheduler.__name__}"
     )
 
 
 def test_no_difference_of_two_machines_clocks_in_seconds_drops_a_sweep() -> None:
-    assert worker_app.conf.beat_schedule["sweep"]["options"]["expires"] >= 10
+    assert beat_app.conf.beat_schedule["sweep"]["options"]["expires"] >= 10

@@ -6,7 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.broker.message_queues import open_queues
 from service.settings import LOCAL_URL, Settings
-from service.store import migrate
+from service.store import schema_version
 from workers.upkeep.finding import Finding
 
 BROKER_TIMEOUT_S = 3.0
@@ -27,7 +27,7 @@ def examine_servers(settings: Settings) -> Iterator[Finding]:
 
 def _examine_postgres(settings: Settings) -> Finding:
     try:
-        pending = migrate.pending(settings.database_url, pooler=settings.db_pooler)
+        pending = schema_version.pending(settings.database_url, pooler=settings.db_pooler)
     except SQLAlchemyError as error:
         return Finding("postgres", False, f"DATABASE_URL: it cannot be reached: {_cause(error)}")
     if pending:

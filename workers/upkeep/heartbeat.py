@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,17 +9,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.settings import Settings
 from service.store.operations import heartbeats
 from service.store.session import open_engine, transaction
+from workers.upkeep.alive_file import touch
 
 log = structlog.get_logger()
 
 EVERY_S = 5.0
-
-
-def touch(file: Path | None) -> None:
-    """Show the engine that runs the process that it works, where it looks at a file."""
-    if file is not None:
-        with suppress(OSError):
-            file.touch()
 
 
 def beat_forever(

@@ -14,7 +14,7 @@ from celery.beat import ScheduleEntry, Scheduler
 from kombu import Connection, Producer
 
 from workers import counters
-from workers.upkeep.heartbeat import touch
+from workers.upkeep.alive_file import touch
 
 log = structlog.get_logger()
 
