@@ -7,6 +7,7 @@ import typer
 from service.actions import pauses
 from service.commands import store_access
 from service.commands.output import say
+from service.commands.settings import read_settings
 from service.domain.people import Caller
 from service.outbox import CeleryBroker
 from service.unit_of_work import unit_of_work
@@ -19,7 +20,7 @@ def pause(
 ) -> None:
     """Pause all sending: alerts are accepted, and no push leaves until `newszop resume`."""
     with store_access.store() as engine:
-        broker = CeleryBroker(store_access.settings().broker)
+        broker = CeleryBroker(read_settings().broker)
         with unit_of_work(engine, broker) as work:
             pauses.pause(work, reason, CALLER)
     say("All sending is paused.")
@@ -28,7 +29,7 @@ def pause(
 def resume() -> None:
     """Let pushes leave again; what waited goes on at once."""
     with store_access.store() as engine:
-        broker = CeleryBroker(store_access.settings().broker)
+        broker = CeleryBroker(read_settings().broker)
         with unit_of_work(engine, broker) as work:
             was_paused = pauses.resume(work, CALLER)
     say("Pushes leave again." if was_paused else "Nothing was paused.")

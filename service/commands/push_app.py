@@ -13,6 +13,7 @@ from service.actions.apps import app_administration as app_actions
 from service.actions.apps.app_administration import AppChange, AppStatus
 from service.commands import store_access
 from service.commands.output import Failed, print_table, say
+from service.commands.settings import read_settings
 from service.domain.errors import Invalid
 from service.domain.people import Caller, Scope
 from service.outbox import CeleryBroker
@@ -121,7 +122,7 @@ def reseal() -> None:
 
 @contextmanager
 def _work() -> Iterator[tuple[UnitOfWork, Settings]]:
-    settings = store_access.settings()
+    settings = read_settings()
     broker = CeleryBroker(settings.broker)
     with store_access.store() as engine:
         try:

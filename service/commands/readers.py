@@ -7,6 +7,7 @@ import typer
 
 from service.commands import store_access
 from service.commands.output import Failed, progress, say
+from service.commands.settings import read_settings
 from service.demo import contents
 from service.store.readers import seeding
 
@@ -27,7 +28,7 @@ def seed(
     ] = None,
 ) -> None:
     """Make readers with devices and subscriptions; the same command again adds nothing."""
-    url = store_access.settings().database_url
+    url = read_settings().database_url
     mix = seeding.Mix(
         devices_per_reader=devices,
         topics_per_reader=topics,

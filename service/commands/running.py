@@ -3,26 +3,20 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from service.commands import store_access
 from service.commands.output import Failed, progress, say
+from service.commands.settings import check_settings, read_settings
 from service.demo import programs
 from service.demo.child_processes import Child, ChildFailed
 from service.demo.programs import Program
-from service.demo.servers import AlreadyRunning
 from service.demo.supervisor import Stop, Supervisor, stop_all, stoppable
-from service.demo.system import Demo, DemoFailed, DemoOptions
 from service.http import listener
 from service.metrics import process_files
 from service.metrics.exposition import serve_counters
-from service.settings import Settings
-from service.store import migrate as migrations
-from service.store.staff import first_admin
 
 Folder = Annotated[Path, typer.Option("--data", envvar="DATA", help="Where its files are kept.")]
 DEFAULT_FOLDER = Path(".newszop")
@@ -40,6 +34,9 @@ def demo(
     ] = 1000,
 ) -> None:
     """Run the whole system here, with its own PostgreSQL, Redis and stand-ins, until Ctrl-C."""
+    from service.demo.servers import AlreadyRunning  # noqa: PLC0415 - a second that only it needs
+    from service.demo.system import Demo, DemoFailed, DemoOptions  # noqa: PLC0415 - the same
+
     process_files.open_folder(folder / "metrics")
     with until_stopped():
         try:
@@ -58,10 +55,10 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
 ) -> None:
     """Serve the site and the API, and with NEWSZOP_INNER_PORT the newsroom beside it."""
-    store_access.check_settings()
+    check_settings()
     process_files.open_folder()
     site = programs.service(host, port, workers=workers)
-    inner_port = store_access.settings().inner_port
+    inner_port = read_settings().inner_port
     if inner_port is None:
         exec_program(site)
     require_free(host, port, inner_port)
@@ -99,7 +96,7 @@ def work(
 
     Servers that nobody named are those that only the `*` of WEBPUSH_ALLOWED_HOSTS lets in.
     """
-    store_access.check_settings()
+    check_settings()
     members: list[Program] = []
     urgent, both = programs.workers(processes or os.cpu_count() or 1, urgent_processes or 1)
     if urgent_only or (urgent_processes and not strangers_only):
@@ -115,7 +112,7 @@ def work(
 
 def _serve_counters() -> None:
     """Let Prometheus read what the children count."""
-    settings = store_access.settings()
+    settings = read_settings()
     if settings.metrics_address is None:
         return
     try:
@@ -141,31 +138,9 @@ def supervise(members: Sequence[Program]) -> None:
 
 def sweep() -> None:
     """Send `sweep` every second, which finds what was lost, due or overdue. Run it once."""
-    store_access.settings()
+    read_settings()
     process_files.open_folder()
     exec_program(programs.beat())
-
-
-def migrate() -> None:
-    """Bring the database to the present schema; harmless when it is there."""
-    with store_access.store():
-        settings = store_access.settings()
-        migrations.migrate(settings.database_url, pooler=settings.db_pooler)
-    say("The database has the present schema.")
-    if settings.admin_email:
-        _offer_first_admin(settings)
-
-
-def _offer_first_admin(settings: Settings) -> None:
-    """Write the link by which NEWSZOP_ADMIN_EMAIL becomes the first admin, while there is none."""
-    with store_access.one_transaction() as session:
-        token = first_admin.open_link(session, settings.admin_email, datetime.now(UTC))
-    if token is None:
-        return
-    hours = int(first_admin.LIFETIME.total_seconds() // 3600)
-    say(f"{settings.admin_email} is to be the first admin and sets a password here:")
-    say(f"{settings.public_url}/first-admin/{token}")
-    say(f"The link can be used once, within {hours} hours.")
 
 
 def doctor(

@@ -1,4 +1,4 @@
-"""`newszop settings`: every setting, those of the providers included."""
+"""The settings as commands need them, and `newszop settings`: all, those of providers too."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +9,26 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from service import provider_door
-from service.commands.output import print_table, say
-from service.settings import Settings, variable
+from service.commands.output import Failed, print_table, say
+from service.settings import Settings, SettingsError, load, variable
+
+
+def read_settings() -> Settings:
+    """Return the settings; raises `Failed` naming the one at fault."""
+    try:
+        return load()
+    except SettingsError as error:
+        raise Failed(str(error)) from None
+
+
+def check_settings() -> Settings:
+    """Return the settings after checking those of every provider in use."""
+    values = read_settings()
+    try:
+        provider_door.start_check(values)
+    except SettingsError as error:
+        raise Failed(str(error)) from None
+    return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from service.actions.sources import SourceChange
 from service.actions.topics.media_topic_import import import_media_topics
 from service.commands import store_access
 from service.commands.output import Failed, print_table, say
+from service.commands.settings import read_settings
 from service.domain.errors import require
 from service.domain.people import Caller, Scope
 from service.domain.sources.alert_rule import AlertMode
@@ -38,7 +39,7 @@ def add(
     drafts: Annotated[bool, typer.Option("--drafts", help="Publish nothing by itself.")] = False,
 ) -> None:
     """Add a feed and take in what it has."""
-    settings = store_access.settings()
+    settings = read_settings()
     fetcher = Fetcher(AllowedHosts.named(settings.fetch_allowed_hosts))
     change = SourceChange(values={"topics": topic or [], "alert": alert, "publish": not drafts})
     with store_access.store() as engine:
@@ -69,7 +70,7 @@ def list_() -> None:
 @app.command("try")
 def try_(name: Name) -> None:
     """Ask for a feed now and say what came of it."""
-    settings = store_access.settings()
+    settings = read_settings()
     with store_access.store() as engine:
         with transaction(engine) as session:
             source = require(sources.by_name(session, name), "source")
@@ -93,7 +94,7 @@ def pause(
     resume: Annotated[bool, typer.Option("--resume", help="Let it go on.")] = False,
 ) -> None:
     """Take nothing from a source for now."""
-    settings = store_access.settings()
+    settings = read_settings()
     broker = CeleryBroker(settings.broker)
     with store_access.store() as engine, unit_of_work(engine, broker) as work:
         source = require(sources.by_name(work.session, name), "source")

@@ -1,4 +1,4 @@
-"""The store as commands use it: settings, one transaction, refusals in one line."""
+"""The store as commands use it: one transaction, refusals in one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,39 +7,19 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from service import provider_door
-from service import settings as settings_module
 from service.commands.output import Failed
+from service.commands.settings import read_settings
 from service.domain.errors import Refusal
-from service.settings import Settings, SettingsError
 from service.store.session import open_engine, transaction
 
 WHO = "command line"
 """The name in the audit trail for what commands do."""
 
 
-def settings() -> Settings:
-    """Return the settings; raises `Failed` naming the one at fault."""
-    try:
-        return settings_module.load()
-    except SettingsError as error:
-        raise Failed(str(error)) from None
-
-
-def check_settings() -> Settings:
-    """Return the settings after checking those of every provider in use."""
-    values = settings()
-    try:
-        provider_door.start_check(values)
-    except SettingsError as error:
-        raise Failed(str(error)) from None
-    return values
-
-
 @contextmanager
 def store() -> Iterator[Engine]:
     """Open the database for a command."""
-    values = settings()
+    values = read_settings()
     engine = open_engine(
         values.database_url, pool_size=2, name="newszop command", pooler=values.db_pooler
     )

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
-from service.commands import running, store_access
+from service.commands import database, store_access
 from service.domain.people import Role
 from service.settings import Settings
 from service.store.session import transaction
@@ -95,8 +95,9 @@ def test_migrate_writes_the_link_and_keeps_its_hash_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mine = settings.model_copy(update={"admin_email": EMAIL})
-    monkeypatch.setattr(store_access, "settings", lambda: mine)
-    running.migrate()
+    for module in (database, store_access):
+        monkeypatch.setattr(module, "read_settings", lambda: mine)
+    database.migrate()
     [address] = [word for word in capsys.readouterr().out.split() if "/first-admin/" in word]
     token = address.rpartition("/")[2]
     kept = session.execute(text("SELECT * FROM first_admin_link")).one()

@@ -14,6 +14,7 @@ from service.commands import store_access
 from service.commands.importing.reader_import import Tally, import_readers
 from service.commands.importing.vendor_exports import Form, Reading, decode_lines, read_export
 from service.commands.output import Failed, progress, say
+from service.commands.settings import read_settings
 from service.domain.device import Registration
 from service.domain.errors import Invalid
 from service.settings import Settings
@@ -45,7 +46,7 @@ def run(job: ImportJob) -> None:
     """Import, and say what became of the lines; raises `Failed` where some were left out."""
     if job.form not in set(Form):
         raise Failed(f"--from is one of {', '.join(Form)}")
-    settings = store_access.settings()
+    settings = read_settings()
     with store_access.store() as engine, _complaints(job.report) as complain:
         check, provider = _app_check(engine, settings, job)
         reading = Reading(
