@@ -15,9 +15,11 @@ new connections to the others.
 """
 
 import argparse
+import gc
 import resource
 import socket
 import sys
+from importlib import import_module
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
@@ -70,6 +72,20 @@ def build_server(listener: socket.socket, workers: int) -> Server:
     )
 
 
+def load_application(target: str) -> Any:
+    """Build the application of this process, `module:function`.
+
+    The garbage collector rests meanwhile: what is loaded stays, and to walk it again and again
+    took a tenth of the start. It need not walk it later either, which shortens its pauses.
+    """
+    gc.disable()
+    module, _, function = target.partition(":")
+    application = getattr(import_module(module), function)()
+    gc.freeze()
+    gc.enable()
+    return application
+
+
 def raise_file_limit() -> int:
     """Raise this process's limit of open files as far as it may, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -98,7 +114,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"newszop: {error}; choose another by --port")
     except OSError as error:
         sys.exit(f"newszop: cannot listen on {options.host}:{options.port}: {error.strerror}")
-    build_server(listener, options.workers).serve()
+    build_server(listener, options.workers).serve(target_loader=load_application)
 
 
 if __name__ == "__main__":
