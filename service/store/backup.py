@@ -19,7 +19,7 @@ from psycopg import sql
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from service.store import migrate
+from service.store import migrate, schema_version
 from service.store.alerts import restored_alerts
 from service.store.operations import pauses
 
@@ -96,7 +96,7 @@ def read_manifest(path: Path) -> Manifest:
         )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise NotABackup(f"{path} is not a whole backup ({type(error).__name__})") from None
-    if values["format"] != FORMAT or not migrate.is_known(manifest.revision):
+    if values["format"] != FORMAT or not schema_version.is_known(manifest.revision):
         raise NotABackup(f"{path} was written by a newer release than this one")
     return manifest
 

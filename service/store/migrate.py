@@ -1,26 +1,21 @@
-"""Bring a database to the present schema, and tell whether it is there.
+"""Bring a database to the present schema; `schema_version` tells whether it is there.
 
 The steps stand in `migrations/versions`; together they build exactly what `schema` declares.
 """
 
-from functools import cache
-from pathlib import Path
-
 import structlog
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from service.domain.time_zone import canonical_names
+from service.store import schema_version
 from service.store.schema.story_tables import STORY_NAMES
 from service.store.session import open_engine
 
 log = structlog.get_logger()
 
-FOLDER = Path(__file__).with_name("migrations")
 MISREAD = frozenset({"topic_tree", "story_words", "story_stems", "story_names"})
 """Indexes that alembic cannot compare: by the collation of a column, by an expression."""
 DDL_LOCK_TIMEOUT_S = 30
@@ -41,7 +36,7 @@ def migrate(url: str, *, pooler: bool = False) -> None:
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             connection.execute(text(f"SET LOCAL lock_timeout = '{DDL_LOCK_TIMEOUT_S}s'"))
-            if not _is_newer(connection):
+            if not schema_version.is_newer(connection):
                 upgrade(connection, "head")
             fill_time_zones(connection)
             index_names(connection)
@@ -52,45 +47,6 @@ def migrate(url: str, *, pooler: bool = False) -> None:
 def upgrade(connection: Connection, revision: str) -> None:
     """Carry out the steps up to a revision, or `head`, in the connection's transaction."""
     command.upgrade(_config(connection), revision)
-
-
-@cache
-def is_known(revision: str) -> bool:
-    """Whether a revision is one of this release's."""
-    scripts = ScriptDirectory(str(FOLDER))
-    return revision in {script.revision for script in scripts.walk_revisions()}
-
-
-def pending(database: Engine | str, *, pooler: bool = False) -> bool:
-    """Tell whether a migration is still to be carried out; raises when Postgres is away.
-
-    A newer schema is none: every release adds to the schema of the one before, which goes on
-    beside it while processes are replaced one by one.
-    """
-    engine = (
-        open_engine(database, pool_size=1, pooler=pooler) if isinstance(database, str) else database
-    )
-    try:
-        with engine.connect() as connection:
-            return _heads(connection) != newest() and not _is_newer(connection)
-    finally:
-        if isinstance(database, str):
-            engine.dispose()
-
-
-def _heads(connection: Connection) -> tuple[str, ...]:
-    return MigrationContext.configure(connection).get_current_heads()
-
-
-def _is_newer(connection: Connection) -> bool:
-    """Whether the database bears a revision that this release does not know."""
-    return any(not is_known(head) for head in _heads(connection))
-
-
-@cache
-def newest() -> tuple[str, ...]:
-    """Return the revision that a database at the present schema bears."""
-    return tuple(ScriptDirectory(str(FOLDER)).get_heads())
 
 
 def compared(_item: object, name: str | None, kind: str, *_: object) -> bool:
@@ -113,7 +69,7 @@ def index_names(connection: Connection) -> None:
     not there, words are found as they are written, and the next call tries again.
     """
     is_indexed = connection.scalar(text("SELECT to_regclass('story_names') IS NOT NULL"))
-    if is_indexed or _heads(connection) != newest():
+    if is_indexed or not schema_version.is_present(connection):
         return
     try:
         with connection.begin_nested():
@@ -127,6 +83,6 @@ def index_names(connection: Connection) -> None:
 
 def _config(connection: Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.set_main_option("script_location", str(schema_version.MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from service.store import session as sessions
-from service.store.migrate import pending
+from service.store.schema_version import pending
 from service.store.session import DATABASE_AWAY, open_engine, transaction
 from tests.store.strict_pooler import StrictPooler
 

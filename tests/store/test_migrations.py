@@ -12,7 +12,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlmodel import SQLModel
 
 from service.domain.time_zone import canonical_names
-from service.store.migrate import compared, migrate, pending
+from service.store.migrate import compared, migrate
+from service.store.schema_version import pending
 from service.store.session import open_engine
 
 COLUMNS = """
