@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.actions import pauses as pause_actions
 from service.actions import providers as provider_actions
 from service.actions.providers import ProviderStatus
+from service.http.api_document import Router
 from service.http.auth import AdminCaller
 from service.http.dependencies import (
     Closed,
@@ -24,7 +24,7 @@ from service.http.dependencies import (
 from service.store.operations import pauses
 from service.store.staff import audit
 
-router = APIRouter(prefix="/api/admin", tags=["admin"])
+router = Router(prefix="/api/admin", tags=["admin"])
 
 
 class _Shown(BaseModel):

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response, status
+from fastapi import Header, Request, Response, status
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
@@ -29,6 +29,7 @@ from service.domain.alert import Report
 from service.domain.errors import NotFound, require
 from service.domain.pace.open_rate import opens_per_second
 from service.domain.people import Caller, Scope
+from service.http.api_document import Router
 from service.http.auth import AlertWriter, still_has_scope
 from service.http.dependencies import Cursor, Id, Limit, Listing, SettingsDep, WorkDep, page
 from service.store.alerts import alerts
@@ -36,7 +37,7 @@ from service.store.deliveries import device_reports
 from service.store.operations import apps
 from service.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/api", tags=["alerts"])
+router = Router(prefix="/api", tags=["alerts"])
 ACCEPTED = status.HTTP_202_ACCEPTED
 
 Key = Annotated[

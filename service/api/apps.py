@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response, status
+from fastapi import Path, Response, status
 from pydantic import BaseModel, ConfigDict, Field
 
 from service import provider_door
@@ -11,6 +11,7 @@ from service.actions.apps import app_lookup
 from service.actions.apps.app_administration import AppChange
 from service.actions.apps.app_names import MOST_ORIGINS
 from service.domain.errors import NotFound
+from service.http.api_document import Router
 from service.http.auth import AdminCaller
 from service.http.dependencies import (
     Closed,
@@ -23,8 +24,8 @@ from service.http.dependencies import (
 )
 from service.store.operations import apps
 
-router = APIRouter(prefix="/api/admin/apps", tags=["admin"])
-web_router = APIRouter(prefix="/api/web-apps")
+router = Router(prefix="/api/admin/apps", tags=["admin"])
+web_router = Router(prefix="/api/web-apps")
 """What a page of a web app's site has to know of the app. Public, as the page is."""
 CACHE = "public, max-age=60"
 AppName = Annotated[str, Path(max_length=40)]

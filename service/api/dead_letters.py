@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 
 from service.actions import replays
+from service.http.api_document import Router
 from service.http.auth import AdminCaller
 from service.http.dependencies import (
     Closed,
@@ -22,7 +23,7 @@ from service.http.dependencies import (
 from service.store.deliveries import dead_letters
 from service.store.deliveries.dead_letters import DeadLetter, Filter
 
-router = APIRouter(prefix="/api/admin/dead-letters", tags=["admin"])
+router = Router(prefix="/api/admin/dead-letters", tags=["admin"])
 
 MAX_IDS = 1000
 

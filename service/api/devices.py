@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel, Field
 
 from service.actions import readers as reader_actions
 from service.actions.apps.logins import note_registration
 from service.domain.device import Device, Registration
+from service.http.api_document import Router
 from service.http.auth import CurrentReader, ReaderTokenHash
 from service.http.dependencies import (
     Closed,
@@ -26,7 +27,7 @@ from service.http.problems import document_refusal
 from service.store.operations import apps
 from service.store.readers import devices
 
-router = APIRouter(prefix="/api/me/devices", tags=["readers"])
+router = Router(prefix="/api/me/devices", tags=["readers"])
 
 Address = Annotated[Line, Field(min_length=1)]
 

@@ -4,7 +4,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from sqlalchemy import Engine
@@ -12,15 +12,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.actions.outages import find_outages
 from service.domain.errors import Unauthenticated, Unavailable
+from service.http.api_document import Router
 from service.http.dependencies import QueuesDep, SettingsDep
 from service.http.metrics import collect_gauges
 from service.http.problems import KINDS, problem
 from service.metrics import process_files
-from service.store import migrate
+from service.store import schema_version
 from service.store.operations import gauges
 from service.store.session import transaction
 
-router = APIRouter(tags=["health"])
+router = Router(tags=["health"])
 
 
 class Ready(BaseModel):
@@ -61,7 +62,7 @@ def report_ready(request: Request, queues: QueuesDep, settings: SettingsDep) -> 
 def _missing_in_postgres(url: str, *, pooler: bool) -> list[str]:
     """Check on a connection outside the pool: a busy pool is not a missing database."""
     try:
-        return ["migrations"] if migrate.pending(url, pooler=pooler) else []
+        return ["migrations"] if schema_version.pending(url, pooler=pooler) else []
     except SQLAlchemyError:
         return ["Postgres"]
 

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from service.actions.hook_deliveries import HookResult, take_delivery
 from service.api.ingest import IngestAnswer, show_document
 from service.domain.errors import Unauthenticated
 from service.http.admission import run_admitted
+from service.http.api_document import Router
 from service.unit_of_work import unit_of_work
 
-router = APIRouter(prefix="/api/hooks", tags=["sources"])
+router = Router(prefix="/api/hooks", tags=["sources"])
 _DOCUMENT: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}
 }

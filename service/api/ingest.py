@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import Request, Response, status
 from pydantic import BaseModel, Field
 
 from service.actions.ingest import SourceRules
@@ -17,13 +17,14 @@ from service.domain.people import Caller
 from service.domain.story import Outcome, StoryState
 from service.formats.incoming import Flaw
 from service.http.admission import run_admitted
+from service.http.api_document import Router
 from service.http.auth import StoryWriter
 from service.http.dependencies import Id
 from service.http.problems import FieldError
 from service.store.stories import stories
 from service.unit_of_work import unit_of_work
 
-router = APIRouter(prefix="/api/ingest", tags=["stories"])
+router = Router(prefix="/api/ingest", tags=["stories"])
 
 
 class IngestedItem(BaseModel):

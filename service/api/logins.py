@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
 from service.actions.apps import logins as login_actions
 from service.api.readers import NO_STORE, ReaderShown, reader_shown
+from service.http.api_document import Router
 from service.http.auth import CurrentReader, ReaderTokenHash
 from service.http.dependencies import Closed, SettingsDep, WorkDep
 
-router = APIRouter(prefix="/api/me", tags=["readers"])
+router = Router(prefix="/api/me", tags=["readers"])
 
 
 class LoginBody(Closed):

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import Field
 
 from service.actions.apps import people as people_actions
@@ -13,11 +13,12 @@ from service.api.readers import ReaderChange, ReaderShown, reader_shown
 from service.api.subscriptions import SubscriptionShown, Terms, subscription_shown
 from service.domain.people import LONGEST_EXTERNAL_ID
 from service.domain.subscription import Subscription
+from service.http.api_document import Router
 from service.http.auth import AdminCaller
 from service.http.dependencies import Line, WorkDep, at_most
 from service.store.operations import apps
 
-router = APIRouter(prefix="/api/admin/people", tags=["admin"])
+router = Router(prefix="/api/admin/people", tags=["admin"])
 ExternalId = Annotated[str, Path(min_length=1, max_length=LONGEST_EXTERNAL_ID)]
 
 

@@ -3,13 +3,14 @@
 from datetime import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.actions import readers as reader_actions
 from service.domain.language import MAX_LANGUAGES, parse_accept_language
 from service.domain.people import MOST_ALERTS_PER_DAY, QuietHours, Reader
 from service.domain.subscription import Urgency
+from service.http.api_document import Router
 from service.http.auth import CurrentReader
 from service.http.dependencies import (
     Closed,
@@ -22,7 +23,7 @@ from service.http.dependencies import (
 )
 from service.store.readers import devices
 
-router = APIRouter(prefix="/api", tags=["readers"])
+router = Router(prefix="/api", tags=["readers"])
 NO_STORE = {"Cache-Control": "no-store"}
 
 WallClock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["22:00"])]

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from service.domain import receipt
 from service.domain.errors import Forbidden
+from service.http.api_document import Router
 from service.http.dependencies import Closed, Line, SettingsDep, WorkDep, at_most
 from service.store.readers import receipts as store
 from service.store.readers.receipts import Mark, MarkedPlace
 
 MAX_ITEMS = 500
-router = APIRouter(prefix="/api/receipts", tags=["devices"])
+router = Router(prefix="/api/receipts", tags=["devices"])
 
 
 class ReceiptBody(Closed):

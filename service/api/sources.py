@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, status
+from fastapi import Path, status
 from pydantic import BaseModel, Field
 
 from service.actions import sources as source_actions
@@ -16,6 +16,7 @@ from service.domain.sources.alert_rule import AlertMode, make_alert_rule
 from service.domain.subscription import Urgency
 from service.formats.hooks.signatures import SignatureScheme
 from service.formats.links import absolute_link
+from service.http.api_document import Router
 from service.http.auth import StoryWriter
 from service.http.dependencies import (
     Closed,
@@ -34,7 +35,7 @@ from service.store.stories import feeds, sources
 from service.store.stories.feeds import StoredFeed
 from service.store.stories.sources import Source
 
-router = APIRouter(prefix="/api/admin/sources", tags=["sources"])
+router = Router(prefix="/api/admin/sources", tags=["sources"])
 SourceId = Annotated[Id, Path()]
 Secret = Annotated[str, Field(min_length=16, max_length=200, description="Write-only.")]
 Topics = Annotated[list[Line], at_most(50)]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import Query, Response, status
 from pydantic import BaseModel, Field, StrictInt
 
 from service.actions import ingest, story_text
@@ -12,6 +12,7 @@ from service.actions.topics.topic_names import resolve_path
 from service.domain.errors import NotFound, no_such, require
 from service.domain.story import Outcome, Story, StoryState, StoryText, readable
 from service.domain.topic import parse_path
+from service.http.api_document import Router
 from service.http.auth import StoryWriter
 from service.http.dependencies import (
     Closed,
@@ -26,7 +27,7 @@ from service.http.dependencies import (
 )
 from service.store.stories import stories
 
-router = APIRouter(prefix="/api/stories", tags=["stories"])
+router = Router(prefix="/api/stories", tags=["stories"])
 Words = Annotated[
     str | None,
     Query(

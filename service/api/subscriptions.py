@@ -1,15 +1,16 @@
 """The topics a reader follows: `sport/tennis`, or `story/<id>` for one story."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel
 
 from service.actions import readers as reader_actions
 from service.domain.subscription import Subscription, Urgency
+from service.http.api_document import Router
 from service.http.auth import CurrentReader
 from service.http.dependencies import Closed, Cursor, Limit, Listing, Moment, WorkDep, page
 from service.store.readers import subscriptions
 
-router = APIRouter(prefix="/api/me/subscriptions", tags=["readers"])
+router = Router(prefix="/api/me/subscriptions", tags=["readers"])
 
 
 class Terms(Closed):

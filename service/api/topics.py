@@ -4,20 +4,21 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from annotated_types import MaxLen
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import Query, Request, Response, status
 from pydantic import BaseModel, Field, StringConstraints
 
 from service.actions import story_text
 from service.actions.topics.topic_names import labels_in
 from service.domain.language import MAX_TAG, parse_accept_language, parse_language
 from service.domain.topic import Topic, parse_path
+from service.http.api_document import Router
 from service.http.auth import AdminCaller
 from service.http.dependencies import Closed, Cursor, Limit, Listing, WorkDep
 from service.store.staff import audit
 from service.store.stories import topic_labels, topics
 from service.store.stories.topic_labels import MOST_LANGUAGES
 
-router = APIRouter(prefix="/api/topics", tags=["topics"])
+router = Router(prefix="/api/topics", tags=["topics"])
 MAX_LABEL = 120
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, status
+from fastapi import Query, Request, status
 from fastapi.responses import PlainTextResponse
 
 from service.actions.feeds import hub_subscriptions
@@ -12,9 +12,10 @@ from service.domain.errors import Unauthenticated
 from service.fetching.allowed_hosts import AllowedHosts
 from service.fetching.fetch import Fetcher
 from service.http.admission import run_admitted
+from service.http.api_document import Router
 from service.http.dependencies import WorkDep
 
-router = APIRouter(prefix="/api/websub", tags=["sources"])
+router = Router(prefix="/api/websub", tags=["sources"])
 
 
 @router.get("/{token}", response_class=PlainTextResponse)

@@ -1,16 +1,26 @@
-"""The API's OpenAPI document: what FastAPI collects, made complete, and served from memory."""
+"""How calls are declared, and the OpenAPI document of them: complete, and served from memory."""
 
 import json
+from enum import Enum
 from functools import cache
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
 
-from service.http.problems import PROBLEM_REFERENCE, FieldError, Problem, document_refusal
+from service.domain.errors import no_such
+from service.http.admission import AdmitRequest
+from service.http.problems import (
+    ALL_KINDS,
+    DOCUMENTED,
+    PROBLEM_REFERENCE,
+    FieldError,
+    Problem,
+    document_refusal,
+)
 
 PATH = "/openapi.json"
 SCHEMAS = PROBLEM_REFERENCE.removesuffix("Problem")
@@ -21,6 +31,47 @@ FIVE_MINUTES = "public, max-age=300"
 def operation_id(route: APIRoute) -> str:
     """Return a call's name in generated clients: that of its function."""
     return route.name
+
+
+class Router(APIRouter):
+    """Declares calls. Each is admitted before anything else, and its refusals are documented.
+
+    A route is built when it is declared, and every application of a process has the same ones.
+    `FastAPI.include_router` would analyse each a second time, and look for it twice a request.
+    """
+
+    def __init__(
+        self, *, prefix: str = "", tags: list[str | Enum] | None = None, in_document: bool = True
+    ) -> None:
+        super().__init__(
+            prefix=prefix,
+            tags=tags,
+            dependencies=[AdmitRequest],
+            responses=DOCUMENTED if in_document else None,
+            include_in_schema=in_document,
+            generate_unique_id_function=operation_id,
+        )
+
+    def add_to(self, app: FastAPI) -> None:
+        """Let the application answer these calls."""
+        app.router.routes.extend(self.routes)
+
+
+_problems = Router(in_document=False)
+
+
+@_problems.get("/problems/{slug}")
+def explain(slug: str) -> dict[str, str | int]:
+    """Explain a type of problem."""
+    kind = next((kind for kind in ALL_KINDS if kind.slug == slug), None)
+    if kind is None:
+        raise no_such("type of problem")
+    return {
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.meaning,
+    }
 
 
 def install(app: FastAPI) -> None:
@@ -46,6 +97,7 @@ def install(app: FastAPI) -> None:
         headers = {"Cache-Control": FIVE_MINUTES}
         return Response(text(), headers=headers, media_type="application/json")
 
+    _problems.add_to(app)
     app.openapi = document  # type: ignore[method-assign] # FastAPI's documented way
     app.router.routes.insert(0, Route(PATH, respond, include_in_schema=False))
 

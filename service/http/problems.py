@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,7 +22,6 @@ from service.http.near_misses import methods_of, path_without_slash
 from service.http.observed_requests import ID, route_of
 
 log = structlog.get_logger()
-router = APIRouter()
 
 RETRY_AFTER_S = 2
 MAX_ERRORS = 20
@@ -73,6 +72,7 @@ KINDS: Mapping[type[errors.Refusal], Kind] = {
 MALFORMED = Kind(400, "malformed", "The request cannot be read", "The body is not what it claims.")
 NO_SUCH_METHOD = Kind(405, "method", "No such method here", "The address exists; the method not.")
 UNEXPECTED = Kind(500, "unexpected", "Something broke", "A fault of ours; it has been logged.")
+ALL_KINDS = (*KINDS.values(), MALFORMED, NO_SUCH_METHOD, UNEXPECTED)
 _OF_STATUS = {kind.status: kind for kind in reversed(tuple(KINDS.values()))} | {
     kind.status: kind for kind in (MALFORMED, NO_SUCH_METHOD, UNEXPECTED)
 }
@@ -137,7 +137,7 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Give the application its error table and the pages that explain the types."""
+    """Give the application its error table."""
     app.add_exception_handler(errors.Refusal, _refusal)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http)
@@ -145,21 +145,6 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(error, _postgres_away)
     app.add_exception_handler(sql.DataError, _unstorable)
     app.add_exception_handler(Exception, _unexpected)
-    app.include_router(router)
-
-
-@router.get("/problems/{slug}", include_in_schema=False)
-def explain(slug: str) -> dict[str, str | int]:
-    """Explain a type of problem."""
-    for kind in (*KINDS.values(), MALFORMED, NO_SUCH_METHOD, UNEXPECTED):
-        if kind.slug == slug:
-            return {
-                "type": kind.type,
-                "title": kind.title,
-                "status": kind.status,
-                "detail": kind.meaning,
-            }
-    raise errors.no_such("type of problem")
 
 
 async def _refusal(request: Request, error: Exception) -> Response:

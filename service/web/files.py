@@ -5,18 +5,19 @@ from functools import cache
 from os import PathLike
 from typing import Any
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import Request, Response, status
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from starlette.datastructures import Headers
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from service.http.api_document import Router
 from service.http.dependencies import SettingsDep
 from service.http.encodings import accepts_gzip
 from service.web.kit import kit_url
 from service.web.rendering import IMMUTABLE, STATIC, render, renderer, static_build
 
-router = APIRouter()
+router = Router(in_document=False)
 ONE_DAY = "public, max-age=86400"
 COMPRESSIBLE = (".css", ".js", ".svg")
 _ICON_SIZES = (192, 512)

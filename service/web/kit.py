@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from service.domain.errors import NotFound
+from service.http.api_document import Router
 from service.http.encodings import accepts_gzip
 from service.web.rendering import IMMUTABLE, STATIC
 
@@ -38,7 +39,7 @@ _EXPORT = re.compile(r"^export (?=class |const |function |async )", re.MULTILINE
 _EXPORT_LIST = re.compile(r"^export \{.*\};\n", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*//.*\n", re.MULTILINE)
 
-router = APIRouter(prefix=PREFIX)
+router = Router(prefix=PREFIX, in_document=False)
 
 
 @cache

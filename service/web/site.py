@@ -76,9 +76,9 @@ def mount(app: FastAPI) -> None:
     app.state.error_page = error_page
     app.state.page_cache = page_cache.PageCache()
     for router in _ROUTERS:
-        app.include_router(router, include_in_schema=False)
+        router.add_to(app)
     if app.state.settings.demo:
-        app.include_router(phones.router, include_in_schema=False)
+        phones.router.add_to(app)
     files.compress()  # now, because it takes too long for the event loop
     app.router.routes.append(Mount("/static/{build}", app=files.BuildFiles(directory=STATIC)))
     app.add_exception_handler(visitors.SignInFirst, login.ask_to_sign_in)

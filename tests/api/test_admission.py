@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import anyio
 import pytest
+from fastapi.routing import APIRoute
 
 from service.domain.errors import Unavailable
 from service.http import admission
@@ -128,6 +129,13 @@ def test_more_callers_than_connections_do_not_deadlock(providers, client, make_r
 
     with ThreadPoolExecutor(40) as pool:
         assert set(pool.map(register, readers)) == {201}
+
+
+def test_every_call_is_admitted_before_anything_else(app):
+    calls = [route for route in app.routes if isinstance(route, APIRoute)]
+    assert len(calls) > 150
+    firsts = {route.path: route.dependant.dependencies[0].call for route in calls}
+    assert {path for path, first in firsts.items() if first is not admission._admit} == set()
 
 
 def test_a_call_that_gets_no_slot_is_told_when_to_try_again(app, client, as_ingester, short_wait):

@@ -138,7 +138,7 @@ def test_with_an_https_address_every_answer_asks_for_tls(settings):
 
 def test_no_request_waits_for_routes_to_be_built(settings, monkeypatch):
     with TestClient(create_app(settings)) as client:
-        monkeypatch.delattr(routing._EffectiveRouteContext, "from_api_route")
+        monkeypatch.delattr(routing, "_populate_api_route_state")
         for path in ("/", "/login", "/api/admin/apps", "/nothing"):
             assert client.get(path).status_code in {200, 401, 404}, path
 

@@ -24,16 +24,14 @@ SETTINGS = Settings(
 )
 
 
-def routes_of(router):
-    for route in router.routes:
-        included = getattr(route, "original_router", None)
-        if included is not None:
-            yield from routes_of(included)
-        elif getattr(route, "methods", None):
-            yield from ((method, route.path) for method in route.methods - {"HEAD"})
-
-
-ROUTES = sorted(set(routes_of(create_app(SETTINGS))), key=lambda route: route[::-1])
+ROUTES = sorted(
+    {
+        (method, route.path)
+        for route in create_app(SETTINGS).routes
+        for method in (getattr(route, "methods", None) or set()) - {"HEAD"}
+    },
+    key=lambda route: route[::-1],
+)
 ROWS = {
     "public": """
         GET /

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from service.api.reports.csv_answer import Cell, CsvAnswer, csv_answer
@@ -15,6 +14,7 @@ from service.domain.results.alert_result import (
     PartResult,
     opened_within,
 )
+from service.http.api_document import Router
 from service.http.auth import AlertWriter
 from service.http.dependencies import Id, WorkDep
 from service.store.alerts import alerts
@@ -22,7 +22,7 @@ from service.store.operations import apps
 from service.store.results.alert_results import result_of
 from service.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/api/reports", tags=["reports"])
+router = Router(prefix="/api/reports", tags=["reports"])
 REACH = ("planned", "accepted", "shown", "opened")
 
 

@@ -3,18 +3,19 @@
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel
 
 from service.api.reports.csv_answer import CsvAnswer, csv_answer
 from service.domain.alert import AlertState, Kind, Report
 from service.domain.subscription import Urgency
+from service.http.api_document import Router
 from service.http.auth import AlertWriter
 from service.http.dependencies import Cursor, Id, Limit, Line, Listing, Moment, WorkDep, page
 from service.store.alerts.alert_history import HistoryFilter, history_page
 from service.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/api/reports", tags=["reports"])
+router = Router(prefix="/api/reports", tags=["reports"])
 MOST_ROWS = 2_000
 PAGE = 200
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from service.actions.month_reports import read_month, report_month
@@ -12,12 +12,13 @@ from service.api.reports.alert_reports import REACH, ReachShown, reach_cells
 from service.api.reports.csv_answer import Cell, CsvAnswer, csv_answer
 from service.domain.results.month import Month
 from service.domain.subscription import Urgency
+from service.http.api_document import Router
 from service.http.auth import AlertWriter
 from service.http.dependencies import WorkDep
 from service.store.results.audience_days import AudienceDay, audience_since
 from service.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/api/reports", tags=["reports"])
+router = Router(prefix="/api/reports", tags=["reports"])
 Days = Annotated[int, Query(ge=1, le=800, description="So many days back.")]
 
 

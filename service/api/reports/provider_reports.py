@@ -3,16 +3,16 @@
 from datetime import timedelta
 from enum import StrEnum
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from service.api.reports.csv_answer import CsvAnswer, csv_answer
+from service.http.api_document import Router
 from service.http.auth import AdminCaller
 from service.http.dependencies import Moment, WorkDep
 from service.store.results.provider_samples import ProviderSample, samples_since
 from service.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/api/reports", tags=["reports"])
+router = Router(prefix="/api/reports", tags=["reports"])
 
 
 class Span(StrEnum):

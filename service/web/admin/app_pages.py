@@ -7,13 +7,14 @@ in and are never shown, not even to the person who has just typed them.
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from service import provider_door
 from service.actions.apps import app_administration as app_actions
 from service.actions.apps.app_administration import AppChange, AppStatus
 from service.domain.errors import Conflict, Invalid, NotFound
 from service.domain.people import Caller
+from service.http.api_document import Router
 from service.http.dependencies import SettingsDep, WorkDep
 from service.provider_door import WEB_PUSH, AppField
 from service.settings import Settings
@@ -24,7 +25,7 @@ from service.web.admin.site_setup import site_setup
 from service.web.rendering import redirect, render
 from service.web.visitors import Admin, AdminActing
 
-router = APIRouter(prefix="/control/apps")
+router = Router(prefix="/control/apps", in_document=False)
 AppName = Annotated[str, Path(max_length=40)]
 NO_APPS = frozenset({"console"})
 """Providers that have one app only: it has no settings."""

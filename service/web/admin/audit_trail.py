@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from sqlmodel import Session
 
 from service.domain.topic import STORY_PREFIX
+from service.http.api_document import Router
 from service.http.dependencies import Cursor, WorkDep
 from service.store.alerts import similar_alerts
 from service.store.staff import audit
@@ -18,7 +19,7 @@ from service.web.formatting import provider_name
 from service.web.rendering import query_string, render
 from service.web.visitors import Admin
 
-router = APIRouter(prefix="/control")
+router = Router(prefix="/control", in_document=False)
 DEEDS_PER_PAGE = 60
 KINDS = {
     "alert": ("Alert", "/desk/alerts/{id}"),

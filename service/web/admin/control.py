@@ -7,7 +7,7 @@ server does not respond.
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Query, Request, Response
+from fastapi import Form, Path, Query, Request, Response
 
 from service.actions import alerts as alert_actions
 from service.actions import pauses as pause_actions
@@ -18,6 +18,7 @@ from service.actions.operations.troubles import Trouble, list_troubles
 from service.actions.providers import ProviderState
 from service.broker.message_queues import MessageQueues
 from service.domain.errors import Invalid
+from service.http.api_document import Router
 from service.http.dependencies import Cursor, Id, QueuesDep, SettingsDep, WorkDep, limit
 from service.settings import Settings
 from service.store.alerts import alerts
@@ -30,7 +31,7 @@ from service.web.admin.provider_charts import PERIODS, draw_charts
 from service.web.rendering import query_string, redirect, render
 from service.web.visitors import Admin, AdminActing
 
-router = APIRouter(prefix="/control")
+router = Router(prefix="/control", in_document=False)
 LETTERS_PER_PAGE = 50
 TEST_ALARMS_PER_MINUTE = 4
 ProviderName = Annotated[str, Path(max_length=40)]

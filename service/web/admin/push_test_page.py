@@ -2,19 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 
 from service.actions.apps import developer_pushes
 from service.actions.apps.app_administration import providers_in_use
 from service.actions.apps.developer_pushes import LONGEST_PASTE, PushOutcome
 from service.domain.errors import Conflict, Invalid, Unavailable
+from service.http.api_document import Router
 from service.http.dependencies import SettingsDep, WorkDep, limit
 from service.settings import Settings
 from service.unit_of_work import UnitOfWork
 from service.web.rendering import render
 from service.web.visitors import Admin, AdminActing
 
-router = APIRouter(prefix="/control/test-push")
+router = Router(prefix="/control/test-push", in_document=False)
 PUSHES_PER_MINUTE = 6
 
 

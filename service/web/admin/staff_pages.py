@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import Form, Path, Request, Response
 
 from service.domain.errors import Conflict, Invalid, Refusal
 from service.domain.people import Caller, Role, Scope, Staff
+from service.http.api_document import Router
 from service.http.dependencies import Id, WorkDep
 from service.store.staff import accounts, audit, second_factor
 from service.unit_of_work import UnitOfWork
 from service.web.rendering import redirect, render
 from service.web.visitors import Admin, AdminActing
 
-router = APIRouter(prefix="/control")
+router = Router(prefix="/control", in_document=False)
 PersonId = Annotated[Id, Path()]
 _Line = Annotated[str, Form(max_length=400)]
 

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 
 from service.domain import topic as topic_paths
 from service.domain.errors import Invalid, Refusal
+from service.http.api_document import Router
 from service.http.dependencies import Cursor, WorkDep
 from service.store.staff import audit
 from service.store.stories import topic_moves, topics
@@ -13,7 +14,7 @@ from service.unit_of_work import UnitOfWork
 from service.web.rendering import query_string, redirect, render
 from service.web.visitors import Admin, AdminActing
 
-router = APIRouter(prefix="/control/topics")
+router = Router(prefix="/control/topics", in_document=False)
 PER_PAGE = 200
 MAX_LABEL = 200
 _Line = Annotated[str, Form(max_length=400)]

@@ -3,13 +3,14 @@
 import secrets
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from itsdangerous import BadSignature, Signer
 
 from service.actions import editor_test_pushes
 from service.domain import one_time_code
 from service.domain.errors import Invalid
 from service.domain.people import Caller, Staff, hash_token
+from service.http.api_document import Router
 from service.http.dependencies import SettingsDep, WorkDep, limit
 from service.settings import Settings
 from service.store.readers import readers
@@ -19,7 +20,7 @@ from service.web.qr_codes import draw_qr_code
 from service.web.rendering import redirect, render
 from service.web.visitors import Editor, EditorActing
 
-router = APIRouter(prefix="/desk/account")
+router = Router(prefix="/desk/account", in_document=False)
 TOKENS_PER_MINUTE = 10
 PASSWORDS_PER_MINUTE = 10
 WRONG_PASSWORD = "The current password is wrong."  # noqa: S105 - a sentence

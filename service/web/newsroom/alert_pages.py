@@ -4,7 +4,7 @@ import secrets
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import Form, Path, Request, Response
 
 from service.actions import alerts as alert_actions
 from service.actions import replays, scheduled_alerts
@@ -13,6 +13,7 @@ from service.actions.scheduled_alerts import Schedule
 from service.domain.alert import MAX_TEXT, MAX_TITLE, Alert, Kind, Report, Words
 from service.domain.errors import Refusal, require
 from service.domain.story import Story
+from service.http.api_document import Router
 from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.alerts import alerts
@@ -25,7 +26,7 @@ from service.web.newsroom.reports.alert_results import describe_result
 from service.web.rendering import redirect, render
 from service.web.visitors import Editor, EditorActing
 
-router = APIRouter(prefix="/desk/alerts")
+router = Router(prefix="/desk/alerts", in_document=False)
 AlertId = Annotated[Id, Path()]
 MAX_LETTERS = 20
 

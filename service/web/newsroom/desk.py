@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from service.domain.story import StoryState
+from service.http.api_document import Router
 from service.http.dependencies import Cursor, WorkDep
 from service.store.alerts import confirmations, story_alerts
 from service.store.stories import stories, suggested_alerts
@@ -12,7 +13,7 @@ from service.web import lookups
 from service.web.rendering import query_string, render
 from service.web.visitors import Editor
 
-router = APIRouter(prefix="/desk")
+router = Router(prefix="/desk", in_document=False)
 PER_PAGE = 30
 FILTERS = (
     ("", "All"),

@@ -3,15 +3,16 @@
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import Form, Path, Request, Response
 
 from service.domain.errors import Conflict, Invalid
+from service.http.api_document import Router
 from service.http.dependencies import WorkDep, caller_address, limit
 from service.store.staff import accounts, audit, first_admin
 from service.web.rendering import redirect, render
 from service.web.visitors import FromOurPages
 
-router = APIRouter(prefix="/first-admin")
+router = Router(prefix="/first-admin", in_document=False)
 log = structlog.get_logger()
 TRIES_PER_MINUTE = 10
 DIFFERENT = "The two passwords differ."

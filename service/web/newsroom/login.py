@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Annotated, NamedTuple
 
 import structlog
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import JSONResponse
 from itsdangerous import BadSignature, TimestampSigner
 
 from service.domain.errors import Unauthenticated
 from service.domain.people import Staff
+from service.http.api_document import Router
 from service.http.auth import STAFF_COOKIE, caller_of_staff
 from service.http.dependencies import SettingsDep, WorkDep, caller_address
 from service.http.problems import KINDS, problem
@@ -35,7 +36,7 @@ from service.web.visitors import (
     sent_by_script,
 )
 
-router = APIRouter()
+router = Router(in_document=False)
 log = structlog.get_logger()
 HOME = "/desk"
 REFUSED = "The e-mail address or the password is wrong."

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from service.actions import editor_test_pushes
 from service.domain.alert import Alert, Kind
 from service.domain.errors import no_such
 from service.domain.people import Staff
+from service.http.api_document import Router
 from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.alerts import alerts
@@ -16,7 +17,7 @@ from service.unit_of_work import UnitOfWork
 from service.web.rendering import render
 from service.web.visitors import Editor
 
-router = APIRouter(prefix="/desk/stories/{story_id}/push/test")
+router = Router(prefix="/desk/stories/{story_id}/push/test", in_document=False)
 
 
 def describe_test(

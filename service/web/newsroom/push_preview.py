@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import Form, Path, Request, Response
 
 from service import provider_door
 from service.actions import estimates
@@ -15,6 +15,7 @@ from service.domain.errors import Refusal, require
 from service.domain.pace.open_rate import opens_per_second
 from service.domain.story import Story
 from service.domain.subscription import Urgency
+from service.http.api_document import Router
 from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.alerts import story_alerts
@@ -27,7 +28,7 @@ from service.web.newsroom.push_form import SPREADS, PushFields
 from service.web.rendering import render
 from service.web.visitors import EditorActing
 
-router = APIRouter(prefix="/desk/stories/{story_id}/push")
+router = Router(prefix="/desk/stories/{story_id}/push", in_document=False)
 RECENT = timedelta(hours=24)
 MAX_RECENT_ALERTS = 4
 

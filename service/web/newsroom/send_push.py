@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Query, Request, Response
+from fastapi import Form, Path, Query, Request, Response
 
 from service.actions import alerts as alert_actions
 from service.actions import editor_test_pushes, estimates
@@ -23,6 +23,7 @@ from service.domain.errors import (
 from service.domain.people import Caller, Staff
 from service.domain.story import Story, why_not_pushable
 from service.domain.subscription import Urgency
+from service.http.api_document import Router
 from service.http.dependencies import Id, SettingsDep, WorkDep, limit
 from service.http.problems import KINDS
 from service.settings import Settings
@@ -41,7 +42,7 @@ from service.web.newsroom.push_form import (
 from service.web.rendering import redirect, render
 from service.web.visitors import Editor, EditorActing
 
-router = APIRouter(prefix="/desk/stories/{story_id}/push")
+router = Router(prefix="/desk/stories/{story_id}/push", in_document=False)
 StoryId = Annotated[Id, Path()]
 Fields = Annotated[PushFields, Form()]
 MAX_CHIPS = 60

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Path, Request, Response, UploadFile
+from fastapi import File, Form, Path, Request, Response, UploadFile
 
 from service.actions import sources as source_actions
 from service.actions.feeds import feed_addition
@@ -13,6 +13,7 @@ from service.actions.sources import SourceChange
 from service.domain.errors import Refusal, require
 from service.domain.sources.alert_rule import AlertMode
 from service.formats.feeds.opml import parse_opml
+from service.http.api_document import Router
 from service.http.dependencies import Cursor, Id, SettingsDep, WorkDep
 from service.store.session import transaction
 from service.store.stories import feeds, received_stories, sources, suggested_alerts
@@ -23,7 +24,7 @@ from service.web.newsroom.page_fetcher import page_fetcher
 from service.web.rendering import query_string, redirect, render
 from service.web.visitors import Editor, EditorActing
 
-router = APIRouter(prefix="/desk/sources")
+router = Router(prefix="/desk/sources", in_document=False)
 SourceId = Annotated[Id, Path()]
 PER_PAGE = 50
 FIRST_MAP = {"fields": {"uri": "id", "headline": "title", "body": "body"}}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import Form, Path, Request, Response
 from pydantic import BaseModel
 
 from service.actions import sources as source_actions
@@ -16,6 +16,7 @@ from service.domain.sources.alert_rule import AlertMode, make_alert_rule
 from service.domain.subscription import Urgency
 from service.formats.hooks.field_map import parse_mapped
 from service.formats.incoming import IncomingStory, Stories
+from service.http.api_document import Router
 from service.http.dependencies import Cursor, Id, SettingsDep, WorkDep
 from service.store.stories import sources
 from service.unit_of_work import UnitOfWork
@@ -23,7 +24,7 @@ from service.web.newsroom.source_pages import source_lines, split_words
 from service.web.rendering import query_string, redirect, render
 from service.web.visitors import Editor, EditorActing
 
-router = APIRouter(prefix="/desk/sources/{source_id}")
+router = Router(prefix="/desk/sources/{source_id}", in_document=False)
 SourceId = Annotated[Id, Path()]
 DELIVERIES = 20
 OLD_SECRET_HOURS = 24

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Query, Request, Response
+from fastapi import Form, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
@@ -14,6 +14,7 @@ from service.actions import stories as story_actions
 from service.domain.errors import Conflict, Invalid, no_such, require
 from service.domain.people import Caller, Staff
 from service.domain.story import Story, StoryState, StoryText
+from service.http.api_document import Router
 from service.http.dependencies import Id, WorkDep
 from service.store.staff import audit
 from service.store.stories import autosaves, stories, story_revisions, topics
@@ -22,7 +23,7 @@ from service.web.newsroom import text_diff
 from service.web.rendering import PRIVATE, redirect, render
 from service.web.visitors import Editor, EditorActing
 
-router = APIRouter(prefix="/desk/stories")
+router = Router(prefix="/desk/stories", in_document=False)
 SUGGESTED_TOPICS = 200
 StoryId = Annotated[Id, Path()]
 

@@ -2,18 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import Form, Path, Request, Response
 
 from service.actions import pasted_links, source_alerts
 from service.domain.errors import AlreadyAlerted, Refusal
 from service.domain.subscription import Urgency
+from service.http.api_document import Router
 from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.store.stories import suggested_alerts
 from service.web.newsroom.page_fetcher import page_fetcher
 from service.web.rendering import redirect
 from service.web.visitors import EditorActing
 
-router = APIRouter(prefix="/desk")
+router = Router(prefix="/desk", in_document=False)
 StoryId = Annotated[Id, Path()]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -13,6 +13,7 @@ from service.domain.errors import Invalid
 from service.domain.language import MAX_LANGUAGES, parse_language
 from service.domain.subscription import Urgency
 from service.domain.time_zone import canonical_name
+from service.http.api_document import Router
 from service.http.dependencies import Line, SettingsDep, WorkDep, at_most
 from service.store.readers import subscriptions
 from service.web.rendering import PRIVATE
@@ -24,7 +25,7 @@ from service.web.visitors import (
     set_reader_cookie,
 )
 
-router = APIRouter(prefix=READER_PATH)
+router = Router(prefix=READER_PATH, in_document=False)
 PROVIDER = "webpush"
 MAX_TOPICS = 24
 _Endpoint = Annotated[str, Field(max_length=MAX_ADDRESS)]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from sqlmodel import Session
 
 from service.actions.topics.topic_names import resolve_path
@@ -16,6 +16,7 @@ from service.domain.errors import Unavailable, no_such
 from service.domain.story import Story, StoryText
 from service.domain.topic import Topic
 from service.http.admission import run_admitted
+from service.http.api_document import Router
 from service.settings import Settings
 from service.store.session import transaction
 from service.store.stories import stories, topics
@@ -24,7 +25,7 @@ from service.web.formatting import cut, iso, plain
 from service.web.page_cache import PageCache, PublicText, page_address
 from service.web.rendering import renderer
 
-router = APIRouter()
+router = Router(in_document=False)
 ITEMS = 50
 LONGEST_BODY = 256 * 1024
 MAX_BODIES = 2 * 1024 * 1024

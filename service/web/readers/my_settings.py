@@ -3,17 +3,18 @@
 from datetime import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 
 from service.actions import readers as reader_actions
 from service.domain.errors import Invalid
 from service.domain.language import MAX_LANGUAGES
 from service.domain.people import QuietHours
+from service.http.api_document import Router
 from service.http.dependencies import Line, WorkDep, at_most
 from service.web.readers.reader_pages import done, require_reader, show_settings
 from service.web.visitors import READER_PATH, FromOurPages, ReaderOrNone
 
-router = APIRouter(prefix=READER_PATH)
+router = Router(prefix=READER_PATH, in_document=False)
 
 
 @router.post("/settings", dependencies=[FromOurPages])

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import httpx
 import structlog
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
+from service.http.api_document import Router
 from service.http.dependencies import SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.alerts import alerts
@@ -17,7 +18,7 @@ from service.web.rendering import PRIVATE, render
 from service.web.visitors import StaffOrNone
 
 log = structlog.get_logger()
-router = APIRouter()
+router = Router(in_document=False)
 TIMEOUT_S = 3.0
 PUSHES_READ = 400
 """How many of each provider's newest pushes are read."""

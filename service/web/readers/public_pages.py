@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 from sqlmodel import Session
@@ -16,6 +16,7 @@ from service.domain.errors import NotFound, Refusal, Unavailable, no_such
 from service.domain.language import MAX_TAG, parse_language
 from service.domain.story import Story, StoryState
 from service.http.admission import run_admitted
+from service.http.api_document import Router
 from service.http.auth import STAFF_COOKIE, staff_from_cookie
 from service.settings import Settings
 from service.store.session import transaction
@@ -27,7 +28,7 @@ from service.web.page_language import choose_language, translate
 from service.web.readers.corrections import describe_corrections
 from service.web.rendering import query_string, render, renderer
 
-router = APIRouter()
+router = Router(in_document=False)
 PER_PAGE = 24
 TOPICS_PER_PAGE = 200
 TOPICS_FOUND = 8

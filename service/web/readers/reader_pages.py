@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Query, Request, Response
+from fastapi import Form, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from service import provider_door
@@ -20,6 +20,7 @@ from service.domain import topic as topic_paths
 from service.domain.errors import Unauthenticated, require
 from service.domain.people import Reader
 from service.domain.subscription import Subscription, Urgency
+from service.http.api_document import Router
 from service.http.dependencies import Id, WorkDep
 from service.settings import Settings
 from service.store.readers import devices, past_alerts, subscriptions
@@ -41,7 +42,7 @@ from service.web.visitors import (
     set_reader_cookie,
 )
 
-router = APIRouter(prefix=READER_PATH)
+router = Router(prefix=READER_PATH, in_document=False)
 MAX_TOPICS_SHOWN = 200
 MAX_ALERTS_SHOWN = 20
 MAX_TOPICS_AT_ONCE = 24

@@ -1,13 +1,13 @@
 """The page for those who build an app: every call, as a command to copy."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
-from service.http.api_document import FIVE_MINUTES
+from service.http.api_document import FIVE_MINUTES, Router
 from service.http.dependencies import SettingsDep
 from service.web.readers import start_guide
 from service.web.rendering import render
 
-router = APIRouter()
+router = Router(in_document=False)
 
 
 @router.get("/docs/start")

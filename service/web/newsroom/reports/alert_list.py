@@ -4,12 +4,13 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
 from service.domain.alert import AlertState
 from service.domain.errors import Invalid
 from service.domain.subscription import Urgency
+from service.http.api_document import Router
 from service.http.dependencies import WorkDep
 from service.store.alerts import alert_history, similar_alerts
 from service.store.alerts.alert_history import HistoryFilter
@@ -17,7 +18,7 @@ from service.store.stories import stories, topics
 from service.web.rendering import query_string, render
 from service.web.visitors import Editor
 
-router = APIRouter(prefix="/desk/alerts")
+router = Router(prefix="/desk/alerts", in_document=False)
 PER_PAGE = 25
 MOST_TOPICS = 500
 Choice = TypeVar("Choice", bound=StrEnum)

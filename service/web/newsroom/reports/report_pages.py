@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, date, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from service.actions import month_reports
 from service.domain.errors import Invalid
 from service.domain.results.month import Month, TopicMonth, month_bounds
 from service.domain.subscription import Urgency
+from service.http.api_document import Router
 from service.http.dependencies import WorkDep
 from service.store.results.audience_days import AudienceDay, audience_since
 from service.web import lookups
@@ -18,7 +19,7 @@ from service.web.formatting import URGENCIES, percent, provider_name
 from service.web.rendering import render
 from service.web.visitors import Editor
 
-router = APIRouter(prefix="/desk/reports")
+router = Router(prefix="/desk/reports", in_document=False)
 AUDIENCE_DAYS = (30, 90, 365)
 MOST_TOPICS = 50
 MOST_BARS = 5
