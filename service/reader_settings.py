@@ -23,3 +23,8 @@ class ReaderSettings(BaseModel):
         description="The most normal and quiet alerts that a reader gets in 24 hours; breaking "
         "ones always come. 0: no limit but the readers' own.",
     )
+    results_by_default: bool = Field(
+        True,
+        description="Whether what a reader opens is counted in what alerts did while the reader "
+        "has not said so itself; a reader's own choice always holds.",
+    )

@@ -22,7 +22,14 @@ def fan_out_shard(context: WorkerContext, alert_id: int, n: int) -> None:
             return
         context.follow_apps(work.session, alert.apps_revision)
         known_servers = context.known_servers
-        if not shards.fan_out(work.session, alert, context.names, n, known_servers=known_servers):
+        if not shards.fan_out(
+            work.session,
+            alert,
+            context.names,
+            n,
+            known_servers=known_servers,
+            results_by_default=context.settings.results_by_default,
+        ):
             return
         queue = queue_of(alert.audience.urgency)
         if alert.spread is None:  # otherwise the sweep does, when it is released

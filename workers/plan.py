@@ -86,4 +86,11 @@ def audience_of(alert: AlertToPlan) -> Audience:
 def _pack_first(context: WorkerContext, session: Session, alert_id: int) -> None:
     alert = shards.planned_alert(session, alert_id)
     if alert is not None:
-        shards.fan_out(session, alert, context.names, 0, known_servers=context.known_servers)
+        shards.fan_out(
+            session,
+            alert,
+            context.names,
+            0,
+            known_servers=context.known_servers,
+            results_by_default=context.settings.results_by_default,
+        )

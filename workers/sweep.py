@@ -161,7 +161,14 @@ def _drain(session: Session, context: WorkerContext, alert_id: int, to: State) -
     alert = shards.planned_alert(session, alert_id)
     if alert is not None:
         for n in shards.open_shards(session, alert_id, SHARDS_A_PASS):
-            shards.fan_out(session, alert, context.names, n, known_servers=context.known_servers)
+            shards.fan_out(
+                session,
+                alert,
+                context.names,
+                n,
+                known_servers=context.known_servers,
+                results_by_default=context.settings.results_by_default,
+            )
     while (
         batch_closing.close_open_batches(session, alert_id, to, limit=CLOSE_BATCHES)
         == CLOSE_BATCHES

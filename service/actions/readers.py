@@ -39,6 +39,8 @@ class ReaderChanges(TypedDict, total=False):
     timezone: str
     quiet_hours: QuietHours | None
     alerts_per_day: int | None
+    results: bool | None
+    digest: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,6 +201,9 @@ class AlertShown(BaseModel):
     )
     timing: TimingShown
     receipts: ReceiptsShown
+    results_known: int = Field(
+        description="Devices of readers who share results: `receipts` are of these."
+    )
     left_out: LeftOutShown
     spread_seconds: int = Field(description="Over how long it leaves; 0 is at once.")
     dry_run: bool
@@ -273,6 +276,7 @@ def show_alert(report: Report, site: str) -> AlertShown:
         apps=None if alert.apps is None else list(alert.apps),
         timing=TimingShown.model_validate(report.timing, from_attributes=True),
         receipts=ReceiptsShown(shown=report.shown, opened=report.opened),
+        results_known=report.known,
         left_out=show_left_out(report.left_out),
         spread_seconds=int(alert.spread.total_seconds()),
         dry_run=alert.dry_run,

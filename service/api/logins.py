@@ -45,13 +45,19 @@ def log_in(
     """Join this device to a person: follows are united, the person's own settings win."""
     login = login_actions.log_in(work, settings.seal_keys, reader, token_hash, body.token)
     response.headers.update(NO_STORE)
-    return LoginShown(**dict(reader_shown(login.reader)), token=login.token)
+    shown = reader_shown(login.reader, results=settings.results_by_default)
+    return LoginShown(**dict(shown), token=login.token)
 
 
 @router.post("/logout")
 def log_out(
-    work: WorkDep, reader: CurrentReader, token_hash: ReaderTokenHash, response: Response
+    work: WorkDep,
+    settings: SettingsDep,
+    reader: CurrentReader,
+    token_hash: ReaderTokenHash,
+    response: Response,
 ) -> ReaderShown:
     """Make this device anonymous again: the token stays, and follows nothing."""
     response.headers.update(NO_STORE)
-    return reader_shown(login_actions.log_out(work, reader, token_hash))
+    anonymous = login_actions.log_out(work, reader, token_hash)
+    return reader_shown(anonymous, results=settings.results_by_default)

@@ -15,7 +15,7 @@ from service.domain.people import LONGEST_EXTERNAL_ID
 from service.domain.subscription import Subscription
 from service.http.api_document import Router
 from service.http.auth import AdminCaller
-from service.http.dependencies import Line, WorkDep, at_most
+from service.http.dependencies import Line, SettingsDep, WorkDep, at_most
 from service.store.operations import apps
 
 router = Router(prefix="/api/admin/people", tags=["admin"])
@@ -43,14 +43,21 @@ class PersonShown(ReaderShown):
 
 
 @router.get("/{external_id}")
-def show_person(external_id: ExternalId, work: WorkDep, _: AdminCaller) -> PersonShown:
+def show_person(
+    external_id: ExternalId, work: WorkDep, settings: SettingsDep, _: AdminCaller
+) -> PersonShown:
     """Show a person: settings, follows, mutes, and devices without their addresses."""
-    return _shown(work, people_actions.show_person(work, external_id))
+    person = people_actions.show_person(work, external_id)
+    return _shown(work, settings, person)
 
 
 @router.put("/{external_id}")
 def put_person(
-    external_id: ExternalId, body: PersonBody, work: WorkDep, _: AdminCaller
+    external_id: ExternalId,
+    body: PersonBody,
+    work: WorkDep,
+    settings: SettingsDep,
+    _: AdminCaller,
 ) -> PersonShown:
     """Set what a person follows and wants; somebody who never logged in may be one too."""
     follows = None
@@ -62,7 +69,7 @@ def put_person(
             for topic, terms in body.subscriptions.items()
         }
     person = people_actions.put_person(work, external_id, body.changes(), follows)
-    return _shown(work, person)
+    return _shown(work, settings, person)
 
 
 @router.delete("/{external_id}", status_code=204)
@@ -71,10 +78,10 @@ def erase_person(external_id: ExternalId, work: WorkDep, caller: AdminCaller) ->
     people_actions.erase_person(work, external_id, caller)
 
 
-def _shown(work: WorkDep, person: Person) -> PersonShown:
+def _shown(work: WorkDep, settings: SettingsDep, person: Person) -> PersonShown:
     providers = apps.providers(work.session)
     return PersonShown(
-        **dict(reader_shown(person.reader)),
+        **dict(reader_shown(person.reader, results=settings.results_by_default)),
         external_id=person.external_id,
         subscriptions=[subscription_shown(each) for each in person.subscriptions],
         devices=[

@@ -18,6 +18,7 @@ from service.http.dependencies import (
     Line,
     Moment,
     RegistrationsLimited,
+    SettingsDep,
     WorkDep,
     at_most,
 )
@@ -78,6 +79,15 @@ class ReaderChange(Closed):
         description="The most normal and quiet alerts in 24 hours; null: as many as the "
         "installation allows. Breaking ones always come.",
     )
+    results: bool | None = Field(
+        None,
+        description="Whether what the reader opens may be counted in what alerts did; null: as "
+        "the installation has it. Receipts are answered the same either way.",
+    )
+    digest: bool = Field(
+        default=False,
+        description="Whether what quiet hours kept away comes as one push at their end.",
+    )
 
     def changes(self) -> reader_actions.ReaderChanges:
         """Return the members that were sent."""
@@ -92,6 +102,10 @@ class ReaderChange(Closed):
             changes["quiet_hours"] = self.quiet_hours.read() if self.quiet_hours else None
         if "alerts_per_day" in self.model_fields_set:
             changes["alerts_per_day"] = self.alerts_per_day
+        if "results" in self.model_fields_set:
+            changes["results"] = self.results
+        if "digest" in self.model_fields_set:
+            changes["digest"] = self.digest
         return changes
 
 
@@ -120,6 +134,8 @@ class ReaderShown(BaseModel):
     timezone: str
     quiet_hours: QuietHoursShown | None
     alerts_per_day: int | None
+    results: bool = Field(description="Whether what the reader opens is counted.")
+    digest: bool = Field(description="Whether what quiet hours kept away comes at their end.")
 
 
 class KeysShown(BaseModel):
@@ -181,16 +197,19 @@ def register_reader(
 
 
 @router.get("/me")
-def show_reader(reader: CurrentReader, response: Response) -> ReaderShown:
+def show_reader(reader: CurrentReader, settings: SettingsDep, response: Response) -> ReaderShown:
     """Show the reader's settings."""
     response.headers.update(NO_STORE)
-    return reader_shown(reader)
+    return reader_shown(reader, results=settings.results_by_default)
 
 
 @router.patch("/me")
-def change_reader(work: WorkDep, reader: CurrentReader, body: ReaderChange) -> ReaderShown:
+def change_reader(
+    work: WorkDep, settings: SettingsDep, reader: CurrentReader, body: ReaderChange
+) -> ReaderShown:
     """Change the members that are sent and leave the rest."""
-    return reader_shown(reader_actions.change_reader(work, reader, body.changes()))
+    changed = reader_actions.change_reader(work, reader, body.changes())
+    return reader_shown(changed, results=settings.results_by_default)
 
 
 @router.delete("/me", status_code=204)
@@ -200,12 +219,14 @@ def erase_reader(work: WorkDep, reader: CurrentReader) -> None:
 
 
 @router.get("/me/export")
-def export_reader(work: WorkDep, reader: CurrentReader, response: Response) -> ReaderExport:
+def export_reader(
+    work: WorkDep, settings: SettingsDep, reader: CurrentReader, response: Response
+) -> ReaderExport:
     """Export everything stored about the reader, addresses included."""
     export = reader_actions.export_reader(work, reader)
     response.headers.update(NO_STORE)
     return ReaderExport(
-        **_show_reader(export.reader.reader),
+        **_show_reader(export.reader.reader, results=settings.results_by_default),
         created_at=export.reader.created_at,
         external_id=export.reader.external_id,
         devices=[_export_device(device) for device in export.devices],
@@ -221,12 +242,12 @@ def export_reader(work: WorkDep, reader: CurrentReader, response: Response) -> R
     )
 
 
-def reader_shown(reader: Reader) -> ReaderShown:
-    """Return a reader as it may see itself."""
-    return ReaderShown(**_show_reader(reader))
+def reader_shown(reader: Reader, *, results: bool) -> ReaderShown:
+    """Return a reader as it may see itself; `results` is what holds where it has not said."""
+    return ReaderShown(**_show_reader(reader, results=results))
 
 
-def _show_reader(reader: Reader) -> dict[str, Any]:
+def _show_reader(reader: Reader, *, results: bool) -> dict[str, Any]:
     quiet = reader.quiet_hours
     hours = None
     if quiet is not None:
@@ -238,6 +259,8 @@ def _show_reader(reader: Reader) -> dict[str, Any]:
         "timezone": reader.timezone,
         "quiet_hours": hours,
         "alerts_per_day": reader.alerts_per_day,
+        "results": reader.shares_results(by_default=results),
+        "digest": reader.digest,
     }
 
 

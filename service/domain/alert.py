@@ -167,6 +167,8 @@ class Report:
     """An alert with what became of it.
 
     `causes` is by provider the most frequent last reason of deliveries that were tried in vain.
+    `known` are the devices of readers who let us count what they open: `shown` and `opened` are
+    of these.
     """
 
     alert: Alert
@@ -177,6 +179,7 @@ class Report:
     causes: Mapping[str, str] = field(default_factory=dict)
     shown: int = 0
     opened: int = 0
+    known: int = 0
     left_out: Mapping[LeftOut, int] = field(default_factory=dict)
 
 

@@ -68,6 +68,8 @@ class Reader:
 
     `languages` are those that the reader reads; none: the reader has not said, and gets all.
     `alerts_per_day` is the most normal and quiet alerts in 24 hours; None: no wish of the reader's.
+    `results` is whether the reader lets us count what it opens; None: it has not said, and the
+    installation decides. `digest`: what quiet hours kept away comes as one push at their end.
     """
 
     id: int
@@ -76,6 +78,12 @@ class Reader:
     timezone: str = "UTC"
     quiet_hours: QuietHours | None = None
     alerts_per_day: int | None = None
+    results: bool | None = None
+    digest: bool = False
+
+    def shares_results(self, *, by_default: bool) -> bool:
+        """Whether what the reader opens may be counted."""
+        return by_default if self.results is None else self.results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

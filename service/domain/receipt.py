@@ -23,6 +23,13 @@ _DIGEST_BYTES = 10
 _LENGTH = (_PLACE.size + _DIGEST_BYTES) * 8 // 6 + 1
 _PURPOSE = b"push receipt"
 
+UNCOUNTED = 0x8000
+"""Added to the position in receipts of readers who do not share what they open.
+
+No batch has such a position. So their receipts are signed and taken like any other, and counted
+nowhere, and taking one asks nothing about its reader.
+"""
+
 
 @lru_cache(maxsize=8)
 def _signer(secret: bytes) -> "blake2b":
@@ -30,8 +37,12 @@ def _signer(secret: bytes) -> "blake2b":
     return hashlib.blake2b(key=key, person=_PURPOSE, digest_size=_DIGEST_BYTES)
 
 
-def sign(secret: bytes, alert_id: int, shard_n: int, n: int, position: int) -> str:
-    """Return the token of the delivery at this place."""
+def sign(
+    secret: bytes, alert_id: int, shard_n: int, n: int, position: int, *, counts: bool = True
+) -> str:
+    """Return the token of the delivery at this place; `counts`: whether it is counted."""
+    if not counts:
+        position |= UNCOUNTED
     place = _PLACE.pack(alert_id, shard_n, n, position)
     signer = _signer(secret).copy()
     signer.update(place)

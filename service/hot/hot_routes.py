@@ -35,7 +35,12 @@ class HotRoutes:
         marks = self._group(receipt_writer(), alone=False)
         receipts = ReceiptCalls(settings.signing_secrets, marks)
         newcomers = self._group(newcomer_writer(throttle, settings.registrations_per_minute))
-        readers = ReaderCalls(self._group(find_readers), newcomers, settings.trusted_proxies)
+        readers = ReaderCalls(
+            self._group(find_readers),
+            newcomers,
+            settings.trusted_proxies,
+            results_by_default=settings.results_by_default,
+        )
         subscriptions = SubscriptionCalls(
             self._group(find_pages),
             self._group(write_follows, lambda follow: (follow.token_hash,)),

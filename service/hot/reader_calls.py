@@ -61,18 +61,25 @@ class ReaderCalls:
     """Answers for a reader's own settings."""
 
     def __init__(
-        self, lookups: LookupGroup, newcomers: NewcomerGroup, proxies: Sequence[Network]
+        self,
+        lookups: LookupGroup,
+        newcomers: NewcomerGroup,
+        proxies: Sequence[Network],
+        *,
+        results_by_default: bool,
     ) -> None:
         self._lookups = lookups
         self._newcomers = newcomers
         self._proxies = proxies
+        self._results_by_default = results_by_default
 
     async def show(self, call: Call) -> Answer:
         """Show the reader's settings."""
         reader = await self._lookups.submit(call.token_hash())
         if reader is None:
             raise OrdinaryPath
-        return json_answer(200, reader_shown(reader), NO_STORE)
+        shown = reader_shown(reader, results=self._results_by_default)
+        return json_answer(200, shown, NO_STORE)
 
     async def register(self, call: Call) -> Answer:
         """Create a reader."""

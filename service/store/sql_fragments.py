@@ -61,6 +61,12 @@ def sums_of_counts(batch: str = "batch") -> str:
     return ", ".join(f"sum({count_of(state, batch)})" for state in STATES)
 
 
+def known_of(batch: str = "batch") -> str:
+    """Return how many devices of a group of batches let us count what they open."""
+    planned = " + ".join(count_of(state, batch) for state in STATES)
+    return f"coalesce(sum({planned}) FILTER (WHERE {batch}.results), 0)"
+
+
 def state_in(byte: str, states: Iterable[State]) -> str:
     """Whether a state byte says one of these states."""
     return f"{byte} & {STATE_BITS} IN ({', '.join(str(int(state)) for state in states)})"

@@ -102,6 +102,21 @@ def test_the_persons_own_terms_win_where_both_follow_a_topic(client, phone, logi
     assert (terms["least_urgency"], terms["muted_until"]) == ("breaking", None)
 
 
+def test_what_a_reader_does_not_share_stays_so_through_a_login_and_a_logout(
+    client, phone, login_key
+):
+    first = phone()
+    log_in(client, first)
+    second = phone()
+    client.patch("/api/me", headers=second, json={"results": False, "alerts_per_day": 3})
+    joined, headers = log_in(client, second)
+    assert joined["results"] is False
+    assert client.get("/api/me", headers=first).json()["results"] is False
+    shown = client.post("/api/me/logout", headers=headers).json()
+    assert (shown["results"], shown["alerts_per_day"]) == (False, None)
+    assert client.get("/api/me", headers=headers).json() == shown
+
+
 def test_after_a_logout_a_phone_is_anonymous_again_and_the_others_stay(client, phone, login_key):
     first = phone("sport")
     log_in(client, first)

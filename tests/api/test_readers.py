@@ -53,6 +53,8 @@ def test_a_reader_is_made_as_it_says_and_shown_so(client, make_reader):
         "timezone": "America/Sao_Paulo",
         "quiet_hours": {"from": "22:00", "to": "07:30"},
         "alerts_per_day": None,
+        "results": True,
+        "digest": False,
     }
 
 
@@ -139,6 +141,8 @@ def test_text_that_is_no_unicode_is_a_problem(client):
         ({"quiet_hours": None}, {"quiet_hours": None}),
         ({"alerts_per_day": 3}, {"alerts_per_day": 3}),
         ({"alerts_per_day": None}, {"alerts_per_day": None}),
+        ({"results": False, "digest": True},) * 2,
+        ({"results": None}, {"results": True}),
     ],
 )
 def test_a_change_leaves_what_it_does_not_name(client, make_reader, said, expected):

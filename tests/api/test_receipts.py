@@ -20,9 +20,9 @@ def alert_id(engine):
 
 @pytest.fixture
 def say(client, settings):
-    def say(alert_id, position, kind="shown", secret=None):
+    def say(alert_id, position, kind="shown", secret=None, **how):
         key = (secret or settings.secret_key).encode()
-        token = receipt.sign(key, alert_id, 4, 2, position)
+        token = receipt.sign(key, alert_id, 4, 2, position, **how)
         return client.post("/api/receipts", json={"receipt": token, "kind": kind})
 
     return say
@@ -79,10 +79,24 @@ def test_a_receipt_needs_no_other_credential(client, say, alert_id):
 
 @pytest.fixture
 def sign(settings):
-    def sign(alert_id, position, secret=None):
-        return receipt.sign((secret or settings.secret_key).encode(), alert_id, 4, 2, position)
+    def sign(alert_id, position, secret=None, **how):
+        key = (secret or settings.secret_key).encode()
+        return receipt.sign(key, alert_id, 4, 2, position, **how)
 
     return sign
+
+
+def test_what_a_reader_does_not_share_is_answered_the_same_and_counted_nowhere(
+    say, client, sign, counted, alert_id, engine
+):
+    answers = [say(alert_id, 0, "opened", counts=counts) for counts in (False, True, False)]
+    heads = [{k: v for k, v in one.headers.items() if k != "x-request-id"} for one in answers]
+    assert [(one.status_code, one.content) for one in answers] == [(204, b"")] * 3
+    assert heads[0] == heads[1] == heads[2]
+    items = [{"receipt": sign(alert_id, n, counts=n == 1), "kind": "shown"} for n in range(3)]
+    answer = client.post("/api/receipts", json={"items": items})
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 3, "refused": []})
+    assert counted(alert_id) == {"shown": 1, "opened": 1}
 
 
 def test_many_receipts_in_one_call_count_once_each(client, counted, sign, alert_id):

@@ -39,7 +39,7 @@ def table(answer):
 
 def test_an_alerts_result_adds_up(get, alert_id):
     result = get(f"/alerts/{alert_id}").json()
-    reach = {"planned": 4, "accepted": 3, "shown": 0, "opened": 2}
+    reach = {"planned": 4, "accepted": 3, "shown": 0, "opened": 2, "known": 4}
     assert result["total"] == result["by_app"]["fcm"] == result["by_provider"]["fcm"] == reach
     assert result["opened_within"] == {"1": 0, "10": 2, "60": 2}
     assert result["openings"] == [{"minute": 5, "opened": 2}]

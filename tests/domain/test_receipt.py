@@ -22,6 +22,14 @@ def test_a_receipt_says_where_its_delivery_stands(place):
     assert token.replace("-", "a").replace("_", "a").isalnum()
 
 
+@given(PLACES)
+def test_a_receipt_that_does_not_count_has_a_position_that_no_batch_has(place):
+    *batch, position = place
+    token = receipt.sign(SECRET, *place, counts=False)
+    assert receipt.read([SECRET], token) == (*batch, position | receipt.UNCOUNTED)
+    assert len(token) == 35
+
+
 def test_a_secret_may_be_of_any_length():
     long = b"x" * 500
     assert receipt.read([long], receipt.sign(long, 1, 2, 3, 4)) == (1, 2, 3, 4)

@@ -27,7 +27,8 @@ def test_a_reader_sees_changes_and_erases_itself(people, anybody):
     hours = {"from": "22:00", "to": "07:00"}
     changed = reader.call("PATCH", "/api/me", json={"quiet_hours": hours})
     settings = {"id": reader.id, "language": "en", "languages": [], "timezone": "UTC"}
-    assert changed.json() == settings | {"quiet_hours": hours, "alerts_per_day": None}
+    settings |= {"alerts_per_day": None, "results": True, "digest": False}
+    assert changed.json() == settings | {"quiet_hours": hours}
     reader.registers("apns", apns_address())
     reader.follows(people.topic, least_urgency="breaking")
     told = reader.call("GET", "/api/me/export").json()

@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from service.domain.audience import Audience
 from service.domain.subscription import Urgency
-from service.store.alerts import unfinished_alerts
+from service.store.alerts import alert_totals, unfinished_alerts
 from service.store.deliveries import batch_claims, shards
 from service.store.readers import audience
 from service.store.schema import ID_LIMIT
@@ -169,6 +169,36 @@ def test_batches_of_another_provider_are_not_claimed(session):
     )
     assert batch_claims.claim(session, alert.id, "apns", lease_s=20) == []
     assert len(batch_claims.claim(session, alert.id, "fcm", lease_s=20)) == 1
+
+
+@pytest.mark.parametrize("by_default", [True, False])
+@pytest.mark.parametrize("choices", [(True, False, None), (None,)])
+def test_what_readers_do_not_share_is_packed_apart_also_in_a_correction(
+    session, by_default, choices
+):
+    topic = a.a_topic(session)
+    shares = {}
+    for choice in choices * 2:
+        reader = a.a_reader(session, results=choice)
+        a.a_follow(session, reader, topic)
+        shares[a.a_device(session, reader).id] = by_default if choice is None else choice
+    story = a.a_story(session)
+    alert = a.an_alert(session, story)
+    first = planned(session, alert, story)
+    assert shards.fan_out(session, first, PROVIDERS, results_by_default=by_default)
+    session.execute(text("UPDATE batch SET states = decode(repeat('02', length(states)), 'hex')"))
+    correction = a.an_alert(
+        session, story, kind="update", source_alert_id=alert.id, started_at=a.NOON
+    )
+    shards.add(session, correction.id, [(0, 1)])
+    second = shards.planned_alert(session, correction.id)
+    assert shards.fan_out(session, second, PROVIDERS, results_by_default=by_default)
+    for each in (alert, correction):
+        values = {"a": each.id}
+        query = text("SELECT unnest(device_ids), results FROM batch WHERE alert_id = :a")
+        assert dict(map(tuple, session.execute(query, values))) == shares
+        known = alert_totals.count_known(session, [each.id])
+        assert known == {each.id: sum(shares.values())}
 
 
 KNOWN = AllowList.parse(["*", "push.example:8443"]).pattern()

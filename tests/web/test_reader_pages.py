@@ -1,6 +1,7 @@
 """What is the reader's own: created at the first wish, guarded by origin, forgotten on demand."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -154,6 +155,22 @@ def test_settings_are_stored_and_an_invalid_one_is_named_beside_its_field(
     assert "is not a time zone" in wrong.text
     assert 'value="Mars/Base"' in wrong.text
     assert "Asia/Kolkata" in visitor.get("/me").text
+
+
+def test_a_tick_says_what_is_counted_and_saving_other_settings_says_nothing(
+    visitor: Visitor, world: dict[str, Any], engine: Engine
+) -> None:
+    visitor.post("/me/follow", data={"topic": "world"})
+    form = {"timezone": "UTC", "language": "en"}
+    choices = []
+    for sent in ({"results": "on"}, {}, {}, {"results": "on"}):
+        assert visitor.post("/me/settings", data=form | sent).status_code == 303
+        with engine.connect() as connection:
+            choices.append(connection.execute(text("SELECT results FROM reader")).scalar_one())
+        ticked = re.search(r'name="results" value="on" (checked)?', visitor.get("/me").text)
+        assert ticked
+        assert bool(ticked[1]) is bool(sent)
+    assert choices == [None, False, False, True]
 
 
 def languages(visitor: Visitor) -> list[str]:

@@ -18,6 +18,7 @@ class Settings:
     canary_minutes: int = 10
     language_rule: bool = False
     frequency_cap: int = 0
+    results_by_default: bool = True
     device_stale_days: int = 60
     device_expiry_days: int = 270
 

@@ -1,8 +1,15 @@
-"""What people read of an answer: short, and without anything that could be an address."""
+"""The devices of a claimed batch, and what people read of an answer."""
+
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from workers.delivery.loading import quote
+from service.domain import receipt
+from service.domain.delivery import State
+from service.store.deliveries import batch_claims
+from tests import builders as a
+from workers.delivery.leased_batch import LeasedBatch
+from workers.delivery.loading import load_targets, quote
 from workers.provider import Answer, Failure
 
 FID = "cHVzaC1pcy1ub3QtYS1pZA"
@@ -18,3 +25,16 @@ def test_a_reason_stays_readable():
     assert quote(Answer(400, body=b'{"reason":"BadDeviceToken"}')) == (
         '400 {"reason":"BadDeviceToken"}'
     )
+
+
+@pytest.mark.parametrize("results", [True, False])
+def test_receipts_of_readers_who_share_nothing_are_signed_and_do_not_count(session, results):
+    device = a.a_device(session, a.a_reader(session))
+    alert = a.an_alert(session, a.a_story(session), state="sending", started_at=a.NOON)
+    a.a_batch(session, alert, [State.PENDING], device_ids=[device.id], results=results)
+    claim = batch_claims.claim(session, alert.id, "apns", lease_s=20)[0]
+    now = datetime.now(UTC)
+    batch = LeasedBatch(claim, now + timedelta(hours=1), lambda: now)
+    target = load_targets(session, batch, alert.id, b"secret")[0]
+    position = 0 if results else receipt.UNCOUNTED
+    assert receipt.read([b"secret"], target.receipt) == (alert.id, 0, 0, position)

@@ -100,7 +100,11 @@ class Claiming:
         with transaction(self.context.engine) as session:
             limit_lock_waits(session, LOCK_WAIT_S)
             was_packed = shards.fan_out(
-                session, alert, self.context.names, known_servers=self.context.known_servers
+                session,
+                alert,
+                self.context.names,
+                known_servers=self.context.known_servers,
+                results_by_default=self.context.settings.results_by_default,
             )
             return FanOut(
                 was_packed, was_packed or bool(shards.open_shards(session, self.alert_id, 1))

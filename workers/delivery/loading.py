@@ -25,6 +25,7 @@ def load_targets(
     if len(rows) < len(due):
         batch.close(set(due) - {row[0] for row in rows}, State.GONE)
     delivery_id_of = delivery_ids(alert_id)
+    counts = batch.claim.results
     for row in rows:
         batch.note_history(row[0], row[8])
     return [
@@ -36,7 +37,7 @@ def load_targets(
             p256dh=p256dh,
             auth=auth,
             locale=locale,
-            receipt=receipt.sign(secret, alert_id, shard_n, n, position),
+            receipt=receipt.sign(secret, alert_id, shard_n, n, position, counts=counts),
             vapid_key=vapid_key,
         )
         for position, device_id, address, kind, p256dh, auth, vapid_key, locale, _ in rows

@@ -31,6 +31,11 @@ class StreamSettings(Protocol):
         """Seconds a batch stays ours without a write."""
         ...
 
+    @property
+    def results_by_default(self) -> bool:
+        """Whether what is opened is counted of readers who have not said."""
+        ...
+
 
 class CredentialSource(Protocol):
     """Where credentials come from."""

@@ -85,7 +85,7 @@ def _end_login(work: UnitOfWork, reader: Reader, token_hash: bytes) -> Reader | 
     device_ids = logins.end_login(work.session, token_hash, reader.id)
     if device_ids is None:
         return None
-    anonymous = replace(reader, id=new_id(), quiet_hours=None)
+    anonymous = replace(reader, id=new_id(), quiet_hours=None, alerts_per_day=None, digest=False)
     readers.add(work.session, anonymous, token_hash)
     logins.move_devices(work.session, reader.id, anonymous.id, device_ids)
     return anonymous
@@ -103,4 +103,5 @@ def _join(work: UnitOfWork, reader: Reader, person_id: int) -> Login:
     )
     token = secrets.token_urlsafe(32)
     logins.note_login(work.session, hash_token(token), person_id, moved)
-    return Login(person, token)
+    results = reader.results if person.results is None else person.results
+    return Login(replace(person, results=results), token)

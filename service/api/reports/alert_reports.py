@@ -23,16 +23,20 @@ from service.store.results.alert_results import result_of
 from service.unit_of_work import UnitOfWork
 
 router = Router(prefix="/api/reports", tags=["reports"])
-REACH = ("planned", "accepted", "shown", "opened")
+REACH = ("planned", "accepted", "shown", "opened", "known")
 
 
 class ReachShown(BaseModel):
-    """Devices that the alert was sent to, and of them: accepted, shown, opened."""
+    """Devices that the alert was sent to, and of them: accepted, shown, opened.
+
+    `shown` and `opened` are of `known`: the devices of readers who share results.
+    """
 
     planned: int
     accepted: int
     shown: int
     opened: int
+    known: int
 
 
 class DeparturesShown(BaseModel):
@@ -147,7 +151,7 @@ def _reach_table(head: str, parts: Mapping[str, PartResult]) -> tuple[list[str],
 
 def reach_cells(reach: PartResult) -> list[Cell]:
     """Return the cells of the columns `REACH`."""
-    return [reach.planned, reach.accepted, reach.shown, reach.opened]
+    return [reach.planned, reach.accepted, reach.shown, reach.opened, reach.known]
 
 
 def fold_reach(

@@ -44,7 +44,7 @@ FilterDep = Annotated[HistoryFilter, Depends(_filter)]
 
 
 class AlertRowShown(BaseModel):
-    """An alert of the history with what it did; shares are of `planned`."""
+    """An alert of the history with what it did; `shown` and `opened` are of `known`."""
 
     id: Id
     due_at: Moment
@@ -57,6 +57,7 @@ class AlertRowShown(BaseModel):
     accepted: int
     shown: int
     opened: int
+    known: int
 
 
 @router.get("/alerts")
@@ -102,4 +103,5 @@ def _row(report: Report) -> AlertRowShown:
         accepted=report.totals.accepted,
         shown=report.shown,
         opened=report.opened,
+        known=report.known,
     )

@@ -1,7 +1,7 @@
 """What an alert did: when it was opened and by whom in numbers, and who left after it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
@@ -20,12 +20,17 @@ _HOUR, _DAY, _MOST_DAYS = 60, 1440, 28
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """How far an alert came with a part of its audience."""
+    """How far an alert came with a part of its audience.
+
+    `known` are the devices of readers who let us count what they open: `shown` and `opened` are
+    of these.
+    """
 
     planned: int = 0
     accepted: int = 0
     shown: int = 0
     opened: int = 0
+    known: int = 0
 
     def __add__(self, other: "PartResult") -> "PartResult":
         """Add number by number."""
@@ -34,6 +39,7 @@ class PartResult:
             self.accepted + other.accepted,
             self.shown + other.shown,
             self.opened + other.opened,
+            self.known + other.known,
         )
 
     def scale(self, factor: float) -> "PartResult":
@@ -93,7 +99,7 @@ class AlertResult:
     def from_json(cls, value: Mapping[str, Any]) -> "AlertResult":
         """Return what `to_json` packed; it was kept when its day was over."""
         parts = {
-            name: {key: PartResult(*numbers) for key, numbers in value[name].items()}
+            name: {key: _unpack(numbers) for key, numbers in value[name].items()}
             for name in ("by_app", "by_language", "by_topic")
         }
         return cls(
@@ -108,7 +114,7 @@ class AlertResult:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What alerts are compared by: percent of what was sent, and departures for 10,000 accepted."""
+    """What alerts are compared by: percent of `known`, and departures for 10,000 accepted."""
 
     opened: float
     opened_within_10: float
@@ -120,10 +126,10 @@ def shares_of(results: Sequence[AlertResult]) -> Shares:
     total = sum((result.total for result in results), PartResult())
     within = sum(opened_within(result.openings, 10) for result in results)
     departures = sum(r.departures.unfollows + r.departures.mutes for r in results)
-    planned, accepted = total.planned or 1, total.accepted or 1
+    known, accepted = total.known or 1, total.accepted or 1
     return Shares(
-        opened=round(100 * total.opened / planned, 1),
-        opened_within_10=round(100 * within / planned, 1),
+        opened=round(100 * total.opened / known, 1),
+        opened_within_10=round(100 * within / known, 1),
         departures=round(10_000 * departures / accepted, 1),
     )
 
@@ -163,9 +169,14 @@ def opening_curve(openings: Mapping[int, int], minutes: int) -> list[int]:
     return curve
 
 
-def reach_of(totals: Totals, shown: int = 0, opened: int = 0) -> PartResult:
+def reach_of(totals: Totals, shown: int = 0, opened: int = 0, known: int = 0) -> PartResult:
     """Return how far deliveries came, with what their devices said."""
-    return PartResult(totals.planned, totals.accepted, shown, opened)
+    return PartResult(totals.planned, totals.accepted, shown, opened, known)
+
+
+def _unpack(numbers: Sequence[int]) -> PartResult:
+    """Return what `_pack` packed; of an alert before readers could choose, all devices count."""
+    return PartResult(*[*numbers, numbers[0]][: len(fields(PartResult))])
 
 
 def _pack(parts: Mapping[str, PartResult]) -> dict[str, list[int]]:

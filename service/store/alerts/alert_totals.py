@@ -9,7 +9,13 @@ from sqlmodel import Session
 from service.domain.alert import Alert
 from service.domain.delivery import MOST_ATTEMPTS_COUNTED, Delivery, State
 from service.domain.totals import Totals
-from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION, count_of, sums_of_counts
+from service.store.sql_fragments import (
+    DELIVERIES,
+    HOLDS_ANY_VERSION,
+    count_of,
+    known_of,
+    sums_of_counts,
+)
 
 _TOTALS = f"""
 SELECT alert_id, provider, {sums_of_counts()} FROM batch WHERE alert_id = ANY(:ids)
@@ -23,6 +29,17 @@ def totals(session: Session, alert_ids: Sequence[int]) -> dict[int, dict[str, To
     for alert_id, provider, *counts in session.execute(text(_TOTALS), {"ids": list(alert_ids)}):
         sums[alert_id][provider] = Totals(*counts)
     return dict(sums)
+
+
+_KNOWN = text(f"""
+SELECT alert_id, {known_of()}::int AS known FROM batch WHERE alert_id = ANY(:ids)
+GROUP BY alert_id""")
+
+
+def count_known(session: Session, alert_ids: Sequence[int]) -> dict[int, int]:
+    """Return by alert of how many devices it is known whether they opened it."""
+    rows = session.execute(_KNOWN, {"ids": list(alert_ids)})
+    return {row.alert_id: row.known for row in rows}
 
 
 _STEPS = """

@@ -150,6 +150,7 @@ def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
     reasons = last_reasons(session, in_vain)
     providers = app_rows.providers(session)
     left_out = count_left_out(session, ids)
+    known = alert_totals.count_known(session, ids)
     return [
         Report(
             alert=alert,
@@ -160,6 +161,7 @@ def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
             causes=reasons.get(alert.id, {}),
             shown=marks.get(alert.id, receipts.NOTHING).shown,
             opened=marks.get(alert.id, receipts.NOTHING).opened,
+            known=known.get(alert.id, 0),
             left_out=left_out.get(alert.id, {}),
         )
         for alert in _with_words(session, alerts)

@@ -23,11 +23,14 @@ WITH latest AS (
 SELECT coalesce(sum({count_of(State.ACCEPTED, "b")}), 0) AS accepted,
     coalesce(sum(bit_count(substring(r.marks FROM length(r.marks) / 2 + 1))), 0) AS opened
 FROM batch b LEFT JOIN receipt r USING (alert_id, shard_n, n)
-WHERE b.alert_id IN (SELECT id FROM latest) AND b.shard_n >= 0 AND b.shard_n < :shards
+WHERE b.alert_id IN (SELECT id FROM latest) AND b.results AND b.shard_n >= 0 AND b.shard_n < :shards
 """)
 
 
 def latest_open_share(session: Session) -> float | None:
-    """Return the share of devices that opened the latest alerts; None where too few got any."""
+    """Return the share of devices that opened the latest alerts; None where too few got any.
+
+    Devices of readers who do not let us count what they open are left out.
+    """
     row = session.execute(_SHARE, {"latest": LATEST_ALERTS, "shards": SHARDS}).one()
     return None if row.accepted < LEAST_DEVICES else float(row.opened / row.accepted)

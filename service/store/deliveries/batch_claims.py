@@ -33,6 +33,8 @@ class ClaimedBatch:
     """Seconds until a retrying position is due; those not named are due now."""
     reasons: dict[int, str] = field(default_factory=dict)
     """Why positions that were tried are not accepted, as far as that is on record."""
+    results: bool = True
+    """Whether what its devices report is counted."""
 
 
 _CLAIM = f"""
@@ -47,7 +49,7 @@ WITH free AS (
 )
 UPDATE batch b SET lease_token = :token, claimable_at = now() + make_interval(secs => :lease_s)
 FROM free WHERE b.alert_id = :a AND b.shard_n = free.shard_n AND b.n = free.n
-RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress
+RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress, b.results
 """
 _FRESH = "AND started_at IS NULL"
 
@@ -99,6 +101,7 @@ def _read(
         progress=row.progress,
         waits={retry.position: retry.seconds for retry in retries if retry.seconds > 0},
         reasons={retry.position: retry.why for retry in retries},
+        results=row.results,
     )
 
 

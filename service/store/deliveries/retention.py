@@ -8,7 +8,7 @@ from service.store.sql_fragments import sums_of_counts
 
 SUMMARY_SHARD = -1
 """The number of the shard that holds what an old alert left out, and of the batches that hold its
-totals, one for each provider."""
+totals, one or two for each provider: of readers who share results, and of others."""
 
 _OLD = """
 SELECT a.id FROM alert a WHERE a.settled AND a.finished_at < now() - make_interval(days => :days)
@@ -18,20 +18,21 @@ ORDER BY a.finished_at LIMIT 1 FOR UPDATE SKIP LOCKED
 
 _SUMMARIES = f"""
 WITH steps AS (
-    SELECT alert_id, provider, progress[i] AS ms, sum(progress[i + 1]) AS n
+    SELECT provider, results, progress[i] AS ms, sum(progress[i + 1]) AS n
     FROM batch, generate_series(1, cardinality(progress) - 1, 2) AS i
-    WHERE alert_id = :a GROUP BY alert_id, provider, progress[i]
+    WHERE alert_id = :a GROUP BY provider, results, progress[i]
 ), series AS (
-    SELECT provider, array_agg(x ORDER BY ms, o) AS progress
-    FROM steps, unnest(ARRAY[ms, n]::int[]) WITH ORDINALITY AS u(x, o) GROUP BY provider
+    SELECT provider, results, array_agg(x ORDER BY ms, o) AS progress
+    FROM steps, unnest(ARRAY[ms, n]::int[]) WITH ORDINALITY AS u(x, o) GROUP BY provider, results
 )
-INSERT INTO batch (alert_id, shard_n, n, provider, device_ids, states, counts, progress,
+INSERT INTO batch (alert_id, shard_n, n, provider, results, device_ids, states, counts, progress,
     claimable_at, started_at, finished_at)
-SELECT :a, :summary, row_number() OVER (ORDER BY b.provider), b.provider, '{{}}', '',
+SELECT :a, :summary, row_number() OVER (ORDER BY provider, results), provider, results, '{{}}', '',
     ARRAY[{sums_of_counts("b")}]::int[],
-    coalesce((SELECT s.progress FROM series s WHERE s.provider = b.provider), '{{}}'),
+    coalesce((SELECT s.progress FROM series s
+        WHERE (s.provider, s.results) = (b.provider, b.results)), '{{}}'),
     now(), min(started_at), max(finished_at)
-FROM batch b WHERE b.alert_id = :a AND b.shard_n <> :summary GROUP BY b.provider
+FROM batch b WHERE b.alert_id = :a AND b.shard_n <> :summary GROUP BY provider, results
 """
 
 
@@ -46,7 +47,7 @@ ON CONFLICT DO NOTHING
 
 
 def shrink_oldest_alert(session: Session, keep_days: int) -> bool:
-    """Fold the batches of one alert that ended long ago into one a provider; False: there is none.
+    """Fold the batches of one alert that ended long ago by provider; False: there is none.
 
     Totals and timings stay as they were; what happened to one device is forgotten. One alert is
     one transaction: the sweep keeps its lease meanwhile, and vacuum follows close behind.

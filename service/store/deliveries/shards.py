@@ -18,6 +18,7 @@ from service.domain.delivery import State
 from service.domain.pace.spread import Spread, usable_duration
 from service.domain.subscription import Urgency
 from service.store.alerts import alert_transitions
+from service.store.deliveries.result_sharing import CHOICES_EXIST, sharing
 from service.store.readers import audience
 from service.store.readers.audience import FrozenAudience
 from service.store.readers.left_out_rules import counts_sql, keep_sends_sql
@@ -33,7 +34,8 @@ MOST_SHARDS = 100_000
 class PlannedAlert:
     """What fan-out needs to know of an alert: its audience is frozen.
 
-    `spread` says when its shards are released; None is at once.
+    `spread` says when its shards are released; None is at once. `choices_exist`: some reader has
+    said whether its results may be counted.
     """
 
     alert_id: int
@@ -44,6 +46,7 @@ class PlannedAlert:
     audience: FrozenAudience
     apps: frozenset[str] | None
     apps_revision: int
+    choices_exist: bool = False
     dry_run: bool = False
     spread: Spread | None = None
 
@@ -119,7 +122,7 @@ SELECT a.kind, a.state, a.source_alert_id, a.takes_over, a.topic_ids, a.above, a
     root.started_at AS begins_at, root.expires_at - root.started_at AS life,
     CASE WHEN a.spread_s > 0 THEN (SELECT count(*) FROM shard WHERE alert_id = a.id AND n >= 0) END
         AS shards,
-    {REVISION_OF_APPS} AS apps_revision
+    {REVISION_OF_APPS} AS apps_revision, {CHOICES_EXIST} AS choices_exist
 FROM alert a LEFT JOIN alert root
     ON a.spread_s > 0 AND root.id = coalesce(a.source_alert_id, a.id)
 WHERE a.id = :a AND a.started_at IS NOT NULL
@@ -141,6 +144,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
         takes_over=row.takes_over,
         apps=None if row.apps is None else frozenset(row.apps),
         apps_revision=row.apps_revision,
+        choices_exist=row.choices_exist,
         dry_run=row.dry_run,
         spread=_spread(row),
         audience=FrozenAudience(
@@ -172,13 +176,15 @@ def fan_out(
     n: int | None = None,
     *,
     known_servers: Mapping[str, str] | None = None,
+    results_by_default: bool = True,
 ) -> bool:
     """Pack one shard into batches: shard `n`, or the lowest open one that no process is packing.
 
     The shard's state and its batches commit together. False: there was none to pack. The shards
     of a stopped alert are packed too, as cancelled: its whole audience is accounted for. Devices
     of the providers in `known_servers` whose address does not match the regular expression there
-    are at strangers' servers, and are packed apart.
+    are at strangers' servers, and are packed apart. So are devices of readers who do not let us
+    count what they open; `results_by_default` holds for those who have not said.
     """
     row = session.execute(
         text(
@@ -193,7 +199,7 @@ def fan_out(
     release_at = None if alert.spread is None else alert.spread.release_of(row.n)
     part = _released(alert, release_at)
     values, devices = _devices(session, part, alert.through(providers), row.lo, row.hi)
-    values["release_at"] = release_at
+    values |= {"release_at": release_at, "results_by_default": results_by_default}
     _pack(session, alert, row.n, devices, values, known_servers or {})
     if alert.state is AlertState.PLANNING:
         alert_transitions.begin_sending(session, alert.alert_id)
@@ -208,21 +214,24 @@ def _released(alert: PlannedAlert, release_at: datetime | None) -> PlannedAlert:
 
 
 _PACK = """
-INSERT INTO batch (alert_id, shard_n, n, provider, strangers, device_ids, states, counts,
+INSERT INTO batch (alert_id, shard_n, n, provider, strangers, results, device_ids, states, counts,
     claimable_at, finished_at)
-SELECT :alert_id, :shard_n, row_number() OVER (ORDER BY provider, strangers, part) - 1, provider,
-    strangers, array_agg(id ORDER BY id), decode(repeat(:byte, count(*)::int), 'hex'),
+SELECT :alert_id, :shard_n, row_number() OVER (ORDER BY provider, strangers, results, part) - 1,
+    provider, strangers, results, array_agg(id ORDER BY id),
+    decode(repeat(:byte, count(*)::int), 'hex'),
     CASE WHEN :cancelled THEN ARRAY[0,0,0,0,0,0,count(*)::int]
         ELSE ARRAY[count(*)::int,0,0,0,0,0,0] END, {claimable_at},
     CASE WHEN :cancelled THEN now() END
 FROM (
-    SELECT id, provider, strangers,
-        (row_number() OVER (PARTITION BY provider, strangers ORDER BY id) - 1) / :size AS part
-    FROM (SELECT id, provider, {strangers} AS strangers FROM device_in) judged
-) packed GROUP BY provider, strangers, part
+    SELECT id, provider, strangers, results,
+        (row_number() OVER (PARTITION BY provider, strangers, results ORDER BY id) - 1) / :size
+            AS part
+    FROM (SELECT device_in.id, device_in.provider, {} AS strangers, {} AS results
+        FROM device_in{}) judged
+) packed GROUP BY provider, strangers, results, part
 """
 
-_IS_AT_STRANGERS = """CASE WHEN provider = ANY(:open_providers) THEN EXISTS (
+_IS_AT_STRANGERS = """CASE WHEN device_in.provider = ANY(:open_providers) THEN EXISTS (
         SELECT 1 FROM device JOIN unnest(CAST(:open_providers AS text[]),
             CAST(:known_servers AS text[])) AS open (name, known) ON open.name = device_in.provider
         WHERE device.id = device_in.id AND device.address !~ open.known)
@@ -246,7 +255,7 @@ WITH of_chain AS (
 def _devices(
     session: Session, alert: PlannedAlert, providers: Sequence[str], lo: int, hi: int
 ) -> tuple[dict[str, Any], str]:
-    """Return the values and the CTEs that end in `device_in(id, provider)`."""
+    """Return the values and the CTEs that end in `device_in(id, provider)`, and a `reader_id`."""
     if alert.source_alert_id is None:
         values = audience.parameters(session, alert.audience, lo, hi, providers)
         sql = audience.devices_sql(alert.audience)
@@ -286,5 +295,6 @@ def _pack(
         "byte": f"{State.CANCELLED if stopped else State.PENDING:02x}",
     }
     claimable_at = "now()" if alert.spread is None else "greatest(now(), :release_at)"
-    pack = _PACK.format(strangers=strangers, claimable_at=claimable_at)
-    session.execute(text(devices + pack), values)
+    cte, *parts = sharing(alert.source_alert_id, choices_exist=alert.choices_exist)
+    pack = _PACK.format(strangers, *parts, claimable_at=claimable_at)
+    session.execute(text(devices + cte + pack), values)

@@ -77,7 +77,7 @@ _DEVICES = """
     AND device.reader_id >= :lo AND device.reader_id < :hi{order}
 )"""
 _NOT_LEFT_OUT = """
-device_in AS (SELECT id, provider FROM candidate WHERE reason = 0)"""
+device_in AS (SELECT id, provider, reader_id FROM candidate WHERE reason = 0)"""
 
 _STALE = """, stale AS MATERIALIZED (
     SELECT id FROM device
@@ -190,7 +190,7 @@ def _pairs(ids: dict[str, int]) -> Iterable[int]:
 
 
 def devices_sql(audience: FrozenAudience) -> str:
-    """Return the CTEs that end in `device_in(id, provider)`: what `parameters` must go with.
+    """Return the CTEs that end in `device_in(id, provider, reader_id)`; `parameters` go with them.
 
     Where the audience has `rules`, `candidate(id, provider, reader_id, reason)` holds those left
     out as well.

@@ -42,6 +42,10 @@ _UNITE_SUBSCRIPTIONS = text("""
     ORDER BY created_at DESC
     LIMIT greatest(:most - (SELECT count(*) FROM subscription WHERE reader_id = :person), 0)
     ON CONFLICT DO NOTHING""")
+_KEEP_CHOICE = text("""
+    UPDATE reader AS person SET results = joined.results FROM reader AS joined
+    WHERE person.id = :person AND joined.id = :reader AND person.results IS NULL
+        AND joined.results IS NOT NULL""")
 _MOVE_ALL = text("UPDATE device SET reader_id = :person WHERE reader_id = :reader")
 _MOVE_SOME = text("""
     UPDATE device SET reader_id = :reader WHERE reader_id = :person AND id = ANY(:device_ids)""")
@@ -122,7 +126,8 @@ def join(
 ) -> list[int]:
     """Make one reader of two: the person, with the devices and follows of both.
 
-    Where both follow a topic, the person's own terms stay. Returns the devices that moved.
+    Where both follow a topic, the person's own terms stay, and where both have said whether results
+    may be counted, the person's word. Returns the devices that moved.
     """
     ids = [reader_id, person_id]
     session.execute(_LOCK_READERS, {"ids": ids})
@@ -130,6 +135,7 @@ def join(
     moved = device_ids(session, reader_id)
     values = {"person": person_id, "reader": reader_id}
     session.execute(_UNITE_SUBSCRIPTIONS, {**values, "most": most_subscriptions})
+    session.execute(_KEEP_CHOICE, values)
     session.execute(_MOVE_ALL, values)
     session.execute(_EVICT, {**values, "most": most_devices, "why": why_evicted})
     session.execute(_MOVE_STAFF, values)

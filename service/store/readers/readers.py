@@ -12,7 +12,9 @@ from sqlmodel import Session
 from service.domain.language import base_languages
 from service.domain.people import QuietHours, Reader
 
-_COLUMNS = "id, language, languages, timezone, quiet_from, quiet_to, alerts_per_day"
+_COLUMNS = (
+    "id, language, languages, timezone, quiet_from, quiet_to, alerts_per_day, results, digest"
+)
 
 _BY_TOKEN = text(f"""
     SELECT {_COLUMNS} FROM reader WHERE token_hash = :token_hash
@@ -35,9 +37,10 @@ _WITH_ZONE = """
 """The table `time_zone` has the names in use: one that a newer `tzdata` brought is added here."""
 
 _ADD = text(f"""{_WITH_ZONE}
-    INSERT INTO reader (id, token_hash, language, languages, reads, timezone, quiet_from, quiet_to)
+    INSERT INTO reader (id, token_hash, language, languages, reads, timezone, quiet_from, quiet_to,
+        results)
     VALUES (:id, :token_hash, :language, CAST(:languages AS text[]), CAST(:reads AS text[]),
-        :timezone, :quiet_from, :quiet_to)""")
+        :timezone, :quiet_from, :quiet_to, :results)""")
 
 _ADD_IMPORTED = text(f"""{_WITH_ZONE}
     INSERT INTO reader (id, token_hash, language, timezone, unclaimed)
@@ -66,7 +69,8 @@ _UNCLAIMED = text("""
 _CHANGE = text(f"""{_WITH_ZONE}
     UPDATE reader SET language = :language, languages = CAST(:languages AS text[]),
         reads = CAST(:reads AS text[]), timezone = :timezone, quiet_from = :quiet_from,
-        quiet_to = :quiet_to, alerts_per_day = :alerts_per_day
+        quiet_to = :quiet_to, alerts_per_day = :alerts_per_day, results = :results,
+        digest = :digest
     WHERE id = :id RETURNING id""")
 
 _REVISE = text(f"""{_WITH_ZONE}
@@ -178,6 +182,8 @@ def _values(reader: Reader) -> dict[str, Any]:
         "quiet_from": quiet.begin if quiet else None,
         "quiet_to": quiet.end if quiet else None,
         "alerts_per_day": reader.alerts_per_day,
+        "results": reader.results,
+        "digest": reader.digest,
     }
 
 
@@ -194,4 +200,6 @@ def _reader(row: Row[Any]) -> Reader:
         timezone=row.timezone,
         quiet_hours=quiet,
         alerts_per_day=row.alerts_per_day,
+        results=row.results,
+        digest=row.digest,
     )

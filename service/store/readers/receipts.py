@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session
 
+from service.domain.receipt import UNCOUNTED
 from service.domain.results.alert_result import add_openings
-from service.store.sql_fragments import due_at
+from service.store.sql_fragments import due_at, known_of
 
 
 class Mark(StrEnum):
@@ -76,9 +77,11 @@ _WRITE = text("""
 
 
 def merge(receipts: Iterable[MarkedPlace]) -> Marks:
-    """Return receipts by batch; a repeated one counts once."""
+    """Return receipts by batch; a repeated one counts once, an uncounted one not at all."""
     marks_by_batch: Marks = {}
     for alert_id, shard_n, n, position, mark in receipts:
+        if position & UNCOUNTED:
+            continue
         shown_and_opened = marks_by_batch.setdefault((alert_id, shard_n, n), (set(), set()))
         shown_and_opened[mark is not Mark.SHOWN].add(position)
     return marks_by_batch
@@ -127,6 +130,8 @@ def add_marks(session: Session, marks_by_batch: Marks, known_rows: KnownRows | N
     other: who makes rows holds no lock yet, and nobody sees a new row before it is committed.
     With `known_rows`, those are not made again; raises `RowVanished` where one is not there.
     """
+    if not marks_by_batch:
+        return
     keys = sorted(marks_by_batch)
     columns = _columns(keys)
     if known_rows is None or not known_rows.have(keys):
@@ -183,19 +188,20 @@ def counts(session: Session, alert_ids: Sequence[int]) -> dict[int, Counts]:
 
 def counts_by_app(
     session: Session, alert_ids: Sequence[int]
-) -> dict[tuple[int, str], tuple[int, int]]:
-    """Count who showed and who opened each alert, by alert and app."""
+) -> dict[tuple[int, str], tuple[int, int, int]]:
+    """Count who showed and who opened each alert, and of how many we know, by alert and app."""
     rows = session.execute(
         text(
-            "SELECT alert_id, provider, "
-            "sum(bit_count(substring(marks FROM 1 FOR length(marks) / 2))) AS shown, "
-            "sum(bit_count(substring(marks FROM length(marks) / 2 + 1))) AS opened "
-            "FROM receipt JOIN batch USING (alert_id, shard_n, n) "
+            "SELECT alert_id, provider, coalesce("
+            "sum(bit_count(substring(marks FROM 1 FOR length(marks) / 2))), 0)::int AS shown, "
+            "coalesce(sum(bit_count(substring(marks FROM length(marks) / 2 + 1))), 0)::int "
+            f"AS opened, {known_of()}::int AS known "
+            "FROM batch LEFT JOIN receipt USING (alert_id, shard_n, n) "
             "WHERE alert_id = ANY(:ids) GROUP BY alert_id, provider"
         ),
         {"ids": list(alert_ids)},
     )
-    return {(row.alert_id, row.provider): (int(row.shown), int(row.opened)) for row in rows}
+    return {(row.alert_id, row.provider): (row.shown, row.opened, row.known) for row in rows}
 
 
 def _lock(session: Session, columns: Mapping[str, str]) -> dict[Place, _Row]:

@@ -18,7 +18,14 @@ from service.domain.device import EVICTED, MOVED, REMOVED, REPLACED
 from service.domain.results.alert_result import DAY, USUAL, AlertResult, Departures, PartResult
 from service.store.results import audience_days
 from service.store.results.departures import departures_between, first_departure
-from service.store.sql_fragments import DELIVERIES, count_of, due_at, state_in, sums_of_counts
+from service.store.sql_fragments import (
+    DELIVERIES,
+    count_of,
+    due_at,
+    known_of,
+    state_in,
+    sums_of_counts,
+)
 
 SAMPLE_DEVICES = 20_000
 RESULTS_A_PASS = 5
@@ -30,7 +37,8 @@ _SHOWN = f"coalesce(sum(bit_count(substring(r.marks FROM 1 FOR {_HALF}))), 0)"
 _OPENED = f"coalesce(sum(bit_count(substring(r.marks FROM {_HALF} + 1))), 0)"
 _BY_APP = text(f"""
     SELECT b.provider AS part, {" + ".join(sums_of_counts("b").split(", "))} AS planned,
-        sum({count_of(State.ACCEPTED, "b")}) AS accepted, {_SHOWN} AS shown, {_OPENED} AS opened
+        sum({count_of(State.ACCEPTED, "b")}) AS accepted, {_SHOWN} AS shown, {_OPENED} AS opened,
+        {known_of("b")} AS known
     FROM batch b LEFT JOIN receipt r USING (alert_id, shard_n, n)
     WHERE b.alert_id = :a GROUP BY b.provider""")
 _OPENINGS = text("""
@@ -39,13 +47,13 @@ _OPENINGS = text("""
     WHERE alert_id = :a GROUP BY 1 ORDER BY 1""")
 _SAMPLE = f"""
     WITH sample AS MATERIALIZED (
-        SELECT d.id, {state_in("s.byte", [State.ACCEPTED])} AS accepted,
+        SELECT d.id, b.results, {state_in("s.byte", [State.ACCEPTED])} AS accepted,
             coalesce(get_bit(r.marks, (d.o - 1)::int), 0) AS shown,
             coalesce(get_bit(r.marks, (length(r.marks) * 4 + d.o - 1)::int), 0) AS opened
         FROM {DELIVERIES} LEFT JOIN receipt r USING (alert_id, shard_n, n)
         WHERE b.alert_id = :a AND b.shard_n % :step = 0)"""
 _REACH = """count(*) AS planned, count(*) FILTER (WHERE accepted) AS accepted,
-    sum(shown) AS shown, sum(opened) AS opened"""
+    sum(shown) AS shown, sum(opened) AS opened, count(*) FILTER (WHERE sample.results) AS known"""
 _BY_LANGUAGE = text(f"""{_SAMPLE}
     SELECT lower(split_part(coalesce(nullif(device.locale, ''), reader.language, ''), '-', 1))
         AS part, {_REACH},
@@ -168,6 +176,8 @@ def _usual(session: Session, alert: _Circumstances, accepted: int) -> Departures
 
 def _parts(rows: Any) -> Mapping[str, PartResult]:
     return {
-        row.part: PartResult(int(row.planned), int(row.accepted), int(row.shown), int(row.opened))
+        row.part: PartResult(
+            *map(int, (row.planned, row.accepted, row.shown, row.opened, row.known))
+        )
         for row in rows
     }

@@ -60,7 +60,7 @@ def alerts_between(session: Session, begin: datetime, end: datetime) -> list[Mon
     marks = receipts.counts_by_app(session, recent)
     by_app = {alert_id: result.by_app for alert_id, result in results.items()} | {
         alert_id: {
-            app: reach_of(totals[alert_id][app], *marks.get((alert_id, app), (0, 0)))
+            app: reach_of(totals[alert_id][app], *marks.get((alert_id, app), ()))
             for app in totals.get(alert_id, {})
         }
         for alert_id in recent

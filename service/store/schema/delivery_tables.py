@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     false,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
@@ -61,7 +62,8 @@ class BatchRow(SQLModel, table=True):
     earliest due retry while it waits. `counts` is derived from `states` at every write.
     `progress` holds pairs (ms since the alert was due, newly accepted), flattened. `started_at` is
     when the first push of it was on record as tried. `strangers`: all its addresses are at servers
-    that nobody named, and a process of their own sends to them.
+    that nobody named, and a process of their own sends to them. `results`: what its devices report
+    is counted; of readers who do not share it nothing is.
     """
 
     __tablename__: ClassVar[str] = "batch"
@@ -90,6 +92,9 @@ class BatchRow(SQLModel, table=True):
     provider: str = Field(sa_column=Column(Text, nullable=False))
     strangers: bool = Field(
         default=False, sa_column=Column(Boolean, nullable=False, server_default=false())
+    )
+    results: bool = Field(
+        default=True, sa_column=Column(Boolean, nullable=False, server_default=true())
     )
     device_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
     states: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

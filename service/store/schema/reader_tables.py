@@ -53,6 +53,12 @@ class ReaderRow(SQLModel, table=True):
             postgresql_include=["alerts_per_day"],
             postgresql_where=text("alerts_per_day IS NOT NULL"),
         ),
+        Index(
+            "reader_results",
+            "id",
+            postgresql_include=["results"],
+            postgresql_where=text("results IS NOT NULL"),
+        ),
         Index("reader_zone", "timezone", postgresql_where=text("quiet_from <> quiet_to")),
         Index(
             "reader_external_id",
@@ -77,6 +83,12 @@ class ReaderRow(SQLModel, table=True):
     )
     """What `languages` come to without scripts and regions: alerts are compared with these."""
     alerts_per_day: int | None = Field(default=None, sa_column=Column(SmallInteger))
+    results: bool | None = Field(default=None, sa_column=Column(Boolean))
+    """Whether what the reader opens is counted; None: as the installation has it."""
+    digest: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=false())
+    )
+    """Whether what quiet hours kept away comes as one push at their end."""
     external_id: str | None = Field(default=None, sa_column=Column(Text))
     """The publisher's own id of the person that has logged in; None while anonymous."""
     unclaimed: bool = Field(

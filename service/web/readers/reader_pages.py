@@ -21,7 +21,7 @@ from service.domain.errors import Unauthenticated, require
 from service.domain.people import Reader
 from service.domain.subscription import Subscription, Urgency
 from service.http.api_document import Router
-from service.http.dependencies import Id, WorkDep
+from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.readers import devices, past_alerts, subscriptions
 from service.store.stories import stories
@@ -88,7 +88,8 @@ def show_settings(
         context |= {
             "faults": faults or {},
             **settings_form.choices(reader, context["site_languages"], settings.frequency_cap),
-            "form": form or settings_form.initial_values(reader),
+            "form": form
+            or settings_form.initial_values(reader, results_by_default=settings.results_by_default),
         }
     return render(request, "me.html", status=422 if faults else 200, **context)
 
@@ -249,11 +250,11 @@ def unpair_devices(
 
 
 @router.get("/export")
-def export(work: WorkDep, reader: ReaderOrNone) -> Response:
+def export(work: WorkDep, settings: SettingsDep, reader: ReaderOrNone) -> Response:
     """Return everything that is stored about the reader, as a file."""
     response = Response(media_type="application/json", headers={"Cache-Control": PRIVATE})
     response.headers["Content-Disposition"] = 'attachment; filename="newszop-me.json"'
-    content = readers.export_reader(work, require_reader(reader), response)
+    content = readers.export_reader(work, settings, require_reader(reader), response)
     response.body = content.model_dump_json(indent=2).encode()
     response.headers["Content-Length"] = str(len(response.body))
     return response

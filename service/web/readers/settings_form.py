@@ -10,7 +10,7 @@ from service.domain.time_zone import canonical_names
 _CAPS = (1, 2, 3, 5, 8, 12, 20)
 
 
-def initial_values(reader: Reader) -> dict[str, Any]:
+def initial_values(reader: Reader, *, results_by_default: bool) -> dict[str, Any]:
     """Return what the form shows at first."""
     quiet = reader.quiet_hours
     return {
@@ -20,6 +20,7 @@ def initial_values(reader: Reader) -> dict[str, Any]:
         "quiet_from": quiet.begin.strftime("%H:%M") if quiet else "",
         "quiet_to": quiet.end.strftime("%H:%M") if quiet else "",
         "alerts_per_day": str(reader.alerts_per_day or ""),
+        "results": reader.shares_results(by_default=results_by_default),
     }
 
 

@@ -65,9 +65,9 @@ def draw_curve(result: AlertResult, due: datetime, now: datetime) -> Chart:
     minutes = max(1, min(CURVE_MINUTES, age))
     curve = opening_curve(result.openings, minutes)
     values = [*curve, *[None] * (CURVE_MINUTES - minutes)]
-    planned = result.total.planned
+    known = result.total.known
     rows = [
-        (span(60 * step), (opened, percent(opened, planned)))
+        (span(60 * step), (opened, percent(opened, known)))
         for step in STEPS
         if step <= max(age, 1)
         for opened in [opened_within(result.openings, step)]
@@ -81,7 +81,7 @@ def draw_curve(result: AlertResult, due: datetime, now: datetime) -> Chart:
         series=[Series("Opened", values)],
         ticks=[f"{n} min" if n else "0" for n in range(0, CURVE_MINUTES + 1, 10)],
         rows=rows,
-        columns=["Opened", "Of sent"],
+        columns=["Opened", "Share"],
     )
     return draw_lines(plot, area=True)
 

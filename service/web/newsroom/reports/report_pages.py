@@ -100,13 +100,13 @@ def _draw_topics(labels: dict[str, str], topics: Sequence[TopicMonth]) -> Chart:
         Plot(
             key="topics",
             title="Opened, by topic",
-            unit="% of what was sent; the five topics that were opened most",
+            unit="% of those who share results; the five topics that were opened most",
             x_name="Topic",
             labels=[labels.get(row.topic, row.topic) for row in shown],
             series=[
                 Series(
                     "Opened",
-                    [round(100 * r.reach.opened / (r.reach.planned or 1), 1) for r in shown],
+                    [round(100 * r.reach.opened / (r.reach.known or 1), 1) for r in shown],
                 )
             ],
             ticks=[labels.get(row.topic, row.topic)[:8] for row in shown],
@@ -123,13 +123,13 @@ def _draw_hours(report: Month) -> Chart:
                 row.alerts,
                 row.reach.planned,
                 row.reach.opened,
-                percent(row.reach.opened, row.reach.planned),
+                percent(row.reach.opened, row.reach.known),
             ),
         )
         for hour, row in sorted(by_hour.items())
     ]
     shares = [
-        round(100 * by_hour[h].reach.opened / (by_hour[h].reach.planned or 1), 1)
+        round(100 * by_hour[h].reach.opened / (by_hour[h].reach.known or 1), 1)
         if h in by_hour
         else None
         for h in range(24)
@@ -138,12 +138,12 @@ def _draw_hours(report: Month) -> Chart:
         Plot(
             key="hours",
             title="Opened, by the hour of sending",
-            unit="% of what was sent; hours in UTC",
+            unit="% of those who share results; hours in UTC",
             x_name="Hour (UTC)",
             labels=[f"{hour:02}" for hour in range(24)],
             series=[Series("Opened", shares)],
             rows=rows,
-            columns=["Alerts", "Sent", "Opened", "Of sent"],
+            columns=["Alerts", "Sent", "Opened", "Share"],
         )
     )
 

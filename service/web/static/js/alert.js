@@ -54,7 +54,7 @@ function draw(report, samples) {
     const short = 100 * totals.accepted < totals.planned * Number(figure.dataset.percent ?? 0);
     figure.textContent = milliseconds(short ? null : report.timing[figure.dataset.timing]);
   }
-  for (const figure of document.querySelectorAll("[data-receipt-share]")) figure.textContent = formatShare(report.receipts[figure.dataset.receiptShare], totals.planned);
+  for (const figure of document.querySelectorAll("[data-receipt-share]")) figure.textContent = formatShare(report.receipts[figure.dataset.receiptShare], report.results_known);
   for (const figure of document.querySelectorAll("[data-receipt]")) figure.textContent = number.format(report.receipts[figure.dataset.receipt]);
   drawBar(totals);
   const [label, tone] = describeState(report);
