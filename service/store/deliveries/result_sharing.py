@@ -30,7 +30,8 @@ _OF_READERS = Sharing(
 _OF_DEVICES = Sharing(
     "",
     "coalesce(reader.results, :results_by_default)",
-    " LEFT JOIN device ON device.id = device_in.id LEFT JOIN reader ON reader.id = device.reader_id",
+    " LEFT JOIN device ON device.id = device_in.id"
+    " LEFT JOIN reader ON reader.id = device.reader_id",
 )
 """A correction goes by shard numbers: each of its devices is looked up."""
 _BY_DEFAULT = Sharing("", "CAST(:results_by_default AS boolean)", "")
