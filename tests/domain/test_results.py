@@ -59,3 +59,10 @@ def test_a_result_is_read_as_it_was_kept():
     )
     assert AlertResult.from_json(result.to_json()) == result
     assert result.total == PartResult(10, 9, 8, 7)
+
+
+def test_of_a_result_from_before_readers_could_choose_all_devices_are_known():
+    packed = AlertResult(by_app={"apns": PartResult(10, 9, 8, 7, 5)}).to_json()
+    assert AlertResult.from_json(packed).total == PartResult(10, 9, 8, 7, 5)
+    packed["by_app"]["apns"].pop()
+    assert AlertResult.from_json(packed).total == PartResult(10, 9, 8, 7, 10)

@@ -110,9 +110,9 @@ def test_a_result_tells_who_opened_it_by_part_and_who_left(session):
     assert devices.remove(session, people[2].id, ids[2], NOW)
     devices.forget(session, [(ids[0], NOW)], "unregistered")
     result = alert_results.result_of(session, alert.id)
-    assert result.by_app == {"apns-2": PartResult(4, 3, 0, 2)}
-    assert result.by_language == {"hi": PartResult(1, 1, 0, 1), "en": PartResult(3, 2, 0, 1)}
-    assert result.by_topic == {"world": PartResult(3, 2, 0, 1)}
+    assert result.by_app == {"apns-2": PartResult(4, 3, 0, 2, 4)}
+    assert result.by_language == {"hi": PartResult(1, 1, 0, 1, 1), "en": PartResult(3, 2, 0, 1, 3)}
+    assert result.by_topic == {"world": PartResult(3, 2, 0, 1, 3)}
     assert result.departures == Departures(removals=1, gone=1)
     assert not result.is_final
     assert result.usual is None
@@ -127,7 +127,7 @@ def test_a_result_is_kept_once_when_its_day_is_over(session):
     session.execute(text("DELETE FROM batch"))
     result = alert_results.result_of(session, alert.id)
     assert result.is_final
-    assert result.total == PartResult(2, 2, 0, 1)
+    assert result.total == PartResult(2, 2, 0, 1, 2)
     assert result.openings == {1500 // 60 * 60 // 1440 * 1440: 1}
 
 

@@ -17,9 +17,13 @@ def upgrade() -> None:
         postgresql_include=["results"],
         postgresql_where=sa.text("results IS NOT NULL"),
     )
-    digest = sa.Column("digest", sa.Boolean(), nullable=False, server_default=sa.false())
+    digest: sa.Column[bool] = sa.Column(
+        "digest", sa.Boolean(), nullable=False, server_default=sa.false()
+    )
     op.add_column("reader", digest)
-    results = sa.Column("results", sa.Boolean(), nullable=False, server_default=sa.true())
+    results: sa.Column[bool] = sa.Column(
+        "results", sa.Boolean(), nullable=False, server_default=sa.true()
+    )
     op.add_column("batch", results)
 
 
