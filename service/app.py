@@ -105,6 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
     registry, throttle = CollectorRegistry(), Throttle(settings.redis_url)
     engine, broker = _open_engine(settings), CeleryBroker(settings.broker)
     hot = HotRoutes(settings, engine, throttle)
+    requests, is_https = Requests(registry), settings.public_url.startswith("https://")
     app = FastAPIOffline(
         title=f"{settings.site_name} Push",
         description=ABOUT,
@@ -116,7 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         dependencies=[AdmitRequest],
         redirect_slashes=False,  # it would redirect to whatever host the caller names
-        middleware=_middleware(settings, registry, hot),
+        middleware=_middleware(settings, requests, is_https=is_https),
         telemetry=NO_TELEMETRY,
     )
     app.state.settings = settings
@@ -138,6 +139,8 @@ def create_app(settings: Settings) -> FastAPI:
         router.add_to(app)
     web.mount(app)
     api_document.install(app)
+    in_front = HotCalls(app.build_middleware_stack(), hot.routes, requests, is_https=is_https)
+    app.middleware_stack = in_front
     return app
 
 
@@ -147,13 +150,9 @@ def _open_engine(settings: Settings) -> Engine:
     )
 
 
-def _middleware(
-    settings: Settings, registry: CollectorRegistry, hot: HotRoutes
-) -> list[Middleware]:
-    """Return what every request passes, the first of them first."""
-    requests, is_https = Requests(registry), settings.public_url.startswith("https://")
+def _middleware(settings: Settings, requests: Requests, *, is_https: bool) -> list[Middleware]:
+    """Return what every other request passes, the first of them first."""
     return [
-        Middleware(HotCalls, routes=hot.routes, requests=requests, is_https=is_https),
         Middleware(AnswerHead),
         Middleware(TrustProxies, networks=settings.trusted_proxies),
         Middleware(ObserveRequests, requests=requests, log_requests=settings.log_requests),

@@ -48,7 +48,7 @@ class GroupCommit(Generic[Item, Result]):
 
     `run` runs a function in a thread. `write` gets an open transaction and the items of a group;
     it returns one result for each, None for an item that it did not write. With `keys` no two items
-    of a group have a key in common: the later one waits for the next group. With `one_statement`
+    of a group have a key in common: the later one waits for the next group. With `each_commits`
     each statement of `write` is a transaction of its own, which saves two of three round trips.
     """
 
@@ -59,9 +59,9 @@ class GroupCommit(Generic[Item, Result]):
         write: Write[Item, Result],
         keys: Keys[Item] | None = None,
         *,
-        one_statement: bool = False,
+        each_commits: bool = False,
     ) -> None:
-        self._open = partial(GroupConnection, engine, one_statement=one_statement)
+        self._open = partial(GroupConnection, engine, each_commits=each_commits)
         self._run = run
         self._write = write
         self._keys = keys

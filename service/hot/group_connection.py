@@ -13,12 +13,12 @@ class GroupConnection:
     """A connection of the engine, taken for the first group and given back at the end.
 
     One that met an error is given back at once: the next group gets another, which is tried first.
-    With `one_statement` each statement commits itself.
+    With `each_commits` each statement commits itself.
     """
 
-    def __init__(self, engine: Engine, *, one_statement: bool) -> None:
+    def __init__(self, engine: Engine, *, each_commits: bool) -> None:
         self._engine = engine
-        self._one_statement = one_statement
+        self._each_commits = each_commits
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -46,7 +46,7 @@ class GroupConnection:
     def _connect(self) -> Connection:
         if self._connection is None:
             connection = self._engine.connect()
-            if self._one_statement:
+            if self._each_commits:
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             self._connection = connection
         return self._connection

@@ -1,4 +1,4 @@
-"""The middleware that answers the hot calls and passes all others on. It is the outermost one.
+"""What stands in front of FastAPI: it answers the hot calls and passes all others on.
 
 A hot call is the usual form of a call that many make at once. What is unusual in any way - a body
 that is wrong, a token that nobody has, an unknown topic - goes the ordinary path, through all other

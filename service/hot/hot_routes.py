@@ -32,8 +32,7 @@ class HotRoutes:
         self.engine = engine
         self.threads = Threads(GROUPS)
         self.has_pooler = settings.db_pooler
-        marks = self._group(receipt_writer(), alone=False)
-        receipts = ReceiptCalls(settings.signing_secrets, marks)
+        receipts = ReceiptCalls(settings.signing_secrets, self._group(receipt_writer()))
         newcomers = self._group(newcomer_writer(throttle, settings.registrations_per_minute))
         readers = ReaderCalls(
             self._group(find_readers),
@@ -59,14 +58,14 @@ class HotRoutes:
         }
 
     def _group(
-        self, write: Write[Item, Result], keys: Keys[Item] | None = None, *, alone: bool = True
+        self, write: Write[Item, Result], keys: Keys[Item] | None = None
     ) -> GroupCommit[Item, Result]:
-        """Return a group; `alone`: each statement of its writer is complete in itself.
+        """Return a group; each statement of its writer is complete in itself.
 
         Behind a pooler a transaction sets its limits for itself, so there has to be one.
         """
-        one_statement = alone and not self.has_pooler
-        return GroupCommit(self.engine, self.threads.run, write, keys, one_statement=one_statement)
+        each_commits = not self.has_pooler
+        return GroupCommit(self.engine, self.threads.run, write, keys, each_commits=each_commits)
 
     def close(self) -> None:
         """End the threads."""

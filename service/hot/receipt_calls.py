@@ -8,8 +8,8 @@ from sqlmodel import Session
 from service.api.receipts import ItemsTaken, ReceiptBody, ReceiptItems, ReceiptsIn, read_receipts
 from service.hot.call import NO_CONTENT, Answer, Call, OrdinaryPath, json_answer
 from service.hot.group_commit import GroupCommit
-from service.store.readers import receipts as store
-from service.store.readers.receipts import KnownRows, MarkedPlace
+from service.store.readers import receipt_groups
+from service.store.readers.receipts import MarkedPlace, merge
 
 ReceiptGroup = GroupCommit[Sequence[MarkedPlace], bool]
 _BODY: TypeAdapter[ReceiptBody | ReceiptItems] = TypeAdapter(ReceiptsIn)
@@ -17,11 +17,10 @@ _BODY: TypeAdapter[ReceiptBody | ReceiptItems] = TypeAdapter(ReceiptsIn)
 
 def receipt_writer() -> Callable[[Session, Sequence[Sequence[MarkedPlace]]], Sequence[bool]]:
     """Return what notes what the devices said, each batch's row once."""
-    known_rows = KnownRows()
+    rows = receipt_groups.ReceiptRows()
 
     def write(session: Session, items: Sequence[Sequence[MarkedPlace]]) -> Sequence[bool]:
-        marks = store.merge(receipt for receipts in items for receipt in receipts)
-        store.add_marks(session, marks, known_rows)
+        rows.add_marks(session, merge(receipt for receipts in items for receipt in receipts))
         return [True] * len(items)
 
     return write

@@ -22,7 +22,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]  # imported there for all
 from granian.server.mp import MPServer
@@ -62,6 +62,7 @@ def build_server(listener: socket.socket, workers: int) -> Server:
     return Server(
         listener,
         interface=Interfaces.ASGI,
+        loop=Loops.uvloop,  # a sixth less CPU for each call than asyncio's own
         factory=True,
         websockets=False,
         workers=workers,

@@ -51,7 +51,7 @@ BOUNDS = {
     "bodies in a feed": "service.web.readers.feeds: MAX_BODIES_ LONGEST_BODY_",
     "a comparison of two": "service.web.newsroom.text_diff: MAX_EDITS MAX_STEPS",
     "headers of hot answers": "service.hot.answer_head: MAX_HEADS",
-    "batches known to have": "service.store.readers.receipts: MAX_KNOWN_ROWS",
+    "batches known to have": "service.store.readers.receipt_groups: MAX_ROWS",
     "lines of the log": "service.log_floods: MOST PERIOD_S MOST_KINDS",
     "a caller of the port": "service.metrics.exposition: READ_S",
     "API keys in memory": "service.http.auth: CACHE_S",

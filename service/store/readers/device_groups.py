@@ -7,10 +7,10 @@ every other unusual case.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.device import MAX_DEVICES_PER_READER, Registration
+from service.store.driver_statement import DriverStatement
 from service.store.readers.devices import address_hash, lock_key
 from service.store.schema import new_id
 
@@ -24,7 +24,7 @@ _CALLS = """
             WITH ORDINALITY AS call(token_hash, address_hash, app, kind, p256dh, auth, vapid_key,
                 locale, app_version, address, key, id, n))"""
 
-_RENEW = text(f"""{_CALLS},
+_RENEW = DriverStatement(f"""{_CALLS},
     renewal AS MATERIALIZED (
         SELECT device.id AS device_id, call.* FROM call JOIN reader USING (token_hash)
         JOIN device ON device.address_hash = call.address_hash AND device.reader_id = reader.id
@@ -34,7 +34,7 @@ _RENEW = text(f"""{_CALLS},
         locale = renewal.locale, app_version = renewal.app_version, stale = false
     FROM renewal WHERE device.id = renewal.device_id RETURNING renewal.n, device.id""")
 
-_ADD = text(f"""{_CALLS},
+_ADD = DriverStatement(f"""{_CALLS},
     owned AS MATERIALIZED (
         SELECT call.*, reader.id AS reader_id FROM call JOIN reader USING (token_hash)
         WHERE external_id IS NULL FOR NO KEY UPDATE OF reader SKIP LOCKED),
@@ -67,7 +67,7 @@ def renew_all(
 
     None where the reader has no such device, or somebody else has locked it.
     """
-    rows = session.execute(_RENEW, _values(registrations))
+    rows = _RENEW.run(session, _values(registrations))
     ids = {row.n: int(row.id) for row in rows}
     return [ids.get(n) for n in range(1, len(registrations) + 1)]
 
@@ -82,7 +82,8 @@ def add_all(
     register the same address at the same time one comes after the other.
     """
     values = _values(registrations)
-    new_ids = set(session.execute(_ADD, {**values, "few_enough": _FEW_ENOUGH}).scalars())
+    rows = _ADD.run(session, {**values, "few_enough": _FEW_ENOUGH})
+    new_ids = {row.id for row in rows}
     return [device_id if device_id in new_ids else None for device_id in values["ids"]]
 
 

@@ -6,11 +6,12 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.language import base_languages
 from service.domain.people import QuietHours, Reader
+from service.store.driver_statement import DriverStatement
 
 _COLUMNS = (
     "id, language, languages, timezone, quiet_from, quiet_to, alerts_per_day, results, digest"
@@ -24,11 +25,11 @@ _BY_TOKEN = text(f"""
     LIMIT 1""")
 """A person who has logged in has a token for each login; the first branch finds all others."""
 
-_BY_TOKENS = text(f"""
-    SELECT token_hash, {_COLUMNS} FROM reader WHERE token_hash = ANY(:hashes)
+_BY_TOKENS = DriverStatement(f"""
+    SELECT token_hash, {_COLUMNS} FROM reader WHERE token_hash = ANY(CAST(:hashes AS bytea[]))
     UNION ALL
     SELECT login.token_hash, {_COLUMNS} FROM reader_login AS login JOIN reader ON id = reader_id
-    WHERE login.token_hash = ANY(:hashes)""")
+    WHERE login.token_hash = ANY(CAST(:hashes AS bytea[]))""")
 
 _WITH_ZONE = """
     WITH zone AS (
@@ -48,7 +49,7 @@ _ADD_IMPORTED = text(f"""{_WITH_ZONE}
         :timezone, true)""")
 """No token has this hash."""
 
-_ADD_GROUP = text("""
+_ADD_GROUP = DriverStatement("""
     WITH zone AS (
         INSERT INTO time_zone SELECT DISTINCT unnest(CAST(:timezones AS text[])) ORDER BY 1
         ON CONFLICT DO NOTHING)
@@ -101,8 +102,8 @@ def by_token(session: Session, token_hash: bytes) -> Reader | None:
 
 def by_tokens(session: Session, hashes: Iterable[bytes]) -> dict[bytes, Reader]:
     """Return the readers whose tokens have these hashes, by hash."""
-    rows = session.execute(_BY_TOKENS, {"hashes": list(hashes)})
-    return {bytes(row.token_hash): _reader(row) for row in rows}
+    rows = _BY_TOKENS.run(session, {"hashes": list(hashes)})
+    return {row.token_hash: _reader(row) for row in rows}
 
 
 def lock(session: Session, reader_id: int) -> Reader | None:
@@ -140,7 +141,7 @@ def add_group(session: Session, readers: Sequence[tuple[Reader, bytes]]) -> None
         "read": [",".join(reader.languages) for reader, _ in readers],
         "bases": [",".join(_bases(reader)) for reader, _ in readers],
     }
-    session.execute(_ADD_GROUP, values)
+    _ADD_GROUP.run(session, values)
 
 
 def revise_many(session: Session, changes: Sequence[tuple[int, str | None, str | None]]) -> None:
@@ -191,7 +192,7 @@ def _bases(reader: Reader) -> list[str]:
     return sorted(base_languages(reader.languages))
 
 
-def _reader(row: Row[Any]) -> Reader:
+def _reader(row: Any) -> Reader:
     quiet = None if row.quiet_from is None else QuietHours(row.quiet_from, row.quiet_to)
     return Reader(
         id=row.id,

@@ -34,8 +34,6 @@ class Counts:
 
 
 NOTHING = Counts()
-MAX_KNOWN_ROWS = 10_000
-
 MarkedPlace = tuple[int, int, int, int, Mark]
 """A delivery - alert id, shard, batch, position - and what its device said."""
 Place = tuple[int, int, int]
@@ -94,62 +92,34 @@ def add_mark(
     add_marks(session, merge([(alert_id, shard_n, n, position, mark)]))
 
 
-class RowVanished(Exception):
-    """A batch's row is not there any more; the transaction is to be begun again."""
-
-
-class KnownRows:
-    """Batches that have their row for receipts, so that nobody need ask; bounded.
-
-    A row may vanish with its batch, or with the database that a backup replaces.
-    """
-
-    def __init__(self) -> None:
-        self._places: set[Place] = set()
-
-    def have(self, keys: Iterable[Place]) -> bool:
-        """Whether all of them have their rows, as far as we know."""
-        return self._places.issuperset(keys)
-
-    def note(self, keys: Sequence[Place], rows: Iterable[Place]) -> None:
-        """Note which of them have rows; raises `RowVanished` when one that is known has none."""
-        places = set(rows)
-        if not self._places.isdisjoint(set(keys) - places):
-            self._places.clear()
-            raise RowVanished
-        if len(self._places) + len(places) > MAX_KNOWN_ROWS:
-            self._places.clear()
-        self._places |= places
-
-
-def add_marks(session: Session, marks_by_batch: Marks, known_rows: KnownRows | None = None) -> None:
+def add_marks(session: Session, marks_by_batch: Marks) -> None:
     """Note all that devices said; again is the same as once.
 
     A batch that is kept no more takes no marks, nor does a position that it does not have. Rows
     are made, and then locked, in the order of their keys, so no two transactions wait for each
     other: who makes rows holds no lock yet, and nobody sees a new row before it is committed.
-    With `known_rows`, those are not made again; raises `RowVanished` where one is not there.
     """
     if not marks_by_batch:
         return
-    keys = sorted(marks_by_batch)
-    columns = _columns(keys)
-    if known_rows is None or not known_rows.have(keys):
-        lowest = (min(shown | opened) for shown, opened in map(marks_by_batch.__getitem__, keys))
-        session.execute(_ENSURE, {**columns, "lowest": _array(lowest)})
-    rows = _lock(session, columns)
-    if known_rows is not None:
-        known_rows.note(keys, rows)
+    make_rows(session, marks_by_batch)
+    rows = _lock(session, columns_of(sorted(marks_by_batch)))
     changes = [
         (key, marks, add_openings(openings, minute, opened_in(marks) - opened_in(old)))
         for key, (old, deliveries, openings, minute) in rows.items()
         if (marks := with_marks(old, deliveries, *marks_by_batch[key])) != old
     ]
     if changes:
-        values: dict[str, Any] = dict(_columns([key for key, _, _ in changes]))
+        values: dict[str, Any] = dict(columns_of([key for key, _, _ in changes]))
         values["marks"] = [marks for _, marks, _ in changes]
-        values["openings"] = [_array(openings) for _, _, openings in changes]
+        values["openings"] = [array(openings) for _, _, openings in changes]
         session.execute(_WRITE, values)
+
+
+def make_rows(session: Session, marks_by_batch: Marks) -> None:
+    """Make the rows that batches lack, empty."""
+    keys = sorted(marks_by_batch)
+    lowest = (min(shown | opened) for shown, opened in map(marks_by_batch.__getitem__, keys))
+    session.execute(_ENSURE, {**columns_of(keys), "lowest": array(lowest)})
 
 
 def opened_in(marks: bytes) -> int:
@@ -212,14 +182,15 @@ def _lock(session: Session, columns: Mapping[str, str]) -> dict[Place, _Row]:
     }
 
 
-def _columns(keys: Sequence[Place]) -> dict[str, str]:
+def columns_of(keys: Sequence[Place]) -> dict[str, str]:
     """Return the keys as Postgres writes arrays; the driver would check each number for quotes."""
     return {
-        "alerts": _array(alert_id for alert_id, _, _ in keys),
-        "shards": _array(shard_n for _, shard_n, _ in keys),
-        "numbers": _array(n for _, _, n in keys),
+        "alerts": array(alert_id for alert_id, _, _ in keys),
+        "shards": array(shard_n for _, shard_n, _ in keys),
+        "numbers": array(n for _, _, n in keys),
     }
 
 
-def _array(numbers: Iterable[int]) -> str:
+def array(numbers: Iterable[int]) -> str:
+    """Return numbers as Postgres writes an array."""
     return f"{{{','.join(map(str, numbers))}}}"

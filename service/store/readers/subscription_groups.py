@@ -6,10 +6,10 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.subscription import Subscription, Urgency
+from service.store.driver_statement import DriverStatement
 from service.store.results.departures import count_departures
 
 _FOLLOW = """
@@ -35,10 +35,10 @@ _MUTED = f""",
         SELECT named.topic_id FROM named LEFT JOIN subscription AS old USING (reader_id, topic_id)
         WHERE named.muted_until > now() AND (old.muted_until IS NULL OR old.muted_until <= now())),
     departed AS ({count_departures("mutes", "muted")})"""
-_FOLLOW_ONLY = text(_FOLLOW.format(departed=""))
-_FOLLOW_OR_MUTE = text(_FOLLOW.format(departed=_MUTED))
+_FOLLOW_ONLY = DriverStatement(_FOLLOW.format(departed=""))
+_FOLLOW_OR_MUTE = DriverStatement(_FOLLOW.format(departed=_MUTED))
 
-_UNFOLLOW = text(f"""
+_UNFOLLOW = DriverStatement(f"""
     WITH call AS (
         SELECT * FROM unnest(CAST(:hashes AS bytea[]), CAST(:paths AS text[]))
             WITH ORDINALITY AS call(token_hash, path, n)),
@@ -54,7 +54,7 @@ _UNFOLLOW = text(f"""
     departed AS ({count_departures("unfollows", "removed")})
     SELECT n FROM named""")
 
-_FIRST_PAGES = text("""
+_FIRST_PAGES = DriverStatement("""
     SELECT call.n, page.path, page.least_urgency, page.muted_until
     FROM unnest(CAST(:hashes AS bytea[])) WITH ORDINALITY AS call(token_hash, n)
     JOIN reader USING (token_hash)
@@ -89,14 +89,14 @@ def follow_all(session: Session, follows: Sequence[Follow], few_enough: int) -> 
         "few_enough": few_enough,
     }
     statement = _FOLLOW_OR_MUTE if any(mutes) else _FOLLOW_ONLY
-    is_new: dict[int, bool] = {row.n: row.is_new for row in session.execute(statement, values)}
+    is_new: dict[int, bool] = {row.n: row.is_new for row in statement.run(session, values)}
     return [is_new.get(n) for n in range(1, len(follows) + 1)]
 
 
 def unfollow_all(session: Session, pairs: Sequence[tuple[bytes, str]]) -> list[bool | None]:
     """End subscriptions by reader and topic; None where there was none."""
     values = {"hashes": [digest for digest, _ in pairs], "paths": [path for _, path in pairs]}
-    numbers = set(session.execute(_UNFOLLOW, values).scalars())
+    numbers = {row.n for row in _UNFOLLOW.run(session, values)}
     return [True if n in numbers else None for n in range(1, len(pairs) + 1)]
 
 
@@ -104,7 +104,7 @@ def first_pages(
     session: Session, hashes: Sequence[bytes], limit: int
 ) -> list[list[Subscription] | None]:
     """Return up to `limit` subscriptions of each reader, by path; None for an unknown reader."""
-    rows = session.execute(_FIRST_PAGES, {"hashes": list(hashes), "limit": limit})
+    rows = _FIRST_PAGES.run(session, {"hashes": list(hashes), "limit": limit})
     pages = {
         n: [_subscription(row) for row in group if row.path is not None]
         for n, group in groupby(rows, attrgetter("n"))
