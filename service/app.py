@@ -120,9 +120,7 @@ def create_app(settings: Settings) -> FastAPI:
         middleware=_middleware(settings, requests, is_https=is_https),
         telemetry=NO_TELEMETRY,
     )
-    app.state.settings = settings
-    app.state.engine = engine
-    app.state.broker = broker
+    app.state.settings, app.state.engine, app.state.broker = settings, engine, broker
     app.state.queues = open_queues(settings.broker, BROKER_TIMEOUT_S)
     app.state.shared_redis = (
         open_queues(settings.redis_url, BROKER_TIMEOUT_S) if settings.broker_url else None
