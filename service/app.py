@@ -125,8 +125,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.shared_redis = (
         open_queues(settings.redis_url, BROKER_TIMEOUT_S) if settings.broker_url else None
     )
-    app.state.registry = registry
-    app.state.hot = hot
+    app.state.registry, app.state.hot = registry, hot
     app.state.site_origins = site_origins(app.state.engine)
     app.state.key_cache = KeyCache()
     app.state.admission = Admission(settings.db_pool)
