@@ -39,6 +39,7 @@ from service.api import (
     topics,
     websub,
 )
+from service.api.media import picture_uploads
 from service.api.reports import alert_reports, history_reports, month_tables, provider_reports
 from service.broker.message_queues import open_queues
 from service.hot.hot_calls import HotCalls
@@ -77,6 +78,7 @@ refusal RFC 9457 `application/problem+json`.
 _ROUTERS = (
     health.router,
     stories.router,
+    picture_uploads.router,
     ingest.router,
     hooks.router,
     sources.router,

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.alarm_settings import AlarmSettings
 from service.device_settings import DeviceSettings
 from service.domain.network import is_public_host
+from service.media_settings import MediaSettings
 from service.monitoring_settings import MonitoringSettings
 from service.reader_settings import ReaderSettings
 from service.sealing import SealKeys
@@ -33,7 +34,9 @@ class SettingsError(Exception):
     """One line that names the setting at fault and what is wrong with it."""
 
 
-class Settings(AlarmSettings, MonitoringSettings, ReaderSettings, DeviceSettings, BaseSettings):
+class Settings(
+    AlarmSettings, MonitoringSettings, ReaderSettings, DeviceSettings, MediaSettings, BaseSettings
+):
     """The settings of every process, from the environment or a `.env` file."""
 
     model_config = SettingsConfigDict(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from service.actions import stories as story_actions
 from service.actions.stories import SavedStory
+from service.actions.story_text import MAX_IMAGE_ALT
 from service.actions.topics.incoming_topics import incoming_topics
 from service.domain.errors import Conflict, Invalid
 from service.domain.people import Caller
@@ -213,6 +214,7 @@ def _text_of(work: UnitOfWork, incoming: IncomingStory, rules: SourceRules) -> S
         language=incoming.language or rules.language,
         author=incoming.author,
         image_url=incoming.image.url if incoming.image else None,
+        image_alt=incoming.image.alt[:MAX_IMAGE_ALT] if incoming.image else None,
         urgency=incoming.urgency,
         embargo_until=incoming.embargo_until,
         expires_at=incoming.expires_at,

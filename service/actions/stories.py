@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from service.actions import alerts as alert_actions
 from service.actions import story_text
+from service.actions.media.uploads import claim_pictures
 from service.domain.errors import Conflict, require
 from service.domain.people import Caller
 from service.domain.story import (
@@ -122,6 +123,7 @@ def update_story(
     outcome, number = judge_version(current, text, state, version)
     if outcome is not Outcome.UPDATED:
         return SavedStory(current, outcome)
+    claim_pictures(work, text)
     story = replace(
         current,
         version=number,
@@ -152,6 +154,7 @@ def build_story(
     version: int | None,
 ) -> Story:
     """Return a new story, which is not saved yet."""
+    claim_pictures(work, text)
     story_id = new_id()
     return Story(
         id=story_id,

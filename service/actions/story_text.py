@@ -9,6 +9,7 @@ from anyascii import anyascii
 
 from service.domain.errors import Invalid
 from service.domain.language import parse_language
+from service.domain.pictures import is_own_path
 from service.domain.story import MAX_BODY_BYTES, StoryText
 from service.domain.topic import parse_path
 from service.formats import text as any_text
@@ -20,6 +21,7 @@ from service.formats.markup_bounds import even_out
 MAX_HEADLINE = 500
 MAX_SUMMARY = 5000
 MAX_AUTHOR = 200
+MAX_IMAGE_ALT = 1000
 MAX_TOPICS = 50
 MAX_SLUG = 80
 MAX_CLEAN_BYTES = 2 * MAX_BODY_BYTES
@@ -52,7 +54,7 @@ _CLEANER = nh3.Cleaner(
     },
     set_tag_attribute_values={"img": {"loading": "lazy"}},
     url_schemes={"http", "https", "mailto", "tel"},
-    url_relative="deny",
+    url_relative="pass_through",  # `body_html` leaves no relative address but our own pictures'
     link_rel="noopener noreferrer",
 )
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)", re.IGNORECASE)
@@ -76,6 +78,7 @@ def edit(text: StoryText, base: str | None = None) -> StoryText:
         topics=check_topics(text.topics),
         language=parse_language(text.language),
         image_url=check_image_url(text.image_url, base),
+        image_alt=plain_line(text.image_alt or "", "image_alt", MAX_IMAGE_ALT) or None,
     )
     if not any_text.says_something(text.headline):
         raise Invalid("headline", "A story needs a headline.")
@@ -145,9 +148,11 @@ def check_topics(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_image_url(url: str | None, base: str | None = None) -> str | None:
-    """Return an absolute https URL; None without one."""
+    """Return an absolute https URL, or the path of a picture of ours; None without one."""
     if url is None or not url.strip():
         return None
+    if is_own_path(url.strip()):
+        return url.strip()
     address = picture_address(url, base)
     if address is None:
         raise Invalid("image_url", "Give an absolute https URL: pages show no other pictures.")

@@ -10,6 +10,7 @@ from service.actions import stories as story_actions
 from service.actions.ingest import StorySubmission
 from service.actions.topics.topic_names import resolve_path
 from service.domain.errors import NotFound, no_such, require
+from service.domain.pictures import own_path, whole_address, with_whole_addresses
 from service.domain.story import Outcome, Story, StoryState, StoryText, readable
 from service.domain.topic import parse_path
 from service.http.api_document import Router
@@ -67,7 +68,12 @@ class StoryIn(Closed):
     source_uri: str | None = Field(None, description="The sender's own name of the story.")
     version: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | None = None
     author: str | None = None
-    image_url: str | None = None
+    image_url: str | None = Field(
+        None, description="Over https, or the `url` of a picture from `POST /api/media`."
+    )
+    image_alt: str | None = Field(
+        None, description="What the picture shows, for those who do not see it; one line of text."
+    )
     urgency: Annotated[StrictInt, Field(ge=1, le=9)] | None = Field(
         None, description="The agencies' scale: 1 is a flash."
     )
@@ -75,8 +81,8 @@ class StoryIn(Closed):
     expires_at: Moment | None = None
     state: Literal["published", "draft"] = "published"
 
-    def submission(self) -> StorySubmission:
-        """Return the story as a domain value."""
+    def submission(self, site: str) -> StorySubmission:
+        """Return the story as a domain value; a picture at `site` by its path."""
         text = StoryText(
             headline=self.headline,
             body=self.body,
@@ -84,7 +90,8 @@ class StoryIn(Closed):
             topics=tuple(self.topics or ()),
             language=self.language or "en",
             author=self.author or "",
-            image_url=self.image_url,
+            image_url=own_path(self.image_url, site) if self.image_url else None,
+            image_alt=self.image_alt,
             urgency=self.urgency,
             embargo_until=self.embargo_until,
             expires_at=self.expires_at,
@@ -121,6 +128,7 @@ class StoryHead(BaseModel):
     language: str
     author: str
     image_url: str | None
+    image_alt: str | None
     urgency: int | None
     published_at: Moment | None
     updated_at: Moment
@@ -138,7 +146,8 @@ def _head(story: Story, site: str) -> StoryHead:
 
 
 def _whole(story: Story, site: str) -> StoryOut:
-    return StoryOut.model_validate(_members(story, site) | {"body": story.text.body})
+    body = with_whole_addresses(story.text.body, site)
+    return StoryOut.model_validate(_members(story, site) | {"body": body})
 
 
 def _members(story: Story, site: str) -> dict[str, object]:
@@ -154,7 +163,8 @@ def _members(story: Story, site: str) -> dict[str, object]:
         "topics": text.topics,
         "language": text.language,
         "author": text.author,
-        "image_url": text.image_url,
+        "image_url": whole_address(text.image_url, site),
+        "image_alt": text.image_alt,
         "urgency": text.urgency,
         "published_at": story.published_at,
         "updated_at": story.updated_at,
@@ -171,7 +181,7 @@ def take_in_story(
     A story is known by its `source_uri`. A lower version, or the same one with other text, is
     ignored; without a version a different text is the next one. Unknown topics are created.
     """
-    result = ingest.ingest(work, body.submission(), caller)
+    result = ingest.ingest(work, body.submission(settings.public_url), caller)
     if result.outcome is not Outcome.CREATED:
         response.status_code = status.HTTP_200_OK
     story = result.story

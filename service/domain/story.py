@@ -37,7 +37,7 @@ class StoryText:
     """What a revision keeps: the words and facts an editor or an agency may change.
 
     `body` is cleaned HTML; `topics` are paths as given, without their ancestors; `urgency` is the
-    agencies' 1 (flash) to 9.
+    agencies' 1 (flash) to 9. `image_url` is a whole address, or the path of a picture of ours.
     """
 
     headline: str
@@ -47,6 +47,7 @@ class StoryText:
     language: str = "en"
     author: str = ""
     image_url: str | None = None
+    image_alt: str | None = None
     urgency: int | None = None
     embargo_until: datetime | None = None
     expires_at: datetime | None = None

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+from service.domain.pictures import is_own_path
 from service.formats.text import clean_text
 
 MAX_URL = 2048
@@ -39,11 +40,14 @@ def absolute_link(address: str, base: str | None) -> str | None:
 
 
 def picture_address(address: str, base: str | None) -> str | None:
-    """Return a picture's absolute https address; None if it has none.
+    """Return a picture's absolute https address, or a path of ours; None if it has neither.
 
+    Without a `base` the sender is on our own pages, and may name our own pictures by their paths.
     A page served over https shows no picture over http, so http becomes https. An address with a
     port of its own cannot be upgraded and is refused.
     """
+    if base is None and is_own_path(address):
+        return address
     link = absolute_link(address, base)
     if link is None or link.startswith("https:"):
         return link

@@ -31,6 +31,7 @@ NEWSROOM_PATHS = (
     "/api/stories",
     "/api/alerts",
     "/api/ingest",
+    "/api/media",
     "/api/admin",
     "/desk",
     "/control",

@@ -30,6 +30,9 @@ STORY_PATHS = ("/api/stories", "/api/ingest", "/desk/stories", "/desk/sources")
 HOOK_PATHS = ("/api/hooks/", "/api/websub/")
 MAX_HOOK_BYTES = 1024 * 1024
 """Nothing reads a signed delivery before its signature is found sound, by a thread."""
+MEDIA_PATHS = ("/api/media", "/desk/pictures")
+MAX_PICTURE_BYTES = 20 * 1024 * 1024
+"""Nothing reads a picture before its sender is known; a thread decodes it."""
 CLOSE_CONNECTION = {"Connection": "close"}
 """The rest of the request is not read, so its connection cannot be used again."""
 LONG_QUERY = Kind(414, "long-query", "The address is too long", "The query is larger than we take.")
@@ -43,22 +46,26 @@ IsKnown = Callable[[Scope], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What one body may have; `values` are its members, items and fields."""
+    """What one body may have; `values` are its members, items and fields, None: it has none."""
 
     size: int
-    values: int
+    values: int | None
 
 
 ANYBODY = Allowance(MAX_BODY_BYTES, MAX_VALUES)
 STRANGERS_FORM = Allowance(MAX_FORM_BYTES, MAX_VALUES)
 HOOK = Allowance(MAX_HOOK_BYTES, MAX_STORY_VALUES)
 STORY = Allowance(MAX_REQUEST_BYTES, MAX_STORY_VALUES)
+STRANGERS_PICTURE = Allowance(MAX_BODY_BYTES, None)
+PICTURE = Allowance(MAX_PICTURE_BYTES, None)
 
 
 def allowances(path: str) -> tuple[Allowance, Allowance]:
     """Return what anybody may send to this path, and what a known caller may."""
     if path.startswith(HOOK_PATHS):
         return HOOK, HOOK
+    if path.startswith(MEDIA_PATHS):
+        return STRANGERS_PICTURE, PICTURE
     stranger = ANYBODY if path.startswith("/api/") else STRANGERS_FORM
     return stranger, STORY if path.startswith(STORY_PATHS) else ANYBODY
 
@@ -114,15 +121,23 @@ class _Body:
         if not part:
             return
         self.size += len(part)
-        self.values += sum(1 for _ in _SEPARATOR.finditer(part))
         await self.check_size(self.size)
-        if self.values > self.allowance.values:
+        if self.allowance.values is not None:
+            await self._count_values(part)
+
+    async def _count_values(self, part: bytes) -> None:
+        self.values += sum(1 for _ in _SEPARATOR.finditer(part))
+        if self._has_too_many_values():
             await self._raise_allowance()
         if _LONG_NUMBER.search(part):
             detail = f"A number has more than {MOST_DIGITS:,} digits."
             raise HTTPException(400, detail, CLOSE_CONNECTION)
-        if self.values > self.allowance.values:
+        if self._has_too_many_values():
             raise _refusal(TooLarge, f"A request may have {self.allowance.values:,} values.")
+
+    def _has_too_many_values(self) -> bool:
+        most = self.allowance.values
+        return most is not None and self.values > most
 
     async def check_size(self, size: int) -> None:
         """Raise `HTTPException` when so many bytes are too many."""

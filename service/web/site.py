@@ -3,6 +3,8 @@
 from fastapi import FastAPI
 from starlette.routing import Mount
 
+from service.http import picture_bodies
+from service.media.storage import open_storage
 from service.web import files, kit, page_cache, visitors
 from service.web.admin import (
     app_pages,
@@ -12,6 +14,7 @@ from service.web.admin import (
     staff_pages,
     topic_pages,
 )
+from service.web.media import desk_uploads, picture_files
 from service.web.newsroom import (
     account,
     alert_pages,
@@ -44,6 +47,7 @@ _ROUTERS = (
     feeds.router,
     files.router,
     kit.router,
+    picture_files.router,
     reader_pages.router,
     my_settings.router,
     browser_devices.router,
@@ -54,6 +58,7 @@ _ROUTERS = (
     source_pages.router,
     source_settings.router,
     story_editor.router,
+    desk_uploads.router,
     send_push.router,
     push_preview.router,
     own_devices.router,
@@ -75,6 +80,9 @@ def mount(app: FastAPI) -> None:
     app.state.renderer = Renderer(app.state.settings)
     app.state.error_page = error_page
     app.state.page_cache = page_cache.PageCache()
+    app.state.picture_storage = open_storage(app.state.settings)
+    app.state.picture_threads = picture_bodies.open_threads()
+    app.state.picture_cache = picture_files.PictureCache()
     for router in _ROUTERS:
         router.add_to(app)
     if app.state.settings.demo:

@@ -59,6 +59,7 @@ ROWS = {
         POST /login/code
         POST /logout
         GET /manifest.webmanifest
+        GET /media/{name}
         GET /offline
         GET /openapi.json
         GET /problems/{slug}
@@ -96,6 +97,7 @@ ROWS = {
         POST /api/admin/sources
         POST /api/admin/sources/{source_id}/deliveries/{delivery_id}/replay
         POST /api/ingest/newsml-g2
+        POST /api/media
         POST /api/ingest/ninjs
         POST /api/stories
         POST /api/stories/{story_id}/retract
@@ -177,6 +179,7 @@ ROWS = {
         POST /desk/alerts/{alert_id}/undo
         POST /desk/alerts/{alert_id}/withdraw
         POST /desk/links
+        POST /desk/pictures
         GET /desk/reports/audience
         GET /desk/reports/month
         GET /desk/sources

@@ -56,6 +56,7 @@ def test_a_story_comes_in_and_can_be_read(send, client):
         "language": "en-US",
         "author": "A. Writer",
         "image_url": "https://pictures.example/1.jpg",
+        "image_alt": None,
         "urgency": 2,
         "expires_at": "2098-12-31T18:30:00+00:00",
     }

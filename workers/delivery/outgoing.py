@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from service.domain.alert import Kind
+from service.domain.pictures import whole_address
 from service.domain.subscription import Urgency
 from service.store.alerts.sending import alert_to_send
 from workers.delivery.stream_context import StreamSettings
@@ -37,7 +38,7 @@ def outgoing(session: Session, settings: StreamSettings, alert_id: int) -> Outgo
         words={"": alert.words} | dict(alert.locales),
         language=alert.language,
         url=f"{settings.public_url}/stories/{alert.slug}",
-        image_url=alert.image_url,
+        image_url=whole_address(alert.image_url, settings.public_url),
         icon_url=settings.public_url + ICON,
         urgency=alert.urgency,
         collapse_key=alert.collapse_key,

@@ -8,6 +8,7 @@ import structlog
 from sqlmodel import Session
 
 from service import outbox
+from service.media.storage import delete_unused, open_storage
 from service.store import idempotency
 from service.store.deliveries import retention
 from service.store.operations import canary
@@ -74,6 +75,12 @@ def _forget_old_sends(context: WorkerContext) -> None:
         left_out_rules.forget_old_sends(session)
 
 
+def _delete_unused_pictures(context: WorkerContext) -> None:
+    storage = open_storage(context.settings)
+    with transaction(context.engine) as session:
+        delete_unused(session, storage, datetime.now(UTC))
+
+
 def _age_devices(context: WorkerContext) -> None:
     """Mark and forget devices that were not seen for long, among those of this minute's readers."""
     part = device_ages.part_at(datetime.now(UTC))
@@ -112,6 +119,7 @@ _CHORES: tuple[tuple[Chore, float], ...] = (
     (result_chores.write_audience_day, 3600.0),
     (_shrink_old_alerts, 30.0),
     (_forget_old_sends, 300.0),
+    (_delete_unused_pictures, 600.0),
 )
 _last_runs: dict[str, float] = {}
 """When this process last ran each chore; it does no harm if several processes run one."""

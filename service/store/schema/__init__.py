@@ -23,6 +23,7 @@ from service.store.schema.operation_tables import (
     ProcessLeaseRow,
     WorkerRow,
 )
+from service.store.schema.picture_tables import PictureFileRow, PictureRow
 from service.store.schema.reader_tables import (
     DeviceRow,
     ReaderLoginRow,
@@ -74,6 +75,8 @@ __all__ = [
     "FollowUpRow",
     "HoldRow",
     "IdempotencyRow",
+    "PictureFileRow",
+    "PictureRow",
     "ProcessLeaseRow",
     "ProviderSampleRow",
     "ReaderLoginRow",

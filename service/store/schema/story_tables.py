@@ -88,6 +88,7 @@ class StoryRow(SQLModel, table=True):
     language: str = Field(sa_column=Column(Text, nullable=False))
     author: str = Field(sa_column=Column(Text, nullable=False))
     image_url: str | None = Field(default=None, sa_column=Column(Text))
+    image_alt: str | None = Field(default=None, sa_column=Column(Text))
     urgency: int | None = Field(default=None, sa_column=Column(SmallInteger))
     embargo_until: datetime | None = moment_column(nullable=True)
     expires_at: datetime | None = moment_column(nullable=True)

@@ -265,6 +265,7 @@ def _story(row: Row[Any]) -> Story:
             language=row.language,
             author=row.author,
             image_url=row.image_url,
+            image_alt=row.image_alt,
             urgency=row.urgency,
             embargo_until=row.embargo_until,
             expires_at=row.expires_at,

@@ -58,7 +58,7 @@ def _content(story_text: StoryText) -> dict[str, Any]:
 
 
 def _revision(row: Row[Any]) -> Revision:
-    content = dict(row.content)
+    content = {name: value for name, value in row.content.items() if name in _TEXT_FIELDS}
     for name in ("embargo_until", "expires_at"):
         if name in content:
             content[name] = datetime.fromisoformat(content[name])

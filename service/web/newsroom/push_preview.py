@@ -13,6 +13,7 @@ from service.actions.providers import ProviderState, ProviderStatus, list_provid
 from service.domain.alert import Draft, Words, collapse_key
 from service.domain.errors import Refusal, require
 from service.domain.pace.open_rate import opens_per_second
+from service.domain.pictures import whole_address
 from service.domain.story import Story
 from service.domain.subscription import Urgency
 from service.http.api_document import Router
@@ -131,7 +132,7 @@ def _render_content(
         words={"": words},
         language=story.text.language,
         url=stories.url(settings.public_url, story.slug),
-        image_url=story.text.image_url,
+        image_url=whole_address(story.text.image_url, settings.public_url),
         icon_url=f"{settings.public_url}/static/icon-192.png",
         urgency=draft.urgency,
         collapse_key=collapse_key(story.id),

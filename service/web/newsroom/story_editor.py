@@ -38,6 +38,7 @@ class StoryFields(BaseModel):
     language: str = "en"
     author: str = ""
     image_url: str = ""
+    image_alt: str = ""
     embargo_until: str = ""
     expires_at: str = ""
     version: int = 0
@@ -54,6 +55,7 @@ class StoryFields(BaseModel):
             language=self.language.strip() or "en",
             author=self.author,
             image_url=self.image_url.strip() or None,
+            image_alt=self.image_alt,
             urgency=current.urgency if current else None,
             embargo_until=_parse_time(self.embargo_until, "embargo_until"),
             expires_at=_parse_time(self.expires_at, "expires_at"),
@@ -86,6 +88,7 @@ def _form_values(text: StoryText) -> dict[str, Any]:
         "language": text.language,
         "author": text.author,
         "image_url": text.image_url or "",
+        "image_alt": text.image_alt or "",
         "embargo_until": text.embargo_until.strftime(pattern) if text.embargo_until else "",
         "expires_at": text.expires_at.strftime(pattern) if text.expires_at else "",
     }

@@ -31,6 +31,7 @@ def changed_fields(before: StoryText, after: StoryText) -> list[tuple[str, list[
         ("Language", before.language, after.language),
         ("Author", before.author, after.author),
         ("Picture", before.image_url or "", after.image_url or ""),
+        ("What the picture shows", before.image_alt or "", after.image_alt or ""),
         ("Embargo until", str(before.embargo_until or ""), str(after.embargo_until or "")),
         ("No alerts after", str(before.expires_at or ""), str(after.expires_at or "")),
     )

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from service.actions.topics.topic_names import resolve_path
 from service.domain import topic as topic_paths
 from service.domain.errors import Unavailable, no_such
+from service.domain.pictures import whole_address, with_whole_addresses
 from service.domain.story import Story, StoryText
 from service.domain.topic import Topic
 from service.http.admission import run_admitted
@@ -41,9 +42,10 @@ _METHODS = ["GET", "HEAD"]
 @router.api_route("/feed.xml", methods=_METHODS)
 async def rss(request: Request, topic: _Topic = None) -> Response:
     """Return the newest stories as RSS: all of them, or those of one topic."""
+    site = request.app.state.settings.public_url
 
     def write_feed(session: Session) -> PublicText:
-        items, subject = _newest(session, topic)
+        items, subject = _newest(session, topic, site)
         text = renderer(request).text(
             "feed.xml",
             stories=items,
@@ -60,9 +62,10 @@ async def rss(request: Request, topic: _Topic = None) -> Response:
 @router.api_route("/feed.json", methods=_METHODS)
 async def json_feed(request: Request, topic: _Topic = None) -> Response:
     """Return the newest stories as JSON Feed."""
+    site = request.app.state.settings.public_url
 
     def write_feed(session: Session) -> PublicText:
-        items, subject = _newest(session, topic)
+        items, subject = _newest(session, topic, site)
         labels = lookups.story_labels(session, items)
         feed = _json_feed(request.app.state.settings, items, subject, labels)
         return PublicText.of(json.dumps(feed, ensure_ascii=False), "application/feed+json")
@@ -91,24 +94,30 @@ async def sitemap(request: Request) -> Response:
     return await _respond(request, write_sitemap)
 
 
-def _newest(session: Session, topic: str | None) -> tuple[list[Story], Topic | None]:
+def _newest(session: Session, topic: str | None, site: str) -> tuple[list[Story], Topic | None]:
     if topic is None:
-        return _bounded(stories.newest(session, limit=ITEMS, longest_body=LONGEST_BODY).items), None
+        page = stories.newest(session, limit=ITEMS, longest_body=LONGEST_BODY)
+        return _bounded(page.items, site), None
     path = topic_paths.parse_path(resolve_path(session, topic), "topic")
     topics_by_path = topics.by_paths(session, [path])
     if path not in topics_by_path:
         raise no_such("topic")
     page = stories.newest(session, path, limit=ITEMS, longest_body=LONGEST_BODY)
-    return _bounded(page.items), topics_by_path[path]
+    return _bounded(page.items, site), topics_by_path[path]
 
 
-def _bounded(items: list[Story]) -> list[Story]:
-    """Return the stories with as many bodies, from the newest on, as a feed may hold."""
+def _bounded(items: list[Story], site: str) -> list[Story]:
+    """Return the stories with as many bodies, from the newest on, as a feed may hold.
+
+    Pictures of ours have whole addresses there.
+    """
     room = MAX_BODIES
     bounded = []
     for story in items:
         room -= len(story.text.body.encode())
-        bounded.append(story if room >= 0 else replace(story, text=replace(story.text, body="")))
+        body = with_whole_addresses(story.text.body, site) if room >= 0 else ""
+        picture = whole_address(story.text.image_url, site)
+        bounded.append(replace(story, text=replace(story.text, body=body, image_url=picture)))
     return bounded
 
 

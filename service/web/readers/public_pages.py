@@ -14,6 +14,7 @@ from service.actions.topics.topic_names import labels_in, resolve_path
 from service.domain import topic as topic_paths
 from service.domain.errors import NotFound, Refusal, Unavailable, no_such
 from service.domain.language import MAX_TAG, parse_language
+from service.domain.pictures import whole_address
 from service.domain.story import Story, StoryState
 from service.http.admission import run_admitted
 from service.http.api_document import Router
@@ -23,6 +24,7 @@ from service.store.session import transaction
 from service.store.stories import stories, topics
 from service.web import lookups
 from service.web.formatting import cut, iso, plain
+from service.web.media.story_pictures import own_pictures
 from service.web.page_cache import PageCache, PublicText, page_address
 from service.web.page_language import choose_language, translate
 from service.web.readers.corrections import describe_corrections
@@ -48,6 +50,7 @@ async def front(request: Request, before: Before = None) -> Response:
         page = stories.newest(session, None, before, PER_PAGE)
         return {
             "stories": page.items,
+            "pictures": own_pictures(session, page.items),
             "labels": lookups.story_labels(session, page.items),
             "next": query_string(before=page.next),
             "older": before is not None,
@@ -89,6 +92,7 @@ async def search(
             if before is None
             else [],
             "stories": items,
+            "pictures": own_pictures(session, items),
             "is_exact": bool(exact),
             "labels": lookups.story_labels(session, items),
             "next": query_string(q=q, before=page.next) if page.next else "",
@@ -125,6 +129,7 @@ async def topic(
             "languages": lookups.label_languages(session, [subject]),
             "lang": language,
             "stories": page.items,
+            "pictures": own_pictures(session, page.items),
             "labels": lookups.story_labels(session, page.items),
             "next": query_string(lang=language, before=page.next) if page.next else "",
         }
@@ -174,6 +179,8 @@ def _story_context(session: Session, request: Request, article: Story) -> dict[s
     story_topic = topic_paths.story_topic(article.id)
     return {
         "story": article,
+        "pictures": own_pictures(session, [article]),
+        "picture_url": whole_address(article.text.image_url, settings.public_url),
         "body": Markup(article.text.body),  # noqa: S704 - sanitized by nh3 when the story entered
         "url": url,
         "description": description,
@@ -215,7 +222,7 @@ def _json_ld(
         "inLanguage": text.language,
         "articleSection": [labels.get(path, path) for path in text.topics],
         "keywords": [labels.get(path, path) for path in text.topics],
-        "image": [text.image_url or icon],
+        "image": [whole_address(text.image_url, settings.public_url) or icon],
         "author": author,
         "publisher": site | {"logo": {"@type": "ImageObject", "url": icon}},
         "isAccessibleForFree": True,

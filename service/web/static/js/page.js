@@ -6,7 +6,9 @@ import { enhanceFollow } from "./follow.js";
 import { enhanceGetAlerts, enhanceRemovals } from "./get-alerts.js";
 import { enhanceForms } from "./forms.js";
 import { enhanceCopies } from "./copy.js";
+import { dropBrokenPictures } from "./pictures.js";
 
+dropBrokenPictures(document);
 localTimes(document);
 enhanceForms(document);
 enhanceCopies(document);

@@ -1,6 +1,8 @@
 // The story editor: rich text instead of HTML, topic suggestions, local times, and autosave.
 import { enableAutosave } from "./autosave.js";
 import { enhanceForms } from "./forms.js";
+import { enablePaste } from "./paste.js";
+import { enablePictureField } from "./picture-field.js";
 import { localTimes, localValue, showLocalField } from "./times.js";
 
 const COMMANDS = [
@@ -15,7 +17,8 @@ const knownTopics = [...document.querySelectorAll("#known-topics option")].map((
 makeRichText(form.querySelector("[data-rich]"));
 suggestTopics(form.querySelector("[data-topics]"));
 for (const field of form.querySelectorAll("[data-utc]")) showLocalField(form, field);
-enableAutosave(form, showFields, agreeOnTopics);
+const picture = enablePictureField(form);
+enableAutosave(form, showFields, (submitter) => agreeOnTopics(submitter) && picture.agree(submitter));
 
 function makeRichText(textarea) {
   const area = document.createElement("div");
@@ -33,16 +36,12 @@ function makeRichText(textarea) {
   textarea.required = false;
   textarea.hidden = true;
   textarea.after(buildToolbar(area), area);
-  form.querySelector("#body-hint .hint").textContent = "Enter starts a new paragraph. Text is pasted without formatting.";
+  form.querySelector("#body-hint .hint").textContent = "Enter starts a new paragraph. Pasted text keeps its paragraphs, headings, lists and links.";
   area.addEventListener("input", () => {
     wrapInParagraph(area);
     textarea.value = isEmpty(area) ? "" : area.innerHTML;
   });
-  area.addEventListener("paste", (event) => {
-    event.preventDefault();
-    const plain = event.clipboardData.getData("text/plain");
-    document.execCommand("insertHTML", false, toHtml(plain));
-  });
+  enablePaste(area, toHtml, (sentence) => picture.say(sentence));
   form.querySelector("#body-label").addEventListener("click", () => area.focus());
   return area;
 }
@@ -136,6 +135,7 @@ function showFields(fields) {
   }
   const area = form.querySelector(".rich");
   area.innerHTML = toHtml(form.body.value);
+  picture.show();
   for (const field of form.querySelectorAll("[data-utc]")) field.previousElementSibling.value = localValue(field.value);
 }
 

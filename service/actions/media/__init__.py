@@ -1,0 +1,1 @@
+"""What people and machines do with pictures: upload them, put them into stories."""

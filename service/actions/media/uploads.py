@@ -1,0 +1,53 @@
+"""An upload: a picture becomes files, once, and stories name it by its path."""
+
+import hashlib
+
+from sqlalchemy import Engine
+
+from service.domain.errors import Invalid
+from service.domain.people import Caller
+from service.domain.pictures import StoredPicture, id_in, ids_in
+from service.domain.story import StoryText
+from service.media.picture_sizes import SizedPicture
+from service.media.storage import PictureStorage
+from service.store.session import transaction
+from service.store.stories import pictures
+from service.unit_of_work import UnitOfWork
+
+RECIPE = b"1"
+"""Changes with how pictures are sized, so that an address never gets other content."""
+
+
+def picture_id(source: bytes) -> str:
+    """Return the id of an upload: the same bytes are the same picture."""
+    return hashlib.sha256(RECIPE + b":" + source).hexdigest()[:32]
+
+
+def known_picture(engine: Engine, source: bytes) -> StoredPicture | None:
+    """Return the picture of these bytes when it was uploaded before; None when it is new."""
+    with transaction(engine) as session:
+        return pictures.touch(session, picture_id(source))
+
+
+def keep_picture(
+    engine: Engine, storage: PictureStorage, source: bytes, sized: SizedPicture, caller: Caller
+) -> StoredPicture:
+    """Keep a new picture's files, and its row. It goes after some days unless a story has it."""
+    picture = StoredPicture(picture_id(source), sized.width, sized.height)
+    with transaction(engine) as session:
+        storage.add(session, {f"{picture.id}-{end}": file for end, file in sized.files.items()})
+        pictures.add(session, picture, caller.name)
+    return picture
+
+
+def claim_pictures(work: UnitOfWork, text: StoryText) -> None:
+    """Keep the pictures of a story for ever; raises `Invalid` when one of them does not exist."""
+    lead = id_in(text.image_url or "")
+    ids = ids_in(text.body) | ({lead} if lead else set())
+    if not ids:
+        return
+    pictures.claim(work.session, ids)
+    missing = ids - pictures.many(work.session, ids).keys()
+    if missing:
+        field = "image_url" if lead in missing else "body"
+        raise Invalid(field, "A picture is no longer there: upload it again.")

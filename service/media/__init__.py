@@ -1,0 +1,1 @@
+"""Uploaded pictures: what becomes of one, and where its files are stored."""

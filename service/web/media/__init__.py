@@ -1,0 +1,1 @@
+"""Pictures on the site: their files, how editors upload them, how pages show them."""

@@ -1,0 +1,69 @@
+"""The files of uploaded pictures. What an address leads to never changes, so all may keep it."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Engine
+
+from service.domain.errors import no_such
+from service.domain.pictures import is_file_name
+from service.http.admission import run_admitted
+from service.media.storage import PictureStorage
+from service.store.session import transaction
+from service.web.rendering import IMMUTABLE
+
+router = APIRouter()
+MAX_CACHED_BYTES = 32 * 1024 * 1024
+MAX_FILE_BYTES = MAX_CACHED_BYTES // 8
+_TYPES = {"jpg": "image/jpeg", "webp": "image/webp"}
+
+
+@dataclass(slots=True)
+class PictureCache:
+    """The files that one process answers from memory; the least recently requested go first."""
+
+    weight: int = 0
+    _files: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+
+    def get(self, name: str) -> bytes | None:
+        """Return a file that was requested lately."""
+        content = self._files.get(name)
+        if content is not None:
+            self._files.move_to_end(name)
+        return content
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Remember a file, unless it is too large."""
+        if name in self._files or len(content) > MAX_FILE_BYTES:
+            return
+        self._files[name] = content
+        self.weight += len(content)
+        while self.weight > MAX_CACHED_BYTES:
+            _, oldest = self._files.popitem(last=False)
+            self.weight -= len(oldest)
+
+
+@router.api_route("/media/{name}", methods=["GET", "HEAD"])
+async def picture_file(request: Request, name: str) -> Response:
+    """Return one size of a picture in one format."""
+    if not is_file_name(name):
+        raise no_such("picture")
+    headers = {"Cache-Control": IMMUTABLE, "ETag": f'"{name}"', "X-Content-Type-Options": "nosniff"}
+    if f'"{name}"' in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    cache: PictureCache = request.app.state.picture_cache
+    content = cache.get(name)
+    if content is None:
+        state = request.app.state
+        content = await run_admitted(request, _read, state.engine, state.picture_storage, name)
+        cache.keep(name, content)
+    return Response(content, headers=headers, media_type=_TYPES[name.rpartition(".")[2]])
+
+
+def _read(engine: Engine, storage: PictureStorage, name: str) -> bytes:
+    with transaction(engine) as session:
+        content = storage.read(session, name)
+    if content is None:
+        raise no_such("picture")
+    return content
