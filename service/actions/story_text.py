@@ -9,7 +9,7 @@ from anyascii import anyascii
 
 from service.domain.errors import Invalid
 from service.domain.language import parse_language
-from service.domain.pictures import is_own_path
+from service.domain.media.pictures import is_own_path
 from service.domain.story import MAX_BODY_BYTES, StoryText
 from service.domain.topic import parse_path
 from service.formats import text as any_text

@@ -10,7 +10,7 @@ from service.actions import stories as story_actions
 from service.actions.ingest import StorySubmission
 from service.actions.topics.topic_names import resolve_path
 from service.domain.errors import NotFound, no_such, require
-from service.domain.pictures import own_path, whole_address, with_whole_addresses
+from service.domain.media.pictures import own_path, whole_address, with_whole_addresses
 from service.domain.story import Outcome, Story, StoryState, StoryText, readable
 from service.domain.topic import parse_path
 from service.http.api_document import Router

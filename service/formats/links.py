@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from service.domain.pictures import is_own_path
+from service.domain.media.pictures import is_own_path
 from service.formats.text import clean_text
 
 MAX_URL = 2048

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from service.domain.errors import Invalid
-from service.domain.pictures import WIDE, WIDE_WIDTH, WIDTHS, widths_of
+from service.domain.media.pictures import WIDE, WIDE_WIDTH, WIDTHS, widths_of
 
 FIELD = "picture"
 INPUTS = ("JPEG", "PNG", "WEBP", "AVIF")
@@ -46,12 +46,12 @@ def size_picture(source: bytes) -> SizedPicture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Pillow finds large or odd, our bounds decide
         try:
-            upright = _decode(source)
+            picture = _decode(source)
         except Invalid:
             raise
         except (OSError, ValueError, SyntaxError, MemoryError, EOFError, ArithmeticError) as error:
             raise Invalid(FIELD, "The picture is damaged or cut off.") from error
-        return SizedPicture(*_largest_size(upright), dict(_encode_sizes(upright)))
+        return SizedPicture(*_largest_size(picture), dict(_encode_sizes(picture)))
 
 
 def _decode(source: bytes) -> Image.Image:
@@ -97,23 +97,25 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Return the picture in sRGB; a profile that cannot be read is taken for sRGB."""
     if image.mode in _DEEP_MODES:  # 16 bits of grey
         image = image.convert("I").point(lambda value: value / 256).convert("L")
-    transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-    target = "RGBA" if transparent else "RGB"
-    converted = _apply_profile(image, profile, target) if profile else None
-    return converted or image.convert(target)
+    is_transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    target = "RGBA" if is_transparent else "RGB"
+    srgb = _apply_profile(image, profile, target) if profile else None
+    return srgb or image.convert(target)
 
 
 def _apply_profile(image: Image.Image, profile: bytes, target: str) -> Image.Image | None:
     if image.mode not in ("RGB", "RGBA", "CMYK", "L"):
         image = image.convert(target)
     try:
-        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if image.mode == "RGBA":
-            colours = ImageCms.profileToProfile(image.convert("RGB"), own, _SRGB, outputMode="RGB")
+            colours = ImageCms.profileToProfile(
+                image.convert("RGB"), source, _SRGB, outputMode="RGB"
+            )
             if colours is not None:
                 colours.putalpha(image.getchannel("A"))
             return colours
-        return ImageCms.profileToProfile(image, own, _SRGB, outputMode="RGB")
+        return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
 
@@ -132,11 +134,11 @@ def _encode_sizes(image: Image.Image) -> Iterator[tuple[str, bytes]]:
     widths = widths_of(image.width)
     largest = _resize(image, widths[-1])
     yield f"{WIDE}.jpg", _encode(_cut_wide(_opaque(largest)), "JPEG", JPEG_OPTIONS)
-    sized = largest
+    smaller = largest
     for width in reversed(widths):
-        sized = _resize(sized, width)
-        yield f"{width}.webp", _encode(sized, "WEBP", WEBP_OPTIONS)
-        yield f"{width}.jpg", _encode(_opaque(sized), "JPEG", JPEG_OPTIONS)
+        smaller = _resize(smaller, width)
+        yield f"{width}.webp", _encode(smaller, "WEBP", WEBP_OPTIONS)
+        yield f"{width}.jpg", _encode(_opaque(smaller), "JPEG", JPEG_OPTIONS)
 
 
 def _resize(image: Image.Image, width: int) -> Image.Image:

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.routing import Mount
 
-from service.http import picture_bodies
+from service.http.media import picture_bodies
 from service.media.storage import open_storage
 from service.web import files, kit, page_cache, visitors
 from service.web.admin import (
@@ -80,7 +80,7 @@ def mount(app: FastAPI) -> None:
     app.state.renderer = Renderer(app.state.settings)
     app.state.error_page = error_page
     app.state.page_cache = page_cache.PageCache()
-    app.state.picture_storage = open_storage(app.state.settings)
+    app.state.picture_storage = open_storage(app.state.settings, app.state.engine)
     app.state.picture_threads = picture_bodies.open_threads()
     app.state.picture_cache = picture_files.PictureCache()
     for router in _ROUTERS:

@@ -3,10 +3,11 @@
 import pytest
 
 from service.domain.errors import Invalid
-from service.domain.pictures import (
+from service.domain.media.pictures import (
     StoredPicture,
     id_in,
     ids_in,
+    narrow_address,
     own_path,
     whole_address,
     wide_address,
@@ -131,6 +132,10 @@ def test_a_story_keeps_the_path_of_a_picture_and_others_get_its_address():
     assert ids_in(f'<p>x</p><img src="{picture.path}" alt="">') == {ID}
     body = f'<p>x</p><img src="{picture.path}" alt="" loading="lazy">'
     assert with_whole_addresses(body, SITE) == body.replace("/media", f"{SITE}/media")
+    assert narrow_address(SITE + picture.path) == SITE + picture.path
+    large = SITE + StoredPicture(ID, 1600, 900).path
+    assert narrow_address(large) == SITE + picture.path
+    assert wide_address(large) == wide_address(SITE + picture.path)
     assert wide_address(SITE + picture.path) == f"{SITE}/media/{ID}-wide.jpg"
 
 
@@ -148,5 +153,5 @@ def test_a_story_keeps_the_path_of_a_picture_and_others_get_its_address():
 def test_an_address_of_others_stays_as_it_is(address):
     assert own_path(address, SITE) == address
     assert id_in(address) is None
-    assert wide_address(address) == address
+    assert wide_address(address) == narrow_address(address) == address
     assert (whole_address(address, SITE) or "") == address

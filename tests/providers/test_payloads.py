@@ -180,6 +180,16 @@ def test_an_image_goes_along_unless_its_address_is_endless(provider_named, name)
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
+def test_a_picture_of_ours_is_cut_as_each_platform_shows_it(provider_named, name):
+    picture = f"https://news.example/media/{'0a' * 16}"
+    content = alert_content(image_url=f"{picture}-1600.jpg")
+    text = plaintext(the_request(provider_named(name), content, a_target(name))).decode()
+    end = "-1200.jpg" if name in ("apns", "expo") else "-wide.jpg"
+    assert f'"{picture}{end}"' in text
+    assert text.count(picture) == 1
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
 def test_right_to_left_words_are_marked(provider_named, name):
     content = alert_content(language="ar", title="UNICEF: مطر", body="مطر")
     assert words_of(name, the_request(provider_named(name), content, a_target(name))) == Words(

@@ -21,7 +21,12 @@ BOUNDS = {
     "MAX_HEADER_BYTES MAX_COOKIES",
     "wrong fields": "service.http.problems: MAX_ERRORS MAX_NAME",
     "body of a story": "service.domain.story: MAX_BODY_BYTES; service.actions.story_text: "
-    "MAX_HEADLINE MAX_SUMMARY MAX_AUTHOR MAX_TOPICS",
+    "MAX_HEADLINE MAX_SUMMARY MAX_AUTHOR MAX_IMAGE_ALT MAX_TOPICS",
+    "an uploaded picture": "service.http.body_limit: MAX_PICTURE_BYTES; "
+    "service.media.picture_sizes: LONGEST_SIDE MAX_PIXELS MAX_JPEG_PIXELS",
+    "pictures that are sized": "service.http.media.picture_bodies: MOST_AT_ONCE MOST_WAITING",
+    "uploads that no story has": "service.store.stories.pictures: MOST_AT_ONCE",
+    "files of pictures": "service.web.media.picture_files: MAX_CACHED_BYTES MAX_FILE_BYTES",
     "a body as HTML": "service.actions.story_text: MAX_CLEAN_BYTES; service.formats.markup_bounds: "
     "MAX_TAGS MAX_NESTING MAX_ATTRIBUTES MAX_ESCAPES FREE_COPIES_BYTES",
     "body of a signed delivery": "service.http.body_limit: MAX_HOOK_BYTES",

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from service.domain.pictures import StoredPicture
+from service.domain.media.pictures import StoredPicture
 from service.media.storage import TableStorage
 from service.store.session import transaction
 from service.store.stories import pictures
@@ -17,8 +17,8 @@ PICTURE = StoredPicture(ID, 1200, 700)
 
 
 def upload(engine: Engine) -> str:
+    TableStorage(engine).add(dict.fromkeys(PICTURE.file_names, b"a picture"))
     with transaction(engine) as session:
-        TableStorage().add(session, dict.fromkeys(PICTURE.file_names, b"a picture"))
         pictures.add(session, PICTURE, "key:1")
     return PICTURE.path
 

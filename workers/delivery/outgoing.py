@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from service.domain.alert import Kind
-from service.domain.pictures import whole_address
+from service.domain.media.pictures import whole_address
 from service.domain.subscription import Urgency
 from service.store.alerts.sending import alert_to_send
 from workers.delivery.stream_context import StreamSettings

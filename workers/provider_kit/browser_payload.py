@@ -34,7 +34,7 @@ def push_topic(content: AlertContent) -> str:
 
 def _fields(words: Words, language: str, content: AlertContent) -> dict[str, object]:
     """Return what the service worker reads, up to the delivery's id."""
-    image = presentation.image_url_of(content)
+    image = presentation.wide_image_url_of(content)
     return {
         **presentation.shown_words(words),
         "icon": content.icon_url,

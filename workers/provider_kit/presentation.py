@@ -6,6 +6,7 @@ from datetime import datetime
 from math import ceil
 
 from service.domain.alert import Words
+from service.domain.media.pictures import narrow_address, wide_address
 from service.domain.subscription import Urgency
 from workers.provider import AlertContent
 from workers.provider_kit.encoding import base64url
@@ -44,9 +45,21 @@ def android_channel(content: AlertContent) -> str:
 
 
 def image_url_of(content: AlertContent) -> str | None:
-    """Return the address of the alert's image; None when it has none that is short enough."""
+    """Return the address of the alert's image; None when it has none that is short enough.
+
+    One of ours is named in a width that a phone loads in a moment: Apple's devices show it whole.
+    """
     url = content.image_url
-    return url if url and len(url.encode()) <= LONGEST_IMAGE_URL else None
+    return narrow_address(url) if url and len(url.encode()) <= LONGEST_IMAGE_URL else None
+
+
+def wide_image_url_of(content: AlertContent) -> str | None:
+    """Return the address of the image twice as wide as high, if we have one; else as above.
+
+    Android, HarmonyOS and Chrome cut an image to about that shape.
+    """
+    url = image_url_of(content)
+    return wide_address(url) if url else None
 
 
 def seconds_left(content: AlertContent, now: datetime) -> int:

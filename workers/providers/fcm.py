@@ -265,7 +265,7 @@ def _payload(content: AlertContent) -> FittedPayload:
 
 def _render_head(words: Words, content: AlertContent) -> bytes:
     """Return the push up to the delivery's id. None of the keys in `data` is a reserved one."""
-    image = presentation.image_url_of(content)
+    image = presentation.wide_image_url_of(content)
     shown = presentation.shown_words(words) | ({"image": image} if image else {})
     data = {**presentation.story_fields(content), "delivery_id": ""}
     return head_to_delivery_id({"message": {"notification": shown, "data": data}})

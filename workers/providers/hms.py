@@ -273,7 +273,7 @@ def _payload(words: Words, content: AlertContent, category: str, ttl: int) -> Ma
     alert without one shows the site's host.
     """
     quiet = presentation.is_quiet(content)
-    image = presentation.image_url_of(content)
+    image = presentation.wide_image_url_of(content)
     shown = {"body": urlsplit(content.url).hostname} | presentation.shown_words(words)
     shown |= {"image": image} if image else {}
     android = {

@@ -76,9 +76,8 @@ def _forget_old_sends(context: WorkerContext) -> None:
 
 
 def _delete_unused_pictures(context: WorkerContext) -> None:
-    storage = open_storage(context.settings)
-    with transaction(context.engine) as session:
-        delete_unused(session, storage, datetime.now(UTC))
+    storage = open_storage(context.settings, context.engine)
+    delete_unused(context.engine, storage, datetime.now(UTC))
 
 
 def _age_devices(context: WorkerContext) -> None:

@@ -5,8 +5,8 @@ import hashlib
 from sqlalchemy import Engine
 
 from service.domain.errors import Invalid
+from service.domain.media.pictures import StoredPicture, id_in, ids_in
 from service.domain.people import Caller
-from service.domain.pictures import StoredPicture, id_in, ids_in
 from service.domain.story import StoryText
 from service.media.picture_sizes import SizedPicture
 from service.media.storage import PictureStorage
@@ -30,12 +30,15 @@ def known_picture(engine: Engine, source: bytes) -> StoredPicture | None:
 
 
 def keep_picture(
-    engine: Engine, storage: PictureStorage, source: bytes, sized: SizedPicture, caller: Caller
+    engine: Engine, storage: PictureStorage, source: bytes, sizes: SizedPicture, caller: Caller
 ) -> StoredPicture:
-    """Keep a new picture's files, and its row. It goes after some days unless a story has it."""
-    picture = StoredPicture(picture_id(source), sized.width, sized.height)
+    """Keep a new picture's files, and its row once they are stored.
+
+    It goes after some days unless a story has it.
+    """
+    picture = StoredPicture(picture_id(source), sizes.width, sizes.height)
+    storage.add({f"{picture.id}-{end}": file for end, file in sizes.files.items()})
     with transaction(engine) as session:
-        storage.add(session, {f"{picture.id}-{end}": file for end, file in sized.files.items()})
         pictures.add(session, picture, caller.name)
     return picture
 

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import Request, Response, status
 from pydantic import BaseModel, Field
 
-from service.domain.pictures import FORMATS, StoredPicture, path_of, whole_address
+from service.domain.media.pictures import FORMATS, StoredPicture, path_of, whole_address
+from service.http.api_document import Router
 from service.http.auth import StoryWriter
-from service.http.picture_bodies import take_picture
+from service.http.media.picture_bodies import take_picture
 
-router = APIRouter(prefix="/api/media", tags=["stories"])
+router = Router(prefix="/api/media", tags=["stories"])
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlmodel import Session
 
-from service.domain.pictures import StoredPicture
+from service.domain.media.pictures import StoredPicture
 
 UNUSED_FOR = timedelta(days=7)
 """How long an upload that no story has is kept."""

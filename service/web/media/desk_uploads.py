@@ -2,20 +2,21 @@
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
+from service.domain.media.pictures import path_of
 from service.domain.people import Caller
-from service.domain.pictures import path_of
 from service.http.admission import run_admitted
+from service.http.api_document import Router
 from service.http.auth import STAFF_COOKIE, caller_of_staff, staff_from_cookie
-from service.http.picture_bodies import take_picture
+from service.http.media.picture_bodies import take_picture
 from service.store.session import transaction
 from service.web import form_guards
 from service.web.rendering import PRIVATE
 from service.web.visitors import SignInFirst
 
-router = APIRouter(prefix="/desk/pictures")
+router = Router(prefix="/desk/pictures", in_document=False)
 
 
 @router.post("")

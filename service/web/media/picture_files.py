@@ -3,20 +3,21 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from sqlalchemy import Engine
 
 from service.domain.errors import no_such
-from service.domain.pictures import is_file_name
+from service.domain.media.pictures import is_file_name, media_type_of
 from service.http.admission import run_admitted
+from service.http.api_document import Router
 from service.media.storage import PictureStorage
 from service.store.session import transaction
+from service.store.stories import pictures
 from service.web.rendering import IMMUTABLE
 
-router = APIRouter()
+router = Router(in_document=False)
 MAX_CACHED_BYTES = 32 * 1024 * 1024
 MAX_FILE_BYTES = MAX_CACHED_BYTES // 8
-_TYPES = {"jpg": "image/jpeg", "webp": "image/webp"}
 
 
 @dataclass(slots=True)
@@ -58,12 +59,13 @@ async def picture_file(request: Request, name: str) -> Response:
         state = request.app.state
         content = await run_admitted(request, _read, state.engine, state.picture_storage, name)
         cache.keep(name, content)
-    return Response(content, headers=headers, media_type=_TYPES[name.rpartition(".")[2]])
+    return Response(content, headers=headers, media_type=media_type_of(name))
 
 
 def _read(engine: Engine, storage: PictureStorage, name: str) -> bytes:
     with transaction(engine) as session:
-        content = storage.read(session, name)
+        exists = pictures.many(session, [name.partition("-")[0]])
+    content = storage.read(name) if exists else None
     if content is None:
         raise no_such("picture")
     return content

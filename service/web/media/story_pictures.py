@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlmodel import Session
 
-from service.domain.pictures import StoredPicture, id_in
+from service.domain.media.pictures import StoredPicture, id_in
 from service.domain.story import Story
 from service.store.stories import pictures
 

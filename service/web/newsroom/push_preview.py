@@ -12,8 +12,8 @@ from service.actions.outages import find_outages
 from service.actions.providers import ProviderState, ProviderStatus, list_providers
 from service.domain.alert import Draft, Words, collapse_key
 from service.domain.errors import Refusal, require
+from service.domain.media.pictures import whole_address
 from service.domain.pace.open_rate import opens_per_second
-from service.domain.pictures import whole_address
 from service.domain.story import Story
 from service.domain.subscription import Urgency
 from service.http.api_document import Router

@@ -115,8 +115,7 @@ def _show(request: Request, work: UnitOfWork, staff: Staff, page: _EditorPage) -
     if draft is not None and page.form is None:
         form |= {name: value for name, value in draft.content.items() if name in form}
         autosaved_at, version = draft.saved_at, draft.content.get("version")
-    if not version or story is None:
-        version = story.version if story else 0
+    version = (version or story.version) if story else 0
     revisions = story_revisions.of_story(work.session, story_id) if story else []
     suggestions = topics.page(work.session, None, SUGGESTED_TOPICS)
     return render(

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from service.actions.topics.topic_names import resolve_path
 from service.domain import topic as topic_paths
 from service.domain.errors import Unavailable, no_such
-from service.domain.pictures import whole_address, with_whole_addresses
+from service.domain.media.pictures import whole_address, with_whole_addresses
 from service.domain.story import Story, StoryText
 from service.domain.topic import Topic
 from service.http.admission import run_admitted

@@ -14,7 +14,7 @@ from service.actions.topics.topic_names import labels_in, resolve_path
 from service.domain import topic as topic_paths
 from service.domain.errors import NotFound, Refusal, Unavailable, no_such
 from service.domain.language import MAX_TAG, parse_language
-from service.domain.pictures import whole_address
+from service.domain.media.pictures import whole_address
 from service.domain.story import Story, StoryState
 from service.http.admission import run_admitted
 from service.http.api_document import Router

@@ -61,7 +61,11 @@ function insert(area, html) {
   document.execCommand("insertHTML", false, html);
   for (const element of area.querySelectorAll("[style]")) element.removeAttribute("style");
   const spans = area.querySelectorAll("span:not([lang], [dir], [title])");
-  if (!spans.length) return;
+  if (spans.length) unwrap(spans);
+  area.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+function unwrap(spans) {
   const caret = window.getSelection().getRangeAt(0);
   const mark = document.createElement("wbr");
   caret.collapse(false);

@@ -12,8 +12,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.actions.media import uploads
 from service.domain.errors import Invalid, Unavailable
+from service.domain.media.pictures import StoredPicture
 from service.domain.people import Caller
-from service.domain.pictures import StoredPicture
 from service.http.admission import run_admitted
 from service.http.body_limit import MAX_PICTURE_BYTES
 from service.media.picture_sizes import FIELD, SizedPicture, size_picture
@@ -38,12 +38,12 @@ async def take_picture(request: Request, caller: Caller) -> tuple[StoredPicture,
     """Return the picture that a request brings, and whether it is new. It is stored then."""
     source = await _read_source(request)
     state = request.app.state
-    known = await run_admitted(request, uploads.known_picture, state.engine, source)
-    if known is not None:
-        return known, False
-    sized = await _size(state.picture_threads, source)
+    earlier = await run_admitted(request, uploads.known_picture, state.engine, source)
+    if earlier is not None:
+        return earlier, False
+    sizes = await _size(state.picture_threads, source)
     picture = await run_admitted(
-        request, uploads.keep_picture, state.engine, state.picture_storage, source, sized, caller
+        request, uploads.keep_picture, state.engine, state.picture_storage, source, sizes, caller
     )
     return picture, True
 

@@ -7,9 +7,12 @@ from typing import Final
 WIDTHS: Final = (400, 800, 1200, 1600)
 """In pixels. A smaller picture has its own width as the largest: none is enlarged."""
 FORMATS: Final = ("webp", "jpg")
+MEDIA_TYPES: Final = {"jpg": "image/jpeg", "webp": "image/webp"}
 WIDE: Final = "wide"
 """The name of the cut for pushes, twice as wide as high, as Android and Chrome show it."""
 WIDE_WIDTH: Final = 1024
+PUSH_WIDTH: Final = 1200
+"""Of the whole picture in a push: one of `WIDTHS`."""
 PREFIX: Final = "/media/"
 _NAME = r"([0-9a-f]{32})-([1-9][0-9]{0,3}|wide)\.(webp|jpg)"
 _FILE_NAME = re.compile(_NAME, re.ASCII)
@@ -65,6 +68,11 @@ def is_file_name(name: str) -> bool:
     return _FILE_NAME.fullmatch(name) is not None
 
 
+def media_type_of(name: str) -> str:
+    """Return the media type of a file of a picture."""
+    return MEDIA_TYPES[name.rpartition(".")[2]]
+
+
 def is_own_path(address: str) -> bool:
     """Whether an address is the path of a picture that we serve, if it exists."""
     return _PATH.fullmatch(address) is not None
@@ -100,6 +108,17 @@ def with_whole_addresses(markup: str, site: str) -> str:
     if f'src="{PREFIX}' not in markup:
         return markup
     return _PATHS.sub(lambda match: match[0].replace(PREFIX, f"{site}{PREFIX}", 1), markup)
+
+
+def narrow_address(address: str) -> str:
+    """Return the address of a picture of ours in a width for pushes, else the address."""
+    head, slash, name = address.rpartition("/")
+    if not head.endswith(PREFIX.rstrip("/")) or not is_file_name(name):
+        return address
+    width = name.partition("-")[2].partition(".")[0]
+    if not width.isdigit() or int(width) <= PUSH_WIDTH:
+        return address
+    return f"{head}{slash}{name.partition('-')[0]}-{PUSH_WIDTH}.jpg"
 
 
 def wide_address(address: str) -> str:

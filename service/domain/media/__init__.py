@@ -1,0 +1,1 @@
+"""Pictures: what is decided about them without I/O."""
