@@ -4,7 +4,6 @@ Nothing of the upload but its pixels gets into a file: no position, no camera, n
 """
 
 import io
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,6 +22,9 @@ MAX_JPEG_PIXELS = 64_000_000
 """A JPEG is decoded at half or a quarter of its size, which a large one from a phone needs."""
 WEBP_OPTIONS = {"quality": 80, "method": 3}
 JPEG_OPTIONS = {"quality": 82, "progressive": True, "optimize": True}
+Image.MAX_IMAGE_PIXELS = None
+"""Pillow's own bound would warn in one thread and raise in another; ours is checked before any
+pixel is decoded."""
 _SRGB = ImageCms.createProfile("sRGB")
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
 
@@ -43,35 +45,32 @@ def size_picture(source: bytes) -> SizedPicture:
     """
     if not source:
         raise Invalid(FIELD, "The picture is empty.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Pillow finds large or odd, our bounds decide
-        try:
-            picture = _decode(source)
-        except Invalid:
-            raise
-        except (OSError, ValueError, SyntaxError, MemoryError, EOFError, ArithmeticError) as error:
-            raise Invalid(FIELD, "The picture is damaged or cut off.") from error
-        return SizedPicture(*_largest_size(picture), dict(_encode_sizes(picture)))
+    try:
+        picture = _decode(source)
+        return SizedPicture(picture.width, picture.height, dict(_encode_sizes(picture)))
+    except Invalid:
+        raise
+    except (OSError, ValueError, SyntaxError, MemoryError, EOFError, ArithmeticError) as error:
+        raise Invalid(FIELD, "The picture is damaged or cut off.") from error
 
 
 def _decode(source: bytes) -> Image.Image:
-    """Return the picture upright, in sRGB, as RGB or RGBA."""
+    """Return the picture in its largest size, upright, in sRGB, as RGB or RGBA."""
     try:
         image: Image.Image = Image.open(io.BytesIO(source), formats=INPUTS)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise Invalid(FIELD, _describe_refused(source, error)) from None
+    except UnidentifiedImageError:
+        raise Invalid(FIELD, _describe_refused(source)) from None
     with image:
         _check_size(image)
         if image.format in ("JPEG", "MPO"):
             image.draft("RGB", (WIDTHS[-1], WIDTHS[-1]))
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        return _in_srgb(upright, image.info.get("icc_profile"))
+        picture = _mixable(ImageOps.exif_transpose(image))
+        largest = _resize(picture, widths_of(picture.width)[-1])
+        return _in_srgb(largest, image.info.get("icc_profile"))
 
 
-def _describe_refused(source: bytes, error: Exception) -> str:
-    if isinstance(error, Image.DecompressionBombError):
-        return f"The picture has more than {MAX_PIXELS:,} pixels."
+def _describe_refused(source: bytes) -> str:
     start = source[:1000].lstrip().lower()
     if b"<svg" in start:
         return "SVG is not taken, because it can hold scripts: upload a JPEG, PNG, WebP or AVIF."
@@ -93,36 +92,31 @@ def _check_size(image: Image.Image) -> None:
         raise Invalid(FIELD, detail)
 
 
-def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return the picture in sRGB; a profile that cannot be read is taken for sRGB."""
+def _mixable(image: Image.Image) -> Image.Image:
+    """Return the picture in colours that can be mixed: without a palette, of 8 bits."""
     if image.mode in _DEEP_MODES:  # 16 bits of grey
         image = image.convert("I").point(lambda value: value / 256).convert("L")
-    is_transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-    target = "RGBA" if is_transparent else "RGB"
-    srgb = _apply_profile(image, profile, target) if profile else None
-    return srgb or image.convert(target)
+    if image.mode in ("LA", "PA") or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image if image.mode in ("RGB", "RGBA", "CMYK", "L") else image.convert("RGB")
 
 
-def _apply_profile(image: Image.Image, profile: bytes, target: str) -> Image.Image | None:
-    if image.mode not in ("RGB", "RGBA", "CMYK", "L"):
-        image = image.convert(target)
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return the picture in sRGB; a profile that cannot be read is taken for sRGB."""
+    srgb = _apply_profile(image, profile) if profile else None
+    return srgb or image.convert("RGBA" if image.mode == "RGBA" else "RGB")
+
+
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
+    opaque = image.convert("RGB") if image.mode == "RGBA" else image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if image.mode == "RGBA":
-            colours = ImageCms.profileToProfile(
-                image.convert("RGB"), source, _SRGB, outputMode="RGB"
-            )
-            if colours is not None:
-                colours.putalpha(image.getchannel("A"))
-            return colours
-        return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+        colours = ImageCms.profileToProfile(opaque, source, _SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
-
-
-def _largest_size(image: Image.Image) -> tuple[int, int]:
-    width = widths_of(image.width)[-1]
-    return width, _height(image, width)
+    if colours is not None and image.mode == "RGBA":
+        colours.putalpha(image.getchannel("A"))
+    return colours
 
 
 def _height(image: Image.Image, width: int) -> int:
@@ -131,11 +125,9 @@ def _height(image: Image.Image, width: int) -> int:
 
 def _encode_sizes(image: Image.Image) -> Iterator[tuple[str, bytes]]:
     """Encode every width, each from the one above it, and the cut for pushes."""
-    widths = widths_of(image.width)
-    largest = _resize(image, widths[-1])
-    yield f"{WIDE}.jpg", _encode(_cut_wide(_opaque(largest)), "JPEG", JPEG_OPTIONS)
-    smaller = largest
-    for width in reversed(widths):
+    yield f"{WIDE}.jpg", _encode(_cut_wide(_opaque(image)), "JPEG", JPEG_OPTIONS)
+    smaller = image
+    for width in reversed(widths_of(image.width)):
         smaller = _resize(smaller, width)
         yield f"{width}.webp", _encode(smaller, "WEBP", WEBP_OPTIONS)
         yield f"{width}.jpg", _encode(_opaque(smaller), "JPEG", JPEG_OPTIONS)

@@ -113,7 +113,7 @@ def test_a_profile_that_does_not_fit_is_taken_for_srgb():
         (photograph()[:2000], "cut off"),
         (photograph(kind="PNG")[:200], "cut off"),
         (png_that_claims(6000, 6000), f"{MAX_PIXELS:,} pixels"),
-        (png_that_claims(40_000, 40_000), f"{MAX_PIXELS:,} pixels"),
+        (png_that_claims(40_000, 40_000), "16,000 pixels a side"),
         (png_that_claims(17_000, 2), "16,000 pixels a side"),
         (png_that_claims(100, 100), "cut off"),
     ],

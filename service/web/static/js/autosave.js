@@ -13,7 +13,7 @@ export function enableAutosave(form, showFields, agree) {
   saver.offerCopy(showFields);
   form.addEventListener("input", () => saver.noteChange());
   form.addEventListener("change", () => saver.noteChange());
-  guardForm(form, async (submitter) => agree(submitter) && saver.prepareToSubmit());
+  guardForm(form, async (submitter) => (await agree(submitter)) && saver.prepareToSubmit());
   form.addEventListener("submit", (event) => { if (!event.defaultPrevented) saver.leave(); });
   document.querySelector("[data-throw-away]").addEventListener("submit", () => saver.forget());
   document.addEventListener("visibilitychange", () => { if (document.hidden) saver.save(); });

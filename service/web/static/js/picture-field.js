@@ -20,7 +20,7 @@ class PictureField {
     const file = this.part("file");
     this.part("choose").addEventListener("click", () => file.click());
     this.part("remove").addEventListener("click", () => this.remove());
-    file.addEventListener("change", () => { this.take(file.files[0]); file.value = ""; });
+    file.addEventListener("change", () => { this.running = this.take(file.files[0]); });
     form.image_url.addEventListener("change", () => this.show());
     document.addEventListener("paste", (event) => this.takeFrom(event, event.clipboardData), true);
     document.addEventListener("dragover", (event) => this.welcome(event));
@@ -38,19 +38,20 @@ class PictureField {
     this.root.classList.add("over");
   }
 
-  // What has words too is text that is pasted, with a picture of it.
+  // A clipboard that has words too is text, with a picture of it.
   takeFrom(event, data) {
     this.root.classList.remove("over");
     const file = [...(data?.files ?? [])].find((one) => one.type.startsWith("image/")) ?? (event.type === "drop" ? data?.files[0] : null);
-    if (!file || data.getData("text/plain").trim()) return;
+    if (!file || (event.type === "paste" && data.getData("text/plain").trim())) return;
     event.preventDefault();
     event.stopPropagation();
-    this.take(file);
+    this.running = this.take(file);
   }
 
   async take(file) {
     if (!file) return;
     this.say("Uploading ...");
+    this.part("file").value = "";
     try {
       const picture = await upload(await shrink(file));
       this.form.image_url.value = picture.path;
@@ -92,8 +93,9 @@ class PictureField {
     this.part("status").classList.toggle("fault", isFault);
   }
 
-  // A picture that nobody has described is asked about: some readers get the description only.
-  agree(submitter) {
+  // A form waits for its picture. One that nobody has described is asked about: some readers get the description only.
+  async agree(submitter) {
+    await this.running;
     const silent = submitter?.value === "draft" || !this.form.image_url.value.trim() || this.form.image_alt.value.trim();
     if (silent || window.confirm("Nobody has said what the picture shows, for readers who do not see it. Save it all the same?")) return true;
     this.form.image_alt.focus();

@@ -18,7 +18,7 @@ makeRichText(form.querySelector("[data-rich]"));
 suggestTopics(form.querySelector("[data-topics]"));
 for (const field of form.querySelectorAll("[data-utc]")) showLocalField(form, field);
 const picture = enablePictureField(form);
-enableAutosave(form, showFields, (submitter) => agreeOnTopics(submitter) && picture.agree(submitter));
+enableAutosave(form, showFields, async (submitter) => agreeOnTopics(submitter) && picture.agree(submitter));
 
 function makeRichText(textarea) {
   const area = document.createElement("div");
