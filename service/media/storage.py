@@ -67,9 +67,9 @@ class MovedStorage:
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete files in both places."""
-        unwanted = list(names)
-        self._present.delete(unwanted)
-        self._earlier.delete(unwanted)
+        name_list = list(names)
+        self._present.delete(name_list)
+        self._earlier.delete(name_list)
 
 
 def open_storage(settings: MediaSettings, engine: Engine) -> PictureStorage:
@@ -88,8 +88,8 @@ def delete_unused(engine: Engine, storage: PictureStorage, now: datetime) -> int
     Their rows stay locked until their files are gone, so no story takes one meanwhile.
     """
     with transaction(engine) as session:
-        unused = pictures.lock_unused(session, now)
-        if unused:
-            storage.delete([name for one in unused for name in one.file_names])
-            pictures.delete(session, [one.id for one in unused])
-    return len(unused)
+        uploads = pictures.lock_unused(session, now)
+        if uploads:
+            storage.delete([name for one in uploads for name in one.file_names])
+            pictures.delete(session, [one.id for one in uploads])
+    return len(uploads)
