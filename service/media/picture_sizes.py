@@ -85,10 +85,10 @@ def _check_size(image: Image.Image) -> None:
     width, height = image.size
     max_pixels = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
     if max(width, height) > LONGEST_SIDE:
-        detail = f"At max_pixels {LONGEST_SIDE:,} pixels a side; the picture is {width:,} x {height:,}."
+        detail = f"At most {LONGEST_SIDE:,} pixels a side; the picture is {width:,} x {height:,}."
         raise Invalid(FIELD, detail)
     if width * height > max_pixels:
-        detail = f"At max_pixels {max_pixels:,} pixels; the picture is {width:,} x {height:,}."
+        detail = f"At most {max_pixels:,} pixels; the picture is {width:,} x {height:,}."
         raise Invalid(FIELD, detail)
 
 
