@@ -1,8 +1,9 @@
 """The settings that are about readers: how many come, and who is left out of an alert."""
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from service.domain.people import MOST_ALERTS_PER_DAY
+from service.domain.time_zone import canonical_name
 
 
 class ReaderSettings(BaseModel):
@@ -10,6 +11,11 @@ class ReaderSettings(BaseModel):
 
     registrations_per_minute: int = Field(
         30, ge=1, description="New readers a minute from one address; loopback is not limited."
+    )
+    timezone: str = Field(
+        "UTC",
+        description="The time zone of readers who have named none, as in Europe/Berlin: it counts "
+        "where an alert leaves at a local time.",
     )
     language_rule: bool = Field(
         False,
@@ -28,3 +34,12 @@ class ReaderSettings(BaseModel):
         description="Whether what a reader opens is counted in what alerts did while the reader "
         "has not said so itself; a reader's own choice always holds.",
     )
+
+    @field_validator("timezone")
+    @classmethod
+    def _read_zone(cls, name: str) -> str:
+        zone = canonical_name(name)
+        if zone is None:
+            msg = "is not a time zone: use a name like Asia/Kolkata"
+            raise ValueError(msg)
+        return zone

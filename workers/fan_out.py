@@ -32,7 +32,7 @@ def fan_out_shard(context: WorkerContext, alert_id: int, n: int) -> None:
         ):
             return
         queue = queue_of(alert.audience.urgency)
-        if alert.spread is None:  # otherwise the sweep does, when it is released
+        if alert.leaves_at_once:  # otherwise the sweep does, when it is released
             work.outbox.add(outbox.deliver(alert_id, queue))
             if known_servers:
                 work.outbox.add(outbox.deliver_strangers(alert_id))

@@ -7,11 +7,12 @@ from sqlmodel import Session
 from service import outbox
 from service.domain.alert import queue_of
 from service.domain.audience import Audience
+from service.domain.new_alerts import last_deadline
 from service.domain.pace.spread import count_shards
-from service.store.alerts import alert_transitions, planning
+from service.store.alerts import alert_transitions, planning, schedules
 from service.store.alerts.planning import AlertToPlan
 from service.store.deliveries import shards
-from service.store.readers import audience
+from service.store.readers import audience, audience_counts
 from service.store.readers.left_out_rules import cap_in_force
 from service.unit_of_work import unit_of_work
 from workers import fan_out
@@ -56,15 +57,26 @@ def _cut(context: WorkerContext, session: Session, alert: AlertToPlan) -> int:
         if context.settings.language_rule:
             intended = intended.in_languages(alert.languages)
         intended = intended.capped_at(cap_in_force(session, context.settings.frequency_cap))
+        if alert.local_release is not None:
+            local_release = alert.local_release.at_home_in(context.settings.timezone)
+            intended = intended.released_by(local_release)
         recipients = audience.freeze(session, alert.story_id, intended)
         columns = audience.frozen_columns(recipients)
         alert_transitions.freeze(session, alert.id, alert.now, columns)
+        _put_deadline_off(session, alert)
         names = [n for n in context.names if alert.apps is None or n in alert.apps]
-        size = audience.rough_size(session, recipients, names)
+        size = audience_counts.rough_size(session, recipients, names)
         ranges = _ranges(size, context.settings.shard_devices, alert.spread)
     if ranges:
         shards.add(session, alert.id, ranges)
     return len(ranges)
+
+
+def _put_deadline_off(session: Session, alert: AlertToPlan) -> None:
+    """Let an alert with a local time that begins late live until its last zone had its time."""
+    if alert.local_release is not None:
+        deadline = last_deadline(alert.local_release, alert.now, alert.ttl, alert.story_expires_at)
+        schedules.set_deadline(session, alert.id, deadline)
 
 
 def _ranges(devices: int, per_shard: int, spread: timedelta) -> list[tuple[int, int]]:

@@ -15,10 +15,8 @@ from service.domain.alert import (
     Draft,
     Kind,
     Words,
-    check,
-    check_spread,
-    check_words,
 )
+from service.domain.drafts.draft_checks import check_draft, check_spread, check_words
 from service.domain.errors import Conflict, require
 from service.domain.new_alerts import Origin, new_first_alert, new_update, new_withdrawal
 from service.domain.people import Caller
@@ -38,7 +36,7 @@ def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) ->
     update without an audience of its own corrects the first alert and stops it. Dry runs do not
     count as first alerts.
     """
-    draft = check(draft, work.now)
+    draft = check_draft(draft, work.now)
     story = require(stories.lock(work.session, story_id), "story")
     refusal = why_not_pushable(story, draft.send_at or work.now)
     if refusal is not None:
@@ -74,6 +72,7 @@ def _record_sending(work: UnitOfWork, alert: Alert, caller: Caller) -> None:
         dry_run=alert.dry_run,
         send_at=alert.send_at and alert.send_at.isoformat(),
         spread_seconds=int(alert.spread.total_seconds()),
+        local_time=alert.local_release and alert.local_release.to_json(),
     )
 
 
@@ -159,7 +158,8 @@ def _within_expiry(draft: Draft, story: Story, now: datetime) -> Draft:
         return draft
     rest = story.text.expires_at - (draft.send_at or now)
     whole_seconds = timedelta(seconds=max(1, int(rest.total_seconds())))
-    return replace(draft, ttl=min(draft.ttl, whole_seconds))
+    ttl = draft.ttl if draft.local_release else min(draft.ttl, whole_seconds)
+    return replace(draft, ttl=ttl, ends_by=story.text.expires_at)
 
 
 def _origin(work: UnitOfWork, story_id: int, caller: Caller) -> Origin:
@@ -195,13 +195,13 @@ def _corrected_root(work: UnitOfWork, story_id: int, draft: Draft) -> Alert | No
 
 
 def _at_pace_of(root: Alert | None, draft: Draft) -> Draft:
-    """Let a correction leave at its root's pace: whom that has not reached waits as before.
+    """Let a correction leave when its root does: whom that has not reached waits as before.
 
     A breaking one leaves at once.
     """
     if root is None or draft.urgency is Urgency.BREAKING:
         return draft
-    return replace(draft, spread=root.spread)
+    return replace(draft, spread=root.spread, local_release=root.local_release)
 
 
 def _take_place_of(work: UnitOfWork, root: Alert, draft: Draft) -> Draft:

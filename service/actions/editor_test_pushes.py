@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from service import outbox
 from service.actions.apps.app_administration import providers_in_use
-from service.domain.alert import Alert, Draft, Words, check
+from service.domain.alert import Alert, Draft, Words
 from service.domain.device import Device
+from service.domain.drafts.draft_checks import check_draft
 from service.domain.errors import Conflict, require
 from service.domain.new_alerts import Origin, new_test
 from service.domain.people import Caller, Staff
@@ -56,7 +57,7 @@ def send_test(
     The story may be a draft, or have had its alert: a test does not count as one. The draft's
     audience, times and TTL are ignored.
     """
-    draft = check(draft, work.now)
+    draft = check_draft(draft, work.now)
     story = require(stories.get(work.session, story_id), "story")
     if not devices_of(work, staff, providers):
         raise Conflict("None of your devices is known yet.")

@@ -5,16 +5,18 @@ from dataclasses import replace
 
 from service import provider_door
 from service.actions.apps.app_administration import providers_in_use
-from service.domain.alert import Alert, Draft, check
+from service.domain.alert import Alert, Draft
 from service.domain.audience import Audience
+from service.domain.drafts.draft_checks import check_draft
 from service.domain.errors import Invalid, require
+from service.domain.pace.local_release import group_releases
 from service.domain.pace.open_rate import DEFAULT_OPEN_SHARE
 from service.domain.story import Story
 from service.domain.totals import fold
 from service.settings import Settings
 from service.store.alerts import alert_totals, alerts, open_shares
-from service.store.readers import audience
-from service.store.readers.audience import Estimate
+from service.store.readers import audience, audience_counts
+from service.store.readers.audience_counts import Estimate
 from service.store.readers.left_out_rules import cap_in_force
 from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
@@ -27,7 +29,7 @@ def estimate_audience(
 
     The story may still be a draft: the number helps to write it.
     """
-    draft = check(draft, work.now)
+    draft = check_draft(draft, work.now)
     story = require(stories.get(work.session, story_id), "story")
     require_topics(work, draft)
     in_use = providers_in_use(work, settings.providers)
@@ -55,9 +57,15 @@ def _estimate(
     if settings.language_rule:
         intended = intended.in_languages([story.text.language, *draft.locales])
     intended = intended.capped_at(cap_in_force(work.session, settings.frequency_cap))
+    if draft.local_release is not None:
+        intended = intended.released_by(draft.local_release.at_home_in(settings.timezone))
     recipients = audience.freeze(work.session, story.id, intended)
     recipients = replace(recipients, one_device=draft.one_device)
-    return audience.estimate(work.session, recipients, names)
+    estimate = audience_counts.estimate(work.session, recipients, names)
+    local = recipients.local_release
+    if local is None:
+        return estimate
+    return replace(estimate, releases=group_releases(estimate.by_zone, local, recipients.at))
 
 
 def require_apps(work: UnitOfWork, draft: Draft) -> None:
@@ -83,14 +91,14 @@ def require_topics(work: UnitOfWork, draft: Draft) -> None:
 def _estimate_correction(work: UnitOfWork, root: Alert | None, names: Sequence[str]) -> Estimate:
     """Count the devices that the alert and its corrections have reached.
 
-    Above `audience.EXACT_UP_TO` the sums of the alerts are added up, which is nearly exact.
+    Above `audience_counts.EXACT_UP_TO` the sums of the alerts are added up, which is nearly exact.
     """
     if root is None:
         return Estimate(0, {}, exact=True)
     chain = alerts.chain(work.session, root.id)
     running = root.state.running or any(alert.takes_over for alert in chain)
     sums = alert_totals.totals(work.session, [root.id]).get(root.id, {})
-    exact = sum(totals.planned for totals in sums.values()) <= audience.EXACT_UP_TO
+    exact = sum(totals.planned for totals in sums.values()) <= audience_counts.EXACT_UP_TO
     if exact:
         devices = alert_totals.count_holders(work.session, chain, names, takes_over=running)
     else:

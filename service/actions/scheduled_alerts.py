@@ -1,11 +1,14 @@
 """What people do with an alert that has not left yet: move it, edit it, let it leave, undo it."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from service.actions import alerts as alert_actions
-from service.domain.alert import FARTHEST_SEND, Alert, AlertState, Words, check_words
+from service.domain.alert import FARTHEST_SEND, Alert, AlertState, Words
+from service.domain.drafts.draft_checks import check_words
 from service.domain.errors import Conflict, Invalid, require
+from service.domain.new_alerts import last_deadline
+from service.domain.pace.local_release import LONGEST_DAY, LocalRelease
 from service.domain.people import Caller
 from service.domain.story import why_not_pushable
 from service.store.alerts import alerts, schedules
@@ -16,11 +19,15 @@ from service.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What a scheduled alert says and when it leaves; a title or text of None is the story's."""
+    """What a scheduled alert says and when it leaves; a title or text of None is the story's.
+
+    Of an alert with a local time its `day` counts, of any other its `send_at`.
+    """
 
     title: str | None
     body: str | None
-    send_at: datetime
+    send_at: datetime | None = None
+    day: date | None = None
 
 
 def change_schedule(work: UnitOfWork, alert_id: int, schedule: Schedule, caller: Caller) -> Alert:
@@ -30,19 +37,35 @@ def change_schedule(work: UnitOfWork, alert_id: int, schedule: Schedule, caller:
     """
     alert = _lock_scheduled(work, alert_id)
     check_words(Words(schedule.title or "-", schedule.body or ""))
-    if schedule.send_at <= work.now and schedule.send_at != alert.send_at:
-        raise Invalid("send_at", "That time has passed: choose a later one, or send it now.")
-    if schedule.send_at > work.now + FARTHEST_SEND:
+    send_at, local_release = _new_start(alert, schedule, work.now)
+    if send_at > work.now + FARTHEST_SEND:
         raise Invalid("send_at", f"At most {FARTHEST_SEND.days} days ahead.")
-    return _reschedule(work, alert, schedule, caller)
+    words = (schedule.title, schedule.body)
+    return _reschedule(work, alert, words, send_at, local_release, caller)
+
+
+def _new_start(
+    alert: Alert, schedule: Schedule, now: datetime
+) -> tuple[datetime, LocalRelease | None]:
+    """Return when the alert starts by its new schedule, and its local time, if it has one."""
+    local = alert.local_release
+    if local is not None and schedule.day is not None:
+        local = replace(local, day=schedule.day)
+        first = local.first_moment_of_day(schedule.day)
+        if first + LONGEST_DAY <= now:
+            raise Invalid("day", "That day is over: choose a later one, or send it now.")
+        return max(first, now), local
+    if schedule.send_at is None:
+        raise Invalid("send_at", "Say when it is to leave.")
+    if schedule.send_at <= now and schedule.send_at != alert.send_at:
+        raise Invalid("send_at", "That time has passed: choose a later one, or send it now.")
+    return schedule.send_at, local
 
 
 def send_now(work: UnitOfWork, alert_id: int, caller: Caller) -> Alert:
-    """Let a scheduled alert leave now instead of at its time; the sweep starts it in a second."""
+    """Let a scheduled alert leave now, everywhere; the sweep starts it in a second."""
     alert = _lock_scheduled(work, alert_id)
-    return _reschedule(
-        work, alert, Schedule(title=alert.title, body=alert.body, send_at=work.now), caller
-    )
+    return _reschedule(work, alert, (alert.title, alert.body), work.now, None, caller)
 
 
 def undo(work: UnitOfWork, alert_id: int, caller: Caller) -> bool:
@@ -63,24 +86,30 @@ def _lock_scheduled(work: UnitOfWork, alert_id: int) -> Alert:
     return alert
 
 
-def _reschedule(work: UnitOfWork, alert: Alert, schedule: Schedule, caller: Caller) -> Alert:
+def _reschedule(
+    work: UnitOfWork,
+    alert: Alert,
+    words: tuple[str | None, str | None],
+    send_at: datetime,
+    local_release: LocalRelease | None,
+    caller: Caller,
+) -> Alert:
     story = require(stories.get(work.session, alert.story_id), "story")
-    refusal = why_not_pushable(story, schedule.send_at)
+    refusal = why_not_pushable(story, send_at)
     if refusal is not None:
         raise Conflict(refusal)
-    deadline = schedule.send_at + alert.ttl
-    if story.text.expires_at is not None:
-        deadline = min(deadline, story.text.expires_at)
-    words = (schedule.title, schedule.body)
-    schedules.reschedule(work.session, alert.id, words, schedule.send_at, deadline)
+    deadline = last_deadline(local_release, send_at, alert.ttl, story.text.expires_at)
+    local = local_release.to_json() if local_release else None
+    schedules.reschedule(work.session, alert.id, words, send_at, deadline, local)
     audit.write(
         work.session,
         caller.name,
         "reschedule",
         f"alert:{alert.id}",
-        send_at=schedule.send_at.isoformat(),
+        send_at=send_at.isoformat(),
         before=alert.send_at and alert.send_at.isoformat(),
-        title=schedule.title,
+        local_time=local,
+        title=words[0],
         by=caller.label,
     )
     return require(alerts.get(work.session, alert.id), "alert")

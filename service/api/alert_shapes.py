@@ -1,35 +1,21 @@
 """The JSON of alerts: the bodies of requests and the reports that answer them."""
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import BaseModel, Field
 
 from service.domain.alert import (
-    DEFAULT_TTL,
-    LONGEST_TTL,
-    MAX_APPS,
-    MAX_LOCALES,
-    MAX_TEXT,
-    MAX_TITLE,
-    MAX_TOPICS,
     Alert,
     AlertState,
-    Draft,
     Kind,
     Report,
-    Words,
 )
 from service.domain.audience import LeftOut
-from service.domain.pace.spread import LONGEST_SPREAD
+from service.domain.pace.local_release import MissedZones, Release
 from service.domain.subscription import Urgency
 from service.domain.totals import Totals
-from service.http.dependencies import Closed, Id, Line, Moment, at_most
-
-Title = Annotated[str, Field(max_length=MAX_TITLE)]
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
-_SECONDS = int(LONGEST_TTL.total_seconds())
+from service.http.dependencies import Id, Moment
 
 
 def _is_absent(value: object) -> bool:
@@ -40,72 +26,12 @@ def _is_empty(value: dict[str, str]) -> bool:
     return not value
 
 
-class WordsBody(Closed):
-    """What an alert says in one language."""
+class ReleaseShown(BaseModel):
+    """When an alert leaves in some time zones, those with the same clock."""
 
-    title: Title
-    body: Text
-
-    def read(self) -> Words:
-        """Return it as a domain value."""
-        return Words(self.title, self.body)
-
-
-class AlertBody(Closed):
-    """What an editor asks for; what is left out comes from the story."""
-
-    title: Title | None = Field(None, description="Left out: the story's headline.")
-    body: Text | None = Field(None, description="Left out: the story's summary.")
-    urgency: Urgency = Field(Urgency.NORMAL, description="Breaking disturbs quiet hours.")
-    topics: Annotated[list[Line], at_most(MAX_TOPICS)] | None = Field(
-        None, description="Left out: the story's topics and the story itself."
-    )
-    everyone: bool = Field(False, description="Every reader; cannot be combined with topics.")
-    ttl_seconds: int = Field(
-        int(DEFAULT_TTL.total_seconds()),
-        ge=1,
-        le=_SECONDS,
-        description="How long the alert is worth showing.",
-    )
-    send_at: Moment | None = Field(None, description="Left out, or in the past: now.")
-    dry_run: bool = Field(False, description="Does everything but send the pushes.")
-    update: bool = Field(
-        False,
-        description="Alone: corrects the first alert on the devices that have it. With topics or "
-        "everyone: another audience; the new text replaces the earlier one where it is shown.",
-    )
-    locales: Annotated[dict[str, WordsBody], at_most(MAX_LOCALES)] = Field({})
-    apps: Annotated[list[Line], at_most(MAX_APPS)] | None = Field(
-        None, description="The apps that it goes to, by name; left out: all of them."
-    )
-    spread_seconds: int = Field(
-        0,
-        ge=0,
-        le=int(LONGEST_SPREAD.total_seconds()),
-        description="Over how long it leaves, evenly, so that not all readers come to the site at "
-        "once; normal and quiet alerts only. 0: at once.",
-    )
-    one_device: bool = Field(
-        False, description="Of each reader's devices only the one that was seen last."
-    )
-
-    def read(self) -> Draft:
-        """Return it as a domain value."""
-        return Draft(
-            title=self.title,
-            body=self.body,
-            urgency=self.urgency,
-            topics=None if self.topics is None else tuple(self.topics),
-            everyone=self.everyone,
-            ttl=timedelta(seconds=self.ttl_seconds),
-            send_at=self.send_at,
-            dry_run=self.dry_run,
-            update=self.update,
-            locales={tag: words.read() for tag, words in self.locales.items()},
-            apps=None if self.apps is None else tuple(dict.fromkeys(self.apps)),
-            one_device=self.one_device,
-            spread=timedelta(seconds=self.spread_seconds),
-        )
+    leaves_at: Moment
+    zone: str = Field(description="The zone of most of the readers.")
+    devices: int
 
 
 class LeftOutShown(BaseModel):
@@ -130,6 +56,12 @@ class EstimateShown(BaseModel):
     spread_seconds: int = Field(description="As in the request.")
     open_share: float = Field(
         description="Opens by device, of the installation's latest alerts; 0.05 without any."
+    )
+    releases: list[ReleaseShown] | None = Field(
+        None,
+        exclude_if=_is_absent,
+        description="With local_time: when it would leave where, the first first. Time zones with "
+        "the same clock leave together.",
     )
     opens_per_second: float = Field(description="To be expected on the site at the height.")
 
@@ -206,6 +138,21 @@ class AlertShown(BaseModel):
     )
     left_out: LeftOutShown
     spread_seconds: int = Field(description="Over how long it leaves; 0 is at once.")
+    local_time: str | None = Field(
+        None, exclude_if=_is_absent, description="The time of day at which it leaves in each zone."
+    )
+    local_day: str | None = Field(
+        None, exclude_if=_is_absent, description="The calendar day of that, where send_at named it."
+    )
+    when_missed: MissedZones | None = Field(
+        None, exclude_if=_is_absent, description="As missed in the request."
+    )
+    releases: list[ReleaseShown] | None = Field(
+        None,
+        exclude_if=_is_absent,
+        description="With local_time, once it has started: where it has not left yet, the next "
+        "first. Empty when it has left everywhere.",
+    )
     dry_run: bool
     test: bool = Field(description="For the devices of the editor who sent it, and no others.")
     created_by: str
@@ -279,6 +226,7 @@ def show_alert(report: Report, site: str) -> AlertShown:
         results_known=report.known,
         left_out=show_left_out(report.left_out),
         spread_seconds=int(alert.spread.total_seconds()),
+        **_local_release(report),
         dry_run=alert.dry_run,
         test=alert.kind is Kind.TEST,
         restored_at=alert.restored_at,
@@ -289,6 +237,25 @@ def show_alert(report: Report, site: str) -> AlertShown:
         wait_reason=alert.wait_reason,
         causes=dict(report.causes),
     )
+
+
+def _local_release(report: Report) -> dict[str, Any]:
+    local = report.alert.local_release
+    if local is None:
+        return {}
+    return {
+        "local_time": f"{local.time_of_day:%H:%M}",
+        "local_day": local.day and local.day.isoformat(),
+        "when_missed": local.when_missed,
+        "releases": show_releases(report.releases) if report.alert.started_at else None,
+    }
+
+
+def show_releases(releases: Iterable[Release]) -> list[ReleaseShown]:
+    """Return when the alert leaves where."""
+    return [
+        ReleaseShown(leaves_at=each.at, zone=each.zone, devices=each.devices) for each in releases
+    ]
 
 
 def show_left_out(counts: Mapping[LeftOut, int]) -> LeftOutShown:

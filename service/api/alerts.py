@@ -15,16 +15,16 @@ from service.actions.idempotent_call import run_once
 from service.api.alert_events import WatchesDep
 from service.api.alert_shapes import (
     Accepted,
-    AlertBody,
     AlertReplayed,
     AlertShown,
     EstimateShown,
     FateShown,
-    WordsBody,
     accept_alert,
     show_alert,
     show_left_out,
+    show_releases,
 )
+from service.api.requests.alert_body import AlertBody, WordsBody
 from service.domain.alert import Report
 from service.domain.errors import NotFound, require
 from service.domain.pace.open_rate import opens_per_second
@@ -69,6 +69,7 @@ def estimate_audience(
         exact=estimate.exact,
         left_out=show_left_out(estimate.left_out),
         spread_seconds=int(draft.spread.total_seconds()),
+        releases=None if draft.local_release is None else show_releases(estimate.releases),
         open_share=share,
         opens_per_second=round(opens_per_second(estimate.devices, share, draft.spread), 2),
     )

@@ -67,6 +67,10 @@ def print_report(report: dict[str, Any]) -> None:
     say(_timing(report["timing"]))
     if report.get("spread_seconds"):
         say(f"It leaves evenly over {report['spread_seconds']} s.")
+    if report.get("local_time"):
+        say(f"It leaves at {report['local_time']} where each reader is.")
+    for release in report.get("releases", [])[:1]:
+        say(f"Next: {release['zone']} at {release['leaves_at']}, {release['devices']} devices.")
     rows = [("all", *_counts(report["totals"]))]
     rows += [(name, *_counts(totals)) for name, totals in report["by_provider"].items()]
     if not is_terminal():

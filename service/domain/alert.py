@@ -1,15 +1,12 @@
 """An alert: what we decided to say about a story, once, to an audience."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from service.domain import topic
 from service.domain.audience import LeftOut
-from service.domain.errors import Invalid
-from service.domain.language import parse_language
-from service.domain.pace.spread import LONGEST_SPREAD
+from service.domain.pace.local_release import LocalRelease, Release
 from service.domain.subscription import Urgency
 from service.domain.totals import Timing, Totals
 
@@ -85,6 +82,10 @@ class Draft:
     one_device: bool = False
     spread: timedelta = timedelta(0)
     """Over how long it leaves; nothing is at once, as breaking alerts and corrections do."""
+    local_release: LocalRelease | None = None
+    """The time of day at which it leaves where each reader is; None is everywhere at once."""
+    ends_by: datetime | None = None
+    """When its story expires: later than that nothing of it leaves."""
     undo: timedelta = timedelta(0)
     """How long it can still be undone; a breaking alert leaves at once."""
 
@@ -138,6 +139,8 @@ class Alert:
     one_device: bool = False
     spread: timedelta = timedelta(0)
     """Over how long it leaves. A correction has its root's, and what that has not reached waits."""
+    local_release: LocalRelease | None = None
+    """The time of day at which it leaves where each reader is. A correction has its root's."""
     undoable: bool = False
     """Its `send_at` is the end of the moment in which its editor can undo it."""
 
@@ -181,87 +184,8 @@ class Report:
     opened: int = 0
     known: int = 0
     left_out: Mapping[LeftOut, int] = field(default_factory=dict)
-
-
-def check(draft: Draft, now: datetime) -> Draft:
-    """Return the draft as it will be acted on, or raise `Invalid` naming the field at fault.
-
-    A `send_at` that has passed means now, and topics come back in their one spelling.
-    """
-    check_words(Words(draft.title or "-", draft.body or ""))
-    if draft.title is not None and not draft.title.strip():
-        raise Invalid("title", "A title of blanks says nothing: leave it out for the headline.")
-    if not SHORTEST_TTL <= draft.ttl <= LONGEST_TTL:
-        raise Invalid("ttl_seconds", "An alert lives from 1 second to 28 days (2419200 seconds).")
-    if draft.topics is not None and draft.everyone:
-        raise Invalid("topics", "Either topics or everyone: who is everyone follows any topic.")
-    if draft.apps is not None and not 0 < len(draft.apps) <= MAX_APPS:
-        raise Invalid("apps", f"Name 1 to {MAX_APPS} apps, or leave it out for all.")
-    check_spread(draft)
-    return replace(
-        draft,
-        topics=_spell(draft.topics),
-        send_at=_later(draft.send_at, now),
-        locales=_spell_locales(draft.locales),
-    )
-
-
-def check_words(words: Words, prefix: str = "") -> None:
-    """Raise `Invalid` for words that are missing or too long; `prefix` names their place."""
-    if not words.title.strip():
-        raise Invalid(f"{prefix}title", "A title is needed.")
-    for name, value, limit in (("title", words.title, MAX_TITLE), ("body", words.body, MAX_TEXT)):
-        if len(value) > limit:
-            raise Invalid(
-                f"{prefix}{name}", f"{len(value)} characters are too many: at most {limit}."
-            )
-        if "\0" in value:
-            raise Invalid(f"{prefix}{name}", "A NUL character is not text.")
-
-
-def check_spread(draft: Draft) -> None:
-    """Raise `Invalid` for an alert that may not leave over a time, or not over so long a one."""
-    if draft.spread == timedelta(0):
-        return
-    name = "spread_seconds"
-    if not timedelta(0) < draft.spread <= LONGEST_SPREAD:
-        most = int(LONGEST_SPREAD.total_seconds())
-        raise Invalid(name, f"An alert leaves at once (0) or over up to {most} seconds.")
-    if draft.urgency is Urgency.BREAKING:
-        raise Invalid(name, "A breaking alert leaves at once.")
-    if draft.corrects:
-        raise Invalid(name, "A correction leaves as fast as what it corrects: leave it out.")
-    if draft.spread >= draft.ttl:
-        raise Invalid(name, "The alert would expire before it had left: shorten this.")
-
-
-def _spell_locales(locales: Mapping[str, Words]) -> dict[str, Words]:
-    if len(locales) > MAX_LOCALES:
-        raise Invalid("locales", f"At most {MAX_LOCALES} languages.")
-    for tag, words in locales.items():
-        check_words(words, f"locales.{tag[:40]}.")
-    by_tag = {parse_language(tag, "locales"): words for tag, words in locales.items()}
-    if len(by_tag) < len(locales):
-        raise Invalid("locales", "The same language stands here twice, perhaps under two names.")
-    return by_tag
-
-
-def _spell(topics: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    if topics is None:
-        return None
-    if not 0 < len(topics) <= MAX_TOPICS:
-        raise Invalid(
-            "topics", f"Name 1 to {MAX_TOPICS} topics, or leave them out for the story's."
-        )
-    return tuple(dict.fromkeys(topic.parse_path(path) for path in topics))
-
-
-def _later(send_at: datetime | None, now: datetime) -> datetime | None:
-    if send_at is None or send_at <= now:
-        return None
-    if send_at > now + FARTHEST_SEND:
-        raise Invalid("send_at", f"At most {FARTHEST_SEND.days} days ahead.")
-    return send_at
+    releases: Sequence[Release] = ()
+    """Where an alert with a local time has not left yet, the next first."""
 
 
 def queue_of(urgency: Urgency) -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from service.domain import topic as topics
 from service.domain.language import base_languages
+from service.domain.pace.local_release import LocalRelease
 from service.domain.people import Reader
 from service.domain.subscription import Subscription, Urgency
 from service.domain.time_zone import local_time
@@ -30,6 +31,9 @@ class LeftOut(StrEnum):
 class Audience:
     """Whom an alert is for, judged at one moment: the alert's `started_at`.
 
+    With a `local_release` each reader's quiet hours and mutes are judged by when the alert leaves
+    in the reader's zone.
+
     `topics` holds every matching path: those named, all their ancestors and, for the usual
     audience of a story, the story's own topic. `story_topic` is the topic whose mute beats all.
     With a `reader_id` it is that reader and nobody else. `languages` are those that the alert can
@@ -46,6 +50,7 @@ class Audience:
     reader_id: int | None = None
     languages: frozenset[str] | None = None
     frequency_cap: int | None = None
+    local_release: LocalRelease | None = None
 
     @classmethod
     def of_story(
@@ -100,6 +105,16 @@ class Audience:
         """Return the audience without those who got so many alerts lately."""
         return replace(self, frequency_cap=cap)
 
+    def released_by(self, local_release: LocalRelease | None) -> "Audience":
+        """Return the audience of an alert that leaves at a time of day where each reader is."""
+        return replace(self, local_release=local_release)
+
+    def release_for(self, reader: Reader) -> datetime:
+        """Return when the alert leaves for a reader."""
+        if self.local_release is None:
+            return self.moment
+        return self.local_release.release_in(reader.timezone, self.moment)
+
 
 def wants(
     audience: Audience, reader: Reader, subscriptions: Iterable[Subscription], recent: int = 0
@@ -119,7 +134,8 @@ def why_left_out(audience: Audience, reader: Reader, recent: int = 0) -> LeftOut
     """
     if audience.reader_id is not None:
         return None
-    if audience.urgency is not Urgency.BREAKING and in_quiet_hours(reader, audience.moment):
+    release_at = audience.release_for(reader)
+    if audience.urgency is not Urgency.BREAKING and in_quiet_hours(reader, release_at):
         return LeftOut.QUIET_HOURS
     if not _reads(audience, reader):
         return LeftOut.LANGUAGE
@@ -150,7 +166,8 @@ def is_addressed(audience: Audience, reader: Reader, subscriptions: Iterable[Sub
     if audience.everyone:
         return True
     all_subscriptions = list(subscriptions)
-    muted = {s.topic for s in all_subscriptions if s.muted(audience.moment)}
+    release_at = audience.release_for(reader)
+    muted = {s.topic for s in all_subscriptions if s.muted(release_at)}
     if audience.story_topic in muted:
         return False
     muted &= audience.topics

@@ -12,6 +12,7 @@ from service.domain.alert import (
     Words,
     collapse_key,
 )
+from service.domain.pace.local_release import LocalRelease
 from service.domain.subscription import Urgency
 from service.domain.topic import story_topic
 
@@ -103,6 +104,20 @@ def new_canary(alert_id: int, story_id: int, headline: str, now: datetime) -> Al
     )
 
 
+def last_deadline(
+    local_release: LocalRelease | None,
+    starts_at: datetime,
+    ttl: timedelta,
+    ends_by: datetime | None = None,
+) -> datetime:
+    """Return when nothing of an alert is shown any more: its TTL after its last release.
+
+    `ends_by` is when its story expires.
+    """
+    last = local_release.last_release(starts_at) if local_release else starts_at
+    return last + ttl if ends_by is None else min(last + ttl, ends_by)
+
+
 def _from_draft(
     origin: Origin, draft: Draft, story_words: Words, kind: Kind, root_id: int | None
 ) -> Alert:
@@ -112,6 +127,7 @@ def _from_draft(
     """
     now = draft.send_at is None
     send_at = origin.created_at + draft.undo if draft.undoable else draft.send_at
+    starts_at = send_at or origin.created_at
     return Alert(
         id=origin.alert_id,
         story_id=origin.story_id,
@@ -127,10 +143,11 @@ def _from_draft(
         dry_run=draft.dry_run,
         created_at=origin.created_at,
         send_at=send_at,
-        expires_at=(send_at or origin.created_at) + draft.ttl,
+        expires_at=last_deadline(draft.local_release, starts_at, draft.ttl, draft.ends_by),
         apps=draft.apps,
         one_device=draft.one_device,
         spread=draft.spread,
+        local_release=draft.local_release,
         undoable=draft.undoable,
         ttl=draft.ttl,
         source_alert_id=root_id,

@@ -122,6 +122,25 @@ Moment = Annotated[
 """RFC 3339 with an offset; UTC inside."""
 
 
+def _with_offset(value: datetime) -> datetime:
+    _in_utc(value)
+    return value
+
+
+WrittenMoment = Annotated[
+    datetime,
+    BeforeValidator(_read_moment),
+    AfterValidator(_with_offset),
+    PlainSerializer(
+        lambda value: _in_utc(value).isoformat(), return_type=str, when_used="json-unless-none"
+    ),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-05-01T12:30:00+05:30"]}
+    ),
+]
+"""The same with the offset that it was written with: its calendar day is the writer's."""
+
+
 def _without_nul(value: str) -> str:
     if "\0" in value:
         raise ValueError("A NUL character cannot be stored.")

@@ -34,11 +34,16 @@ def batch_is_open(batch: str = "batch") -> str:
 
 
 def waits_for_release(batch: str = "batch") -> str:
-    """Whether no push of the batch has left because its alert is spread over a time."""
+    """Whether no push of the batch has left because its alert does not leave at once."""
     return (
         f"({batch}.started_at IS NULL AND {batch}.claimable_at > now() AND EXISTS (SELECT 1 "
-        f"FROM alert owner WHERE owner.id = {batch}.alert_id AND owner.spread_s > 0))"
+        f"FROM alert owner WHERE owner.id = {batch}.alert_id AND NOT {leaves_at_once('owner')}))"
     )
+
+
+def leaves_at_once(alert: str = "alert") -> str:
+    """Whether the alert is neither spread over a time nor waits for a time in each zone."""
+    return f"({alert}.spread_s = 0 AND {alert}.local_release IS NULL)"
 
 
 def has_open_shard(alert_id: str) -> str:

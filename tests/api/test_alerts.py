@@ -12,7 +12,7 @@ from service.actions import estimates
 from service.domain.audience import LeftOut
 from service.domain.delivery import State
 from service.store.deliveries import dead_letters
-from service.store.readers import audience
+from service.store.readers import audience_counts
 from service.store.session import transaction
 from tests import builders as a
 
@@ -177,6 +177,12 @@ def test_a_dry_run_and_words_of_ones_own_are_kept(send, call):
         ({"spread_seconds": 60, "urgency": "breaking"}, "spread_seconds"),
         ({"spread_seconds": 60, "update": True}, "spread_seconds"),
         ({"spread_seconds": 60, "ttl_seconds": 60}, "spread_seconds"),
+        ({"local_time": "7:00"}, "local_time"),
+        ({"local_time": "07:00", "urgency": "breaking"}, "local_time"),
+        ({"local_time": "07:00", "update": True}, "local_time"),
+        ({"local_time": "07:00", "spread_seconds": 60}, "local_time"),
+        ({"local_time": "07:00", "missed": "never"}, "missed"),
+        ({"missed": "now"}, "missed"),
     ],
 )
 def test_a_wrong_field_is_named_and_changes_nothing(call, story, engine, messages, body, field):
@@ -394,6 +400,40 @@ def test_a_report_says_over_how_long_an_alert_leaves_and_its_correction_has_the_
     assert spreads == [900, 900, 0]
 
 
+def test_an_estimate_says_when_a_local_time_comes_where(call, story, engine):
+    with transaction(engine) as session:
+        for zone in ("Asia/Tokyo", "Europe/Berlin", "Europe/Paris", "Europe/Paris"):
+            a.a_device(session, a.a_reader(session, timezone=zone))
+    tomorrow = datetime.now(UTC).date() + timedelta(days=2)
+    body = {
+        "everyone": True,
+        "local_time": "23:30",
+        "send_at": f"{tomorrow}T00:00:00-11:00",
+    }
+    found = call("POST", f"/api/stories/{story.id}/alerts/estimate", body, 200)["releases"]
+    assert [(each["zone"], each["devices"]) for each in found] == [
+        ("Asia/Tokyo", 1),
+        ("Europe/Paris", 3),
+    ]
+    assert found[0]["leaves_at"] == f"{tomorrow}T14:30:00+00:00"
+    assert "releases" not in call("POST", f"/api/stories/{story.id}/alerts/estimate", {}, 200)
+
+
+def test_a_local_time_on_a_day_is_scheduled_for_the_first_zone_of_the_world(call, send):
+    day = datetime.now(UTC).date() + timedelta(days=5)
+    alert = send({"local_time": "07:00", "missed": "now", "send_at": f"{day}T09:00:00+05:30"})
+    report = call("GET", f"/api/alerts/{alert['id']}", None, 200)
+    assert (report["local_time"], report["local_day"], report["when_missed"]) == (
+        "07:00",
+        str(day),
+        "now",
+    )
+    assert report["state"] == "scheduled"
+    assert report["send_at"] == f"{day - timedelta(days=1)}T17:00:00+00:00"
+    assert report["expires_at"] == f"{day}T23:00:00+00:00"
+    assert "releases" not in report
+
+
 def test_an_estimate_counts_everyone(call, story, followers):
     path = f"/api/stories/{story.id}/alerts/estimate"
     assert call("POST", path, {"everyone": True}, 200)["devices"] == 5
@@ -417,7 +457,7 @@ def test_an_estimate_of_a_correction_before_the_plan_counts_the_whole_audience(
 def test_an_estimate_of_a_large_correction_is_made_from_sums(
     call, send, story, engine, monkeypatch
 ):
-    monkeypatch.setattr(audience, "EXACT_UP_TO", 3)
+    monkeypatch.setattr(audience_counts, "EXACT_UP_TO", 3)
     ran(engine, send(), ACCEPTED, ACCEPTED, GONE, PENDING, state="sending")
     found = call("POST", f"/api/stories/{story.id}/alerts/estimate", {"update": True}, 200)
     by_name = {"apns": 3}

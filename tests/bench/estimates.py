@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from service.domain.audience import Audience
 from service.domain.subscription import Urgency
-from service.store.readers import audience
+from service.store.readers import audience, audience_counts
 from service.store.session import transaction
 from tests.bench.bench_system import BenchSystem, print_progress
 from tests.bench.report import Answer, Figure
@@ -56,10 +56,10 @@ def _times(bench: BenchSystem, topics: list[str]) -> tuple[list[float], list[flo
             _plain_count(session, frozen)
             count_ms.append(_ms_since(start))
             start = time.perf_counter()
-            audience._count(session, frozen, audience.ID_LIMIT, PROVIDERS)
+            audience_counts.count_devices(session, frozen, audience.ID_LIMIT, PROVIDERS)
             exact_ms.append(_ms_since(start))
             start = time.perf_counter()
-            audience.estimate(session, frozen, PROVIDERS)
+            audience_counts.estimate(session, frozen, PROVIDERS)
             estimate_ms.append(_ms_since(start))
     return count_ms, estimate_ms, exact_ms
 

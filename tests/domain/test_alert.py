@@ -7,11 +7,10 @@ from service.domain.alert import (
     Draft,
     Kind,
     Words,
-    check,
-    check_words,
     collapse_key,
     queue_of,
 )
+from service.domain.drafts.draft_checks import check_draft, check_words
 from service.domain.errors import Invalid
 from service.domain.subscription import Urgency
 from service.outbox import QUEUES
@@ -45,7 +44,7 @@ SECOND = timedelta(seconds=1)
 )
 def test_a_draft_that_cannot_be_sent_names_the_field_at_fault(draft, field):
     with pytest.raises(Invalid) as refused:
-        check(draft, NOW)
+        check_draft(draft, NOW)
     assert refused.value.field == field
 
 
@@ -62,11 +61,11 @@ def test_a_draft_that_cannot_be_sent_names_the_field_at_fault(draft, field):
     ],
 )
 def test_a_sound_draft_passes_as_it_is(draft):
-    assert check(draft, NOW) == draft
+    assert check_draft(draft, NOW) == draft
 
 
 def test_topics_and_languages_come_back_in_their_one_spelling():
-    draft = check(
+    draft = check_draft(
         Draft(topics=("World/", "world", "sport"), locales={"PT-br": Words("a", "")}), NOW
     )
     assert draft.topics == ("world", "sport")
@@ -74,10 +73,10 @@ def test_topics_and_languages_come_back_in_their_one_spelling():
 
 
 def test_a_time_in_the_past_means_now():
-    assert check(Draft(send_at=NOW - SECOND), NOW).send_at is None
-    assert check(Draft(send_at=NOW), NOW).send_at is None
+    assert check_draft(Draft(send_at=NOW - SECOND), NOW).send_at is None
+    assert check_draft(Draft(send_at=NOW), NOW).send_at is None
     elsewhere = (NOW + SECOND).astimezone(timezone(timedelta(hours=5, minutes=30)))
-    assert check(Draft(send_at=elsewhere), NOW).send_at == NOW + SECOND
+    assert check_draft(Draft(send_at=elsewhere), NOW).send_at == NOW + SECOND
 
 
 def test_only_an_update_without_an_audience_of_its_own_corrects():

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.alert import Draft, check
+from service.domain.alert import Draft
+from service.domain.drafts.draft_checks import check_draft
 from service.domain.errors import Invalid
 from service.domain.pace.open_rate import opens_per_second
 from service.domain.pace.spread import (
@@ -78,7 +79,7 @@ def test_what_is_left_keeps_its_pace_or_is_compressed_into_the_life_that_is_left
 )
 def test_a_spread_that_cannot_be_is_refused_by_its_name(draft):
     with pytest.raises(Invalid) as refused:
-        check(draft, NOON)
+        check_draft(draft, NOON)
     assert refused.value.field == "spread_seconds"
 
 
@@ -91,7 +92,7 @@ def test_a_spread_that_cannot_be_is_refused_by_its_name(draft):
     ],
 )
 def test_a_sound_spread_passes(draft):
-    assert check(draft, NOON) == draft
+    assert check_draft(draft, NOON) == draft
 
 
 def test_opens_a_second_fall_with_the_time_over_which_an_alert_leaves():

@@ -64,7 +64,7 @@ BOUNDS = {
     "shards of an alert": "service.store.deliveries.shards: MOST_SHARDS",
     "a spread alert": "service.domain.pace.spread: MOST_STEPS; "
     "service.store.deliveries.late_releases: LATE_S",
-    "deliveries in a batch": "service.store.deliveries.shards: BATCH",
+    "deliveries in a batch": "service.store.deliveries.packing: BATCH",
     "a process's work on one alert": "workers.delivery.loop: STREAM_S LAST_ANSWERS_S",
     "devices that the sweep marks": "service.store.readers.device_ages: MOST_AT_ONCE PARTS; "
     "workers.upkeep.chores: MOST_DEVICES_A_RUN",

@@ -50,6 +50,7 @@ def test_a_schedule_changes_words_and_time_of_a_scheduled_alert_and_nothing_else
     source = (ROOT / SCHEDULES).read_text()
     [statement] = re.findall(r'"""\s*UPDATE alert SET(.*?)"""', source, re.DOTALL)
     time = {"send_at", "expires_at", "page_due_at", "page_refusals", "wait_reason", "undoable"}
+    time |= {"local_release"}
     assert columns_set(statement) == {"title", "body"} | time
     assert "AND state = 'scheduled'" in statement
 

@@ -21,10 +21,11 @@ from service.domain.audience import (
     why_left_out,
 )
 from service.domain.language import base_languages, parse_languages
+from service.domain.pace.local_release import LocalRelease, MissedZones
 from service.domain.people import QuietHours, Reader
 from service.domain.subscription import Subscription, Urgency
 from service.domain.time_zone import local_time
-from service.store.readers import audience, left_out_rules
+from service.store.readers import audience, audience_counts, left_out_rules
 from service.store.schema import ID_LIMIT
 from tests import builders as a
 
@@ -80,8 +81,21 @@ TAGS = st.sampled_from(["en", "en-GB", "hi", "hi-Latn", "pt-BR", "pt", "no", "nb
 def audiences(draw: st.DrawFn) -> Audience:
     wanted = draw(audiences_in_any_language())
     wanted = wanted.capped_at(draw(st.sampled_from([None, None, 0, 1, 2])))
+    if wanted.reader_id is None:
+        wanted = wanted.released_by(draw(st.none() | local_releases(wanted.moment)))
     tags = draw(st.none() | st.sets(TAGS, min_size=1, max_size=2))
     return wanted if tags is None else wanted.in_languages(tags)
+
+
+def local_releases(at: datetime) -> st.SearchStrategy[LocalRelease]:
+    days = [None, None, at.date(), at.date() + timedelta(days=1), at.date() - timedelta(days=2)]
+    return st.builds(
+        LocalRelease,
+        time_of_day=st.sampled_from([time(0), time(1, 30), time(2, 30), time(7), at.time()]),
+        when_missed=st.sampled_from(MissedZones),
+        day=st.sampled_from(days),
+        home_zone=st.sampled_from(["UTC", "Asia/Kathmandu"]),
+    )
 
 
 @st.composite
@@ -99,9 +113,10 @@ def audiences_in_any_language(draw: st.DrawFn) -> Audience:
             return Audience.of_everyone(STORY, urgency, at)
 
 
-def readers(at: datetime) -> st.SearchStrategy[Reader]:
-    local = at.time()
-    walls = WALL | st.just(local)
+def readers(wanted: Audience) -> st.SearchStrategy[Reader]:
+    local_release = wanted.local_release
+    edges = [wanted.moment.time(), *([local_release.time_of_day] if local_release else [])]
+    walls = WALL | st.sampled_from(edges)
     hours = st.none() | st.builds(QuietHours, begin=walls, end=walls)
     return st.builds(
         Reader,
@@ -113,9 +128,11 @@ def readers(at: datetime) -> st.SearchStrategy[Reader]:
     )
 
 
-def subscriptions(at: datetime) -> st.SearchStrategy[list[Subscription]]:
+def subscriptions(wanted: Audience) -> st.SearchStrategy[list[Subscription]]:
     tick = timedelta(microseconds=1)
-    mutes = st.sampled_from([None, None, at, at + tick, at - tick, at + timedelta(days=1)])
+    at = wanted.moment
+    moments = [at, at, at + timedelta(days=1), *releases_of(wanted).values()]
+    mutes = st.none() | st.sampled_from([m + d for m in moments for d in (-tick, 0 * tick, tick)])
     one = st.builds(
         Subscription,
         topic=st.sampled_from(PATHS),
@@ -123,6 +140,10 @@ def subscriptions(at: datetime) -> st.SearchStrategy[list[Subscription]]:
         muted_until=mutes,
     )
     return st.lists(one, max_size=5, unique_by=lambda subscription: subscription.topic)
+
+
+def releases_of(wanted: Audience) -> dict[str, datetime]:
+    return wanted.local_release.releases(ZONES, wanted.moment) if wanted.local_release else {}
 
 
 @dataclass(frozen=True)
@@ -163,9 +184,7 @@ def situations(
 ) -> tuple[Audience, list[tuple[Reader, list[Subscription]]], list[PastSend]]:
     wanted = draw(audiences())
     people = draw(
-        st.lists(
-            st.tuples(readers(wanted.moment), subscriptions(wanted.moment)), min_size=1, max_size=8
-        )
+        st.lists(st.tuples(readers(wanted), subscriptions(wanted)), min_size=1, max_size=8)
     )
     return wanted, people, draw(past_sends(wanted.moment))
 
@@ -239,6 +258,14 @@ def in_sql(session: Session, wanted: Audience, lo: int = 0, hi: int = ID_LIMIT) 
     )
 
 
+def releases_in_sql(session: Session, wanted: Audience) -> dict[int, datetime]:
+    """Return by reader when the alert leaves for the reader's devices."""
+    frozen = audience.freeze(session, STORY, wanted)
+    query = audience.devices_sql(frozen) + " SELECT id / 10, release_at FROM device_in"
+    values = audience.parameters(session, frozen, 0, ID_LIMIT, PROVIDERS)
+    return dict(map(tuple, session.execute(text(query), values)))
+
+
 def both(
     session: Session,
     wanted: Audience,
@@ -269,7 +296,7 @@ def both_counts(
     ]
     expected = Counter({reason: 2 * reasons.count(reason) for reason in LeftOut})
     frozen = audience.freeze(session, STORY, wanted)
-    return +expected, +Counter(audience.estimate(session, frozen, PROVIDERS).left_out)
+    return +expected, +Counter(audience_counts.estimate(session, frozen, PROVIDERS).left_out)
 
 
 @pytest.mark.parametrize("most_rows", [0, left_out_rules.MOST_ROWS_READ])
@@ -287,6 +314,10 @@ def test_sql_and_python_find_the_same_audience(engine, most_rows, situation):
         remember(session, sends)
         expected, found = both(session, wanted, people, sends)
         expected_counts, counts = both_counts(session, wanted, people, sends)
+        if wanted.local_release is not None:
+            releases = releases_in_sql(session, wanted)
+            zones = {n: wanted.release_for(people[n - 1][0]) for n in expected}
+            assert releases == zones
         session.rollback()
     assert found == expected
     assert counts == expected_counts
@@ -386,14 +417,14 @@ def test_an_estimate_of_a_small_audience_is_exact(session):
     for provider in ("apns", "fcm", "fcm"):
         a.a_device(session, a.a_reader(session), provider=provider)
     frozen = audience.freeze(session, STORY, everyone_now())
-    found = audience.estimate(session, frozen, PROVIDERS)
-    assert found == audience.Estimate(
+    found = audience_counts.estimate(session, frozen, PROVIDERS)
+    assert found == audience_counts.Estimate(
         3, {"apns": 1, "fcm": 2}, exact=True, left_out={LeftOut.QUIET_HOURS: 0}
     )
 
 
 def test_an_estimate_of_a_large_audience_is_near_and_says_so(session, monkeypatch):
-    monkeypatch.setattr(audience, "EXACT_UP_TO", 1000)
+    monkeypatch.setattr(audience_counts, "EXACT_UP_TO", 1000)
     session.execute(
         text(
             "INSERT INTO reader (id, token_hash, language, timezone) SELECT "
@@ -407,7 +438,9 @@ def test_an_estimate_of_a_large_audience_is_near_and_says_so(session, monkeypatc
             "SELECT id, id, 'fcm', 'x', int8send(id) FROM reader"
         )
     )
-    found = audience.estimate(session, audience.freeze(session, STORY, everyone_now()), PROVIDERS)
+    found = audience_counts.estimate(
+        session, audience.freeze(session, STORY, everyone_now()), PROVIDERS
+    )
     assert not found.exact
     assert found.devices == pytest.approx(10_000, rel=0.05)
     assert found.by_app == {"fcm": found.devices}

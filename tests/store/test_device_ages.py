@@ -9,7 +9,14 @@ from sqlalchemy import text
 from service.domain.audience import Audience
 from service.domain.device import Registration
 from service.domain.subscription import Urgency
-from service.store.readers import audience, device_ages, device_counts, device_groups, devices
+from service.store.readers import (
+    audience,
+    audience_counts,
+    device_ages,
+    device_counts,
+    device_groups,
+    devices,
+)
 from service.store.readers.device_counts import DeviceCount
 from service.store.schema import ID_LIMIT
 from tests import builders as a
@@ -37,7 +44,7 @@ def old_and_new(session):
 def estimate(session):
     everyone = Audience.of_everyone(STORY, Urgency.NORMAL, datetime.now(UTC))
     frozen = audience.freeze(session, STORY, everyone)
-    return audience.estimate(session, frozen, ["apns", "fcm"]).devices
+    return audience_counts.estimate(session, frozen, ["apns", "fcm"]).devices
 
 
 def fan_out(session):

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from service.domain.alert import Alert, AlertState
 from service.store.alerts import alerts, unfinished_alerts
 from service.store.session import transaction
+from tests import builders as a
 from tests.web.conftest import Visitor
 
 LATER = datetime.now(UTC) + timedelta(days=1)
@@ -92,6 +93,49 @@ def test_what_leaves_at_once_ignores_the_pace_that_its_form_hides(
 ) -> None:
     alert_id = send(editor, story, urgency="breaking", spread="900")
     assert read(engine, alert_id).spread == timedelta(0)
+
+
+def test_an_alert_leaves_at_the_readers_local_time_and_its_day_can_be_moved(
+    editor: Visitor, story: str, engine: Engine
+) -> None:
+    day = LATER.date() + timedelta(days=2)
+    fields = {"when": "local", "local_time": "07:30", "local_day": f"{day}", "when_missed": "now"}
+    alert_id = send(editor, story, audience="everyone", spread="900", **fields)
+    alert = read(engine, alert_id)
+    assert alert.local_release is not None
+    assert (alert.local_release.day, alert.spread) == (day, timedelta(0))
+    page = editor.get(f"/desk/alerts/{alert_id}").text
+    assert f"07:30 where each reader is on {day:%A, %d %B %Y}" in page
+    editor.submit(f"/desk/alerts/{alert_id}/schedule", day=f"{day + timedelta(days=1)}")
+    moved = read(engine, alert_id)
+    assert moved.send_at == alert.send_at + timedelta(days=1)
+    assert moved.expires_at == alert.expires_at + timedelta(days=1)
+    editor.submit(f"/desk/alerts/{alert_id}/schedule", now="yes")
+    assert read(engine, alert_id).local_release is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"local_day": "2020-01-01"}, "01 January 2020 is over"), ({"local_time": ""}, "time of day")],
+)
+def test_a_local_time_that_cannot_be_is_refused_on_the_page(
+    editor: Visitor, story: str, fields: dict[str, str], words: str
+) -> None:
+    form = {"confirm": "yes", "when": "local", "local_time": "07:00"} | fields
+    answer = editor.submit(f"/desk/stories/{story}/push", **form)
+    assert answer.status_code == 422
+    assert words in answer.text
+
+
+def test_the_page_says_in_words_when_a_local_time_comes(
+    editor: Visitor, story: str, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        for zone in ("Asia/Tokyo", "America/Los_Angeles"):
+            a.a_device(session, a.a_reader(session, timezone=zone))
+    fields = {"audience": "everyone", "when": "local", "local_time": "07:00"}
+    look = editor.submit(f"/desk/stories/{story}/push/look", **fields).text
+    assert re.search(r"at 07:00 where each reader is - first in [^(]+\((Tokyo|Los Angeles)\)", look)
 
 
 def test_a_time_that_has_passed_is_refused_and_nothing_is_sent(

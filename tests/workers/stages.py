@@ -19,6 +19,7 @@ class Settings:
     language_rule: bool = False
     frequency_cap: int = 0
     results_by_default: bool = True
+    timezone: str = "UTC"
     device_stale_days: int = 60
     device_expiry_days: int = 270
 

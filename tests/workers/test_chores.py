@@ -10,7 +10,7 @@ from service.domain.subscription import Urgency
 from service.store.alerts import alerts
 from service.store.deliveries import retention
 from service.store.operations import canary
-from service.store.readers import audience, device_ages
+from service.store.readers import audience, audience_counts, device_ages
 from service.store.schema import ID_LIMIT
 from service.store.session import transaction
 from tests import builders as a
@@ -59,7 +59,7 @@ def test_a_canary_is_for_the_followers_of_that_very_story(session):
     canary.send_if_due(session, 10)
     wanted = Audience.of_topics(story.id, [f"story/{story.id}"], Urgency.QUIET, a.NOON)
     frozen = audience.freeze(session, story.id, wanted)
-    assert audience.estimate(session, frozen, ["apns"]).devices == 1
+    assert audience_counts.estimate(session, frozen, ["apns"]).devices == 1
 
 
 def test_old_alerts_keep_their_totals_and_timing_but_not_their_deliveries(session):

@@ -69,7 +69,7 @@ def test_a_spread_alert_is_cut_evenly_and_only_its_first_shard_is_to_be_delivere
     engine, process, monkeypatch
 ):
     process.settings.shard_devices = 10_000
-    monkeypatch.setattr(plan.audience, "rough_size", lambda *_: 600)
+    monkeypatch.setattr(plan.audience_counts, "rough_size", lambda *_: 600)
     alert = an_alert(engine, 600)
     with transaction(engine) as session:
         session.execute(text("UPDATE alert SET spread_s = 30"))

@@ -928,3 +928,19 @@ def test_what_a_spread_alert_missed_while_no_worker_ran_does_not_leave_all_at_on
         session.execute(text("UPDATE batch SET claimable_at = now() - (10 - n) * interval '1 min'"))
     deliver.deliver(system.process, alert)
     assert system.states(alert) == [State.ACCEPTED, State.PENDING, State.PENDING]
+
+
+def test_each_zone_has_its_own_deadline_and_nothing_leaves_after_it(system):
+    provider = system.provider()
+    deadlines = []
+    provider.pushes = lambda content, _: deadlines.append(content.expires_at) or provider
+    alert = system.alert(["a"], urgency=1)
+    for n in (1, 2):
+        system.batch(alert, "apns", [f"b{n}"], n=n)
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE batch SET expires_at = now() + (n - 1) * interval '1 min'"))
+        ends = session.execute(text("SELECT expires_at FROM batch ORDER BY n")).scalars().all()
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.EXPIRED, State.EXPIRED, State.ACCEPTED]
+    assert [request.body for request in system.gateway.sent] == [b"b2"]
+    assert deadlines == ends

@@ -1,7 +1,7 @@
 """From devices to requests: the alert in each provider's form, built push by push."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from traceback import walk_tb
 
@@ -45,19 +45,21 @@ class Builder:
     content: AlertContent
     clock: Clock
 
-    def prepare(self, channel: Channel) -> PreparedAlert:
-        """Return the alert in the provider's form, under a credential that is fresh.
+    def prepare(self, channel: Channel, deadline: datetime) -> PreparedAlert:
+        """Return the alert in the provider's form with this deadline, under a fresh credential.
 
         Raises `CredentialRefused` when none can be had.
         """
         credential = self.context.credentials.get(channel.provider, self.clock.now())
-        if channel.alert_form is None or channel.alert_form.credential != credential:
-            return channel.prepare(self._pushes(channel, credential), credential)
-        return channel.alert_form
+        form = channel.alert_form
+        if form is None or (form.credential, form.deadline) != (credential, deadline):
+            pushes = self._pushes(channel, replace(self.content, expires_at=deadline), credential)
+            return channel.prepare(PreparedAlert(pushes, credential, deadline))
+        return form
 
-    def _pushes(self, channel: Channel, credential: Credential) -> Pushes:
+    def _pushes(self, channel: Channel, content: AlertContent, credential: Credential) -> Pushes:
         try:
-            return channel.provider.pushes(self.content, credential)
+            return channel.provider.pushes(content, credential)
         except Exception as error:  # noqa: BLE001 - whatever it was, the other providers go on
             self._log_fault(channel, error)
             return Unbuildable(error)

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from service.domain.evidence import ONE_SERVER, Evidence
 from service.domain.network import origin_of
@@ -39,10 +40,11 @@ MOST_BATCHES = 4
 
 @dataclass(frozen=True, slots=True)
 class PreparedAlert:
-    """The alert in the provider's form under one credential."""
+    """The alert in the provider's form, under one credential and with one deadline."""
 
     pushes: Pushes
     credential: Credential
+    deadline: datetime
 
 
 @dataclass(slots=True)
@@ -182,11 +184,12 @@ class Channel:
             return 0 if any(batch.in_flight for batch in self.batches.values()) else 1
         return self.provider.window
 
-    def prepare(self, pushes: Pushes, credential: Credential) -> PreparedAlert:
-        """Keep the alert in the provider's form, made under a new credential."""
-        self.generation += 1
-        self.alert_form = PreparedAlert(pushes, credential)
-        return self.alert_form
+    def prepare(self, alert_form: PreparedAlert) -> PreparedAlert:
+        """Keep the alert in the provider's form; a new credential begins a new generation."""
+        before, self.alert_form = self.alert_form, alert_form
+        if before is None or before.credential != alert_form.credential:
+            self.generation += 1
+        return alert_form
 
     def drop_credential(self) -> None:
         """Stop building under the present credential; answers to it hold nobody any more."""

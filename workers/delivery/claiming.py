@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from service.domain.delivery import State
 from service.store.deliveries import batch_claims, shards
+from service.store.deliveries.packing import PlannedAlert
 from service.store.session import limit_lock_waits, transaction
 from workers.delivery.answers import AnswerReader
 from workers.delivery.building import Builder
@@ -62,7 +64,7 @@ class Claiming:
             return False
         channel.add(claim.batch)
         try:
-            alert_form = self.builder.prepare(channel)
+            alert_form = self.builder.prepare(channel, claim.batch.deadline)
         except CredentialRefused as refusal:
             self.reader.lack_credential(channel, refusal.verdict)
             return True
@@ -92,10 +94,13 @@ class Claiming:
             )
             if not claims:
                 return None
-            batch = LeasedBatch(claims[0], self.alert.expires_at, self.clock.now)
+            deadline = min(claims[0].expires_at or self.alert.expires_at, self.alert.expires_at)
+            batch = LeasedBatch(claims[0], deadline, self.clock.now)
+            if deadline <= self.clock.now():
+                batch.close_unsent(State.EXPIRED)
             return Claim(batch, load_targets(session, batch, self.alert_id, self.context.secret))
 
-    def fan_out_shard(self, alert: shards.PlannedAlert) -> FanOut:
+    def fan_out_shard(self, alert: PlannedAlert) -> FanOut:
         """Pack the lowest shard that no other process is packing."""
         with transaction(self.context.engine) as session:
             limit_lock_waits(session, LOCK_WAIT_S)

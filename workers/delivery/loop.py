@@ -16,8 +16,8 @@ from service.domain.delivery import State
 from service.domain.subscription import Urgency
 from service.outbox import QUEUES, STRANGERS_QUEUE
 from service.store.deliveries.batch_writes import WriteResult
+from service.store.deliveries.packing import PlannedAlert
 from service.store.deliveries.precedence import Precedence
-from service.store.deliveries.shards import PlannedAlert
 from service.store.session import DATABASE_AWAY
 from workers.delivery.answers import AnswerReader, Flight
 from workers.delivery.building import Builder

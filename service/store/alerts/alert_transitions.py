@@ -99,6 +99,7 @@ def postpone_page_check(session: Session, alert_id: int, seconds: float, reason:
 _FREEZE = """
 UPDATE alert a SET started_at = :at, topic_ids = :topic_ids, above = :above,
     languages = CAST(:languages AS text[]), frequency_cap = :frequency_cap,
+    local_release = coalesce(CAST(:local_release AS jsonb), local_release),
     title = coalesce(a.title, s.headline), body = coalesce(a.body, s.summary)
 FROM story s WHERE a.id = :alert_id AND s.id = a.story_id
 """

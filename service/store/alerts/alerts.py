@@ -17,12 +17,14 @@ from sqlmodel import Session, SQLModel
 from service.domain.alert import Alert, AlertState, Kind, Report, Words
 from service.domain.errors import AlreadyAlerted
 from service.domain.new_alerts import CANARY
+from service.domain.pace.local_release import LocalRelease
 from service.domain.subscription import Urgency
 from service.domain.totals import Totals, fold, timing
 from service.store import paging
 from service.store.alerts import alert_totals
 from service.store.alerts.last_reasons import last_reasons
 from service.store.alerts.left_out import count_left_out
+from service.store.alerts.next_releases import next_releases
 from service.store.operations import apps as app_rows
 from service.store.readers import receipts
 from service.store.schema import AlertRow, StoryRow
@@ -151,6 +153,7 @@ def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
     providers = app_rows.providers(session)
     left_out = count_left_out(session, ids)
     known = alert_totals.count_known(session, ids)
+    releases = next_releases(session, alerts)
     return [
         Report(
             alert=alert,
@@ -163,6 +166,7 @@ def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
             opened=marks.get(alert.id, receipts.NOTHING).opened,
             known=known.get(alert.id, 0),
             left_out=left_out.get(alert.id, {}),
+            releases=releases.get(alert.id, ()),
         )
         for alert in _with_words(session, alerts)
     ]
@@ -228,6 +232,7 @@ def _alert(row: Row[Any]) -> Alert:
         restored_at=row.restored_at,
         created_by=row.created_by,
         spread=timedelta(seconds=row.spread_s),
+        local_release=LocalRelease.of_json(row.local_release),
         undoable=row.undoable,
         apps=None if row.apps is None else tuple(row.apps),
         one_device=row.one_device,
@@ -255,6 +260,7 @@ def _values(alert: Alert) -> dict[str, Any]:
         "reader_id": alert.reader_id,
         "created_by": alert.created_by,
         "spread_s": int(alert.spread.total_seconds()),
+        "local_release": alert.local_release and alert.local_release.to_json(),
         "undoable": alert.undoable,
         "apps": None if alert.apps is None else list(alert.apps),
         "one_device": alert.one_device,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlmodel import Session
 
+from service.domain.pace.local_release import LocalRelease
 from service.domain.subscription import Urgency
 from service.store.sql_fragments import REVISION_OF_APPS, may_go_on
 
@@ -32,12 +33,16 @@ class AlertToPlan:
     apps_revision: int
     languages: tuple[str, ...]
     spread: timedelta
+    local_release: LocalRelease | None
+    ttl: timedelta
+    story_expires_at: datetime | None
 
 
 _ALERT_TO_PLAN = f"""
 SELECT a.id, a.story_id, a.urgency, a.topics, a.everyone, a.reader_id, a.source_alert_id,
     a.expires_at, a.started_at, a.locales, s.language, s.topics AS story_topics, a.apps,
-    clock_timestamp() AS now, a.spread_s,
+    clock_timestamp() AS now, a.spread_s, a.local_release, a.ttl_s,
+    s.expires_at AS story_expires_at,
     {REVISION_OF_APPS} AS apps_revision
 FROM alert a JOIN story s ON s.id = a.story_id
 WHERE a.id = :alert_id AND a.state = 'planning' AND {may_go_on("a")}
@@ -65,6 +70,9 @@ def lock_alert_to_plan(session: Session, alert_id: int) -> AlertToPlan | None:
         apps_revision=row.apps_revision,
         languages=(row.language, *row.locales),
         spread=timedelta(seconds=row.spread_s),
+        local_release=LocalRelease.of_json(row.local_release),
+        ttl=timedelta(seconds=row.ttl_s),
+        story_expires_at=row.story_expires_at,
     )
 
 

@@ -35,6 +35,8 @@ class ClaimedBatch:
     """Why positions that were tried are not accepted, as far as that is on record."""
     results: bool = True
     """Whether what its devices report is counted."""
+    expires_at: datetime | None = None
+    """A deadline of its own, before the alert's."""
 
 
 _CLAIM = f"""
@@ -49,7 +51,7 @@ WITH free AS (
 )
 UPDATE batch b SET lease_token = :token, claimable_at = now() + make_interval(secs => :lease_s)
 FROM free WHERE b.alert_id = :a AND b.shard_n = free.shard_n AND b.n = free.n
-RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress, b.results
+RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress, b.results, b.expires_at
 """
 _FRESH = "AND started_at IS NULL"
 
@@ -99,6 +101,7 @@ def _read(
         device_ids=row.device_ids,
         states=bytes(row.states),
         progress=row.progress,
+        expires_at=row.expires_at,
         waits={retry.position: retry.seconds for retry in retries if retry.seconds > 0},
         reasons={retry.position: retry.why for retry in retries},
         results=row.results,

@@ -237,7 +237,8 @@ def _write(session: Session, alert_id: int, states: Mapping[Place, bytes]) -> No
     session.execute(
         text(
             "UPDATE batch b SET states = v.states, counts = CAST(v.counts AS int[]), "
-            "lease_token = NULL, finished_at = NULL, claimable_at = now() "
+            "lease_token = NULL, finished_at = NULL, claimable_at = now(), "
+            "expires_at = CASE WHEN b.expires_at > now() THEN b.expires_at END "
             "FROM unnest(CAST(:shard_ns AS int[]), CAST(:ns AS int[]), CAST(:states AS bytea[]), "
             "CAST(:counts AS text[])) AS v(shard_n, n, states, counts) "
             "WHERE b.alert_id = :alert AND b.shard_n = v.shard_n AND b.n = v.n"

@@ -26,7 +26,9 @@ ORDER BY shard_n, n LIMIT :limit FOR UPDATE OF batch SKIP LOCKED
 
 _REOPEN = """
 UPDATE batch b SET states = v.states, counts = CAST(v.counts AS int[]),
-    lease_token = NULL, finished_at = NULL, claimable_at = now()
+    lease_token = NULL, finished_at = NULL,
+    expires_at = CASE WHEN b.expires_at > now() THEN b.expires_at END,
+    claimable_at = CASE WHEN started_at IS NULL THEN greatest(claimable_at, now()) ELSE now() END
 FROM unnest(CAST(:shard_ns AS int[]), CAST(:ns AS int[]), CAST(:states AS bytea[]),
     CAST(:counts AS text[])) AS v(shard_n, n, states, counts)
 WHERE b.alert_id = :alert AND b.shard_n = v.shard_n AND b.n = v.n

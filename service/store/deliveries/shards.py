@@ -1,10 +1,10 @@
-"""Shards: ranges of the reader-id space, and the one statement that fans a shard out.
+"""Shards: ranges of the reader-id space, and how one is fanned out.
 
 A shard of a correction or a withdrawal is a range of the shard numbers of its source alert.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -13,51 +13,18 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from service.domain.alert import AlertState, Kind
-from service.domain.audience import LeftOut
-from service.domain.delivery import State
+from service.domain.pace.local_release import LocalRelease
 from service.domain.pace.spread import Spread, usable_duration
 from service.domain.subscription import Urgency
 from service.store.alerts import alert_transitions
-from service.store.deliveries.result_sharing import CHOICES_EXIST, sharing
-from service.store.readers import audience
+from service.store.deliveries.packing import PlannedAlert, pack_shard
+from service.store.deliveries.result_sharing import CHOICES_EXIST
 from service.store.readers.audience import FrozenAudience
-from service.store.readers.left_out_rules import counts_sql, keep_sends_sql
 from service.store.schema import ID_LIMIT
-from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION, REVISION_OF_APPS
+from service.store.sql_fragments import REVISION_OF_APPS
 
-BATCH = 1000
 FIRST_SHARD_DEVICES = 500
 MOST_SHARDS = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedAlert:
-    """What fan-out needs to know of an alert: its audience is frozen.
-
-    `spread` says when its shards are released; None is at once. `choices_exist`: some reader has
-    said whether its results may be counted.
-    """
-
-    alert_id: int
-    kind: Kind
-    state: AlertState
-    source_alert_id: int | None
-    takes_over: bool
-    audience: FrozenAudience
-    apps: frozenset[str] | None
-    apps_revision: int
-    choices_exist: bool = False
-    dry_run: bool = False
-    spread: Spread | None = None
-
-    @property
-    def counts(self) -> bool:
-        """Whether it counts against a cap: the readers that it goes to are kept."""
-        return LeftOut.FREQUENCY in self.audience.rules and not self.dry_run
-
-    def through(self, names: Sequence[str]) -> list[str]:
-        """Return those of the apps in use that the alert goes to."""
-        return [name for name in names if self.apps is None or name in self.apps]
 
 
 def cut_id_space(devices: int, per_shard: int) -> list[tuple[int, int]]:
@@ -118,7 +85,7 @@ def ranges_of_source(session: Session, source_alert_id: int) -> list[tuple[int, 
 _PLANNED_ALERT = f"""
 SELECT a.kind, a.state, a.source_alert_id, a.takes_over, a.topic_ids, a.above, a.story_id,
     a.urgency, a.everyone, a.reader_id, a.started_at, a.apps, a.one_device, a.languages,
-    a.frequency_cap, a.dry_run, a.spread_s,
+    a.frequency_cap, a.dry_run, a.spread_s, a.local_release, a.ttl_s,
     root.started_at AS begins_at, root.expires_at - root.started_at AS life,
     CASE WHEN a.spread_s > 0 THEN (SELECT count(*) FROM shard WHERE alert_id = a.id AND n >= 0) END
         AS shards,
@@ -145,6 +112,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
         apps=None if row.apps is None else frozenset(row.apps),
         apps_revision=row.apps_revision,
         choices_exist=row.choices_exist,
+        ttl=timedelta(seconds=row.ttl_s),
         dry_run=row.dry_run,
         spread=_spread(row),
         audience=FrozenAudience(
@@ -158,6 +126,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
             one_device=row.one_device,
             languages=None if row.languages is None else tuple(row.languages),
             frequency_cap=row.frequency_cap,
+            local_release=LocalRelease.of_json(row.local_release),
         ),
     )
 
@@ -167,6 +136,13 @@ def _spread(row: Row[Any]) -> Spread | None:
         return None
     duration = usable_duration(timedelta(seconds=row.spread_s), row.life)
     return Spread(row.begins_at, duration, row.shards)
+
+
+_TAKE_SHARD = """
+UPDATE shard SET done = true WHERE (alert_id, n) IN (SELECT alert_id, n FROM shard
+    WHERE alert_id = :a AND NOT done AND (CAST(:n AS int) IS NULL OR n = :n)
+    ORDER BY n LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING n, lo, hi
+"""
 
 
 def fan_out(
@@ -182,25 +158,23 @@ def fan_out(
 
     The shard's state and its batches commit together. False: there was none to pack. The shards
     of a stopped alert are packed too, as cancelled: its whole audience is accounted for. Devices
-    of the providers in `known_servers` whose address does not match the regular expression there
-    are at strangers' servers, and are packed apart. So are devices of readers who do not let us
+    of the providers in `known_servers` whose address does not match the expression there are at
+    strangers' servers, and are packed apart. So are devices of readers who do not let us
     count what they open; `results_by_default` holds for those who have not said.
     """
-    row = session.execute(
-        text(
-            "UPDATE shard SET done = true WHERE (alert_id, n) IN (SELECT alert_id, n FROM shard "
-            "WHERE alert_id = :a AND NOT done AND (CAST(:n AS int) IS NULL OR n = :n) "
-            "ORDER BY n LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING n, lo, hi"
-        ),
-        {"a": alert.alert_id, "n": n},
-    ).one_or_none()
+    row = session.execute(text(_TAKE_SHARD), {"a": alert.alert_id, "n": n}).one_or_none()
     if row is None:
         return False
     release_at = None if alert.spread is None else alert.spread.release_of(row.n)
-    part = _released(alert, release_at)
-    values, devices = _devices(session, part, alert.through(providers), row.lo, row.hi)
-    values |= {"release_at": release_at, "results_by_default": results_by_default}
-    _pack(session, alert, row.n, devices, values, known_servers or {})
+    pack_shard(
+        session,
+        _released(alert, release_at),
+        (row.n, row.lo, row.hi),
+        providers,
+        release_at=release_at,
+        known_servers=known_servers or {},
+        results_by_default=results_by_default,
+    )
     if alert.state is AlertState.PLANNING:
         alert_transitions.begin_sending(session, alert.alert_id)
     return True
@@ -211,90 +185,3 @@ def _released(alert: PlannedAlert, release_at: datetime | None) -> PlannedAlert:
     if release_at is None:
         return alert
     return replace(alert, audience=replace(alert.audience, at=release_at))
-
-
-_PACK = """
-INSERT INTO batch (alert_id, shard_n, n, provider, strangers, results, device_ids, states, counts,
-    claimable_at, finished_at)
-SELECT :alert_id, :shard_n, row_number() OVER (ORDER BY provider, strangers, results, part) - 1,
-    provider, strangers, results, array_agg(id ORDER BY id),
-    decode(repeat(:byte, count(*)::int), 'hex'),
-    CASE WHEN :cancelled THEN ARRAY[0,0,0,0,0,0,count(*)::int]
-        ELSE ARRAY[count(*)::int,0,0,0,0,0,0] END, {claimable_at},
-    CASE WHEN :cancelled THEN now() END
-FROM (
-    SELECT id, provider, strangers, results,
-        (row_number() OVER (PARTITION BY provider, strangers, results ORDER BY id) - 1) / :size
-            AS part
-    FROM (SELECT device_in.id, device_in.provider, {} AS strangers, {} AS results
-        FROM device_in{}) judged
-) packed GROUP BY provider, strangers, results, part
-"""
-
-_IS_AT_STRANGERS = """CASE WHEN device_in.provider = ANY(:open_providers) THEN EXISTS (
-        SELECT 1 FROM device JOIN unnest(CAST(:open_providers AS text[]),
-            CAST(:known_servers AS text[])) AS open (name, known) ON open.name = device_in.provider
-        WHERE device.id = device_in.id AND device.address !~ open.known)
-    ELSE false END"""
-
-_COUNT_LEFT_OUT = f""", counted AS (
-    UPDATE shard SET left_out = ({counts_sql()}) WHERE alert_id = :alert_id AND n = :shard_n
-)"""
-
-_DEVICES_OF_CHAIN = f"""
-WITH of_chain AS (
-    SELECT id FROM alert WHERE id = :root OR (source_alert_id = :root AND NOT dry_run)
-), device_in AS (
-    SELECT DISTINCT d.id, b.provider FROM {DELIVERIES}
-    WHERE b.alert_id IN (SELECT id FROM of_chain) AND b.shard_n >= :lo AND b.shard_n < :hi
-    AND b.provider = ANY(:providers) AND {HOLDS_ANY_VERSION}
-)"""
-"""The corrections of an alert have its shard numbers, so one range covers the whole chain."""
-
-
-def _devices(
-    session: Session, alert: PlannedAlert, providers: Sequence[str], lo: int, hi: int
-) -> tuple[dict[str, Any], str]:
-    """Return the values and the CTEs that end in `device_in(id, provider)`, and a `reader_id`."""
-    if alert.source_alert_id is None:
-        values = audience.parameters(session, alert.audience, lo, hi, providers)
-        sql = audience.devices_sql(alert.audience)
-        if alert.audience.rules:
-            sql += _COUNT_LEFT_OUT + (keep_sends_sql() if alert.counts else "")
-        return values, sql
-    return {
-        "root": alert.source_alert_id,
-        "lo": lo,
-        "hi": hi,
-        "takes_over": alert.takes_over,
-        "providers": list(providers),
-    }, _DEVICES_OF_CHAIN
-
-
-def _pack(
-    session: Session,
-    alert: PlannedAlert,
-    n: int,
-    devices: str,
-    values: dict[str, Any],
-    known_servers: Mapping[str, str],
-) -> None:
-    stopped = alert.state is AlertState.STOPPED
-    strangers = "false"
-    if known_servers:
-        strangers = _IS_AT_STRANGERS
-        values |= {
-            "open_providers": list(known_servers),
-            "known_servers": list(known_servers.values()),
-        }
-    values |= {
-        "alert_id": alert.alert_id,
-        "shard_n": n,
-        "size": BATCH,
-        "cancelled": stopped,
-        "byte": f"{State.CANCELLED if stopped else State.PENDING:02x}",
-    }
-    claimable_at = "now()" if alert.spread is None else "greatest(now(), :release_at)"
-    cte, *parts = sharing(alert.source_alert_id, choices_exist=alert.choices_exist)
-    pack = _PACK.format(strangers, *parts, claimable_at=claimable_at)
-    session.execute(text(devices + cte + pack), values)

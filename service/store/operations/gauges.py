@@ -20,6 +20,7 @@ from service.store.sql_fragments import (
     batch_is_open,
     count_of,
     due_at,
+    leaves_at_once,
 )
 
 WINDOW_S = 60
@@ -59,7 +60,7 @@ SELECT b.provider,
     coalesce(sum({_PENDING}) FILTER (WHERE NOT lease.runs), 0) AS pending,
     coalesce(sum({_PENDING}) FILTER (WHERE lease.runs), 0) AS leased,
     coalesce(sum({_RETRYING}), 0) AS retrying,
-    extract(epoch FROM now() - min(CASE WHEN a.spread_s = 0 THEN {due_at("a")}
+    extract(epoch FROM now() - min(CASE WHEN {leaves_at_once("a")} THEN {due_at("a")}
         ELSE coalesce(b.started_at, b.claimable_at) END)) AS oldest
 FROM batch b JOIN alert a ON a.id = b.alert_id,
     LATERAL (SELECT b.lease_token IS NOT NULL AND b.claimable_at > now() AS runs) AS lease

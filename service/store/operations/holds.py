@@ -87,7 +87,7 @@ def take_probe(session: Session, provider: str) -> bool:
 def wake(session: Session, provider: str) -> list[tuple[int, str]]:
     """Let waiting batches of a provider be claimed now; return their running alerts and queues.
 
-    What a spread alert has not released yet stays as it is.
+    What an alert has not released yet stays as it is.
     """
     session.execute(
         text(

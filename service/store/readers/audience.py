@@ -4,27 +4,22 @@ Everything here is judged at the one instant that is frozen with the alert, so a
 fanned out again hours later holds the same readers.
 """
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.audience import Audience, LeftOut
+from service.domain.pace.local_release import LocalRelease
 from service.domain.subscription import Urgency
 from service.domain.time_zone import local_time
 from service.domain.topic import lineage, story_topic
-from service.store.readers import left_out_rules
+from service.store.readers import left_out_rules, zone_releases
 from service.store.readers.left_out_rules import REASONS, readers_sql
-from service.store.schema import ID_LIMIT
-
-EXACT_UP_TO = 200_000
-SAMPLE = 64
-"""An estimate counts one part in so many of the id space: ids are random, so it is fair."""
-
-_MARGIN = 1.25
 
 _ZONES_IN_USE = text("""
     WITH RECURSIVE zone AS (
@@ -39,7 +34,7 @@ _ZONES_IN_USE = text("""
 _MUTED = """
 muted AS (
     SELECT reader_id, topic_id FROM subscription
-    WHERE reader_id >= :lo AND reader_id < :hi AND muted_until > :at
+    WHERE reader_id >= :lo AND reader_id < :hi AND muted_until > {muted_at}
     AND (topic_id = ANY(:topic_ids) OR topic_id = :story_topic)
 ), silenced AS (
     SELECT reader_id FROM muted WHERE topic_id = :story_topic
@@ -57,7 +52,7 @@ _FOLLOWERS = """
 follower AS (
     SELECT DISTINCT s.reader_id AS id FROM subscription s
     WHERE s.topic_id = ANY(:topic_ids) AND s.reader_id >= :lo AND s.reader_id < :hi
-    AND s.least_urgency <= :urgency AND (s.muted_until IS NULL OR s.muted_until <= :at)
+    AND s.least_urgency <= :urgency AND (s.muted_until IS NULL OR s.muted_until <= {follows_at})
     AND NOT EXISTS (SELECT 1 FROM silenced x WHERE x.reader_id = s.reader_id)
     AND NOT EXISTS (
         SELECT 1 FROM beaten b WHERE b.reader_id = s.reader_id AND b.topic_id = s.topic_id)
@@ -71,19 +66,13 @@ follower AS (SELECT CAST(:reader_id AS bigint) AS id)"""
 
 _DEVICES = """
 {name} AS (
-    SELECT{only} device.id, device.provider, device.reader_id{reason} FROM {readers}
-    JOIN device ON device.reader_id = {readers}.id
+    SELECT{only} device.id, device.provider, device.reader_id{reason}{columns} FROM {readers}
+    JOIN device ON device.reader_id = {readers}.id{joins}
     WHERE device.gone_at IS NULL AND device.provider = ANY(:providers)
     AND device.reader_id >= :lo AND device.reader_id < :hi{order}
 )"""
 _NOT_LEFT_OUT = """
-device_in AS (SELECT id, provider, reader_id FROM candidate WHERE reason = 0)"""
-
-_STALE = """, stale AS MATERIALIZED (
-    SELECT id FROM device
-    WHERE stale AND gone_at IS NULL AND reader_id >= :lo AND reader_id < :hi
-)"""
-_NOT_STALE = " WHERE NOT EXISTS (SELECT 1 FROM stale WHERE stale.id = counted.id)"
+device_in AS (SELECT id, provider, reader_id{columns} FROM candidate WHERE reason = 0)"""
 
 _ONLY = " DISTINCT ON (device.reader_id)"
 _LAST_SEEN_FIRST = " ORDER BY device.reader_id, device.registered_at DESC, device.id"
@@ -95,7 +84,7 @@ class FrozenAudience:
 
     `unjudged` counts also those whom a rule leaves out. `one_device`: of each reader the device
     that was seen last. `languages` are those that the alert can be read in; None: any reader gets
-    it. `frequency_cap` is as in `Audience`.
+    it. `frequency_cap` and `local_release` are as in `Audience`.
     """
 
     topic_ids: Sequence[int]
@@ -109,6 +98,7 @@ class FrozenAudience:
     one_device: bool = False
     languages: tuple[str, ...] | None = None
     frequency_cap: int | None = None
+    local_release: LocalRelease | None = None
 
     @property
     def rules(self) -> list[LeftOut]:
@@ -122,31 +112,6 @@ class FrozenAudience:
             and self.urgency is not Urgency.BREAKING,
         }
         return [reason for reason in REASONS if applies[reason]]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """How many devices an audience has; `exact` when each was counted.
-
-    `left_out` says how many more there would be but for the rules that leave readers out.
-    """
-
-    devices: int
-    by_app: dict[str, int]
-    exact: bool
-    by_provider: dict[str, int] = field(default_factory=dict)
-    left_out: dict[LeftOut, int] = field(default_factory=dict)
-
-    @property
-    def addressed(self) -> int:
-        """All devices of those whom the alert is addressed to."""
-        return self.devices + sum(self.left_out.values())
-
-    def times(self, parts: int) -> "Estimate":
-        """Return what a sample of one part in so many stands for."""
-        by_app = {name: n * parts for name, n in self.by_app.items()}
-        left_out = {reason: n * parts for reason, n in self.left_out.items()}
-        return Estimate(sum(by_app.values()), by_app, exact=False, left_out=left_out)
 
 
 def freeze(session: Session, story_id: int, audience: Audience) -> FrozenAudience:
@@ -167,18 +132,22 @@ def freeze(session: Session, story_id: int, audience: Audience) -> FrozenAudienc
         reader_id=audience.reader_id,
         languages=None if audience.languages is None else tuple(sorted(audience.languages)),
         frequency_cap=audience.frequency_cap,
+        local_release=audience.local_release,
     )
 
 
 def frozen_columns(audience: FrozenAudience | None) -> dict[str, Any]:
     """Return what an alert's row keeps of an audience; None is that of an earlier alert."""
     if audience is None:
-        return {"topic_ids": [], "above": [], "languages": None, "frequency_cap": None}
+        none = dict.fromkeys(("languages", "frequency_cap", "local_release"))
+        return {"topic_ids": [], "above": [], **none}
+    local = audience.local_release
     return {
         "topic_ids": list(audience.topic_ids),
         "above": list(audience.above),
         "languages": None if audience.languages is None else list(audience.languages),
         "frequency_cap": audience.frequency_cap,
+        "local_release": None if local is None else json.dumps(local.to_json()),
     }
 
 
@@ -193,33 +162,50 @@ def devices_sql(audience: FrozenAudience) -> str:
     """Return the CTEs that end in `device_in(id, provider, reader_id)`; `parameters` go with them.
 
     Where the audience has `rules`, `candidate(id, provider, reader_id, reason)` holds those left
-    out as well.
+    out as well. With a local release both have also `zone` and `release_at`.
     """
+    local = audience.local_release is not None
+    columns = ", zone, release_at" if local else ""
+    of_device = {
+        "columns": zone_releases.DEVICE_COLUMNS if local else "",
+        "joins": zone_releases.DEVICE_JOINS if local else "",
+    }
     if audience.reader_id is not None:
         followers = _ONE
     else:
-        followers = _EVERYONE if audience.everyone else f"{_MUTED}, {_FOLLOWERS}"
+        followers = _EVERYONE if audience.everyone else _followers_sql(local=local)
+    if local:
+        followers = f"{zone_releases.CLOCK}, {followers}"
     only, order = (_ONLY, _LAST_SEEN_FIRST) if audience.one_device else ("", "")
     if not audience.rules:
         devices = _DEVICES.format(
-            name="device_in", readers="follower", reason="", only=only, order=order
+            name="device_in", readers="follower", reason="", only=only, order=order, **of_device
         )
         return f"WITH {followers}, {devices}"
+    reason = ", judged.reason"
     candidates = _DEVICES.format(
-        name="candidate", readers="judged", reason=", judged.reason", only=only, order=order
+        name="candidate", readers="judged", reason=reason, only=only, order=order, **of_device
     )
-    parts = [followers, *readers_sql(audience.rules), candidates, _NOT_LEFT_OUT]
-    return "WITH " + ", ".join(parts)
+    not_left_out = _NOT_LEFT_OUT.format(columns=columns)
+    return "WITH " + ", ".join([followers, *readers_sql(audience.rules), candidates, not_left_out])
+
+
+def _followers_sql(*, local: bool) -> str:
+    """Return the CTE of followers, with their mutes judged by when the alert leaves for them."""
+    muted_at = zone_releases.release_of("subscription.reader_id") if local else ":at"
+    follows_at = zone_releases.release_of("s.reader_id") if local else ":at"
+    return f"{_MUTED.format(muted_at=muted_at)}, {_FOLLOWERS.format(follows_at=follows_at)}"
 
 
 def parameters(
     session: Session, audience: FrozenAudience, lo: int, hi: int, providers: Sequence[str]
 ) -> dict[str, Any]:
     """Return the values that `devices_sql` needs for the readers [lo, hi)."""
-    zones = _local_times(session, audience)
+    releases = _releases(session, audience)
     return {
-        "zone_names": list(zones),
-        "local_times": list(zones.values()),
+        "zone_names": list(releases),
+        "releases": list(releases.values()),
+        "local_times": [local_time(name, moment) for name, moment in releases.items()],
         "topic_ids": list(audience.topic_ids),
         "below": list(audience.above[::2]),
         "above": list(audience.above[1::2]),
@@ -236,52 +222,13 @@ def parameters(
     }
 
 
-def _local_times(session: Session, audience: FrozenAudience) -> dict[str, time]:
-    """Return the local time of each zone that readers with quiet hours live in."""
+def _releases(session: Session, audience: FrozenAudience) -> dict[str, datetime]:
+    """Return when the alert leaves in each zone that matters.
+
+    Where it leaves at once, only those matter that readers with quiet hours live in.
+    """
+    if audience.local_release is not None:
+        return zone_releases.releases(session, audience.local_release, audience.at)
     if LeftOut.QUIET_HOURS not in audience.rules:
         return {}
-    names = session.execute(_ZONES_IN_USE).scalars()
-    return {name: local_time(name, audience.at) for name in names}
-
-
-def estimate(session: Session, audience: FrozenAudience, providers: Sequence[str]) -> Estimate:
-    """Count the audience: exactly up to 200,000 devices, beyond that from one id in 64.
-
-    Stale devices are not counted, although an alert tries them too.
-    """
-    sample = _count(session, audience, ID_LIMIT // SAMPLE, providers)
-    if sum(sample.by_app.values()) * SAMPLE > EXACT_UP_TO * _MARGIN:
-        return sample.times(SAMPLE)
-    return _count(session, audience, ID_LIMIT, providers)
-
-
-def rough_size(session: Session, audience: FrozenAudience, providers: Sequence[str]) -> int:
-    """Return about how many devices there are, from one id in 256: enough to size shards.
-
-    The rules would cost the first push two milliseconds, and shards may as well be smaller.
-    """
-    parts = SAMPLE * 4
-    sample = _count(session, replace(audience, unjudged=True), ID_LIMIT // parts, providers)
-    return sample.devices * parts
-
-
-def _count(
-    session: Session, audience: FrozenAudience, hi: int, providers: Sequence[str]
-) -> Estimate:
-    source, reason = ("candidate", "reason") if audience.rules else ("device_in", "0")
-    stale, not_stale = (_STALE, _NOT_STALE) if not audience.unjudged else ("", "")
-    rows = session.execute(
-        text(
-            f"{devices_sql(audience)}{stale} SELECT {reason} AS reason, provider, count(*) AS n "
-            f"FROM {source} AS counted{not_stale} GROUP BY 1, 2"
-        ),
-        parameters(session, audience, 0, hi, providers),
-    )
-    by_app: dict[str, int] = {}
-    left_out = dict.fromkeys(audience.rules, 0)
-    for row in rows:
-        if row.reason:
-            left_out[REASONS[row.reason - 1]] += row.n
-        else:
-            by_app[row.provider] = row.n
-    return Estimate(sum(by_app.values()), by_app, exact=True, left_out=left_out)
+    return dict.fromkeys(session.execute(_ZONES_IN_USE).scalars(), audience.at)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
-from service.store.readers.audience import EXACT_UP_TO, SAMPLE
+from service.store.readers.audience_counts import EXACT_UP_TO, SAMPLE
 from service.store.schema import ID_LIMIT
 
 _COUNT = text("""

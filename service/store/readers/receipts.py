@@ -39,7 +39,10 @@ MarkedPlace = tuple[int, int, int, int, Mark]
 Place = tuple[int, int, int]
 """A batch: alert id, shard, number."""
 _Row = tuple[bytes, int, list[int], int]
-"""A batch's bitmaps, its deliveries, its openings, and the minute since its alert was due."""
+"""A batch's bitmaps, its deliveries, its openings, and the minute since its alert was due.
+
+Where the alert leaves at a local time, it is the minute since the batch has left.
+"""
 Marks = dict[Place, tuple[set[int], set[int]]]
 """Positions by batch: those that showed the push, those that opened it."""
 
@@ -60,7 +63,8 @@ _ENSURE = text("""
 
 _LOCK = text(f"""
     SELECT receipt.alert_id, receipt.shard_n, receipt.n, marks, length(batch.states), openings,
-        floor(extract(epoch FROM now() - {due_at("alert")}) / 60)::int
+        floor(extract(epoch FROM now() - CASE WHEN alert.local_release IS NULL
+            THEN {due_at("alert")} ELSE coalesce(batch.started_at, now()) END) / 60)::int
     FROM {_KEYS} JOIN receipt USING (alert_id, shard_n, n) JOIN batch USING (alert_id, shard_n, n)
     JOIN alert ON alert.id = receipt.alert_id
     ORDER BY receipt.alert_id, receipt.shard_n, receipt.n FOR NO KEY UPDATE OF receipt""")

@@ -36,7 +36,8 @@ class AlertRow(SQLModel, table=True):
     for nobody, and never for the story's followers.
     `restored_at` says that a backup was restored with it unfinished: a person decides.
     `apps` are those that it goes to, all without; with `one_device`, to each reader's last seen.
-    `spread_s` is over how many seconds it leaves; 0 is at once.
+    `spread_s` is over how many seconds it leaves; 0 is at once. `local_release` is the time of day
+    at which it leaves where each reader is; without one it leaves everywhere at once.
     """
 
     __tablename__: ClassVar[str] = "alert"
@@ -109,6 +110,9 @@ class AlertRow(SQLModel, table=True):
         default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false"))
     )
     spread_s: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    local_release: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True))
+    )
 
 
 class SecondLookRow(SQLModel, table=True):

@@ -63,7 +63,9 @@ class BatchRow(SQLModel, table=True):
     `progress` holds pairs (ms since the alert was due, newly accepted), flattened. `started_at` is
     when the first push of it was on record as tried. `strangers`: all its addresses are at servers
     that nobody named, and a process of their own sends to them. `results`: what its devices report
-    is counted; of readers who do not share it nothing is.
+    is counted; of readers who do not share it nothing is. `expires_at` is a deadline of its own,
+    before the alert's, and `zone` where most of its readers are: both only where an alert leaves at
+    a time of day in each zone.
     """
 
     __tablename__: ClassVar[str] = "batch"
@@ -103,6 +105,8 @@ class BatchRow(SQLModel, table=True):
         sa_column=Column(ARRAY(Integer), nullable=False, server_default=text("'{}'"))
     )
     claimable_at: datetime = moment_column(now=True)
+    expires_at: datetime | None = moment_column(nullable=True)
+    zone: str | None = Field(default=None, sa_column=Column(Text))
     lease_token: int | None = Field(default=None, sa_column=Column(BigInteger))
     started_at: datetime | None = moment_column(nullable=True)
     finished_at: datetime | None = moment_column(nullable=True)

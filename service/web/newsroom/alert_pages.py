@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Form, Path, Request, Response
@@ -21,7 +22,12 @@ from service.store.deliveries import dead_letters
 from service.store.stories import stories, topics
 from service.unit_of_work import UnitOfWork
 from service.web.newsroom.left_out import describe_left_out
-from service.web.newsroom.push_form import parse_local_time
+from service.web.newsroom.push_time import (
+    describe_next,
+    describe_release,
+    parse_day,
+    parse_local_time,
+)
 from service.web.newsroom.reports.alert_results import describe_result
 from service.web.rendering import redirect, render
 from service.web.visitors import Editor, EditorActing
@@ -53,8 +59,18 @@ def show(
         rate=_average_rate(report),
         intent=secrets.token_urlsafe(16),
         troubled=_troubled_providers(work, settings, report),
+        local_words=describe_release(alert.local_release) if alert.local_release else "",
+        next_words=_describe_next(report, work.now),
         **describe_result(work, alert),
     )
+
+
+def _describe_next(report: Report, now: datetime) -> str:
+    """Say where an alert with a local time leaves next; empty for others."""
+    local, alert = report.alert.local_release, report.alert
+    if local is None or alert.started_at is None or alert.state.final:
+        return ""
+    return describe_next(local, report.releases, now)
 
 
 def _troubled_providers(
@@ -123,6 +139,7 @@ def change_schedule(
     title: Annotated[str, Form(max_length=MAX_TITLE)] = "",
     body: Annotated[str, Form(max_length=MAX_TEXT)] = "",
     send_at: Annotated[str, Form(max_length=40)] = "",
+    day: Annotated[str, Form(max_length=10)] = "",
     zone: Annotated[str, Form(max_length=64)] = "UTC",
     now: Annotated[str, Form(max_length=3)] = "",
 ) -> Response:
@@ -131,8 +148,12 @@ def change_schedule(
         if now:
             scheduled_alerts.send_now(work, alert_id, caller)
             return _done(request, alert_id, "It leaves now.")
-        moment = parse_local_time(send_at, zone)
-        schedule = Schedule(title=title.strip() or None, body=body.strip() or None, send_at=moment)
+        schedule = Schedule(
+            title=title.strip() or None,
+            body=body.strip() or None,
+            send_at=parse_local_time(send_at, zone) if send_at or not day else None,
+            day=parse_day(day),
+        )
         scheduled_alerts.change_schedule(work, alert_id, schedule, caller)
     except Refusal as refusal:
         return _done(request, alert_id, f"Not changed: {refusal.detail}")

@@ -1,7 +1,7 @@
 """The fields of Send Push: parsed into a draft, and shown again as they were typed."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Form
@@ -17,10 +17,11 @@ from service.domain.alert import (
     Words,
 )
 from service.domain.errors import Invalid
+from service.domain.pace.local_release import LocalRelease, MissedZones
 from service.domain.pace.spread import LONGEST_SPREAD
 from service.domain.story import Story
 from service.domain.subscription import Urgency
-from service.domain.time_zone import load_zone
+from service.web.newsroom.push_time import parse_local_release, parse_local_time
 
 LOCALE_ROWS = 3
 LIFETIMES = (
@@ -54,7 +55,11 @@ class PushFields(BaseModel):
     urgency: Urgency = Urgency.NORMAL
     audience: Annotated[str, Form(pattern="^(story|topics|everyone)$")] = "story"
     topic: Annotated[list[str], Form(max_length=50)] = []
+    when: Annotated[str, Form(pattern="^(now|at|local)?$")] = ""
     send_at: Annotated[str, Form(max_length=40)] = ""
+    local_time: Annotated[str, Form(max_length=8)] = ""
+    local_day: Annotated[str, Form(max_length=10)] = ""
+    when_missed: MissedZones = MissedZones.TOMORROW
     zone: Annotated[str, Form(max_length=64)] = "UTC"
     ttl: Annotated[int, Form(ge=1, le=28 * 86_400)] = int(DEFAULT_TTL.total_seconds())
     spread: Annotated[int, Form(ge=0, le=int(LONGEST_SPREAD.total_seconds()))] = 0
@@ -106,6 +111,7 @@ class PushFields(BaseModel):
             ttl=timedelta(seconds=self.ttl),
             send_at=self._parse_send_at(now),
             spread=self._parse_spread(),
+            local_release=self._parse_local_release(now),
             undo=undo,
             dry_run=bool(self.dry_run),
             update=self.mode != "first",
@@ -113,11 +119,22 @@ class PushFields(BaseModel):
 
     def _parse_spread(self) -> timedelta:
         """Return over how long it leaves; the choice is hidden where it leaves at once anyway."""
-        at_once = self.urgency is Urgency.BREAKING or self.mode == "correct"
-        return timedelta(0) if at_once else timedelta(seconds=self.spread)
+        paceless = self._leaves_at_once or self.when == "local"
+        return timedelta(0) if paceless else timedelta(seconds=self.spread)
+
+    def _parse_local_release(self, now: datetime | None) -> LocalRelease | None:
+        if self.when != "local" or self._leaves_at_once:
+            return None
+        return parse_local_release(
+            self.local_time, self.local_day, self.when_missed, self.zone, now
+        )
+
+    @property
+    def _leaves_at_once(self) -> bool:
+        return self.urgency is Urgency.BREAKING or self.mode == "correct"
 
     def _parse_send_at(self, now: datetime | None) -> datetime | None:
-        if not self.send_at.strip():
+        if self.when == "local" or not self.send_at.strip():
             return None
         moment = parse_local_time(self.send_at, self.zone)
         if now is not None and moment <= now:
@@ -128,19 +145,6 @@ class PushFields(BaseModel):
     def content(self) -> dict[str, Any]:
         """Return the fields that say what to send, without those that only guard the sending."""
         return self.model_dump(mode="json", exclude=set(_GUARD_FIELDS))
-
-
-def parse_local_time(text: str, zone_name: str) -> datetime:
-    """Return the moment that a field of date and time says in a time zone. Raises `Invalid`."""
-    wrong = Invalid("send_at", "Give a date and a time, or leave it empty.")
-    zone = load_zone(zone_name)
-    if zone is None:
-        raise wrong
-    try:
-        local = datetime.fromisoformat(text.strip())
-        return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise wrong from None
 
 
 def fields_of_alert(alert: Alert, mode: str) -> PushFields:
@@ -155,7 +159,19 @@ def fields_of_alert(alert: Alert, mode: str) -> PushFields:
         topic=list(alert.topics or ())[:MAX_TOPICS],
         ttl=int(alert.ttl.total_seconds()),
         spread=int(alert.spread.total_seconds()),
+        **_local_fields(alert.local_release),
     ).model_copy(update=_locale_rows(alert))
+
+
+def _local_fields(local: LocalRelease | None) -> dict[str, Any]:
+    if local is None:
+        return {}
+    return {
+        "when": "local",
+        "local_time": f"{local.time_of_day:%H:%M}",
+        "local_day": local.day.isoformat() if local.day else "",
+        "when_missed": local.when_missed,
+    }
 
 
 def _locale_rows(alert: Alert) -> dict[str, str]:
@@ -192,7 +208,11 @@ def template_values(fields: PushFields) -> dict[str, Any]:
         "urgency": fields.urgency.value,
         "audience": fields.audience,
         "topics": fields.topic,
+        "when": fields.when or ("at" if fields.send_at else "now"),
         "send_at": fields.send_at,
+        "local_time": fields.local_time or "07:00",
+        "local_day": fields.local_day,
+        "when_missed": fields.when_missed.value,
         "ttl": fields.ttl,
         "spread": fields.spread,
         "dry_run": bool(fields.dry_run),

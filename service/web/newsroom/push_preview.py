@@ -20,12 +20,13 @@ from service.http.api_document import Router
 from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.settings import Settings
 from service.store.alerts import story_alerts
-from service.store.readers.audience import Estimate
+from service.store.readers.audience_counts import Estimate
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
 from service.web.formatting import ago
 from service.web.newsroom.left_out import describe_breaking_only, describe_left_out
 from service.web.newsroom.push_form import SPREADS, PushFields
+from service.web.newsroom.push_time import describe_releases
 from service.web.rendering import render
 from service.web.visitors import EditorActing
 
@@ -69,7 +70,8 @@ def preview_push(
         "recent_alerts": recent_alerts[:MAX_RECENT_ALERTS],
         "previews": relevant or previews,
         "language": story.text.language,
-        "when_words": _describe_time(draft.send_at, work.now),
+        "when_words": _describe_time(draft, estimate, work.now),
+        "local_words": _describe_local(draft, estimate, work.now),
         "opens": _expect_opens(work, estimate),
         "troubled": _troubled_providers(work, settings, estimate),
         "left_out": _describe_left_out(work, settings, story, draft, estimate),
@@ -88,8 +90,17 @@ def _per_second(devices: int, share: float, seconds: int) -> str:
     return "fewer than one" if rate < 1 else f"about {round(rate):,}"
 
 
-def _describe_time(send_at: datetime | None, now: datetime) -> str:
+def _describe_local(draft: Draft, estimate: Estimate, now: datetime) -> str:
+    """Return when an alert with a local time leaves in which zones; empty for any other."""
+    local = draft.local_release
+    return describe_releases(local, estimate.releases, now) if local else ""
+
+
+def _describe_time(draft: Draft, estimate: Estimate, now: datetime) -> str:
     """Return when the alert leaves, in words; the page's script says it in local time."""
+    send_at = draft.send_at
+    if draft.local_release is not None:
+        return _describe_local(draft, estimate, now)
     if send_at is None:
         return "now"
     return f"on {send_at:%A} at {send_at:%H:%M} UTC, {ago(send_at, now)},"
@@ -113,7 +124,7 @@ def _describe_left_out(
     parts = describe_left_out(estimate.left_out, (story.text.language, *draft.locales))
     if draft.urgency is Urgency.BREAKING or draft.corrects:
         return parts
-    loudest = replace(draft, urgency=Urgency.BREAKING, spread=timedelta(0))
+    loudest = replace(draft, urgency=Urgency.BREAKING, spread=timedelta(0), local_release=None)
     whole = estimates.estimate_audience(work, story.id, loudest, settings)
     return parts + describe_breaking_only(max(0, whole.addressed - estimate.addressed))
 

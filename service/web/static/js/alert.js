@@ -85,7 +85,8 @@ function countDown(figure) {
 
 function editSchedule(form) {
   if (!form) return;
-  showLocalField(form, form.querySelector("[data-utc]"));
+  const field = form.querySelector("[data-utc]");
+  if (field) showLocalField(form, field);
   guardForm(form);
 }
 

@@ -12,6 +12,7 @@ const form = document.querySelector("[data-push-form]");
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const number = new Intl.NumberFormat("en");
 const encoder = new TextEncoder();
+let whenBefore = "";
 
 localTimes(document);
 enhanceForms(document);
@@ -55,14 +56,15 @@ function updateForm() {
   for (const chip of form.querySelectorAll("input[name=topic]")) chip.closest(".chips").hidden = audience !== "topics";
   const correcting = new FormData(form).get("mode") === "correct";
   form.querySelector("[data-audience-choice]").hidden = correcting;
-  form.querySelector("[data-spread-choice]").hidden = leavesAtOnce();
+  chooseWhen();
+  form.querySelector("[data-spread-choice]").hidden = leavesAtOnce() || isLocal();
   form.querySelector("[data-number]").textContent = number.format(countDevices());
   form.querySelector("[data-typed]").hidden = !isLoud();
   const correction = form.querySelector("[data-correct-story]");
   if (correction) correction.hidden = !correcting;
   showTime();
   showCuts();
-  form.querySelector("[data-send-label]").textContent = isLoud() ? "Hold to send" : form.send_at.value ? "Schedule" : "Send Push";
+  form.querySelector("[data-send-label]").textContent = isLoud() ? "Hold to send" : form.send_at.value || isLocal() ? "Schedule" : "Send Push";
   const text = `${form.title.value}${form.body.value}`;
   form.querySelector("[data-meter]").textContent = `${[...form.title.value].length} + ${[...form.body.value].length} characters, ${encoder.encode(text).length} bytes`;
 }
@@ -72,11 +74,28 @@ function showTime() {
   const date = form.send_at.value ? new Date(form.send_at.value) : null;
   const past = date && date <= new Date();
   form.send_at.setCustomValidity(past ? "This time has passed. Choose a later one, or empty the field to send now." : "");
-  form.querySelector("[data-when-words]").textContent = addSpread(date ? whenWords(date) : "now");
+  const localWords = form.querySelector("[data-local-words]").dataset.localWords;
+  form.querySelector("[data-when-words]").textContent = isLocal() ? localWords || `at ${form.local_time.value} where each reader is` : addSpread(date ? whenWords(date) : "now");
   const seconds = Number(form.dataset.undoSeconds);
   const note = form.querySelector("[data-undo-note]");
   const breaking = new FormData(form).get("urgency") === "breaking";
-  if (!note.textContent.startsWith("Breaking: a second")) note.textContent = date ? "You can move, edit or stop it until then." : breaking ? "Leaves at once. Afterwards you can only stop it." : seconds ? `You can undo it for ${seconds} seconds.` : "";
+  if (!note.textContent.startsWith("Breaking: a second")) note.textContent = isLocal() && form.local_day.value ? "You can move or stop it until its day begins, in the first zone of the world." : date ? "You can move, edit or stop it until then." : breaking ? "Leaves at once. Afterwards you can only stop it." : seconds ? `You can undo it for ${seconds} seconds.` : "";
+}
+
+// "At a time" has a moment and "now" has none: whoever types one has chosen the other.
+function chooseWhen() {
+  const local = form.querySelector("input[name=when][value=local]");
+  local.closest(".choice").hidden = leavesAtOnce();
+  const chosen = form.querySelector("input[name=when]:checked");
+  if (local.checked && leavesAtOnce()) form.querySelector("input[name=when][value=now]").checked = true;
+  if (chosen.value !== "at" && form.send_at.value && whenBefore === "at") form.send_at.value = "";
+  whenBefore = form.querySelector("input[name=when]:checked").value;
+  for (const part of form.querySelectorAll("[data-of-when]")) part.hidden = part.dataset.ofWhen !== whenBefore;
+  form.local_time.required = isLocal();
+}
+
+function isLocal() {
+  return new FormData(form).get("when") === "local";
 }
 
 function leavesAtOnce() {

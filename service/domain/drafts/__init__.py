@@ -1,0 +1,1 @@
+"""What an editor asks for, before it becomes an alert."""
