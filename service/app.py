@@ -60,6 +60,7 @@ from service.logs import configure_logging
 from service.outbox import CeleryBroker
 from service.settings import Settings
 from service.store.session import open_engine
+from service.tracing.spans import close_tracing, configure_tracing
 
 BROKER_TIMEOUT_S = 1.0
 NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False}
@@ -167,6 +168,7 @@ def from_environment() -> FastAPI:
     settings = settings_module.load()
     sys.setswitchinterval(SWITCH_S)
     configure_logging(settings.log_level, settings.log_format)
+    configure_tracing(settings, "api")
     return create_app(settings)
 
 
@@ -181,6 +183,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     alarms.stop()
     app.state.engine.dispose()
     app.state.queues.close()
+    close_tracing()
 
 
 def _threads(settings: Settings) -> int:

@@ -29,6 +29,7 @@ from service.store.operations import process_leases
 from service.store.session import DATABASE_AWAY, open_engine, transaction
 from service.store.stories import feeds
 from service.store.stories.feeds import PollResult, StoredFeed
+from service.tracing.spans import close_tracing, configure_tracing, span
 
 log = structlog.get_logger()
 
@@ -138,7 +139,7 @@ class FeedPoller:
 
 
 def _poll(polling: Polling, feed: StoredFeed) -> PollResult:
-    with POLL_SECONDS.time():
+    with POLL_SECONDS.time(), span("poll_feed", {"newszop.source": feed.source_id}):
         return poll_feed(polling, feed)
 
 
@@ -146,10 +147,12 @@ def main() -> None:
     """Poll until SIGINT or SIGTERM."""
     settings = load()
     configure_logging(settings.log_level, settings.log_format)
+    configure_tracing(settings, "feeds")
     poller = FeedPoller(settings)
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: poller.stopping.set())
     poller.run()
+    close_tracing()
 
 
 if __name__ == "__main__":

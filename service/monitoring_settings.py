@@ -1,13 +1,22 @@
-"""The settings of what is watched: metrics, logs, and signs of life."""
+"""The settings of what is watched: metrics, traces, logs, and signs of life."""
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 from pydantic import BaseModel, Field, field_validator
 
 from service.logs import LogFormat
 
 LAST_PORT = 65_535
+TracesSampler = Literal[
+    "parentbased_traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "traceidratio",
+    "always_on",
+    "always_off",
+]
 
 
 class MonitoringSettings(BaseModel):
@@ -38,6 +47,36 @@ class MonitoringSettings(BaseModel):
         "info", description="The least severity that is logged."
     )
 
+    otlp_endpoint: str = Field(
+        "",
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="Where traces go, as http://collector:4318 (OTLP over HTTP); off when empty.",
+    )
+    otlp_headers: str = Field(
+        "",
+        validation_alias="OTEL_EXPORTER_OTLP_HEADERS",
+        description="Headers for the collector, as name=value,name=value.",
+    )
+    traces_sampler: TracesSampler = Field(
+        "parentbased_traceidratio",
+        validation_alias="OTEL_TRACES_SAMPLER",
+        description="Which traces are kept: by share, always_on or always_off; a trace is kept as "
+        "a whole.",
+    )
+    traces_ratio: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        validation_alias="OTEL_TRACES_SAMPLER_ARG",
+        description="The share of traces that is kept: one in ten; 1 keeps every alert's.",
+    )
+
+    @property
+    def otlp_header_values(self) -> dict[str, str]:
+        """The headers for the collector, by name."""
+        pairs = (part.partition("=") for part in self.otlp_headers.split(",") if "=" in part)
+        return {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}
+
     @property
     def metrics_address(self) -> tuple[str, int] | None:
         """Where workers and beat answer Prometheus; None for nowhere."""
@@ -48,6 +87,14 @@ class MonitoringSettings(BaseModel):
     @classmethod
     def _no_file_when_empty(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _check_collector(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            msg = "must begin with http:// or https://"
+            raise ValueError(msg)
+        return value.rstrip("/")
 
     @field_validator("metrics_listen")
     @classmethod

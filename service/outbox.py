@@ -1,6 +1,6 @@
 """The messages that cross to the workers: a task's name, its queue and ids, nothing else.
 
-With a message goes the id of the request that led to it, for the log.
+With a message go the id of the request that led to it, for the log, and its place in a trace.
 
 They are sent after the commit, each with one short try. A message that is lost costs seconds: the
 rows say what is to be done, and the sweep sends it again.
@@ -15,6 +15,7 @@ from kombu import pools
 
 from service.broker.celery_options import celery_options
 from service.broker.queue_names import QUEUES, STRANGERS_QUEUE
+from service.tracing.spans import traceparent
 
 __all__ = [
     "QUEUES",
@@ -116,7 +117,6 @@ class CeleryBroker:
         After a failure the next message gets a new connection: a broker that has failed over may
         be elsewhere, while its old primary still answers and refuses.
         """
-        request_id = structlog.contextvars.get_contextvars().get("request_id")
         try:
             self._app.send_task(
                 message.task,
@@ -125,12 +125,23 @@ class CeleryBroker:
                 retry=False,
                 confirm_timeout=SEND_TIMEOUT_S,
                 ignore_result=True,
-                headers={"request_id": request_id} if request_id else None,
+                headers=_headers(message) or None,
             )
         except Exception:
             pools.reset()
             self._app = _open_app(self._url)
             raise
+
+
+def _headers(message: Message) -> dict[str, str]:
+    """Return what goes with a message beside its ids.
+
+    Work on one alert that asks for another's carries no place in a trace: that alert has its own.
+    """
+    names = structlog.contextvars.get_contextvars()
+    place = traceparent() if names.get("alert", message.args[0]) == message.args[0] else None
+    headers = {"request_id": names.get("request_id"), "traceparent": place}
+    return {name: value for name, value in headers.items() if value}
 
 
 def _open_app(url: str) -> Celery:

@@ -12,11 +12,13 @@ from typing import Any
 
 import structlog
 from celery import Celery, signals
+from sqlalchemy import Engine
 
 from service.broker.celery_options import put_first
 from service.logs import configure_logging
 from service.outbox import STRANGERS_QUEUE
 from service.settings import SettingsError, load
+from service.tracing.spans import close_tracing, configure_tracing
 from workers import deliver as deliver_stage
 from workers import fan_out as fan_out_stage
 from workers import plan as plan_stage
@@ -71,10 +73,20 @@ class OwnContext:
             cls.context = None
 
 
+def own_engine() -> Engine:
+    """Return the way of this process to PostgreSQL."""
+    return OwnContext.get().engine
+
+
+def strangers_engine() -> Engine:
+    """Return it in a process for strangers' servers."""
+    return OwnContext.get(strangers=True).engine
+
+
 @app.task(name="plan_alert")
 def plan_alert(alert_id: int) -> None:
     """Cut an alert into shards, and send at once what is packed: no hand-over delays it."""
-    with task_record("plan_alert", alert_id):
+    with task_record("plan_alert", alert_id, own_engine):
         if plan_stage.plan_alert(OwnContext.get(), alert_id):
             deliver_stage.deliver(OwnContext.get(), alert_id)
 
@@ -82,21 +94,21 @@ def plan_alert(alert_id: int) -> None:
 @app.task(name="fan_out_shard")
 def fan_out_shard(alert_id: int, n: int) -> None:
     """Pack one shard into batches."""
-    with task_record("fan_out_shard", alert_id):
+    with task_record("fan_out_shard", alert_id, own_engine):
         fan_out_stage.fan_out_shard(OwnContext.get(), alert_id, n)
 
 
 @app.task(name="deliver")
 def deliver(alert_id: int) -> None:
     """Send an alert's open batches."""
-    with task_record("deliver", alert_id):
+    with task_record("deliver", alert_id, own_engine):
         deliver_stage.deliver(OwnContext.get(), alert_id)
 
 
 @app.task(name="deliver_strangers")
 def deliver_strangers(alert_id: int) -> None:
     """Send an alert's open batches of servers that nobody named."""
-    with task_record("deliver_strangers", alert_id):
+    with task_record("deliver_strangers", alert_id, strangers_engine):
         deliver_stage.deliver(OwnContext.get(strangers=True), alert_id)
 
 
@@ -146,14 +158,19 @@ def _shutdown(**_: Any) -> None:
 
 @signals.worker_process_init.connect
 def _process_init(**_: Any) -> None:
-    """Let a process for strangers' servers come last on its processor, whatever they send it."""
+    """Let a process for strangers' servers come last on its processor, whatever they send it.
+
+    Traces are exported by a thread, so they begin after the fork.
+    """
     if list(app.amqp.queues.consume_from) == [STRANGERS_QUEUE]:
         os.nice(STRANGERS_NICENESS)
+    configure_tracing(load(), "worker")
 
 
 @signals.worker_process_shutdown.connect
 def _process_shutdown(**_: Any) -> None:
     OwnContext.close()
+    close_tracing()
 
 
 @signals.worker_ready.connect

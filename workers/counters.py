@@ -39,7 +39,7 @@ BEAT_MESSAGES = definitions.BEAT_MESSAGES.count(REGISTRY)
 PUBLISH_S = 0.25
 MOST_TIMED = 20
 """Answers timed between two publications: a sample says as much."""
-_NAMES: dict[type[Verdict], str] = {
+VERDICT_NAMES: dict[type[Verdict], str] = {
     Accepted: "accepted",
     TryLater: "try_later",
     DeviceGone: "gone",
@@ -74,7 +74,7 @@ class AnswerTally:
             return
         self.published_at = now
         for (provider, kind), count in self.verdicts.items():
-            VERDICTS.labels(provider, _NAMES[kind]).inc(count)
+            VERDICTS.labels(provider, VERDICT_NAMES[kind]).inc(count)
         for (provider, failure), count in self.failures.items():
             PUSH_FAILURES.labels(provider, failure).inc(count)
         for provider, seconds in self.timed:

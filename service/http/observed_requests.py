@@ -15,12 +15,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.metrics import METHODS, Requests
 from service.http.own_context import run_in_own_context
+from service.tracing.spans import NO_SPAN, Span, is_tracing, start_span
 
 UNROUTED = "(no route)"
 HEADER = b"x-request-id"
 ID = "newszop.request_id"
 """Where the id stands in the scope."""
 FAULT = 500
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+TRACED = ("/api/stories", "/api/ingest", "/api/hooks", "/api/alerts", "/desk")
+"""The beginnings of paths under which stories come in and alerts are sent."""
 Call = Coroutine[Any, Any, None]
 LogRequests = Literal["off", "failures", "all"]
 _SANE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -56,13 +60,15 @@ class ObserveRequests:
             await send(message)
 
         scope[ID] = request_id.decode()
+        span = _begin_span(scope)
         try:
             call = self.app(scope, receive, count_and_send)
-            await run_in_own_context(cast("Call", call), request_id=scope[ID])
+            await run_in_own_context(cast("Call", call), span, request_id=scope[ID])
         except Exception:  # answered further out
             status = status or self._count(scope, FAULT, started_at)
             raise
         finally:
+            _end_span(span, scope, status)
             self._write_line(scope, status, time.perf_counter() - started_at)
 
     def _count(self, scope: Scope, status: int, started_at: float) -> int:
@@ -104,6 +110,26 @@ def identify_by(name: bytes) -> bytes:
 def route_of(scope: Scope) -> str:
     """Return the pattern of the path, which holds no id and no token of a caller."""
     return str(getattr(scope.get("route"), "path", UNROUTED))
+
+
+def _begin_span(scope: Scope) -> Span:
+    """Begin the span of a request that may lead to an alert; the others have none.
+
+    A `traceparent` of the caller is not taken over: anybody could make us trace every request.
+    """
+    if not is_tracing() or scope["method"] in READING or not scope["path"].startswith(TRACED):
+        return NO_SPAN
+    attributes = {"http.request.method": _method(scope), "newszop.request_id": scope[ID]}
+    return start_span(f"{_method(scope)} request", attributes)
+
+
+def _end_span(span: Span, scope: Scope, status: int) -> None:
+    if span is not NO_SPAN:
+        span.rename(f"{_method(scope)} {route_of(scope)}")
+        span.note({"http.route": route_of(scope), "http.response.status_code": status})
+        if status >= FAULT:
+            span.fail(str(status))
+        span.end()
 
 
 def _method(scope: Scope) -> str:

@@ -11,13 +11,20 @@ from typing import Any
 
 import structlog
 
+from service.tracing.spans import NO_SPAN, Span, enter
+
 
 @types.coroutine
 def run_in_own_context(
-    coroutine: Coroutine[Any, Any, None], **values: str
+    coroutine: Coroutine[Any, Any, None], span: Span = NO_SPAN, **values: str
 ) -> Generator[Any, Any, None]:
-    """Await the coroutine with `values` bound in its log lines, and in those of its threads."""
+    """Await the coroutine with `values` bound in its log lines, and in those of its threads.
+
+    What it does belongs to the span.
+    """
     context = copy_context()
+    if span is not NO_SPAN:
+        context.run(enter, span)
     context.run(structlog.contextvars.bind_contextvars, **values)
     resume: Callable[[Any], Any] = coroutine.send
     result: Any = None

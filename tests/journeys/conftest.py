@@ -3,14 +3,27 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.collector import Collector
 from tests.journeys.people import People
 from tests.system import System
 
 
 @pytest.fixture(scope="session")
-def system() -> Iterator[System]:
-    """One running system for all journeys: each brings its own story, topic and readers."""
-    with System() as running:
+def collector() -> Iterator[Collector]:
+    """Where the shared system's traces go."""
+    running = Collector()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def system(collector: Collector) -> Iterator[System]:
+    """One running system for all journeys: each brings its own story, topic and readers.
+
+    Every alert is traced.
+    """
+    traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_TRACES_SAMPLER_ARG": "1"}
+    with System(**traces) as running:
         yield running
 
 

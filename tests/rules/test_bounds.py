@@ -59,6 +59,9 @@ BOUNDS = {
     "batches known to have": "service.store.readers.receipt_groups: MAX_ROWS",
     "lines of the log": "service.log_floods: MOST PERIOD_S MOST_KINDS",
     "a caller of the port": "service.metrics.exposition: READ_S",
+    "spans that wait": "service.tracing.exporting: MOST_QUEUED_SPANS SPANS_A_REQUEST "
+    "EXPORT_TIMEOUT_S LAST_EXPORT_S",
+    "attributes of a span": "service.tracing.exporting: MOST_ATTRIBUTES LONGEST_VALUE",
     "API keys in memory": "service.http.auth: CACHE_S",
     "messages in a queue": "workers.sweep: LONGEST_QUEUE",
     "shards of an alert": "service.store.deliveries.shards: MOST_SHARDS",

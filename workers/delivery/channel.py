@@ -81,6 +81,11 @@ class Channel:
         return self.provider.name
 
     @property
+    def provider_name(self) -> str:
+        """Return the name of the provider that the app uses: that of its file."""
+        return type(self.provider).__module__.rpartition(".")[2]
+
+    @property
     def may_send(self) -> bool:
         """Whether a push may leave now."""
         return may_send(self.condition, time.monotonic())

@@ -7,7 +7,9 @@ from service.domain.delivery import State
 from service.store.deliveries import batch_claims, shards
 from service.store.deliveries.packing import PlannedAlert
 from service.store.session import limit_lock_waits, transaction
+from service.tracing.spans import NO_SPAN
 from workers.delivery.answers import AnswerReader
+from workers.delivery.batch_span import begin_span
 from workers.delivery.building import Builder
 from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
@@ -62,6 +64,8 @@ class Claiming:
         claim = self.repeat_due(channel) or self.claim_batch(channel.name)
         if claim is None:
             return False
+        if claim.batch.span is NO_SPAN:
+            begin_span(self.alert_id, channel, claim.batch, len(claim.targets))
         channel.add(claim.batch)
         try:
             alert_form = self.builder.prepare(channel, claim.batch.deadline)

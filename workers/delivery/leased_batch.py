@@ -3,6 +3,7 @@
 It knows nothing of HTTP, SQL or other batches.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from service.domain.device import NOTHING_AGAINST_IT, History
 from service.domain.verdict import Accepted, FollowUp, NotAccepted
 from service.store.deliveries.batch_claims import ClaimedBatch
 from service.store.deliveries.batch_writes import BatchWrite, LeaseChange
+from service.tracing.spans import NO_SPAN, Span
 from workers.provider import Position, Target
 
 _EPOCH = datetime.fromtimestamp(0).astimezone()
@@ -82,6 +84,8 @@ class LeasedBatch:
     buried: dict[tuple[str, str], list[Position]] = field(default_factory=dict)
     tickets: list[tuple[str, int, float]] = field(default_factory=list)
     progress: dict[int, int] = field(init=False)
+    verdicts: Counter[type[NotAccepted]] = field(default_factory=Counter)
+    span: Span = NO_SPAN
 
     def __post_init__(self) -> None:
         """Take over the states, what was accepted when, and the waits that are not over yet."""
@@ -151,6 +155,7 @@ class LeasedBatch:
         step = next_step(before, verdict, now=self.now(), deadline=self.deadline, jitter=jitter)
         self.states[position] = step.delivery.pack()
         self.reasons[position] = verdict.why
+        self.verdicts[type(verdict)] += 1
         if step.due_at is not None:
             self.due[position] = (step.due_at, verdict.why)
         return step

@@ -20,6 +20,7 @@ from service.store.deliveries.packing import PlannedAlert
 from service.store.deliveries.precedence import Precedence
 from service.store.session import DATABASE_AWAY
 from workers.delivery.answers import AnswerReader, Flight
+from workers.delivery.batch_span import end_span, end_spans
 from workers.delivery.building import Builder
 from workers.delivery.channel import Channel
 from workers.delivery.claiming import Claiming
@@ -42,8 +43,7 @@ IDLE_S = 0.005
 FAULT_PAUSE_S = 5.0
 """How long batches are left alone after a fault of ours: it will meet the next holder too."""
 STALE_S = 1.0
-"""Nothing new leaves so long after the last write: a database that takes no writes bounds what
-could be sent twice to what is in flight already."""
+"""Nothing new leaves so long after the last write: only what is in flight could be sent twice."""
 CLAIM_AGAIN_S = 0.25
 CLAIM_AGAIN_PLANNING_S = 0.02
 
@@ -100,6 +100,7 @@ class Stream:
             raise
         finally:
             self._reader.publish(self._channels, at_once=True)
+            end_spans(self._batches())
 
     def _run(self) -> End:
         while (end := self._next_end()) is None:
@@ -252,8 +253,7 @@ class Stream:
         The timer alone decides where the database took nothing the last time. A write with nothing
         new renews the leases.
         """
-        flush_s = self._context.settings.flush_ms / 1000
-        if time.monotonic() - self._tried_at >= flush_s:
+        if time.monotonic() - self._tried_at >= self._context.settings.flush_ms / 1000:
             return True
         batches = self._batches()
         return (
@@ -281,11 +281,12 @@ class Stream:
             log.warning("states not written", alert=self._alert_id, error=type(error).__name__)
             return time.monotonic() - self._written_at < self._context.settings.lease_s
         for channel, batch, idle in held:
-            if batch.key not in result.batches:
+            is_ours = batch.key in result.batches
+            if not is_ours:
                 log.warning("batch taken over", alert=self._alert_id, batch=batch.key)
+            if idle or not is_ours:
                 channel.give_up(batch)
-            elif idle:
-                channel.give_up(batch)
+                end_span(batch, "given back" if is_ours else "taken over")
         self._note_written(result)
         return True
 

@@ -29,6 +29,7 @@ from service.store.operations import apps as app_rows
 from service.store.readers import receipts
 from service.store.schema import AlertRow, StoryRow
 from service.store.sql_fragments import NOT_ENDED, RUNNING
+from service.tracing.spans import traceparent
 
 ONE_FIRST = "alert_one_first"
 
@@ -268,4 +269,5 @@ def _values(alert: Alert) -> dict[str, Any]:
         "send_at": alert.send_at,
         "expires_at": alert.expires_at,
         "ttl_s": int(alert.ttl.total_seconds()),
+        "traceparent": traceparent(),
     }

@@ -22,6 +22,7 @@ from service.store.deliveries.result_sharing import CHOICES_EXIST
 from service.store.readers.audience import FrozenAudience
 from service.store.schema import ID_LIMIT
 from service.store.sql_fragments import REVISION_OF_APPS
+from service.tracing.spans import span
 
 FIRST_SHARD_DEVICES = 500
 MOST_SHARDS = 100_000
@@ -166,15 +167,16 @@ def fan_out(
     if row is None:
         return False
     release_at = None if alert.spread is None else alert.spread.release_of(row.n)
-    pack_shard(
-        session,
-        _released(alert, release_at),
-        (row.n, row.lo, row.hi),
-        providers,
-        release_at=release_at,
-        known_servers=known_servers or {},
-        results_by_default=results_by_default,
-    )
+    with span("pack_shard", {"newszop.alert": str(alert.alert_id), "newszop.shard": row.n}):
+        pack_shard(
+            session,
+            _released(alert, release_at),
+            (row.n, row.lo, row.hi),
+            providers,
+            release_at=release_at,
+            known_servers=known_servers or {},
+            results_by_default=results_by_default,
+        )
     if alert.state is AlertState.PLANNING:
         alert_transitions.begin_sending(session, alert.alert_id)
     return True
