@@ -19,6 +19,7 @@ from tests.bench import (
     encryption,
     estimates,
     gateway_alone,
+    history,
     latency,
     machine,
     wave,
@@ -37,6 +38,7 @@ QUESTIONS: dict[str, Callable[[BenchSystem], Answer]] = {
     "g": estimates.estimates,
     "h": encryption.web_push,
     "i": wave.wave,
+    "j": history.history,
 }
 SIZES = "10000,100000"
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
@@ -10,7 +11,9 @@ from service.domain.subscription import Urgency
 from service.store.alerts import alerts
 from service.store.deliveries import retention
 from service.store.operations import canary
-from service.store.readers import audience, audience_counts, device_ages
+from service.store.readers import audience, audience_counts, device_ages, receipts
+from service.store.readers.receipts import Mark
+from service.store.results import alert_results
 from service.store.schema import ID_LIMIT
 from service.store.session import transaction
 from tests import builders as a
@@ -77,16 +80,49 @@ def test_old_alerts_keep_their_totals_and_timing_but_not_their_deliveries(sessio
                 ),
                 {"a": alert.id, "n": n, "p": provider},
             )
+    for alert in (old, young):
+        for n, mark in ((0, Mark.SHOWN), (0, Mark.OPENED), (1, Mark.SHOWN), (2, Mark.OPENED)):
+            receipts.add_mark(session, alert.id, 0, n, n % 2, mark)
     session.execute(text("UPDATE alert SET finished_at = now() WHERE id = :a"), {"a": young.id})
     before = alerts.report(session, old.id)
+    result = alert_results.count_result(session, old.id)
+    assert (before.shown, before.opened) == (2, 2)
     assert retention.shrink_oldest_alert(session, 90)
     session.expire_all()
     after = alerts.report(session, old.id)
     assert after.totals == before.totals
     assert after.by_provider == before.by_provider
     assert after.timing == before.timing
-    rows = session.execute(text("SELECT alert_id, count(*) FROM batch GROUP BY 1")).all()
-    assert dict(map(tuple, rows)) == {old.id: 2, young.id: 3}
+    assert (after.shown, after.opened) == (before.shown, before.opened)
+    afterwards = alert_results.count_result(session, old.id)
+    assert (afterwards.by_app, afterwards.openings) == (result.by_app, result.openings)
+    for table in ("batch", "receipt"):
+        rows = session.execute(text(f"SELECT alert_id, count(*) FROM {table} GROUP BY 1")).all()
+        assert dict(map(tuple, rows)) == {old.id: 2, young.id: 3}
+    assert not retention.shrink_oldest_alert(session, 90)
+    receipts.add_mark(session, old.id, 0, 0, 1, Mark.OPENED)
+    assert alerts.report(session, old.id).opened == before.opened
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 700])
+def test_receipts_that_an_earlier_release_left_behind_are_folded_too(session, count):
+    alert = a.an_alert(session, a.a_story(session), state="finished", settled=True)
+    session.execute(
+        text(
+            "INSERT INTO receipt (alert_id, shard_n, n, marks, openings) SELECT :a, 0, n, "
+            "'\\x0303', ARRAY[n % 2, 2] FROM generate_series(1, :count) n"
+        ),
+        {"a": alert.id, "count": count},
+    )
+    session.execute(
+        text("UPDATE alert SET finished_at = now() - interval '91 days' WHERE id = :a"),
+        {"a": alert.id},
+    )
+    openings = alert_results.read_openings(session, alert.id)
+    assert retention.shrink_oldest_alert(session, 90)
+    assert receipts.counts(session, [alert.id])[alert.id] == receipts.Counts(2 * count, 2 * count)
+    assert alert_results.read_openings(session, alert.id) == openings
+    assert session.execute(text("SELECT shard_n, n FROM receipt")).all() == [(-1, 0)]
     assert not retention.shrink_oldest_alert(session, 90)
 
 

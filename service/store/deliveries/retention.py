@@ -12,7 +12,8 @@ totals, one or two for each provider: of readers who share results, and of other
 
 _OLD = """
 SELECT a.id FROM alert a WHERE a.settled AND a.finished_at < now() - make_interval(days => :days)
-AND EXISTS (SELECT 1 FROM batch b WHERE b.alert_id = a.id AND b.shard_n <> :summary)
+AND (EXISTS (SELECT 1 FROM batch b WHERE b.alert_id = a.id AND b.shard_n <> :summary)
+    OR EXISTS (SELECT 1 FROM receipt r WHERE r.alert_id = a.id AND r.shard_n <> :summary))
 ORDER BY a.finished_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
@@ -35,6 +36,39 @@ SELECT :a, :summary, row_number() OVER (ORDER BY provider, results), provider, r
 FROM batch b WHERE b.alert_id = :a AND b.shard_n <> :summary GROUP BY provider, results
 """
 
+_BITS = (
+    "decode(rpad(repeat('ff', {n} / 8) || lpad(to_hex((1 << ({n} % 8)) - 1), 2, '0'), "
+    "2 * (greatest(shown, opened) / 8 + 1), '0'), 'hex')"
+)
+"""A bitmap that has its first `n` bits set: all that is left of who they were."""
+
+_FOLD_RECEIPTS = f"""
+WITH spoken AS (
+    SELECT coalesce(s.n, 0) AS n, r.marks, r.openings FROM receipt r
+    LEFT JOIN batch b ON (b.alert_id, b.shard_n, b.n) = (r.alert_id, r.shard_n, r.n)
+    LEFT JOIN batch s ON s.alert_id = r.alert_id AND s.shard_n = :summary
+        AND (s.provider, s.results) = (b.provider, b.results)
+    WHERE r.alert_id = :a AND r.shard_n <> :summary
+), sums AS (
+    SELECT n, sum(bit_count(substring(marks FROM 1 FOR length(marks) / 2)))::int AS shown,
+        sum(bit_count(substring(marks FROM length(marks) / 2 + 1)))::int AS opened
+    FROM spoken GROUP BY n
+), steps AS (
+    SELECT n, openings[i] AS minute, sum(openings[i + 1]) AS opened
+    FROM spoken, generate_series(1, cardinality(openings) - 1, 2) AS i GROUP BY n, openings[i]
+), series AS (
+    SELECT n, array_agg(x ORDER BY minute, o) AS openings
+    FROM steps, unnest(ARRAY[minute, opened]::int[]) WITH ORDINALITY AS u(x, o) GROUP BY n
+)
+INSERT INTO receipt (alert_id, shard_n, n, marks, openings)
+SELECT :a, :summary, n, {_BITS.format(n="shown")} || {_BITS.format(n="opened")},
+    coalesce((SELECT s.openings FROM series s WHERE s.n = sums.n), '{{}}')
+FROM sums ON CONFLICT DO NOTHING
+"""
+"""An alert's receipts as one row a provider, with the key of its totals.
+
+Receipts of an alert that an earlier release has shrunk have no batch any more: their row is 0.
+"""
 
 _FOLD_SHARDS = f"""
 WITH folded AS (
@@ -49,8 +83,9 @@ ON CONFLICT DO NOTHING
 def shrink_oldest_alert(session: Session, keep_days: int) -> bool:
     """Fold the batches of one alert that ended long ago by provider; False: there is none.
 
-    Totals and timings stay as they were; what happened to one device is forgotten. One alert is
-    one transaction: the sweep keeps its lease meanwhile, and vacuum follows close behind.
+    Totals, timings and openings stay as they were; what happened to one device, and what it said,
+    is forgotten. One alert is one transaction: the sweep keeps its lease meanwhile, and vacuum
+    follows close behind.
     """
     values = {"days": keep_days, "summary": SUMMARY_SHARD}
     alert_id = session.execute(text(_OLD), values).scalar_one_or_none()
@@ -58,7 +93,11 @@ def shrink_oldest_alert(session: Session, keep_days: int) -> bool:
         return False
     named = {"a": alert_id, "summary": SUMMARY_SHARD}
     session.execute(text(_SUMMARIES), named)
-    session.execute(text("DELETE FROM batch WHERE alert_id = :a AND shard_n <> :summary"), named)
+    session.execute(text(_FOLD_RECEIPTS), named)
+    for table in ("receipt", "batch"):
+        session.execute(
+            text(f"DELETE FROM {table} WHERE alert_id = :a AND shard_n <> :summary"), named
+        )
     session.execute(text(_FOLD_SHARDS), named)
     for table in ("retry", "dead_letter"):
         session.execute(text(f"DELETE FROM {table} WHERE alert_id = :a"), {"a": alert_id})
