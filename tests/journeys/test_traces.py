@@ -7,8 +7,8 @@ def names_of(trace):
     return {span.name for span in trace}
 
 
-def has_batches(count):
-    return lambda trace: sum(span.name == "deliver_batch" for span in trace) >= count
+def has_accepted(count):
+    return lambda trace: sum(s.attributes.get("newszop.accepted", 0) for s in trace) >= count
 
 
 def ancestors(span, trace):
@@ -25,7 +25,7 @@ def test_one_trace_spans_the_press_the_plan_and_the_providers_answers(system, pe
     story = system.ingest(topics=[people.topic])
     alert = system.send(story)
     system.finished(alert)
-    trace = collector.trace_of(alert["id"], has_batches(2))
+    trace = collector.trace_of(alert["id"], has_accepted(740))
     assert len({span.trace_id for span in trace}) == 1
     press = "POST /api/stories/{story_id}/alerts"
     assert {press, "plan_alert", "pack_shard", "deliver_batch"} <= names_of(trace)
@@ -44,7 +44,7 @@ def test_a_scheduled_alert_is_in_the_trace_of_the_call_that_made_it(system, peop
     send_at = datetime.now(UTC) + timedelta(seconds=1)
     alert = system.send(story, send_at=send_at.isoformat())
     system.finished(alert)
-    trace = collector.trace_of(alert["id"], has_batches(3))
+    trace = collector.trace_of(alert["id"], has_accepted(3))
     assert len({span.trace_id for span in trace}) == 1
     assert {"POST /api/stories/{story_id}/alerts", "plan_alert"} <= names_of(trace)
     assert "sweep" not in names_of(trace)
@@ -54,7 +54,7 @@ def test_no_span_names_an_address_a_token_or_a_person(system, people, collector)
     people.follower_on_all()
     alert = system.send(system.ingest(topics=[people.topic]))
     system.finished(alert)
-    trace = collector.trace_of(alert["id"], has_batches(3))
+    trace = collector.trace_of(alert["id"], has_accepted(3))
     known = {"alert", "shard", "batch", "provider", "app", "pushes", "end", "request_id", "task"}
     verdicts = {"accepted", "try_later", "gone", "refused", "alert_rejected", "sender_rejected"}
     http = {"http.request.method", "http.route", "http.response.status_code"}
@@ -77,7 +77,7 @@ def test_log_lines_of_an_alert_name_its_trace(system, people, collector):
     people.follower_on_all()
     alert = system.send(system.ingest(topics=[people.topic]))
     system.finished(alert)
-    trace = collector.trace_of(alert["id"], has_batches(3))
+    trace = collector.trace_of(alert["id"], has_accepted(3))
     log = system.log("worker", 40_000) + system.log("worker-urgent", 40_000)
     lines = [line for line in log.splitlines() if alert["id"] in line and "stream ended" in line]
     assert lines

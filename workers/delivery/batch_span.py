@@ -32,7 +32,7 @@ def end_span(batch: LeasedBatch, end: str) -> None:
         return
     accepted = sum(batch.progress.values()) - sum(batch.claim.progress[1::2])
     batch.span.note({"newszop.end": end, "newszop.accepted": accepted})
-    for kind, count in batch.verdicts.items():
+    for kind, count in batch.answers_in_vain.items():
         batch.span.note({f"newszop.{VERDICT_NAMES[kind]}": count})
     batch.span.end()
     batch.span = NO_SPAN

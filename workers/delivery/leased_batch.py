@@ -84,7 +84,7 @@ class LeasedBatch:
     buried: dict[tuple[str, str], list[Position]] = field(default_factory=dict)
     tickets: list[tuple[str, int, float]] = field(default_factory=list)
     progress: dict[int, int] = field(init=False)
-    verdicts: Counter[type[NotAccepted]] = field(default_factory=Counter)
+    answers_in_vain: Counter[type[NotAccepted]] = field(default_factory=Counter)
     span: Span = NO_SPAN
 
     def __post_init__(self) -> None:
@@ -155,7 +155,7 @@ class LeasedBatch:
         step = next_step(before, verdict, now=self.now(), deadline=self.deadline, jitter=jitter)
         self.states[position] = step.delivery.pack()
         self.reasons[position] = verdict.why
-        self.verdicts[type(verdict)] += 1
+        self.answers_in_vain[type(verdict)] += 1
         if step.due_at is not None:
             self.due[position] = (step.due_at, verdict.why)
         return step
