@@ -1,8 +1,11 @@
 """Pictures that machines upload: what is taken, how it is served, how stories have it."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from service.http.body_limit import MAX_PICTURE_BYTES
+from service.http.media import picture_bodies
 from tests.sample_pictures import opened, photograph
 
 SITE = "https://news.example"
@@ -61,6 +64,15 @@ def test_what_is_no_picture_is_refused_with_a_sentence(upload):
     assert problem["errors"][0]["field"] == "picture"
     assert "SVG" in problem["detail"]
     assert "empty" in upload(b"", 422)["detail"]
+
+
+def test_uploads_beyond_what_is_sized_at_once_and_a_minute_are_refused(upload, app, monkeypatch):
+    app.state.picture_threads = SimpleNamespace(
+        statistics=lambda: SimpleNamespace(tasks_waiting=picture_bodies.MOST_WAITING)
+    )
+    assert "Too many pictures" in upload(photograph(20, 20), 503)["detail"]
+    monkeypatch.setattr(picture_bodies, "PER_MINUTE", 1)
+    assert "at most 1 a minute" in upload(photograph(20, 20), 429)["detail"]
 
 
 def test_too_large_a_body_is_refused_before_it_is_read(client, as_ingester):

@@ -24,6 +24,7 @@ BOUNDS = {
     "MAX_HEADLINE MAX_SUMMARY MAX_AUTHOR MAX_IMAGE_ALT MAX_TOPICS",
     "an uploaded picture": "service.http.body_limit: MAX_PICTURE_BYTES; "
     "service.media.picture_sizes: LONGEST_SIDE MAX_PIXELS MAX_JPEG_PIXELS",
+    "pictures from one caller": "service.http.media.picture_bodies: PER_MINUTE",
     "pictures that are sized": "service.http.media.picture_bodies: MOST_AT_ONCE MOST_WAITING",
     "uploads that no story has": "service.store.stories.pictures: MOST_AT_ONCE",
     "files of pictures": "service.web.media.picture_files: MAX_CACHED_BYTES MAX_FILE_BYTES",

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 
 from service.domain.people import Role
 from service.web.page_cache import MAX_AGE_S, RUSH_PER_S, PageCache, PublicText
+from service.web.rendering import HERE, STATIC
 from tests.web.conftest import SITE, Visitor
 
 Ingest = Callable[..., dict[str, Any]]
@@ -359,6 +360,20 @@ def test_the_site_can_be_installed(visitor: Visitor) -> None:
     for plain, static in kept:
         path = plain or f"/static/{build[1]}/{static}"
         assert visitor.get(path).status_code == 200, path
+
+
+def test_a_page_that_is_read_offline_has_every_script_that_it_loads() -> None:
+    kept = set(
+        re.findall(r"STATIC}([^`]+\.js)", (HERE / "templates/service-worker.js").read_text())
+    )
+    needed, waiting = set(), [STATIC / "js/page.js"]
+    while waiting:
+        script = waiting.pop()
+        needed.add(str(script.relative_to(STATIC)))
+        names = re.findall(r'^import .*"(\.[^"]+)"', script.read_text(), re.MULTILINE)
+        scripts = [(script.parent / name).resolve() for name in names]
+        waiting += [one for one in scripts if str(one.relative_to(STATIC)) not in needed]
+    assert needed == kept
 
 
 def test_the_icon_that_alerts_name_exists(visitor: Visitor) -> None:

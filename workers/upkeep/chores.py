@@ -118,7 +118,7 @@ _CHORES: tuple[tuple[Chore, float], ...] = (
     (result_chores.write_audience_day, 3600.0),
     (_shrink_old_alerts, 30.0),
     (_forget_old_sends, 300.0),
-    (_delete_unused_pictures, 600.0),
+    (_delete_unused_pictures, 60.0),
 )
 _last_runs: dict[str, float] = {}
 """When this process last ran each chore; it does no harm if several processes run one."""

@@ -16,8 +16,10 @@ from service.domain.media.pictures import StoredPicture
 from service.domain.people import Caller
 from service.http.admission import run_admitted
 from service.http.body_limit import MAX_PICTURE_BYTES
+from service.http.dependencies import limit
 from service.media.picture_sizes import FIELD, SizedPicture, size_picture
 
+PER_MINUTE = 60
 MOST_AT_ONCE = 2
 MOST_WAITING = 8
 RETRY_AFTER_S = 5
@@ -38,7 +40,7 @@ async def take_picture(request: Request, caller: Caller) -> tuple[StoredPicture,
     """Return the picture that a request brings, and whether it is new. It is stored then."""
     source = await _read_source(request)
     state = request.app.state
-    earlier = await run_admitted(request, uploads.known_picture, state.engine, source)
+    earlier = await run_admitted(request, _known_picture, request, caller, source)
     if earlier is not None:
         return earlier, False
     sizes = await _size(state.picture_threads, source)
@@ -46,6 +48,11 @@ async def take_picture(request: Request, caller: Caller) -> tuple[StoredPicture,
         request, uploads.keep_picture, state.engine, state.picture_storage, source, sizes, caller
     )
     return picture, True
+
+
+def _known_picture(request: Request, caller: Caller, source: bytes) -> StoredPicture | None:
+    limit(request, "pictures", caller.name, PER_MINUTE)
+    return uploads.known_picture(request.app.state.engine, source)
 
 
 async def _read_source(request: Request) -> bytes:

@@ -12,7 +12,7 @@ from service.actions.outages import find_outages
 from service.actions.providers import ProviderState, ProviderStatus, list_providers
 from service.domain.alert import Draft, Words, collapse_key
 from service.domain.errors import Refusal, require
-from service.domain.media.pictures import whole_address
+from service.domain.media.pictures import whole_address, wide_address
 from service.domain.pace.open_rate import opens_per_second
 from service.domain.story import Story
 from service.domain.subscription import Urgency
@@ -62,13 +62,15 @@ def preview_push(
     recent_alerts = story_alerts.recent_alerts(
         work.session, paths, everyone=draft.everyone, since=work.now - RECENT
     )
-    previews = provider_door.previews(_render_content(settings, story, draft, work.now))
+    content = _render_content(settings, story, draft, work.now)
+    previews = provider_door.previews(content)
     relevant = {name: one for name, one in previews.items() if estimate.by_provider.get(name)}
     return {
         "estimate": estimate,
         "outages": find_outages(work.session),
         "recent_alerts": recent_alerts[:MAX_RECENT_ALERTS],
         "previews": relevant or previews,
+        "picture": wide_address(content.image_url or ""),
         "language": story.text.language,
         "when_words": _describe_time(draft, estimate, work.now),
         "local_words": _describe_local(draft, estimate, work.now),

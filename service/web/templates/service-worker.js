@@ -5,7 +5,7 @@ const SHELL = `shell-${BUILD}`;
 const PAGES = "read-1";
 const MAX_PAGES = 60;
 const STATIC = `/static/${BUILD}/`;
-const FILES = ["/offline", `${STATIC}css/site.css`, `${STATIC}js/page.js`, `${STATIC}js/browser.js`, `${STATIC}js/follow.js`, `${STATIC}js/get-alerts.js`, `${STATIC}js/forms.js`, `${STATIC}js/times.js`, `${STATIC}kit/subscription.js`, `${STATIC}kit/storage.js`, "/icon-192.png"];
+const FILES = ["/offline", `${STATIC}css/site.css`, `${STATIC}js/page.js`, `${STATIC}js/browser.js`, `${STATIC}js/follow.js`, `${STATIC}js/get-alerts.js`, `${STATIC}js/forms.js`, `${STATIC}js/copy.js`, `${STATIC}js/pictures.js`, `${STATIC}js/share.js`, `${STATIC}js/words.js`, `${STATIC}js/times.js`, `${STATIC}kit/subscription.js`, `${STATIC}kit/storage.js`, "/icon-192.png"];
 const UNSENT_RECEIPTS = "newszop-unsent";
 
 self.addEventListener("install", (event) => {
