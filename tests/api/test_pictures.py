@@ -70,8 +70,8 @@ def test_uploads_beyond_what_is_sized_at_once_and_a_minute_are_refused(upload, a
     app.state.picture_threads = SimpleNamespace(
         statistics=lambda: SimpleNamespace(tasks_waiting=picture_bodies.MOST_WAITING)
     )
-    assert "Too many pictures" in upload(photograph(20, 20), 503)["detail"]
     monkeypatch.setattr(picture_bodies, "PER_MINUTE", 1)
+    assert "Too many pictures" in upload(photograph(20, 20), 503)["detail"]
     assert "at most 1 a minute" in upload(photograph(20, 20), 429)["detail"]
 
 

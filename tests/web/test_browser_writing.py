@@ -47,6 +47,7 @@ PIECES = {
     "<p></p><div> </div><ul><li></li></ul>": "",
     "<p>a<svg onload=x()></svg><img src=x onerror=x()></p>": "<p>a</p>",
     "<a href='https://a.example/' style='x'>b</a>": '<a href="https://a.example/">b</a>',
+    "<form>So <img alt='\U0001f327' src='https://s.example/1.svg'>!</form>": "So \U0001f327!",
     "<table><tr><td><p>one</p><p>cell</p></td></tr></table>": "<p>one</p><p>cell</p>",
     "<div>" * 1000 + "deep": "",
 }

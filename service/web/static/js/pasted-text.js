@@ -2,7 +2,7 @@
 // quotes, tables and links. It is read as runs of text with marks and written again: nothing else of it gets through.
 import { writeBlocks } from "./pasted-blocks.js";
 
-const LEFT_OUT = "script, style, meta, link, title, head, template, noscript, iframe, object, embed, svg, math, canvas, video, audio, form, button, input, select, textarea, nav, del, [hidden], .msoDel, .MsoCommentReference, .MsoCommentText, [style*='mso-element:comment']";
+const LEFT_OUT = "script, style, meta, link, title, head, template, noscript, iframe, object, embed, svg, math, canvas, video, audio, button, input, select, textarea, nav, del, [hidden], .msoDel, .MsoCommentReference, .MsoCommentText, [style*='mso-element:comment']";
 const BLOCKS = new Set("ADDRESS ARTICLE ASIDE BLOCKQUOTE CENTER DD DETAILS DIV DL DT FIGCAPTION FIGURE FOOTER H1 H2 H3 H4 H5 H6 HEADER HR LI MAIN OL P PRE SECTION TABLE UL".split(" "));
 const NO_MARKS = { strong: false, em: false, href: "", shift: "" };
 const MOST_DEPTH = 200;
@@ -70,7 +70,7 @@ class Reader {
     if (element.matches(LEFT_OUT) || isInvisible(element)) return null;
     const name = element.tagName;
     if (name === "BR") return this.addBreak();
-    if (name === "IMG") return this.addPicture(element);
+    if (name === "IMG") return isEmoji(element) ? this.addText(element.alt, marks) : this.addPicture(element);
     if (isListMarker(element)) return null;
     if (BLOCKS.has(name)) return this.readBlock(element, marks);
     return this.readChildren(element, marksOf(element, marks));
@@ -179,6 +179,8 @@ function ownPicture(source) {
   const url = URL.parse?.(source, window.location.href);
   return url?.origin === window.location.origin && /^\/media\/[0-9a-f]{32}-[0-9]+\.jpg$/.test(url.pathname) ? url.pathname : "";
 }
+
+const isEmoji = (image) => image.alt.length <= 12 && /^\p{Extended_Pictographic}/u.test(image.alt);
 
 function wordListLevel(element) {
   const [, level] = styleOf(element).match(/mso-list:(?!ignore)[^;]*level(\d)/) ?? [];
