@@ -57,8 +57,10 @@ from service.http.metrics import Requests
 from service.http.observed_requests import ObserveRequests
 from service.http.rate_limit import Throttle
 from service.logs import configure_logging
+from service.metrics import definitions
 from service.outbox import CeleryBroker
 from service.settings import Settings
+from service.store.replica import Replica, open_replica
 from service.store.session import open_engine
 from service.tracing.spans import close_tracing, configure_tracing
 
@@ -124,14 +126,14 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=NO_TELEMETRY,
     )
     app.state.settings, app.state.engine, app.state.broker = settings, engine, broker
+    app.state.replica = _open_replica(settings, registry)
     app.state.queues = open_queues(settings.broker, BROKER_TIMEOUT_S)
     app.state.shared_redis = (
         open_queues(settings.redis_url, BROKER_TIMEOUT_S) if settings.broker_url else None
     )
     app.state.registry, app.state.hot = registry, hot
     app.state.site_origins = site_origins(app.state.engine)
-    app.state.key_cache = KeyCache()
-    app.state.admission = Admission(settings.db_pool)
+    app.state.key_cache, app.state.admission = KeyCache(), Admission(settings.db_pool)
     app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)
     app.state.throttle = throttle
     problems.install(app)
@@ -147,6 +149,16 @@ def create_app(settings: Settings) -> FastAPI:
 def _open_engine(settings: Settings) -> Engine:
     return open_engine(
         settings.database_url, pool_size=settings.db_pool, extra=GROUPS, pooler=settings.db_pooler
+    )
+
+
+def _open_replica(settings: Settings, registry: CollectorRegistry) -> Replica:
+    reads = definitions.REPLICA_READS.count(registry)
+    return open_replica(
+        settings.database_replica_url,
+        pool_size=settings.db_pool,
+        pooler=settings.db_pooler,
+        note=lambda source: reads.labels(source).inc(),
     )
 
 
@@ -182,6 +194,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.hot.close()
     alarms.stop()
     app.state.engine.dispose()
+    app.state.replica.close()
     app.state.queues.close()
     close_tracing()
 

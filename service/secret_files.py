@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 SECRETS = (
     "DATABASE_URL",
+    "DATABASE_REPLICA_URL",
     "PGPASSWORD",
     "REDIS_URL",
     "REDIS_PASSWORD",

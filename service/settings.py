@@ -47,6 +47,12 @@ class Settings(
         validation_alias="DATABASE_URL",
         description="Where PostgreSQL is, as postgresql://user:password@host:port/name.",
     )
+    database_replica_url: str = Field(
+        "",
+        validation_alias="DATABASE_REPLICA_URL",
+        description="A streaming replica of it, for the reads of fan-out and reports; the primary "
+        "is read when empty, and where the replica lags or is away.",
+    )
     redis_url: str = Field(
         validation_alias="REDIS_URL",
         description="Where Redis is, as redis://, rediss:// or sentinel://h:26379,h:26379/0?master="
@@ -149,6 +155,11 @@ class Settings(
     @classmethod
     def _database_url(cls, value: str) -> str:
         return check_database_url(value)
+
+    @field_validator("database_replica_url")
+    @classmethod
+    def _replica_url(cls, value: str) -> str:
+        return check_database_url(value) if value else ""
 
     @field_validator("redis_url")
     @classmethod

@@ -13,7 +13,9 @@ from service.broker.message_queues import MessageQueues, open_queues
 from service.broker.redis_client import open_redis
 from service.outbox import CeleryBroker
 from service.settings import Settings, SettingsError, explain, load
+from service.store.replica import NO_REPLICA, Replica, open_replica
 from service.store.session import open_engine
+from workers import counters
 from workers.apps import Apps
 from workers.credentials.minting import Credentials
 from workers.gateway.contract import Gateway
@@ -44,6 +46,7 @@ class WorkerContext:
     credentials: Credentials
     rates: Rates
     apps: Apps
+    replica: Replica = NO_REPLICA
     stopping: Event = STOPPING
     strangers: bool = False
     ways: WaysOut = field(default_factory=lambda: WaysOut(SENDING_NOTE))
@@ -87,6 +90,7 @@ class WorkerContext:
         """Let go of every connection."""
         self.gateway.close()
         self.engine.dispose()
+        self.replica.close()
 
 
 def check_start(settings: Settings) -> None:
@@ -117,5 +121,10 @@ def open_context(settings: Settings | None = None, *, strangers: bool = False) -
         credentials=Credentials(config, client),
         rates=rates,
         apps=Apps(config.seal_keys, gateway, rates, providers, strangers=strangers),
+        replica=open_replica(
+            config.database_replica_url,
+            pooler=config.db_pooler,
+            note=counters.count_replica_read,
+        ),
         strangers=strangers,
     )

@@ -34,6 +34,7 @@ STREAMS = definitions.STREAMS.count(REGISTRY)
 WRITE_SECONDS = definitions.WRITE_SECONDS.time(REGISTRY)
 WRITE_FAILURES = definitions.WRITE_FAILURES.count(REGISTRY)
 SWEEP_FAILURES = definitions.SWEEP_FAILURES.count(REGISTRY)
+REPLICA_READS = definitions.REPLICA_READS.count(REGISTRY)
 BEAT_MESSAGES = definitions.BEAT_MESSAGES.count(REGISTRY)
 
 PUBLISH_S = 0.25
@@ -47,6 +48,11 @@ VERDICT_NAMES: dict[type[Verdict], str] = {
     AlertRejected: "alert_rejected",
     SenderRejected: "sender_rejected",
 }
+
+
+def count_replica_read(source: str) -> None:
+    """Count a read that was meant for the replica, by who answered it."""
+    REPLICA_READS.labels(source).inc()
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ def fan_out_shard(context: WorkerContext, alert_id: int, n: int) -> None:
             n,
             known_servers=known_servers,
             results_by_default=context.settings.results_by_default,
+            replica=context.replica,
         ):
             return
         queue = queue_of(alert.audience.urgency)

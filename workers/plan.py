@@ -14,6 +14,7 @@ from service.store.alerts.planning import AlertToPlan
 from service.store.deliveries import shards
 from service.store.readers import audience, audience_counts
 from service.store.readers.left_out_rules import cap_in_force
+from service.store.replica import log_place
 from service.unit_of_work import unit_of_work
 from workers import fan_out
 from workers.context import WorkerContext
@@ -49,8 +50,10 @@ def plan_alert(context: WorkerContext, alert_id: int) -> bool:
 
 def _cut(context: WorkerContext, session: Session, alert: AlertToPlan) -> int:
     """Write the alert's shards; returns how many."""
+    place = {"place": log_place(session)} if context.replica.exists else {}
     if alert.source_alert_id is not None:
-        alert_transitions.freeze(session, alert.id, alert.now, audience.frozen_columns(None))
+        columns = audience.frozen_columns(None) | place
+        alert_transitions.freeze(session, alert.id, alert.now, columns)
         ranges = shards.ranges_of_source(session, alert.source_alert_id)
     else:
         intended = audience_of(alert)
@@ -61,7 +64,7 @@ def _cut(context: WorkerContext, session: Session, alert: AlertToPlan) -> int:
             local_release = alert.local_release.at_home_in(context.settings.timezone)
             intended = intended.released_by(local_release)
         recipients = audience.freeze(session, alert.story_id, intended)
-        columns = audience.frozen_columns(recipients)
+        columns = audience.frozen_columns(recipients) | place
         alert_transitions.freeze(session, alert.id, alert.now, columns)
         _put_deadline_off(session, alert)
         names = [n for n in context.names if alert.apps is None or n in alert.apps]

@@ -29,6 +29,7 @@ from service.http.forwarded import counted_address, is_forwarded
 from service.http.problems import MAX_ERRORS
 from service.http.rate_limit import Throttle
 from service.settings import Settings
+from service.store.replica import ReadSource, Replica, log_place
 from service.unit_of_work import UnitOfWork, unit_of_work
 
 T = TypeVar("T")
@@ -52,10 +53,27 @@ def _work(request: Request) -> Iterator[UnitOfWork]:
         yield work
 
 
+def _report_work(
+    request: Request, work: Annotated[UnitOfWork, Depends(_work, scope="function")]
+) -> Iterator[UnitOfWork]:
+    replica: Replica = request.app.state.replica
+    session = replica.open_session(log_place(work.session)) if replica.exists else None
+    if session is None:
+        yield work
+        return
+    with session:
+        yield UnitOfWork(session, work.outbox, work.now)
+    replica.note(ReadSource.REPLICA)
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 QueuesDep = Annotated[MessageQueues, Depends(_queues)]
 WorkDep = Annotated[UnitOfWork, Depends(_work, scope="function")]
 """One request is one transaction: the answer leaves after the commit and the messages."""
+
+ReportDep = Annotated[UnitOfWork, Depends(_report_work, scope="function")]
+"""For reports, which write nothing: the replica reads once it has all that was committed before the
+call, else the primary."""
 
 Cursor = Annotated[
     str | None,

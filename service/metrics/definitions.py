@@ -44,6 +44,7 @@ CLOSED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         )
     },
     "newszop_beat_messages": {"outcome": ("sent", "not_sent")},
+    "newszop_replica_reads": {"source": ("replica", "lagging", "away")},
     "newszop_feed_polls": {"outcome": ("done", "failed")},
 }
 OPEN = frozenset({"provider", "app", "worker", "route", "status"})
@@ -121,6 +122,13 @@ WRITE_SECONDS = Metric("newszop_state_write_seconds", "Seconds to write the stat
 WRITE_FAILURES = Metric("newszop_state_write_failures", "Writes that PostgreSQL did not take.")
 SWEEP_FAILURES = Metric("newszop_sweep_failures", "Searches of the sweep that failed.", ("search",))
 
+# The service's processes and the workers.
+REPLICA_READS = Metric(
+    "newszop_replica_reads",
+    "Reads meant for the replica: it answered, or the primary did for it lagged or was away.",
+    ("source",),
+)
+
 # Beat and the poller of feeds.
 BEAT_MESSAGES = Metric("newszop_beat_messages", "Messages that ask for a sweep.", ("outcome",))
 FEED_POLLS = Metric("newszop_feed_polls", "Feeds asked.", ("outcome",))
@@ -135,6 +143,7 @@ COUNTED = (
     STREAMS,
     WRITE_FAILURES,
     SWEEP_FAILURES,
+    REPLICA_READS,
     BEAT_MESSAGES,
     FEED_POLLS,
 )

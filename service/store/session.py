@@ -3,8 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+import psycopg
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    exc,
+    make_url,
+    text,
+)
 from sqlmodel import Session
 
 from service.store import liveness
@@ -51,12 +63,14 @@ def open_engine(
     values at hand: a topic that ten readers follow and one that a million follow want different
     ones. None is compiled: our statements are over before a compiler is.
 
+    The URL may name several hosts, with `target_session_attrs=read-write` for the one that is the
+    primary by then. A server that has become read-only is left, with all connections to it.
+
     Behind a transaction pooler (`pooler`) a session belongs to others too: it takes no options at
     the start and keeps no prepared statement, and each transaction sets its limits for itself.
     """
-    address = url.replace("postgres://", "postgresql://", 1)
     engine = create_engine(
-        address.replace("postgresql://", "postgresql+psycopg://", 1),
+        engine_url(url),
         pool_size=pool_size,
         max_overflow=pool_size + extra,
         pool_timeout=POOL_TIMEOUT_S,
@@ -72,8 +86,26 @@ def open_engine(
     )
     if pooler:
         event.listen(engine, "begin", _set_limits)
+    event.listen(engine, "handle_error", _leave_read_only_server)
     liveness.watch(engine)
     return engine
+
+
+def engine_url(url: str) -> URL:
+    """Return a libpq URL as SQLAlchemy takes it: several hosts stand in its query."""
+    rest = url.partition("://")[2]
+    place = urlsplit(url).netloc
+    user, at, hosts = place.rpartition("@")
+    if "," not in hosts:
+        return make_url(f"postgresql+psycopg://{rest}")
+    one = make_url(f"postgresql+psycopg://{rest.replace(place, user + at, 1)}")
+    return one.update_query_dict({"host": hosts.split(",")}, append=True)
+
+
+def _leave_read_only_server(context: ExceptionContext) -> None:
+    """Connect again where a server takes no writes any more: it was the primary, and is not now."""
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
 
 
 def session_options() -> str:

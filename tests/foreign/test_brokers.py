@@ -1,5 +1,7 @@
 """An alert over each broker, and over each way to the database, that operators have."""
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.foreign.broker_servers import (
 )
 from tests.foreign.foreign_server import Site
 from tests.journeys.people import People
+from tests.store.replication import Pair
 from tests.system import System
 
 pytestmark = [pytest.mark.foreign, pytest.mark.xdist_group("brokers")]
@@ -121,3 +124,49 @@ def test_alerts_go_out_behind_a_transaction_pooler(system, site):
         NEWSZOP_DB_POOLER="true",
     )
     send_two(system)
+
+
+def test_alerts_go_out_beside_a_replica_and_through_a_failover_of_postgresql(system, tmp_path):
+    """The last test of the file: the database is another server's afterwards."""
+    pair = Pair(tmp_path, system.servers.postgres)
+    try:
+        for name in PROGRAMS:
+            system.kill(name)
+        system.engine.dispose()
+        pair.start()
+        restart(
+            system,
+            BROKER_URL="",
+            REDIS_URL=system.servers.redis_url,
+            DATABASE_URL=pair.both_url,
+            DATABASE_REPLICA_URL=pair.replica.database_url,
+            NEWSZOP_DB_POOLER="false",
+        )
+        send_two(system)
+        reads = re.search(
+            r'newszop_replica_reads_total\{source="replica"\} ([0-9.]+)',
+            system.api.get("/metrics").text,
+        )
+        assert reads is not None
+        assert float(reads[1]) > 0
+        pair.wait_for_replica()
+        people = People(system)
+        people.crowd({"apns": 15_000, "fcm": 5_000})
+        system.weather(latency_ms=300)
+        alert = system.send(system.ingest(topics=[people.topic]))
+        system.await_true(
+            lambda: system.alert(alert)["totals"]["accepted"] > 1000, "a part is accepted"
+        )
+        begin = time.monotonic()
+        pair.fail_over()
+        totals = system.finished(alert, 120)["totals"]
+        pushes = system.pushes(alert_id=alert["id"])
+        print(
+            f"\nfailover: ended {time.monotonic() - begin:.1f} s after it, {totals}, "
+            f"{pushes['count']} pushes on {pushes['devices']} devices"
+        )
+        assert totals["planned"] == totals["accepted"] == pushes["devices"] == 20_000
+        assert pushes["count"] == pushes["devices"]
+    finally:
+        system.control.delete("/control/weather")
+        pair.replica.discard()

@@ -58,6 +58,7 @@ BOUNDS = {
     "a comparison of two": "service.web.newsroom.text_diff: MAX_EDITS MAX_STEPS",
     "headers of hot answers": "service.hot.answer_head: MAX_HEADS",
     "batches known to have": "service.store.readers.receipt_groups: MAX_ROWS",
+    "waiting for the replica": "service.store.replica: WAIT_S LAGGING_REST_S AWAY_REST_S",
     "lines of the log": "service.log_floods: MOST PERIOD_S MOST_KINDS",
     "a caller of the port": "service.metrics.exposition: READ_S",
     "spans that wait": "service.tracing.exporting: MOST_QUEUED_SPANS SPANS_A_REQUEST "

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from multiprocessing import Event
 from typing import Any
 
+from service.store.replica import NO_REPLICA, Replica
 from workers.pacing.way_out import WaysOut
 
 
@@ -72,6 +73,7 @@ class Context:
     providers: dict[str, Any] = field(default_factory=dict)
     names: list[str] = field(default_factory=lambda: ["apns"])
     secret: bytes = b"secret"
+    replica: Replica = NO_REPLICA
     strangers: bool = False
     known_servers: dict[str, str] = field(default_factory=dict)
     stopping: Any = field(default_factory=Event)

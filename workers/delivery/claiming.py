@@ -114,6 +114,7 @@ class Claiming:
                 self.context.names,
                 known_servers=self.context.known_servers,
                 results_by_default=self.context.settings.results_by_default,
+                replica=self.context.replica,
             )
             return FanOut(
                 was_packed, was_packed or bool(shards.open_shards(session, self.alert_id, 1))

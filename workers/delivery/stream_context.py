@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from service.outbox import Broker
+from service.store.replica import Replica
 from workers.gateway.contract import Gateway
 from workers.pacing.way_out import WaysOut
 from workers.provider import Credential, Provider
@@ -84,6 +85,11 @@ class StreamContext(Protocol):
     @property
     def engine(self) -> Engine:
         """PostgreSQL."""
+        ...
+
+    @property
+    def replica(self) -> Replica:
+        """What may read in PostgreSQL's place."""
         ...
 
     @property

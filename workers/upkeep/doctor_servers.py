@@ -7,14 +7,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.broker.message_queues import open_queues
 from service.settings import LOCAL_URL, Settings
 from service.store import schema_version
+from service.store.replica import log_place, open_replica
+from service.store.session import open_engine, transaction
 from workers.upkeep.finding import Finding
 
 BROKER_TIMEOUT_S = 3.0
+MOST_BYTES_BEHIND = 16 * 1024 * 1024
+"""A segment of the log: a replica that is farther behind answers hardly a read."""
 
 
 def examine_servers(settings: Settings) -> Iterator[Finding]:
     """Yield a finding for each server, and one for the site's address when it is not set."""
     yield _examine_postgres(settings)
+    if settings.database_replica_url:
+        yield _examine_replica(settings)
     yield _examine_queues(
         "broker", "BROKER_URL" if settings.broker_url else "REDIS_URL", settings.broker
     )
@@ -33,6 +39,24 @@ def _examine_postgres(settings: Settings) -> Finding:
     if pending:
         return Finding("postgres", False, "Its schema is another: run newszop migrate.")
     return Finding("postgres", True, "It answers, with the present schema.")
+
+
+def _examine_replica(settings: Settings) -> Finding:
+    replica = open_replica(settings.database_replica_url, pool_size=1, pooler=settings.db_pooler)
+    primary = open_engine(settings.database_url, pool_size=1, pooler=settings.db_pooler)
+    try:
+        with transaction(primary) as session:
+            standing = replica.examine(log_place(session))
+    except SQLAlchemyError as error:
+        return Finding("replica", False, f"DATABASE_REPLICA_URL: {_cause(error)}")
+    finally:
+        replica.close()
+        primary.dispose()
+    if standing is None:
+        sentence = "DATABASE_REPLICA_URL: this is no replica; the primary is read instead."
+        return Finding("replica", False, sentence)
+    sentence = f"It is {standing:,} bytes of PostgreSQL's log behind."
+    return Finding("replica", standing <= MOST_BYTES_BEHIND, sentence)
 
 
 def _examine_queues(part: str, setting: str, url: str) -> Finding:

@@ -16,7 +16,7 @@ from service.domain.results.alert_result import (
 )
 from service.http.api_document import Router
 from service.http.auth import AlertWriter
-from service.http.dependencies import Id, WorkDep
+from service.http.dependencies import Id, ReportDep
 from service.store.alerts import alerts
 from service.store.operations import apps
 from service.store.results.alert_results import result_of
@@ -88,7 +88,7 @@ class AlertTable(StrEnum):
 
 
 @router.get("/alerts/{alert_id}")
-def show_result(work: WorkDep, _: AlertWriter, alert_id: Id) -> AlertResultShown:
+def show_result(work: ReportDep, _: AlertWriter, alert_id: Id) -> AlertResultShown:
     """Report what an alert did: opened when and by whom, and who left after it."""
     result = _result(work, alert_id)
     by_provider = fold_reach(result.by_app, apps.providers(work.session))
@@ -109,7 +109,7 @@ def show_result(work: WorkDep, _: AlertWriter, alert_id: Id) -> AlertResultShown
 
 
 @router.get("/alerts/{alert_id}/{table}.csv", response_class=CsvAnswer)
-def show_table(work: WorkDep, _: AlertWriter, alert_id: Id, table: AlertTable) -> CsvAnswer:
+def show_table(work: ReportDep, _: AlertWriter, alert_id: Id, table: AlertTable) -> CsvAnswer:
     """Return a table of an alert's result as CSV."""
     columns, rows = _table(_result(work, alert_id), table)
     return csv_answer(f"alert-{alert_id}-{table}", columns, rows)

@@ -11,7 +11,7 @@ from service.domain.alert import AlertState, Kind, Report
 from service.domain.subscription import Urgency
 from service.http.api_document import Router
 from service.http.auth import AlertWriter
-from service.http.dependencies import Cursor, Id, Limit, Line, Listing, Moment, WorkDep, page
+from service.http.dependencies import Cursor, Id, Limit, Line, Listing, Moment, ReportDep, page
 from service.store.alerts.alert_history import HistoryFilter, history_page
 from service.unit_of_work import UnitOfWork
 
@@ -62,7 +62,7 @@ class AlertRowShown(BaseModel):
 
 @router.get("/alerts")
 def list_history(
-    work: WorkDep, _: AlertWriter, query: FilterDep, cursor: Cursor = None, limit: Limit = 50
+    work: ReportDep, _: AlertWriter, query: FilterDep, cursor: Cursor = None, limit: Limit = 50
 ) -> Listing[AlertRowShown]:
     """List the alerts that match with what they did, the newest first."""
     reports = history_page(work.session, query, cursor, limit)
@@ -70,7 +70,7 @@ def list_history(
 
 
 @router.get("/alerts.csv", response_class=CsvAnswer)
-def show_history_table(work: WorkDep, _: AlertWriter, query: FilterDep) -> CsvAnswer:
+def show_history_table(work: ReportDep, _: AlertWriter, query: FilterDep) -> CsvAnswer:
     """Return the newest 2,000 alerts that match as CSV."""
     rows = [_row(report) for report in _all_reports(work, query)]
     columns = list(AlertRowShown.model_fields)

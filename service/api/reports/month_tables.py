@@ -14,7 +14,7 @@ from service.domain.results.month import Month
 from service.domain.subscription import Urgency
 from service.http.api_document import Router
 from service.http.auth import AlertWriter
-from service.http.dependencies import WorkDep
+from service.http.dependencies import ReportDep
 from service.store.results.audience_days import AudienceDay, audience_since
 from service.unit_of_work import UnitOfWork
 
@@ -98,7 +98,7 @@ class MonthTable(StrEnum):
 
 
 @router.get("/months/{month}")
-def show_month(work: WorkDep, _: AlertWriter, month: str) -> MonthShown:
+def show_month(work: ReportDep, _: AlertWriter, month: str) -> MonthShown:
     """Report on a month, as 2026-11: alerts by day, topic, hour and app, and a typical reader."""
     report = _month(work, month)
     return MonthShown(
@@ -128,21 +128,21 @@ def show_month(work: WorkDep, _: AlertWriter, month: str) -> MonthShown:
 
 
 @router.get("/months/{month}/{table}.csv", response_class=CsvAnswer)
-def show_month_table(work: WorkDep, _: AlertWriter, month: str, table: MonthTable) -> CsvAnswer:
+def show_month_table(work: ReportDep, _: AlertWriter, month: str, table: MonthTable) -> CsvAnswer:
     """Return a table of a month as CSV."""
     columns, rows = _table(_month(work, month), table)
     return csv_answer(f"{month}-{table}", columns, rows)
 
 
 @router.get("/audience")
-def show_audience(work: WorkDep, _: AlertWriter, days: Days = 90) -> AudienceShown:
+def show_audience(work: ReportDep, _: AlertWriter, days: Days = 90) -> AudienceShown:
     """Report the devices of each app day by day: how many, new, turned off, gone."""
     items = [AudienceDayShown.model_validate(r, from_attributes=True) for r in _days(work, days)]
     return AudienceShown(items=items)
 
 
 @router.get("/audience.csv", response_class=CsvAnswer)
-def show_audience_table(work: WorkDep, _: AlertWriter, days: Days = 90) -> CsvAnswer:
+def show_audience_table(work: ReportDep, _: AlertWriter, days: Days = 90) -> CsvAnswer:
     """Return the same as CSV."""
     columns = list(AudienceDayShown.model_fields)
     rows = [[getattr(row, name) for name in columns] for row in _days(work, days)]

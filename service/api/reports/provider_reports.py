@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from service.api.reports.csv_answer import CsvAnswer, csv_answer
 from service.http.api_document import Router
 from service.http.auth import AdminCaller
-from service.http.dependencies import Moment, WorkDep
+from service.http.dependencies import Moment, ReportDep
 from service.store.results.provider_samples import ProviderSample, samples_since
 from service.unit_of_work import UnitOfWork
 
@@ -43,7 +43,7 @@ class SamplesShown(BaseModel):
 
 
 @router.get("/providers")
-def list_samples(work: WorkDep, _: AdminCaller, span: Span = Span.HOUR) -> SamplesShown:
+def list_samples(work: ReportDep, _: AdminCaller, span: Span = Span.HOUR) -> SamplesShown:
     """Report accepted, failing and waiting pushes by app over an hour, a day or a week."""
     items = [
         SampleShown.model_validate(sample, from_attributes=True) for sample in _samples(work, span)
@@ -52,7 +52,7 @@ def list_samples(work: WorkDep, _: AdminCaller, span: Span = Span.HOUR) -> Sampl
 
 
 @router.get("/providers.csv", response_class=CsvAnswer)
-def show_samples_table(work: WorkDep, _: AdminCaller, span: Span = Span.HOUR) -> CsvAnswer:
+def show_samples_table(work: ReportDep, _: AdminCaller, span: Span = Span.HOUR) -> CsvAnswer:
     """Return the same as CSV."""
     rows = [
         (one.begin, one.app, one.accepted, one.errors, one.waiting) for one in _samples(work, span)

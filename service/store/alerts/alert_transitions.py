@@ -98,7 +98,7 @@ def postpone_page_check(session: Session, alert_id: int, seconds: float, reason:
 
 _FREEZE = """
 UPDATE alert a SET started_at = :at, topic_ids = :topic_ids, above = :above,
-    languages = CAST(:languages AS text[]), frequency_cap = :frequency_cap,
+    languages = CAST(:languages AS text[]), frequency_cap = :frequency_cap, start_place = :place,
     local_release = coalesce(CAST(:local_release AS jsonb), local_release),
     title = coalesce(a.title, s.headline), body = coalesce(a.body, s.summary)
 FROM story s WHERE a.id = :alert_id AND s.id = a.story_id
@@ -107,7 +107,7 @@ FROM story s WHERE a.id = :alert_id AND s.id = a.story_id
 
 def freeze(session: Session, alert_id: int, at: datetime, recipients: Mapping[str, Any]) -> None:
     """Fix the words, the audience (`frozen_columns`) and the instant `at` that rules go by."""
-    session.execute(text(_FREEZE), {**recipients, "at": at, "alert_id": alert_id})
+    session.execute(text(_FREEZE), {"place": None, **recipients, "at": at, "alert_id": alert_id})
 
 
 _BEGIN_SENDING = """

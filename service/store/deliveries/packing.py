@@ -1,9 +1,8 @@
 """The one statement that packs the devices of a shard into batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -12,11 +11,9 @@ from service.domain.alert import AlertState, Kind
 from service.domain.audience import LeftOut
 from service.domain.delivery import State
 from service.domain.pace.spread import Spread
-from service.store.deliveries.result_sharing import sharing
-from service.store.readers import audience
+from service.store.deliveries.shard_devices import Distinctions, find_devices
 from service.store.readers.audience import FrozenAudience
-from service.store.readers.left_out_rules import counts_sql, keep_sends_sql
-from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION
+from service.store.replica import Replica
 
 BATCH = 1000
 
@@ -27,6 +24,8 @@ class PlannedAlert:
 
     `spread` says when its shards are released; None is at once, or at a local time where its
     audience says so. `choices_exist`: some reader has said whether its results may be counted.
+    `start_place` is the place in PostgreSQL's log from which on its audience is seen, where a
+    replica may read it.
     """
 
     alert_id: int
@@ -41,6 +40,7 @@ class PlannedAlert:
     choices_exist: bool = False
     dry_run: bool = False
     spread: Spread | None = None
+    start_place: str | None = None
 
     @property
     def counts(self) -> bool:
@@ -97,29 +97,6 @@ _BY_ZONE = {
 }
 """A batch of its own for each release: zones with the same clock share theirs."""
 
-_IS_AT_STRANGERS = """CASE WHEN device_in.provider = ANY(:open_providers) THEN EXISTS (
-        SELECT 1 FROM device JOIN unnest(CAST(:open_providers AS text[]),
-            CAST(:known_servers AS text[])) AS open (name, known) ON open.name = device_in.provider
-        WHERE device.id = device_in.id AND device.address !~ open.known)
-    ELSE false END"""
-
-_COUNT_LEFT_OUT = f""", counted AS (
-    UPDATE shard SET left_out = ({counts_sql()}) WHERE alert_id = :alert_id AND n = :shard_n
-)"""
-
-_DEVICES_OF_CHAIN = f"""
-WITH of_chain AS (
-    SELECT id FROM alert WHERE id = :root OR (source_alert_id = :root AND NOT dry_run)
-), device_in AS (
-    SELECT d.id, b.provider{{columns}} FROM {DELIVERIES}
-    WHERE b.alert_id IN (SELECT id FROM of_chain) AND b.shard_n >= :lo AND b.shard_n < :hi
-    AND b.provider = ANY(:providers) AND {HOLDS_ANY_VERSION} GROUP BY d.id, b.provider
-)"""
-"""The corrections of an alert have its shard numbers, so one range covers the whole chain."""
-_ZONES_OF_CHAIN = """, min(CASE WHEN b.started_at IS NULL THEN b.claimable_at ELSE now() END)
-        AS release_at, min(b.zone) AS zone"""
-"""What was to leave for a device later leaves then, in its latest version."""
-
 
 def pack_shard(
     session: Session,
@@ -128,21 +105,15 @@ def pack_shard(
     providers: Sequence[str],
     *,
     release_at: datetime | None,
-    known_servers: Mapping[str, str],
-    results_by_default: bool,
+    distinctions: Distinctions,
+    replica: Replica,
 ) -> None:
     """Write the batches of a shard (number, lo, hi), which leave at `release_at`; None: at once."""
     n, lo, hi = shard
-    values, devices = _devices(session, alert, alert.through(providers), lo, hi)
+    names = alert.through(providers)
+    devices = find_devices(session, alert, names, (lo, hi), distinctions, replica)
     is_stopped = alert.state is AlertState.STOPPED
-    strangers = "false"
-    if known_servers:
-        strangers = _IS_AT_STRANGERS
-        values |= {
-            "open_providers": list(known_servers),
-            "known_servers": list(known_servers.values()),
-        }
-    values |= {
+    values = devices.values | {
         "alert_id": alert.alert_id,
         "shard_n": n,
         "size": BATCH,
@@ -150,31 +121,9 @@ def pack_shard(
         "byte": f"{State.CANCELLED if is_stopped else State.PENDING:02x}",
         "release_at": release_at,
         "ttl_s": alert.ttl.total_seconds(),
-        "results_by_default": results_by_default,
     }
     parts = _BY_ZONE if alert.has_zones else _SPREAD if release_at else _AT_ONCE
-    choice = sharing(alert.source_alert_id, choices_exist=alert.choices_exist)
-    pack = _PACK.format(strangers=strangers, results=choice.expression, join=choice.join, **parts)
-    session.execute(text(devices + choice.cte + pack), values)
-
-
-def _devices(
-    session: Session, alert: PlannedAlert, providers: Sequence[str], lo: int, hi: int
-) -> tuple[dict[str, Any], str]:
-    """Return the values and the CTEs that end in `device_in(id, provider)`, and a `reader_id`.
-
-    Of an alert that leaves at a local time it has also `release_at` and `zone`.
-    """
-    if alert.source_alert_id is None:
-        values = audience.parameters(session, alert.audience, lo, hi, providers)
-        sql = audience.devices_sql(alert.audience)
-        if alert.audience.rules:
-            sql += _COUNT_LEFT_OUT + (keep_sends_sql() if alert.counts else "")
-        return values, sql
-    return {
-        "root": alert.source_alert_id,
-        "lo": lo,
-        "hi": hi,
-        "takes_over": alert.takes_over,
-        "providers": list(providers),
-    }, _DEVICES_OF_CHAIN.format(columns=_ZONES_OF_CHAIN if alert.has_zones else "")
+    pack = _PACK.format(
+        strangers=devices.strangers, results=devices.results, join=devices.join, **parts
+    )
+    session.execute(text(devices.ctes + pack), values)

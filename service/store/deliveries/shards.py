@@ -19,7 +19,9 @@ from service.domain.subscription import Urgency
 from service.store.alerts import alert_transitions
 from service.store.deliveries.packing import PlannedAlert, pack_shard
 from service.store.deliveries.result_sharing import CHOICES_EXIST
+from service.store.deliveries.shard_devices import Distinctions
 from service.store.readers.audience import FrozenAudience
+from service.store.replica import NO_REPLICA, Replica
 from service.store.schema import ID_LIMIT
 from service.store.sql_fragments import REVISION_OF_APPS
 from service.tracing.spans import span
@@ -86,7 +88,7 @@ def ranges_of_source(session: Session, source_alert_id: int) -> list[tuple[int, 
 _PLANNED_ALERT = f"""
 SELECT a.kind, a.state, a.source_alert_id, a.takes_over, a.topic_ids, a.above, a.story_id,
     a.urgency, a.everyone, a.reader_id, a.started_at, a.apps, a.one_device, a.languages,
-    a.frequency_cap, a.dry_run, a.spread_s, a.local_release, a.ttl_s,
+    a.frequency_cap, a.dry_run, a.spread_s, a.local_release, a.ttl_s, a.start_place,
     root.started_at AS begins_at, root.expires_at - root.started_at AS life,
     CASE WHEN a.spread_s > 0 THEN (SELECT count(*) FROM shard WHERE alert_id = a.id AND n >= 0) END
         AS shards,
@@ -116,6 +118,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
         ttl=timedelta(seconds=row.ttl_s),
         dry_run=row.dry_run,
         spread=_spread(row),
+        start_place=row.start_place,
         audience=FrozenAudience(
             topic_ids=row.topic_ids or [],
             above=row.above or [],
@@ -154,6 +157,7 @@ def fan_out(
     *,
     known_servers: Mapping[str, str] | None = None,
     results_by_default: bool = True,
+    replica: Replica = NO_REPLICA,
 ) -> bool:
     """Pack one shard into batches: shard `n`, or the lowest open one that no process is packing.
 
@@ -161,7 +165,8 @@ def fan_out(
     of a stopped alert are packed too, as cancelled: its whole audience is accounted for. Devices
     of the providers in `known_servers` whose address does not match the expression there are at
     strangers' servers, and are packed apart. So are devices of readers who do not let us
-    count what they open; `results_by_default` holds for those who have not said.
+    count what they open; `results_by_default` holds for those who have not said. A `replica` may
+    read the devices.
     """
     row = session.execute(text(_TAKE_SHARD), {"a": alert.alert_id, "n": n}).one_or_none()
     if row is None:
@@ -174,8 +179,8 @@ def fan_out(
             (row.n, row.lo, row.hi),
             providers,
             release_at=release_at,
-            known_servers=known_servers or {},
-            results_by_default=results_by_default,
+            distinctions=Distinctions(known_servers or {}, results_by_default=results_by_default),
+            replica=replica,
         )
     if alert.state is AlertState.PLANNING:
         alert_transitions.begin_sending(session, alert.alert_id)

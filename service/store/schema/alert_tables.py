@@ -38,6 +38,7 @@ class AlertRow(SQLModel, table=True):
     `apps` are those that it goes to, all without; with `one_device`, to each reader's last seen.
     `spread_s` is over how many seconds it leaves; 0 is at once. `local_release` is the time of day
     at which it leaves where each reader is; without one it leaves everywhere at once.
+    `start_place` is the place in PostgreSQL's log at its start, where there is a replica.
     `traceparent` is the place in a trace of the call that made it, where that was traced.
     """
 
@@ -115,6 +116,7 @@ class AlertRow(SQLModel, table=True):
         default=None, sa_column=Column(JSONB(none_as_null=True))
     )
     traceparent: str | None = Field(default=None, sa_column=Column(Text))
+    start_place: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class SecondLookRow(SQLModel, table=True):

@@ -11,7 +11,7 @@ from service.domain.alert import AlertState
 from service.domain.errors import Invalid
 from service.domain.subscription import Urgency
 from service.http.api_document import Router
-from service.http.dependencies import WorkDep
+from service.http.dependencies import ReportDep
 from service.store.alerts import alert_history, similar_alerts
 from service.store.alerts.alert_history import HistoryFilter
 from service.store.stories import stories, topics
@@ -52,7 +52,7 @@ class HistoryForm(BaseModel):
 @router.get("")
 def list_alerts(
     request: Request,
-    work: WorkDep,
+    work: ReportDep,
     _: Editor,
     form: Annotated[HistoryForm, Query()],
 ) -> Response:

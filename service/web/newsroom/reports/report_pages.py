@@ -11,7 +11,7 @@ from service.domain.errors import Invalid
 from service.domain.results.month import Month, TopicMonth, month_bounds
 from service.domain.subscription import Urgency
 from service.http.api_document import Router
-from service.http.dependencies import WorkDep
+from service.http.dependencies import ReportDep
 from service.store.results.audience_days import AudienceDay, audience_since
 from service.web import lookups
 from service.web.charts import Chart, Plot, Series, draw_bars, draw_lines
@@ -27,7 +27,7 @@ MOST_BARS = 5
 
 @router.get("/month")
 def show_month(
-    request: Request, work: WorkDep, _: Editor, month: Annotated[str, Query(max_length=7)] = ""
+    request: Request, work: ReportDep, _: Editor, month: Annotated[str, Query(max_length=7)] = ""
 ) -> Response:
     """Show the alerts of a month, and what they did."""
     today = work.now.astimezone(UTC).date()
@@ -59,7 +59,7 @@ def show_month(
 
 @router.get("/audience")
 def show_audience(
-    request: Request, work: WorkDep, _: Editor, days: Annotated[int, Query(ge=1, le=800)] = 90
+    request: Request, work: ReportDep, _: Editor, days: Annotated[int, Query(ge=1, le=800)] = 90
 ) -> Response:
     """Show how many devices there are, day by day, and how many came and went."""
     begin = (work.now - timedelta(days=days)).astimezone(UTC).date()
