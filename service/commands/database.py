@@ -1,5 +1,6 @@
 """The database as a whole: `newszop migrate`, and `backup` and `restore` as one file."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 from service.commands import store_access
 from service.commands.output import Failed, say
 from service.commands.settings import read_settings
+from service.logs import open_report
 from service.settings import Settings
 from service.store import backup as backups
 from service.store import migrate as migrations
@@ -20,24 +22,25 @@ File = Annotated[Path, typer.Argument(help="The backup's file.")]
 
 def migrate() -> None:
     """Bring the database to the present schema; harmless when it is there."""
+    settings = read_settings()
+    report = open_report(settings.log_format, say)
     with store_access.store():
-        settings = read_settings()
         migrations.migrate(settings.database_url, pooler=settings.db_pooler)
-    say("The database has the present schema.")
+    report("The database has the present schema.")
     if settings.admin_email:
-        _offer_first_admin(settings)
+        _offer_first_admin(settings, report)
 
 
-def _offer_first_admin(settings: Settings) -> None:
+def _offer_first_admin(settings: Settings, report: Callable[[str], None]) -> None:
     """Write the link by which NEWSZOP_ADMIN_EMAIL becomes the first admin, while there is none."""
     with store_access.one_transaction() as session:
         token = first_admin.open_link(session, settings.admin_email, datetime.now(UTC))
     if token is None:
         return
     hours = int(first_admin.LIFETIME.total_seconds() // 3600)
-    say(f"{settings.admin_email} is to be the first admin and sets a password here:")
-    say(f"{settings.public_url}/first-admin/{token}")
-    say(f"The link can be used once, within {hours} hours.")
+    report(f"{settings.admin_email} is to be the first admin and sets a password here:")
+    report(f"{settings.public_url}/first-admin/{token}")
+    report(f"The link can be used once, within {hours} hours.")
 
 
 def backup(

@@ -1,7 +1,7 @@
 """The commands that run the system's programs."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -15,6 +15,7 @@ from service.demo.child_processes import Child, ChildFailed
 from service.demo.programs import Program
 from service.demo.supervisor import Stop, Supervisor, stop_all, stoppable
 from service.http import listener
+from service.logs import open_report
 from service.metrics import process_files
 from service.metrics.exposition import serve_counters
 
@@ -125,8 +126,9 @@ def supervise(members: Sequence[Program]) -> None:
     """Run programs side by side until SIGINT or SIGTERM; one that ends is started again."""
     environment = programs.environment(programs.read_environment())
     children = [Child(each.name, each.command, environment=environment) for each in members]
-    supervisor = Supervisor(say)
-    with until_stopped():
+    report = open_report(read_settings().log_format, say)
+    supervisor = Supervisor(report)
+    with until_stopped(report):
         try:
             for child in children:
                 child.start()
@@ -161,13 +163,13 @@ def standins(
 
 
 @contextmanager
-def until_stopped() -> Iterator[None]:
+def until_stopped(report: Callable[[str], None] = say) -> Iterator[None]:
     """Run the block until SIGINT or SIGTERM, which end it without an error."""
     with stoppable():
         try:
             yield
         except Stop:
-            say("Stopped.")
+            report("Stopped.")
         except ChildFailed as error:
             raise Failed(str(error)) from None
 

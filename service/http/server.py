@@ -16,20 +16,25 @@ new connections to the others.
 
 import argparse
 import gc
+import os
 import resource
 import socket
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
+from granian.log import LogLevels
 from granian.net import SocketHolder  # type: ignore[attr-defined]  # imported there for all
 from granian.server.mp import MPServer
 
 from service.http.listener import BACKLOG, PortInUse, open_listener
+from service.logs import LogFormat, library_logging
 
 APPLICATION = "service.app:from_environment"
+LOGGER = "_granian"
 MAX_CONNECTIONS = 4096
 """Connections one process holds; more wait in the backlog."""
 HEADERS_MS = 10_000
@@ -59,6 +64,7 @@ class Server(MPServer):
 
 def build_server(listener: socket.socket, workers: int) -> Server:
     """Return the server; it accepts nothing before its `serve()`."""
+    level, log_format = log_settings(os.environ)
     return Server(
         listener,
         interface=Interfaces.ASGI,
@@ -70,7 +76,19 @@ def build_server(listener: socket.socket, workers: int) -> Server:
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_MS, max_buffer_size=HEADERS_BYTES),
         backpressure=count_places(raise_file_limit()),
+        log_level=LogLevels(level),
+        log_dictconfig=library_logging(LOGGER, level, log_format),
     )
+
+
+def log_settings(environment: Mapping[str, str]) -> tuple[str, LogFormat]:
+    """Return the level and the form of log lines without loading all settings for them.
+
+    A wrong one is refused by `newszop serve`, or by the application as it starts.
+    """
+    level = environment.get("NEWSZOP_LOG_LEVEL", "info")
+    is_json = environment.get("NEWSZOP_LOG_FORMAT") == "json"
+    return level if level in set(LogLevels) else "info", "json" if is_json else "text"
 
 
 def load_application(target: str) -> Any:

@@ -1,6 +1,7 @@
 """What one connection may hold, and for how long; the whole is in journeys/test_strangers.py."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -121,7 +122,8 @@ def await_alive(port):
 
 def test_readers_who_fill_the_site_do_not_fill_the_newsrooms_listener(settings):
     port, inner_port = free_port(), free_port()
-    with serving(settings, port, NEWSZOP_INNER_PORT=str(inner_port)), ExitStack() as stack:
+    more = {"NEWSZOP_INNER_PORT": str(inner_port), "NEWSZOP_LOG_FORMAT": "json"}
+    with serving(settings, port, **more) as process, ExitStack() as stack:
         await_alive(port)
         await_alive(inner_port)
         for _ in range(200):
@@ -132,6 +134,12 @@ def test_readers_who_fill_the_site_do_not_fill_the_newsrooms_listener(settings):
             begin = time.monotonic()
             assert httpx.get(f"http://127.0.0.1:{inner_port}{path}").status_code == 200
             assert time.monotonic() - begin < 3, path
+        process.terminate()
+        lines = [json.loads(line) for line in process.stdout.read().splitlines()]
+    assert {"Starting granian", "Spawning worker-1", "Stopped."} <= {
+        line["event"].partition(" (")[0].partition(" with ")[0] for line in lines
+    }
+    assert all({"timestamp", "level"} <= line.keys() for line in lines)
 
 
 def test_a_second_server_on_a_taken_port_is_refused_in_one_line(settings):
