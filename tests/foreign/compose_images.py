@@ -4,6 +4,8 @@ They carry the names that docker-compose.yml asks for, so the file is run as it 
 Valkey are those of the demo; HAProxy is Debian's.
 """
 
+import hashlib
+import json
 import shutil
 import subprocess
 from importlib.util import find_spec
@@ -11,6 +13,8 @@ from pathlib import Path
 
 BASE = "newszop-test/python"
 PACKAGES = "python3,python3-venv,python3-pip,haproxy,ca-certificates"
+LABEL = "newszop-test.recipe"
+RECIPE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 _PYTHON = """\
@@ -36,7 +40,7 @@ if [ ! -s $data/PG_VERSION ]; then
         --auth-host scram-sha-256 --auth-local trust --encoding UTF8 > /dev/null
     echo "host all all all scram-sha-256" >> $data/pg_hba.conf
     user pg_ctl --pgdata $data --wait --options "-c listen_addresses=''" start > /dev/null
-    user createdb --username "$POSTGRES_USER" "$POSTGRES_DB"
+    for script in /docker-entrypoint-initdb.d/*.sh; do user "$script"; done
     user pg_ctl --pgdata $data --wait stop > /dev/null
 fi
 exec setpriv --reuid postgres --regid postgres --clear-groups "$@" \\
@@ -61,7 +65,7 @@ CMD ["-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]
 
 
 def build_images(folder: Path) -> None:
-    """Build those that are not there yet."""
+    """Build those that are not there yet, or that an earlier form of this file has built."""
     if not _is_there(BASE):
         _build_base(folder)
     if not _is_there("postgres:18"):
@@ -102,13 +106,19 @@ def _build(tag: str, folder: Path, dockerfile: str, files: dict[str, bytes]) -> 
         (folder / name).write_bytes(content)
         (folder / name).chmod(0o755)
     subprocess.run(
-        ["docker", "build", "--quiet", "--tag", tag, folder], check=True, stdout=subprocess.DEVNULL
+        ["docker", "build", "--quiet", "--label", f"{LABEL}={RECIPE}", "--tag", tag, folder],
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
 
 
 def _is_there(tag: str) -> bool:
-    command = ["docker", "image", "inspect", tag]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    """Whether the image is there: one that others made, or ours by the present recipe."""
+    command = ["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", tag]
+    answer = subprocess.run(command, capture_output=True, check=False)
+    if answer.returncode:
+        return False
+    return (json.loads(answer.stdout) or {}).get(LABEL, RECIPE) == RECIPE
 
 
 def _package(name: str) -> Path:

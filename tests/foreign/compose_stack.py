@@ -259,6 +259,14 @@ class ComposeStack(System):
         """Return what a service has written."""
         return self.compose("logs", "--no-color", service)
 
+    def log_lines(self, service: str) -> list[str]:
+        """Return what the containers of a service have written, line by line."""
+        lines = []
+        for identity in self.containers(service):
+            answer = subprocess.run(["docker", "logs", identity], capture_output=True, check=True)
+            lines += (answer.stdout + answer.stderr).decode().splitlines()
+        return lines
+
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Ask the database."""
         with psycopg.connect(self.servers.database_url) as connection:
