@@ -1,5 +1,6 @@
 """A broker that is there and refuses every write: a real one, and a real worker before it."""
 
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from service.broker.celery_options import celery_options
 from service.demo import programs
 from service.demo.servers import free_port
 from service.demo.valkey import Redis
@@ -132,3 +134,19 @@ def test_after_a_refusal_a_message_takes_a_new_connection(request, client, sende
     send()
     assert connections(client) - before
     assert len(connections(client)) <= len(before)
+
+
+def test_a_worker_asks_a_silent_broker_whether_it_is_there(url: str) -> None:
+    app = Celery("silence", set_as_current=False)
+    app.conf.update(celery_options(url, connect_s=2, answer_s=5))
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        reader = channel.async_pool.make_connection()
+        reader.connect()
+        options = {
+            name: reader._sock.getsockopt(socket.IPPROTO_TCP, name)
+            for name in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        }
+        assert reader._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        reader.disconnect()
+    assert list(options.values()) == [5, 2, 3]

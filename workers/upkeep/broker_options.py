@@ -29,7 +29,6 @@ def broker_options() -> dict[str, Any]:
         options["worker_disable_prefetch"] = True
         options["broker_transport_options"] |= {
             "queue_order_strategy": "priority",
-            "socket_keepalive": True,
             "retry_on_timeout": True,
             "health_check_interval": 10,
         }
