@@ -25,6 +25,9 @@ from workers.pacing.way_out import SharedNote, WaysOut
 from workers.provider import KnownServers, Provider, load_provider, settings_class
 
 BROKER_TIMEOUT_S = 1.0
+PING_AFTER_S = 1.0
+"""A connection to PostgreSQL is tried when it has been silent for so long. What breaks within costs
+a write or a claim, which is made again; a ping costs each of them a round trip."""
 STOPPING: Event = multiprocessing.Event()
 """Set in the worker's main process when it is told to end; its children look at every turn."""
 SENDING_NOTE = SharedNote()
@@ -113,7 +116,11 @@ def open_context(settings: Settings | None = None, *, strangers: bool = False) -
     return WorkerContext(
         settings=config,
         engine=open_engine(
-            config.database_url, pool_size=2, name="newszop-worker", pooler=config.db_pooler
+            config.database_url,
+            pool_size=2,
+            name="newszop-worker",
+            pooler=config.db_pooler,
+            ping_after_s=PING_AFTER_S,
         ),
         broker=CeleryBroker(config.broker),
         queues=open_queues(config.broker, BROKER_TIMEOUT_S),

@@ -85,10 +85,15 @@ class WatchedConnection(psycopg.Connection[Any]):
 
     _server: ServerState | None = None
     _parameters: Mapping[str, Any]
+    _heard_at = float("-inf")
 
     def watch(self, server: ServerState, parameters: Mapping[str, Any]) -> None:
         """From now on give up when the server is lost."""
         self._server, self._parameters = server, parameters
+
+    def was_heard_within(self, seconds: float) -> bool:
+        """Whether this connection has brought an answer so lately."""
+        return monotonic() - self._heard_at < seconds
 
     def wait(self, gen: PQGen[T], interval: float = TICK_S, timeout: float | None = None) -> T:
         """Wait for an answer; raises `ServerSilent`, and closes, when there is none to come."""
@@ -108,6 +113,7 @@ class WatchedConnection(psycopg.Connection[Any]):
                 ready = yield readiness
                 if ready:
                     server.note_answer()
+                    self._heard_at = monotonic()
                 elif server.is_lost(since, self._parameters):
                     self._give_up()
                 readiness = gen.send(ready)
@@ -120,9 +126,19 @@ class WatchedConnection(psycopg.Connection[Any]):
         raise ServerSilent("the server keeps the connection and does not answer")
 
 
-def watch(engine: Engine) -> None:
-    """Let the engine's connections share what they know of the server."""
+def watch(engine: Engine, ping_after_s: float = 0.0) -> None:
+    """Let the engine's connections share what they know of the server.
+
+    One that was heard within `ping_after_s` is used again without a ping, which is a round trip.
+    """
     server = ServerState()
+    ping = engine.dialect.do_ping
+
+    def ping_if_silent(connection: Any) -> bool:
+        return connection.was_heard_within(ping_after_s) or ping(connection)
+
+    if ping_after_s:
+        engine.dialect.do_ping = ping_if_silent  # type: ignore[method-assign,assignment]  # of this engine
 
     @event.listens_for(engine, "do_connect")
     def _connect(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -51,11 +52,18 @@ _SERVER_KEEPALIVE = {f"tcp_keepalives_{name}": value for name, value in KEEPALIV
 
 
 def open_engine(
-    url: str, *, pool_size: int = 8, extra: int = 0, name: str = "newszop", pooler: bool = False
+    url: str,
+    *,
+    pool_size: int = 8,
+    extra: int = 0,
+    name: str = "newszop",
+    pooler: bool = False,
+    ping_after_s: float = 0.0,
 ) -> Engine:
     """Return an engine on `url` (a libpq URL). Nothing connects until it is used.
 
-    It has at most twice `pool_size` connections, and `extra` ones.
+    It has at most twice `pool_size` connections, and `extra` ones. A connection is tried before
+    each use, but not where it was heard within `ping_after_s`.
 
     A statement ends after 15 s, so that no request and no worker hangs on a lock for ever. A
     server too frozen to end it is noticed by `liveness` after about four seconds. A host of ours
@@ -76,18 +84,12 @@ def open_engine(
         pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
         hide_parameters=True,  # an error's text must not carry an address or a token
-        connect_args={
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "application_name": name,
-            **{f"keepalives_{part}": value for part, value in KEEPALIVE.items()},
-            "tcp_user_timeout": SILENCE_TIMEOUT_MS,
-            **({"prepare_threshold": None} if pooler else {"options": session_options()}),
-        },
+        connect_args=_connect_arguments(name, pooler=pooler),
     )
     if pooler:
         event.listen(engine, "begin", _set_limits)
     event.listen(engine, "handle_error", _leave_read_only_server)
-    liveness.watch(engine)
+    liveness.watch(engine, ping_after_s)
     return engine
 
 
@@ -106,6 +108,16 @@ def _leave_read_only_server(context: ExceptionContext) -> None:
     """Connect again where a server takes no writes any more: it was the primary, and is not now."""
     if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
         context.is_disconnect = True
+
+
+def _connect_arguments(name: str, *, pooler: bool) -> dict[str, Any]:
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "application_name": name,
+        **{f"keepalives_{part}": value for part, value in KEEPALIVE.items()},
+        "tcp_user_timeout": SILENCE_TIMEOUT_MS,
+        **({"prepare_threshold": None} if pooler else {"options": session_options()}),
+    }
 
 
 def session_options() -> str:

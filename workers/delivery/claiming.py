@@ -56,25 +56,20 @@ class Claiming:
     builder: Builder
     reader: AnswerReader
 
-    def claim_for(self, channel: Channel) -> bool:
-        """Claim a batch for a channel and queue its pushes; False when there is none to claim.
-
-        What is due again of a batch that we hold goes first.
-        """
-        claim = self.repeat_due(channel) or self.claim_batch(channel.name)
-        if claim is None:
-            return False
+    def take(self, channel: Channel, claim: Claim) -> None:
+        """Queue the pushes of a claim; a channel that may not send gives its batch back."""
         if claim.batch.span is NO_SPAN:
             begin_span(self.alert_id, channel, claim.batch, len(claim.targets))
         channel.add(claim.batch)
+        if not channel.may_send:
+            return
         try:
             alert_form = self.builder.prepare(channel, claim.batch.deadline)
         except CredentialRefused as refusal:
             self.reader.lack_credential(channel, refusal.verdict)
-            return True
+            return
         items = self.builder.build(channel, claim.batch, alert_form.pushes, claim.targets)
         channel.enqueue(claim.batch, items, len(claim.targets))
-        return True
 
     def repeat_due(self, channel: Channel) -> Claim | None:
         """Load what is due again of a batch that waits for the answers of silent devices only."""
@@ -86,7 +81,10 @@ class Claiming:
         return None
 
     def claim_batch(self, provider: str) -> Claim | None:
-        """Claim one batch of the provider and load its devices; None when there is none."""
+        """Claim one batch of the provider and load its devices; None when there is none.
+
+        Any thread may: it reads and writes nothing of the stream.
+        """
         with transaction(self.context.engine) as session:
             claims = batch_claims.claim(
                 session,

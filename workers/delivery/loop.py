@@ -26,6 +26,7 @@ from workers.delivery.channel import Channel
 from workers.delivery.claiming import Claiming
 from workers.delivery.clock import Clock
 from workers.delivery.flushing import ChannelBatch, Flush
+from workers.delivery.intake import Intake
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.outgoing import Outgoing
 from workers.delivery.sending import Sending
@@ -44,14 +45,14 @@ FAULT_PAUSE_S = 5.0
 """How long batches are left alone after a fault of ours: it will meet the next holder too."""
 STALE_S = 1.0
 """Nothing new leaves so long after the last write: only what is in flight could be sent twice."""
-CLAIM_AGAIN_S = 0.25
-CLAIM_AGAIN_PLANNING_S = 0.02
+CLAIM_LOOK_S = 0.001
+"""How long answers are waited for at a time while a claim is under way."""
 
 
 class Stream:
     """One process's work on one alert, until nothing is left, it must make way, or it is over.
 
-    `shards` is set while shards are left to pack. `state` is the alert's, `precedence` what goes
+    `shards` is set where shards are left to pack. `state` is the alert's, `precedence` what goes
     before it, as of the last write.
     """
 
@@ -72,14 +73,14 @@ class Stream:
         self._alert_id = alert_id
         self._clock = clock
         self._channels = channels
-        self._shards = shards
         self._state = AlertState.SENDING
         self._started_at = self._written_at = self._tried_at = time.monotonic()
         self._write_failed = False
         self._exchanges = Exchanges[Flight](context.gateway)
         self._reader = AnswerReader(context, self._exchanges, alert_id, clock)
         builder = Builder(context, alert_id, alert.content, clock)
-        self._claiming = Claiming(context, alert_id, alert, clock, builder, self._reader)
+        claiming = Claiming(context, alert_id, alert, clock, builder, self._reader)
+        self._intake = Intake(claiming, self._exchanges, channels, shards)
         self._sending = Sending(context, self._exchanges, alert, clock, self._reader)
         self._flush = Flush(context, alert_id)
 
@@ -99,6 +100,7 @@ class Stream:
             self._break_off()
             raise
         finally:
+            self._intake.close()
             self._reader.publish(self._channels, at_once=True)
             end_spans(self._batches())
 
@@ -106,22 +108,24 @@ class Stream:
         while (end := self._next_end()) is None:
             more = False
             if not self._stands_aside():
-                more = self._claim_work()
+                more = self._intake.claim_work()
                 self._send()
             self._listen(wait=not more)
             if self._write_is_due():
                 self._reader.judge_rates(self._channels)
                 if not self._write():
                     return End.LOST
+        self._intake.close()
         for channel in self._channels:
             channel.drop_unbuilt()
         return end if self._wind_up(end) else End.LOST
 
     def _next_end(self) -> End | None:
         """Take more time where there may be more, and return why to end, if there is a reason."""
-        if self._time_is_up() and self._may_go_on():
-            self._started_at = time.monotonic()
-        return self._reason_to_end()
+        is_late = time.monotonic() - self._started_at > STREAM_S
+        if is_late and self._may_go_on():
+            self._started_at, is_late = time.monotonic(), False
+        return self._reason_to_end(is_late=is_late)
 
     def _wind_up(self, end: End) -> bool:
         """Wait for the last answers and give everything back; False: the database took nothing.
@@ -144,6 +148,7 @@ class Stream:
     def _break_off(self) -> None:
         """Write what we know and give everything back; nothing that may raise again is tried."""
         log.error("stream broken off", alert=self._alert_id)
+        self._intake.close()
         for channel in self._channels:
             channel.pause(FAULT_PAUSE_S)
         self._reader.give_up_waiting(self._batches(), "the sender failed")
@@ -151,18 +156,15 @@ class Stream:
             if self._write_failed:
                 time.sleep(self._context.settings.flush_ms / 1000)
 
-    def _reason_to_end(self) -> End | None:
+    def _reason_to_end(self, *, is_late: bool) -> End | None:
         if self._alert_is_over():
             return End.OVER
-        if self._context.stopping.is_set() or self.makes_way_for is not None or self._time_is_up():
+        if is_late or self._context.stopping.is_set() or self.makes_way_for is not None:
             return End.YIELDED
         return End.EMPTY if not self._batches() and self._nothing_to_claim() else None
 
     def _alert_is_over(self) -> bool:
         return not self._state.running or self._clock.now() >= self.alert.expires_at
-
-    def _time_is_up(self) -> bool:
-        return time.monotonic() - self._started_at > STREAM_S
 
     def _may_go_on(self) -> bool:
         """Whether a stream whose time is up may go on: no message waits, not even the sweep's.
@@ -178,10 +180,12 @@ class Stream:
 
         Where no channel may send we pack no shards either: other processes do.
         """
+        if self._intake.is_pending:
+            return False
         sending = [channel for channel in self._channels if channel.may_claim(time.monotonic())]
         if not sending:
             return True
-        return self._shards is None and all(c.has_nothing_to_claim() for c in sending)
+        return self._intake.shards is None and all(c.has_nothing_to_claim() for c in sending)
 
     def _stands_aside(self) -> bool:
         """Whether nothing new is to leave just now, for a breaking alert is on its way."""
@@ -189,40 +193,6 @@ class Stream:
 
     def _batches(self) -> list[tuple[Channel, LeasedBatch]]:
         return [(each, batch) for each in self._channels for batch in each.batches.values()]
-
-    def _claim_work(self) -> bool:
-        """Claim a batch for a channel that could run short; fan a shard out when there is none.
-
-        One at a time, so that what is ready leaves before more is. True: there may be more.
-        """
-        now = time.monotonic()
-        wanting = [channel for channel in self._channels if channel.wants_batch(now)]
-        try:
-            for channel in sorted(wanting, key=lambda channel: channel.backlog):
-                if self._claiming.claim_for(channel):
-                    return True
-                channel.claim_after(
-                    CLAIM_AGAIN_S if self._shards is None else CLAIM_AGAIN_PLANNING_S
-                )
-            return bool(wanting) and self._fan_out_shard()
-        except DATABASE_AWAY as error:
-            # What is in flight must still be heard and written: the next write decides.
-            log.warning("nothing claimed", alert=self._alert_id, error=type(error).__name__)
-            for channel in self._channels:
-                channel.claim_after(CLAIM_AGAIN_S)
-            return False
-
-    def _fan_out_shard(self) -> bool:
-        """Fan the next shard out: no other process has come to it yet, and we run short."""
-        if self._shards is None:
-            return False
-        fan_out = self._claiming.fan_out_shard(self._shards)
-        if not fan_out.more:
-            self._shards = None
-        if fan_out.was_packed:
-            for channel in self._channels:
-                channel.claim_soon()
-        return fan_out.was_packed
 
     def _send(self) -> None:
         for channel in self._channels:
@@ -233,12 +203,16 @@ class Stream:
         """Wait for answers, but not past the next write, and read them."""
         until_write = self._tried_at + self._context.settings.flush_ms / 1000 - time.monotonic()
         if self._exchanges.in_flight() == 0:
-            if wait and (self._batches() or self._shards is not None or self._stands_aside()):
-                time.sleep(max(min(until_write, IDLE_S), 0.0))
+            if wait and (self._batches() or self._may_find_work() or self._stands_aside()):
+                self._intake.await_query(max(min(until_write, IDLE_S), 0.0))
             return
-        answers = self._exchanges.poll(max(until_write, 0.001) if wait else 0)
+        longest = CLAIM_LOOK_S if self._intake.is_pending else max(until_write, 0.001)
+        answers = self._exchanges.poll(longest if wait else 0)
         at_ms = self._clock.ms_since(self.alert.due_at)
         self._reader.read_all(answers, at_ms)
+
+    def _may_find_work(self) -> bool:
+        return self._intake.is_pending or self._intake.shards is not None
 
     def _close_unsent(self) -> None:
         """Of an alert that is over, close what never left: cancelled, or expired when overdue."""

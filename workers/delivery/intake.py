@@ -1,0 +1,147 @@
+"""What a stream takes in: batches for its channels, and shards to fan out.
+
+While pushes are in flight a thread of its own asks the database, so that answers are read and
+pushes leave meanwhile: to a database on another host that takes several round trips. The thread
+touches nothing of the stream, which takes over what the thread brings.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+
+from service.store.deliveries.packing import PlannedAlert
+from service.store.session import DATABASE_AWAY
+from workers.delivery.answers import Flight
+from workers.delivery.channel import Channel
+from workers.delivery.claiming import Claim, Claiming, FanOut
+from workers.gateway.exchanges import Exchanges
+
+log = structlog.get_logger()
+
+CLAIM_AGAIN_S = 0.25
+CLAIM_AGAIN_PLANNING_S = 0.02
+
+
+class Query(NamedTuple):
+    """What the thread is doing: a claim for a channel, or without one a fan-out."""
+
+    channel: Channel | None
+    future: Future[Claim | FanOut | None]
+
+
+class Intake:
+    """Finds work for one stream. `shards` is set while shards are left to pack."""
+
+    def __init__(
+        self,
+        claiming: Claiming,
+        exchanges: Exchanges[Flight],
+        channels: Sequence[Channel],
+        shards: PlannedAlert | None,
+    ) -> None:
+        self.shards = shards
+        self._claiming = claiming
+        self._exchanges = exchanges
+        self._channels = channels
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="claims")
+        self._query: Query | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the thread is asking the database."""
+        return self._query is not None
+
+    def await_query(self, seconds: float) -> None:
+        """Wait so long for the thread, or just so long."""
+        if self._query is None:
+            time.sleep(seconds)
+        else:
+            wait([self._query.future], seconds)
+
+    def claim_work(self) -> bool:
+        """Claim a batch for a channel that could run short; fan a shard out when there is none.
+
+        One at a time, so that what is ready leaves before more is. True: there may be more.
+        """
+        try:
+            if self._query is None:
+                return self._claim_next()
+            return self._query.future.done() and self._take_over(self._query)
+        except DATABASE_AWAY as error:
+            # What is in flight must still be heard and written: the next write decides.
+            log.warning(
+                "nothing claimed", alert=self._claiming.alert_id, error=type(error).__name__
+            )
+            for channel in self._channels:
+                channel.claim_after(CLAIM_AGAIN_S)
+            return False
+
+    def close(self) -> None:
+        """End the thread, and keep what it has claimed to be given back."""
+        query, self._query = self._query, None
+        self._thread.shutdown()
+        if query is None or query.future.exception() is not None:
+            return
+        claim = query.future.result()
+        if query.channel is not None and isinstance(claim, Claim):
+            query.channel.add(claim.batch)
+
+    def _claim_next(self) -> bool:
+        wanting = self._wanting()
+        for channel in wanting:
+            if (repetition := self._claiming.repeat_due(channel)) is not None:
+                self._claiming.take(channel, repetition)
+                return True
+            if self._exchanges.in_flight():
+                self._begin(channel, partial(self._claiming.claim_batch, channel.name))
+                return False
+            if self._note_claim(channel, self._claiming.claim_batch(channel.name)):
+                return True
+        return bool(wanting) and self._fan_out_shard()
+
+    def _wanting(self) -> list[Channel]:
+        """Return the channels that could run short, the one with the least in hand first."""
+        now = time.monotonic()
+        wanting = [channel for channel in self._channels if channel.wants_batch(now)]
+        return sorted(wanting, key=lambda channel: channel.backlog)
+
+    def _begin(self, channel: Channel | None, ask: Callable[[], Claim | FanOut | None]) -> None:
+        self._query = Query(channel, self._thread.submit(ask))
+
+    def _take_over(self, query: Query) -> bool:
+        """Take what the thread brings; where no channel has anything to claim, fan a shard out."""
+        self._query = None
+        result = query.future.result()
+        if isinstance(result, FanOut):
+            return self._note_fan_out(result)
+        if query.channel is not None and self._note_claim(query.channel, result):
+            return True
+        return bool(self._wanting()) or self._fan_out_shard()
+
+    def _note_claim(self, channel: Channel, claim: Claim | None) -> bool:
+        if claim is None:
+            channel.claim_after(CLAIM_AGAIN_S if self.shards is None else CLAIM_AGAIN_PLANNING_S)
+            return False
+        self._claiming.take(channel, claim)
+        return True
+
+    def _fan_out_shard(self) -> bool:
+        """Fan the next shard out: no other process has come to it yet, and we run short."""
+        if self.shards is None:
+            return False
+        if self._exchanges.in_flight():
+            self._begin(None, partial(self._claiming.fan_out_shard, self.shards))
+            return False
+        return self._note_fan_out(self._claiming.fan_out_shard(self.shards))
+
+    def _note_fan_out(self, fan_out: FanOut) -> bool:
+        if not fan_out.more:
+            self.shards = None
+        if fan_out.was_packed:
+            for channel in self._channels:
+                channel.claim_soon()
+        return fan_out.was_packed
