@@ -24,11 +24,13 @@ from service.settings import new_secret
 from service.store.migrate import migrate
 from service.store.session import open_engine, transaction
 from service.store.staff import accounts
+from tests.hosts.second_host import SecondHost
 from workers.standins import process as standins
 
 ROOT = Path(__file__).parent.parent
 STARTER = (sys.executable, "-I", "-S", str(child_processes.STARTER))
 STOP_S = 10.0
+WORKERS = frozenset({"worker", "worker-urgent", "worker-strangers"})
 PROVIDERS = "apns,fcm,webpush,hms,expo"
 
 
@@ -37,10 +39,19 @@ class System:
 
     `processes` are those of the worker of both queues, `service_processes` those of the service;
     `settings` are added to the environment.
-    With `*` first among the allowed hosts the strangers' worker runs too.
+    With `*` first among the allowed hosts the strangers' worker runs too. Workers start on the
+    second host while there is one.
     """
 
-    def __init__(self, *, processes: int = 2, service_processes: int = 1, **settings: str) -> None:
+    def __init__(
+        self,
+        *,
+        processes: int = 2,
+        service_processes: int = 1,
+        second_host: SecondHost | None = None,
+        **settings: str,
+    ) -> None:
+        self.second_host = second_host
         self.folder = Path(tempfile.mkdtemp(prefix="newszop-system-"))
         self.processes = processes
         self.service_processes = service_processes
@@ -132,8 +143,10 @@ class System:
         It is told to end when that thread does, so nothing outlives a run that was killed.
         """
         log = (self.folder / f"{name}.log").open("ab")
+        prefix = self.second_host.prefix if self.second_host and name in WORKERS else ()
+        starter = (*STARTER, str(os.getpid()), str(int(signal.SIGTERM)), "-")
         self.running[name] = subprocess.Popen(
-            [*STARTER, str(os.getpid()), str(int(signal.SIGTERM)), "-", *self._command(name)],
+            [*prefix, *starter, *self._command(name)],
             cwd=self.folder,
             env=self.environment,
             stdout=log,

@@ -16,10 +16,9 @@ from workers.delivery.channel import Channel
 from workers.delivery.claiming import claimable_parts
 from workers.delivery.clock import Clock
 from workers.delivery.condition import Condition, Ended, Held, Open, Probing
-from workers.delivery.loop import Stream
+from workers.delivery.loop import End, Stream
 from workers.delivery.outgoing import Outgoing, outgoing
 from workers.delivery.stream_context import StreamContext
-from workers.delivery.stream_end import End
 
 log = structlog.get_logger()
 

@@ -22,6 +22,7 @@ from tests.bench import (
     history,
     latency,
     machine,
+    two_hosts,
     wave,
     whole_alert,
 )
@@ -39,6 +40,7 @@ QUESTIONS: dict[str, Callable[[BenchSystem], Answer]] = {
     "h": encryption.web_push,
     "i": wave.wave,
     "j": history.history,
+    "k": two_hosts.two_hosts,
 }
 SIZES = "10000,100000"
 

@@ -149,7 +149,7 @@ class BenchSystem:
             topic = self.add_followers(devices)
             self.run_senders(processes)
             self.send_alert(self.add_followers(1000))  # opens connections, fetches credentials
-            self._runs[key] = [self._measure(topic) for _ in range(self.repeats)]
+            self._runs[key] = [self.measure(topic) for _ in range(self.repeats)]
         return self._runs[key]
 
     def _idle_cpu(self) -> Counter[str]:
@@ -165,7 +165,8 @@ class BenchSystem:
             self._idle[processes] = Counter({part: cpu / seconds for part, cpu in cpu_s.items()})
         return self._idle[processes]
 
-    def _measure(self, topic: str) -> EndToEndRun:
+    def measure(self, topic: str) -> EndToEndRun:
+        """Send one alert and measure it."""
         idle = self._idle_cpu()
         before, start = usage(), time.monotonic()
         report = self.send_alert(topic)

@@ -15,6 +15,7 @@ from tests.chaos.outcome import Outcome
 from tests.chaos.readers_at_work import TOPIC, ReadersAtWork
 from tests.chaos.redis_monitor import RedisMonitor
 from tests.chaos.sampler import Sampler
+from tests.hosts.second_host import second_host_if_possible
 from tests.journeys.people import People
 from tests.system import System
 
@@ -44,9 +45,14 @@ class ChaosRun:
         with tempfile.TemporaryDirectory(prefix="newszop-chaos-") as folder:
             clock = Path(folder) / "clock"
             settings = {"NEWSZOP_LEASE_S": str(LEASE_S)} | environment(clock)
-            with System(
-                processes=duplicate_pushes.SENDING_PROCESSES["worker"], **settings
-            ) as self.system:
+            with (
+                second_host_if_possible() as second_host,
+                System(
+                    processes=duplicate_pushes.SENDING_PROCESSES["worker"],
+                    second_host=second_host,
+                    **settings,
+                ) as self.system,
+            ):
                 delayed_commits.install(self.system.servers.database_url)
                 return self._run_with(Faults(self.system, clock, self.seed))
 

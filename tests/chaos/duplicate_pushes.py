@@ -35,6 +35,8 @@ AFFECTED_PROCESSES = {
     "refuse writes": ALL_PROCESSES,
     "silent providers": ALL_PROCESSES,
     "deaf connections": ALL_PROCESSES,
+    "cut database": ALL_PROCESSES,
+    "cut providers": ALL_PROCESSES,
 }
 """Faults after which an outcome may be unknown, and how many sending processes each affects.
 

@@ -1,6 +1,7 @@
 """How each fault is made to happen to the real processes, and how it ends."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from tests.chaos.duplicate_pushes import FaultSpan
-from tests.chaos.schedule import AIMED, Fault
+from tests.chaos.schedule import AIMED, PARTITIONS, Fault
 from tests.redis_refusals import REFUSALS, refusal
 from tests.system import System
 
@@ -45,6 +46,7 @@ BREAKABLE = {"goaway": 1_000_000}
 WARM_S = 3.0
 HANGING = {"hang": 0.003}
 """A few in a thousand: each large batch has one, and all its other pushes are answered."""
+_PORT = re.compile(r"(?:127\.0\.0\.1|localhost):(\d+)")
 COMPILER = shutil.which("cc")
 """Builds the small library, preloaded into all our programs, that makes clocks jump."""
 
@@ -84,6 +86,9 @@ class Faults:
             "redis refuses": self._refuse_messages,
             "deaf connections": self._deafen,
             "token server hangs": self._hang_token_server,
+            "cut database": lambda seconds: self._cut(seconds, system.servers.database_url),
+            "cut broker": lambda seconds: self._cut(seconds, system.servers.redis_url),
+            "cut providers": lambda s: self._cut(s, *system.standins.providers.values()),
         }
         self._put_weather()
 
@@ -92,7 +97,7 @@ class Faults:
 
         Answers hang before the worker is killed: the recorded fault starts with the kill.
         """
-        if fault.name == "jump clock" and COMPILER is None:
+        if self._is_impossible(fault.name):
             self.skipped.add(fault.name)
             return
         if fault.name in AIMED:
@@ -103,6 +108,11 @@ class Faults:
         start = time.time()
         self._actions[fault.name](fault.lasts_s)
         self.spans.append(FaultSpan(fault.name, start, time.time()))
+
+    def _is_impossible(self, name: str) -> bool:
+        if name in PARTITIONS:
+            return self.system.second_host is None
+        return name == "jump clock" and COMPILER is None
 
     def _await_work(self) -> None:
         """Wait for a moment in the middle of a fan-out, for `AIM_TIMEOUT_S` at most."""
@@ -241,6 +251,14 @@ class Faults:
         self._restore("fcm")
         time.sleep(1)
         self._release("fcm")
+
+    def _cut(self, seconds: float, *places: str) -> None:
+        """Lose every packet between the workers' host and the servers that these texts name."""
+        host = self.system.second_host
+        assert host is not None
+        host.cut({int(port) for place in places for port in _PORT.findall(place)})
+        time.sleep(seconds)
+        host.heal()
 
     def _jump_clock(self) -> None:
         """Set the clock of all our processes forward by an hour; the next jump sets it back."""

@@ -27,10 +27,15 @@ FAULTS = (
     "redis refuses",
     "deaf connections",
     "token server hangs",
+    "cut database",
+    "cut broker",
+    "cut providers",
 )
 """Each happens at least once if the run is long enough."""
 
-AIMED = frozenset({"kill worker", "freeze worker", "kill worker, answers hang"})
+PARTITIONS = ("cut database", "cut broker", "cut providers")
+"""Between the workers' host and this one; skipped where this machine can have no second host."""
+AIMED = frozenset({"kill worker", "freeze worker", "kill worker, answers hang", *PARTITIONS})
 """Faults that wait some seconds for a moment at which a worker has claimed batches."""
 
 DURATIONS_S = {
@@ -45,6 +50,9 @@ DURATIONS_S = {
     "redis refuses": (3, 60),
     "deaf connections": (18, 24),
     "token server hangs": (6, 20),
+    "cut database": (20, 60),
+    "cut broker": (20, 60),
+    "cut providers": (20, 60),
 }
 KINDS = ("plain", "plain", "replayed", "replayed", "breaking", "corrected", "stopped", "withdrawn")
 

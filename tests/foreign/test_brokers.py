@@ -1,9 +1,16 @@
-"""An alert over each broker, and over each way to the database, that operators have."""
+"""An alert over each broker, and over each way to the database, that operators have.
 
+BROKER_DEVICES is how many devices each alert has (2,000; by hand 100,000). With `-s` the last lines
+are a table of what the setups took, beside each other.
+"""
+
+import os
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,14 +28,45 @@ from tests.store.replication import Pair
 from tests.system import System
 
 pytestmark = [pytest.mark.foreign, pytest.mark.xdist_group("brokers")]
-DEVICES = {"apns": 1500, "fcm": 500}
+DEVICES = int(os.environ.get("BROKER_DEVICES", "2000"))
+WITHIN_S = 60 + DEVICES / 500
+SLOW_MS = 1000
+"""Answers so late that an alert of any size has a middle."""
 PROGRAMS = ("service", "worker-urgent", "worker", "beat")
+
+
+@dataclass
+class Figures:
+    """What one alert took in each setup."""
+
+    people: People
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, setup: str, report: dict[str, Any], pushes: dict[str, int]) -> None:
+        """Note one alert; nothing of it may be lost or doubled."""
+        seconds, accepted = report["timing"]["last_ms"] / 1000, report["totals"]["accepted"]
+        lost, doubles = accepted - pushes["devices"], pushes["count"] - pushes["devices"]
+        rate = accepted / max(seconds, 0.001)
+        row = (setup, f"{accepted:,}", f"{rate:,.0f}", f"{seconds:.1f} s", str(lost), str(doubles))
+        self.lines.append(f"| {' | '.join(row)} |")
+        assert (report["state"], report["totals"]["planned"]) == ("finished", DEVICES)
+        assert (accepted, lost, doubles) == (DEVICES, 0, 0)
 
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
-    with System() as running:
+    with System(NEWSZOP_LOG_LEVEL="warning") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def figures(system: System) -> Iterator[Figures]:
+    people = People(system)
+    people.crowd({"apns": DEVICES // 2, "fcm": DEVICES - DEVICES // 2})
+    kept = Figures(people)
+    yield kept
+    head = ("setup", "devices", "pushes/s", "until the last acceptance", "lost", "doubled")
+    print("\n".join(["", f"| {' | '.join(head)} |", "|---|---|---|---|---|---|", *kept.lines]))
 
 
 @pytest.fixture
@@ -53,17 +91,24 @@ def restart(system: System, **settings: str) -> None:
     )
 
 
-def send_two(system: System) -> None:
-    """A breaking alert and a normal one reach every device once."""
-    people = People(system)
-    people.crowd(DEVICES)
-    for urgency in ("breaking", "normal"):
-        story = system.ingest(topics=[people.topic])
-        report = system.finished(alert := system.send(story, urgency=urgency))
-        total = sum(DEVICES.values())
-        assert report["state"] == "finished"
-        assert report["totals"]["planned"] == report["totals"]["accepted"] == total
-        assert system.pushes(alert_id=alert["id"])["count"] == total
+def send(system: System, figures: Figures, setup: str) -> None:
+    """A breaking alert to a few and a normal one to the crowd reach every device once."""
+    few = People(system)
+    few.crowd({"apns": 20, "fcm": 20})
+    story = system.ingest(topics=[few.topic])
+    assert system.finished(system.send(story, urgency="breaking"))["totals"]["accepted"] == 40
+    alert = begin(system, figures)
+    end(system, figures, setup, alert)
+
+
+def begin(system: System, figures: Figures) -> dict[str, Any]:
+    return system.send(system.ingest(topics=[figures.people.topic]))
+
+
+def end(system: System, figures: Figures, setup: str, alert: dict[str, Any]) -> None:
+    report = system.finished(alert, within_s=WITHIN_S)
+    figures.add(setup, report, system.pushes(alert_id=alert["id"], limit=1))
+    system.control.delete("/control/pushes").raise_for_status()
 
 
 def queue_lengths(system: System) -> dict[str, int | None]:
@@ -75,10 +120,14 @@ def missing(system: System) -> list[str]:
     return list(system.api.get("/health/ready").json()["missing"])
 
 
-def test_alerts_go_out_over_rabbitmq_with_quorum_queues(system, tmp_path):
+def test_alerts_go_out_over_the_valkey_of_the_tests(system, figures):
+    send(system, figures, "Valkey, PostgreSQL directly")
+
+
+def test_alerts_go_out_over_rabbitmq_with_quorum_queues(system, figures, tmp_path):
     with run_rabbit(tmp_path) as rabbit:
         restart(system, BROKER_URL=rabbit.url)
-        send_two(system)
+        send(system, figures, "RabbitMQ, quorum queues")
         assert set(queue_lengths(system).values()) <= {0, 1, 2}
         system.kill("worker")
         system.kill("worker-urgent")
@@ -91,30 +140,36 @@ def test_alerts_go_out_over_rabbitmq_with_quorum_queues(system, tmp_path):
         system.await_true(system._ready, "it is ready again", 20)
         system.start("worker")
         system.start("worker-urgent")
-        send_two(system)
+        send(system, figures, "RabbitMQ, after an alarm and a restart of the workers")
 
 
-def test_alerts_go_out_over_sentinels_also_after_a_failover(system, site):
-    setup = run_sentinels(site)
-    with setup as sentinels:
+def test_alerts_go_out_over_sentinels_also_with_a_failover_in_the_middle(system, figures, site):
+    with run_sentinels(site) as sentinels:
         restart(system, BROKER_URL="", REDIS_URL=sentinels.url)
-        send_two(system)
+        send(system, figures, "three Sentinels")
+        system.weather(latency_ms=SLOW_MS)
+        alert = begin(system, figures)
+        system.await_true(
+            lambda: system.alert(alert)["totals"]["accepted"] > DEVICES // 20, "it is the middle"
+        )
         sentinels.fail_over()
+        end(system, figures, f"three Sentinels, failover in the middle, {SLOW_MS} ms", alert)
+        system.control.delete("/control/weather").raise_for_status()
         system.await_true(system._ready, "it is ready again", 30)
-        send_two(system)
+        send(system, figures, "three Sentinels, after the failover")
 
 
-def test_alerts_go_out_over_a_redis_that_speaks_tls_only(system, site):
+def test_alerts_go_out_over_a_redis_that_speaks_tls_only(system, figures, site):
     url = run_redis_over_tls(site)
     restart(system, BROKER_URL="", REDIS_URL=url)
-    send_two(system)
+    send(system, figures, "Redis, TLS")
     unverified = open_queues(
         url.replace(str(site.certificate), "/etc/ssl/certs/ca-certificates.crt"), 1
     )
     assert "cannot be reached" in (unverified.explain_refusal() or "")
 
 
-def test_alerts_go_out_behind_a_transaction_pooler(system, site):
+def test_alerts_go_out_behind_a_transaction_pooler(system, figures, site):
     url = run_pooler(site, system.servers.database_url)
     restart(
         system,
@@ -123,10 +178,12 @@ def test_alerts_go_out_behind_a_transaction_pooler(system, site):
         DATABASE_URL=url,
         NEWSZOP_DB_POOLER="true",
     )
-    send_two(system)
+    send(system, figures, "Valkey, PostgreSQL behind pgbouncer (transactions)")
 
 
-def test_alerts_go_out_beside_a_replica_and_through_a_failover_of_postgresql(system, tmp_path):
+def test_alerts_go_out_beside_a_replica_and_through_a_failover_of_postgresql(
+    system, figures, tmp_path
+):
     """The last test of the file: the database is another server's afterwards."""
     pair = Pair(tmp_path, system.servers.postgres)
     try:
@@ -142,7 +199,7 @@ def test_alerts_go_out_beside_a_replica_and_through_a_failover_of_postgresql(sys
             DATABASE_REPLICA_URL=pair.replica.database_url,
             NEWSZOP_DB_POOLER="false",
         )
-        send_two(system)
+        send(system, figures, "Valkey, PostgreSQL with a streaming replica")
         reads = re.search(
             r'newszop_replica_reads_total\{source="replica"\} ([0-9.]+)',
             system.api.get("/metrics").text,

@@ -8,6 +8,7 @@ last answer arrives. The stream owns its state: its parts take values and return
 
 import time
 from collections.abc import Sequence
+from enum import Enum
 
 import structlog
 
@@ -31,7 +32,6 @@ from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.outgoing import Outgoing
 from workers.delivery.sending import Sending
 from workers.delivery.stream_context import StreamContext
-from workers.delivery.stream_end import End
 from workers.gateway.exchanges import Exchanges
 
 log = structlog.get_logger()
@@ -47,6 +47,15 @@ STALE_S = 1.0
 """Nothing new leaves so long after the last write: only what is in flight could be sent twice."""
 CLAIM_LOOK_S = 0.001
 """How long answers are waited for at a time while a claim is under way."""
+
+
+class End(Enum):
+    """Why a stream ended."""
+
+    EMPTY = "nothing left to claim"
+    OVER = "the alert has ended"
+    YIELDED = "the stream made way for other work"
+    LOST = "the database would not take what we know"
 
 
 class Stream:
