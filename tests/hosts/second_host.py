@@ -121,7 +121,13 @@ class SecondHost:
         as_we = ("-o", self._there, "-j", "SNAT", "--to-source", self._address_there)
         _run(*self._in("iptables", "-w", "-t", "nat", "-A", "POSTROUTING", *as_we))
         target = ("-d", self._address, "-p", "tcp", "-j", "DNAT", "--to-destination", "127.0.0.1")
-        rule = ("iptables", "-w", "-t", "nat", "-A", "PREROUTING", "-i", self._here, *target)
+        self._add_rule("PREROUTING", *target)
+        # PostgreSQL lets in who comes from the loopback interface
+        self._add_rule("INPUT", "-p", "tcp", "-j", "SNAT", "--to-source", "127.0.0.1")
+
+    def _add_rule(self, chain: str, *words: str) -> None:
+        """Add a rule for what comes over the link into this host."""
+        rule = ("iptables", "-w", "-t", "nat", "-A", chain, "-i", self._here, *words)
         _run(*rule)
         self._stack.callback(_run, *_reverse(rule))
 
@@ -189,7 +195,7 @@ def _require(*programs: str) -> None:
 
 def _remove_leftovers() -> None:
     """Remove what runs that were killed have left: their hosts, and the rules of their links."""
-    for line in _run("iptables", "-w", "-t", "nat", "-S", "PREROUTING").splitlines():
+    for line in _run("iptables", "-w", "-t", "nat", "-S").splitlines():
         if (match := re.search(r" -i nza(\d+)-", line)) and not Path("/proc", match[1]).exists():
             _run("iptables", "-w", "-t", "nat", *_reverse(tuple(line.split())))
     for path in Path("/run/netns").glob("newszop*-*"):
