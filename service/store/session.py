@@ -64,7 +64,6 @@ def open_engine(
 
     It has at most twice `pool_size` connections, and `extra` ones. A connection is tried before
     each use, but not where it was heard within `ping_after_s`.
-
     A statement ends after 15 s, so that no request and no worker hangs on a lock for ever. A
     server too frozen to end it is noticed by `liveness` after about four seconds. A host of ours
     that vanishes loses its locks after 11 s, by the server's keepalives. Plans are made for the
