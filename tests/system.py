@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -78,31 +79,38 @@ class System:
         self.close()
 
     def _start_parts(self) -> None:
-        self.servers = EmbeddedServers(self.folder / "servers", fast=True)
-        self.servers.start()
-        self._stack.callback(self.servers.discard)
-        self.standins = standins.start(self.folder / "standins")
-        self._stack.callback(self.standins.stop)
-        self.control = httpx.Client(base_url=self.standins.control, timeout=60)
+        self._start_servers()
+        self.environment = self._environment()
+        (self.folder / "metrics").mkdir()
+        workers = ["worker-urgent", "worker"]
+        if self.extra.get("WEBPUSH_ALLOWED_HOSTS", "").startswith("*"):
+            workers.append("worker-strangers")
+        for name in ("service", *workers):  # they load for seconds, and need no table before that
+            self.start(name)
         migrate(self.servers.database_url)
         self.engine = open_engine(self.servers.database_url)
         self._stack.callback(self.engine.dispose)
-        self.environment = self._environment()
-        (self.folder / "metrics").mkdir()
         with transaction(self.engine) as session:
             _, self.key = accounts.add_key(session, "tests", frozenset(Scope))
         self.api = httpx.Client(
             base_url=self.url, timeout=30, headers={"Authorization": f"Bearer {self.key}"}
         )
-        workers = ["worker-urgent", "worker"]
-        if self.extra.get("WEBPUSH_ALLOWED_HOSTS", "").startswith("*"):
-            workers.append("worker-strangers")
-        for name in ("service", *workers, "beat"):
-            self.start(name)
+        self.start("beat")
         self.await_true(self._ready, "the service is ready")
         self.await_true(
             lambda: self._count_workers() == len(workers), "every worker shows a sign of life"
         )
+
+    def _start_servers(self) -> None:
+        """Start PostgreSQL and Redis, and beside them the stand-ins."""
+        self.servers = EmbeddedServers(self.folder / "servers", fast=True)
+        self._stack.callback(self.servers.discard)
+        with ThreadPoolExecutor(1) as thread:
+            starting = thread.submit(standins.start, self.folder / "standins")
+            self.servers.start()
+            self.standins = starting.result()
+        self._stack.callback(self.standins.stop)
+        self.control = httpx.Client(base_url=self.standins.control, timeout=60)
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

@@ -54,6 +54,8 @@ class MixedSystem(System):
         tree = Path(BEFORE)
         python = tree / ".venv/bin/python"
         _, *words = self._command(name)
+        if not (tree / "workers" / "beat.py").exists():
+            words = ["workers.app" if word == "workers.beat" else word for word in words]
         command = [str(python if python.exists() else sys.executable), *words]
         log = (self.folder / f"{name}.log").open("ab")
         self.running[name] = subprocess.Popen(
