@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
+from sqlalchemy.orm import configure_mappers
 from starlette.middleware import Middleware
 
 from service import settings as settings_module
@@ -181,6 +182,7 @@ def from_environment() -> FastAPI:
     sys.setswitchinterval(SWITCH_S)
     configure_logging(settings.log_level, settings.log_format)
     configure_tracing(settings, "api")
+    configure_mappers()  # the first request would wait for it, 0.1 s
     return create_app(settings)
 
 

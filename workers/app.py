@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from celery import Celery, signals
 from sqlalchemy import Engine
+from sqlalchemy.orm import configure_mappers
 
 from service.broker.celery_options import put_first
 from service.logs import configure_logging
@@ -133,6 +134,7 @@ def _check_settings(**_: Any) -> None:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
+    configure_mappers()  # once, before the fork: each child would do it with its first task
 
 
 @signals.celeryd_after_setup.connect
