@@ -8,6 +8,7 @@ import argon2
 import psycopg
 import pytest
 import redis
+import structlog
 from sqlalchemy import Engine, text
 from sqlmodel import Session, SQLModel
 
@@ -43,6 +44,13 @@ def _cheap_passwords() -> Iterator[None]:
         cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         patch.setattr(accounts, "_passwords", cheap)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks() -> None:
+    """Write an unexpected error as our processes do; structlog's own way takes seconds for each."""
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
 @pytest.fixture(scope="session")

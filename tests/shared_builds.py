@@ -1,14 +1,18 @@
 """Applications of one test process share what takes long to build and is the same in all of them.
 
 Each test has an application of its own, and Jinja compiles a page when it is first shown. The page
-knows nothing of the application, which stands in its globals.
+knows nothing of the application, which stands in its globals. The OpenAPI document knows the site's
+name and address, and takes 0.7 s.
 """
+
+from typing import Any
 
 from fastapi import FastAPI
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 
 _templates: dict[str, bytes] = {}
+_documents: dict[tuple[str, str], dict[str, Any]] = {}
 
 
 class CompiledTemplates(BytecodeCache):
@@ -23,6 +27,14 @@ class CompiledTemplates(BytecodeCache):
 
 
 def share_builds(app: FastAPI) -> FastAPI:
-    """Give the application the pages that an earlier one has compiled; return it."""
+    """Give the application the pages and the document that an earlier one has built; return it."""
     app.state.renderer.env.bytecode_cache = CompiledTemplates()
+    build, key = app.openapi, (app.title, app.state.settings.public_url)
+
+    def document() -> dict[str, Any]:
+        if key not in _documents:
+            _documents[key] = build()
+        return _documents[key]
+
+    app.openapi = document
     return app

@@ -91,7 +91,7 @@ def install(app: FastAPI) -> None:
 
     @cache
     def text() -> bytes:
-        return json.dumps(document(), ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
 
     def respond(_: Request) -> Response:
         headers = {"Cache-Control": FIVE_MINUTES}

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
 from service.app import create_app
@@ -15,6 +14,7 @@ from service.store.session import transaction
 from service.store.staff import accounts
 from tests.credentials import provider_environment
 from tests.shared_builds import share_builds
+from tests.site_client import SiteClient
 
 PASSWORD = "correct horse battery staple"
 
@@ -38,9 +38,9 @@ def app(settings: Settings) -> FastAPI:
 
 
 @pytest.fixture
-def client(app: FastAPI) -> Iterator[TestClient]:
+def client(app: FastAPI) -> Iterator[SiteClient]:
     """A caller from this machine; a fault of ours is an answer, as it is outside."""
-    with TestClient(app, raise_server_exceptions=False, client=("127.0.0.1", 50_000)) as opened:
+    with SiteClient(app, raise_server_exceptions=False, client=("127.0.0.1", 50_000)) as opened:
         yield opened
 
 
@@ -98,7 +98,7 @@ def providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def make_reader(client: TestClient) -> Callable[..., dict[str, str]]:
+def make_reader(client: SiteClient) -> Callable[..., dict[str, str]]:
     """Register a reader; returns the headers that its calls carry."""
 
     def make(**said: object) -> dict[str, str]:

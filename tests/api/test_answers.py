@@ -6,13 +6,13 @@ import re
 
 import pytest
 from fastapi import routing
-from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.http.answer_headers import DATA_POLICY, POLICY, SECURITY_HEADERS
 from service.http.encodings import accepts_gzip
 from service.store.session import transaction
 from tests import builders as a
+from tests.site_client import SiteClient
 
 
 @pytest.mark.parametrize(
@@ -128,16 +128,16 @@ def test_the_documentation_has_the_headers_of_every_page(client, path):
 
 
 def test_with_an_https_address_every_answer_asks_for_tls(settings):
-    with TestClient(create_app(settings)) as client:
+    with SiteClient(create_app(settings)) as client:
         for path in ("/", "/health/live", "/docs", "/nothing", "/api/me"):
             assert client.get(path).headers["strict-transport-security"] == "max-age=31536000"
     plain = settings.model_copy(update={"public_url": "http://news.example"})
-    with TestClient(create_app(plain)) as client:
+    with SiteClient(create_app(plain)) as client:
         assert "strict-transport-security" not in client.get("/").headers
 
 
 def test_no_request_waits_for_routes_to_be_built(settings, monkeypatch):
-    with TestClient(create_app(settings)) as client:
+    with SiteClient(create_app(settings)) as client:
         monkeypatch.delattr(routing, "_populate_api_route_state")
         for path in ("/", "/login", "/api/admin/apps", "/nothing"):
             assert client.get(path).status_code in {200, 401, 404}, path

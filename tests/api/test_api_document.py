@@ -7,15 +7,27 @@ from collections import Counter
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from service.app import create_app
+from service.settings import Settings
+from tests.site_client import SiteClient
+
 READER_CALLS = {
     ("/api/me/devices", "put"): "DeviceId",
     ("/api/me/subscriptions/{topic}", "put"): "SubscriptionShown",
 }
 
 
-@pytest.fixture
-def document(client):
-    return client.get("/openapi.json").json()
+SETTINGS = Settings(
+    _env_file=None,
+    database_url="postgresql://nobody@127.0.0.1:1/none",
+    redis_url="redis://127.0.0.1:1/0",
+    secret_key="a secret that only tests know",
+)
+
+
+@pytest.fixture(scope="module")
+def document():
+    return SiteClient(create_app(SETTINGS)).get("/openapi.json").json()
 
 
 def operations(document):

@@ -3,7 +3,6 @@
 from ipaddress import ip_network
 
 import pytest
-from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from service.http.forwarded import (
     read_address,
 )
 from service.settings import SettingsError, load
+from tests.site_client import SiteClient
 
 PROXY = "10.0.0.2"
 NETWORKS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
@@ -117,7 +117,7 @@ def test_an_ipv6_caller_is_counted_by_its_network():
 def proxied(settings):
     """The application behind a proxy on this machine; calls it for one caller after another."""
     values = {"trusted_proxies": (ip_network("127.0.0.0/8"),), "registrations_per_minute": 3}
-    with TestClient(
+    with SiteClient(
         create_app(settings.model_copy(update=values)), client=("127.0.0.1", 1)
     ) as client:
         yield client
@@ -135,7 +135,7 @@ def test_behind_a_proxy_registrations_are_limited_by_caller(proxied):
 
 def test_a_proxy_on_this_machine_that_nobody_named_lifts_no_limit(settings):
     app = create_app(settings.model_copy(update={"registrations_per_minute": 3}))
-    with TestClient(app, client=("127.0.0.1", 1)) as client:
+    with SiteClient(app, client=("127.0.0.1", 1)) as client:
         headers = {"X-Forwarded-For": "203.0.113.1"}
         answers = [client.post("/api/readers", headers=headers).status_code for _ in range(4)]
     assert answers == [201, 201, 201, 429]

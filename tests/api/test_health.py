@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
-from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from service.app import create_app
@@ -15,6 +14,7 @@ from service.domain.delivery import State
 from service.store.migrate import migrate
 from service.store.operations import heartbeats, process_leases
 from tests.builders import a_batch, a_story, an_alert
+from tests.site_client import SiteClient
 
 
 def nobody_listens():
@@ -30,7 +30,7 @@ def without(settings):
 
     def make(**changed):
         broken = settings.model_copy(update=changed)
-        client = TestClient(create_app(broken), raise_server_exceptions=False)
+        client = SiteClient(create_app(broken), raise_server_exceptions=False)
         opened.append(client.__enter__())
         return opened[-1]
 

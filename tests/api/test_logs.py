@@ -10,7 +10,6 @@ from contextlib import contextmanager, redirect_stderr
 import pytest
 import redis
 import structlog
-from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
 from service.app import create_app
@@ -19,6 +18,7 @@ from service.http.observed_requests import ObserveRequests
 from service.log_floods import MOST, MOST_KINDS, PERIOD_S, LogFloods
 from service.logs import configure_logging
 from service.outbox import CeleryBroker, plan_alert
+from tests.site_client import SiteClient
 
 
 class Lines(list):
@@ -53,7 +53,7 @@ def site(settings):
 
     def make(log_requests):
         app = create_app(settings.model_copy(update={"log_requests": log_requests}))
-        return TestClient(app, raise_server_exceptions=False)
+        return SiteClient(app, raise_server_exceptions=False)
 
     return make
 

@@ -4,11 +4,11 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
-from fastapi.testclient import TestClient
 from sqlalchemy import exc as sql
 
 from service.domain import errors
 from service.http import body_limit, problems
+from tests.site_client import SiteClient
 
 REFUSALS = [
     cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.Refusal)
@@ -27,7 +27,7 @@ def test_every_refusal_of_the_domain_has_its_status():
 
 
 @pytest.fixture
-def raise_it(app: FastAPI, client: TestClient):
+def raise_it(app: FastAPI, client: SiteClient):
     def call(error: Exception, **asked):
         @app.get("/api/broken")
         def broken() -> None:

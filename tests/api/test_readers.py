@@ -2,13 +2,13 @@ import logging
 
 import pytest
 import structlog
-from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from service.domain.people import hash_token
 from service.logs import configure_logging
 from service.store.readers import device_groups, devices
 from tests.builders import a_topic
+from tests.site_client import SiteClient
 
 NIGHT = {"from": "22:00", "to": "07:30"}
 
@@ -248,7 +248,7 @@ def test_export_shows_a_tombstone_without_its_address(client, providers, as_read
 def test_new_readers_from_one_address_are_limited_but_not_from_this_machine(app, settings, client):
     for _ in range(settings.registrations_per_minute + 2):
         assert client.post("/api/readers").status_code == 201
-    with TestClient(app, client=("203.0.113.9", 4000)) as outside:
+    with SiteClient(app, client=("203.0.113.9", 4000)) as outside:
         answers = [
             outside.post("/api/readers") for _ in range(settings.registrations_per_minute + 1)
         ]

@@ -4,10 +4,10 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fastapi.testclient import TestClient
 
 from service.http import body_limit, problems
 from tests.fuzz.loop_pauses import watch_pauses
+from tests.site_client import SiteClient
 
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -39,7 +39,7 @@ def hostile_calls():
 @pytest.mark.timeout(120)
 def test_the_event_loop_goes_on_while_strangers_post_hostile_bodies(app):
     calls = list(hostile_calls())
-    with TestClient(app, raise_server_exceptions=False, client=("203.0.113.7", 1)) as client:
+    with SiteClient(app, raise_server_exceptions=False, client=("203.0.113.7", 1)) as client:
 
         def post(call):
             method, path, content, headers = call

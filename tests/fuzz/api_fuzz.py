@@ -16,7 +16,6 @@ from typing import Any
 import requests
 import schemathesis
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -25,6 +24,7 @@ from schemathesis.specs.openapi import checks
 
 from tests.fuzz.callers import KINDS, Callers, add_things
 from tests.fuzz.loop_pauses import Pauses, watch_pauses
+from tests.site_client import SiteClient
 
 LONGEST_PAUSE_S = 0.1
 HELD_TO = [
@@ -74,7 +74,7 @@ class Outcome:
 class ApiFuzz:
     """One application under attack; each round makes new requests for every operation."""
 
-    def __init__(self, app: FastAPI, client: TestClient, outcome: Outcome) -> None:
+    def __init__(self, app: FastAPI, client: SiteClient, outcome: Outcome) -> None:
         self.client = client
         self.outcome = outcome
         self.callers = Callers(app)
@@ -166,7 +166,7 @@ def fuzz(
     """
     outcome = Outcome()
     caller = ("127.0.0.1", 50_000)
-    with TestClient(app, raise_server_exceptions=False, client=caller) as client:
+    with SiteClient(app, raise_server_exceptions=False, client=caller) as client:
         attack = ApiFuzz(app, client, outcome)
         operations = attack.operations(below)
         with watch_pauses(client) as pauses:

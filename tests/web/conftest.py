@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 from sqlalchemy import Engine
 
@@ -21,6 +20,7 @@ from service.store.session import transaction
 from service.store.staff import accounts
 from tests.credentials import provider_environment
 from tests.shared_builds import share_builds
+from tests.site_client import SiteClient
 from tests.system import System
 from tests.web.browsing import BODY, CHROMIUM, DESK, HEADLESS, HEADLINES, PASSWORD, OpenContext
 
@@ -59,7 +59,7 @@ def app(settings: Settings) -> FastAPI:
     return share_builds(create_app(settings))
 
 
-class Visitor(TestClient):
+class Visitor(SiteClient):
     """A browser without scripts: it keeps cookies, follows no redirect, reads forms."""
 
     def __init__(self, app: FastAPI) -> None:
@@ -125,7 +125,7 @@ def ingest(app: FastAPI, engine: Engine) -> Callable[..., dict[str, Any]]:
     """Bring a story in as an agency does."""
     with transaction(engine) as session:
         _, key = accounts.add_key(session, "agency", frozenset(Scope))
-    machine = TestClient(app, headers={"Authorization": f"Bearer {key}"})
+    machine = SiteClient(app, headers={"Authorization": f"Bearer {key}"})
 
     def bring(headline: str = "Rain at last", **given: Any) -> dict[str, Any]:
         story = {"headline": headline, "body": "<p>It rains.</p>", "summary": "It pours."}

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
 from service.domain.delivery import State
@@ -15,6 +14,7 @@ from service.store.operations import holds
 from service.store.results import provider_samples
 from service.store.session import transaction
 from tests.builders import a_batch, a_story, an_alert
+from tests.site_client import SiteClient
 from tests.web.browsing import PASSWORD
 from tests.web.conftest import Visitor
 
@@ -162,7 +162,7 @@ def test_a_key_is_shown_once_works_rotates_and_is_revoked(admin: Visitor, app: A
     found = re.search(r"nzp_[\w-]+", made.text)
     assert found
     assert found[0] not in admin.get("/control/people").text
-    machine = TestClient(app, headers={"Authorization": f"Bearer {found[0]}"})
+    machine = SiteClient(app, headers={"Authorization": f"Bearer {found[0]}"})
     story = {"headline": "By key", "body": "<p>x</p>"}
     assert machine.post("/api/stories", json=story).status_code == 201
     key = re.search(r"/control/keys/(\d+)/rotate", made.text)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from service.store.operations import apps
 from service.store.session import transaction
 from service.web import kit
+from tests.site_client import SiteClient
 from tests.web.conftest import Visitor
 
 SITE = "https://www.publisher.example"
@@ -38,7 +38,7 @@ def listed(engine: Engine) -> str:
     return SITE
 
 
-def preflight(client: TestClient, path: str, origin: str, method: str) -> Any:
+def preflight(client: SiteClient, path: str, origin: str, method: str) -> Any:
     return client.options(path, headers={"Origin": origin, "Access-Control-Request-Method": method})
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import redis
-from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from service.domain import one_time_code
@@ -14,6 +13,7 @@ from service.domain.people import Role
 from service.store.session import transaction
 from service.store.staff import accounts, second_factor
 from service.web.newsroom import sign_in_limits
+from tests.site_client import SiteClient
 from tests.web.browsing import PASSWORD
 from tests.web.conftest import Visitor
 
@@ -115,7 +115,7 @@ def test_wrong_codes_are_counted_by_account_and_end_with_a_new_password(
     ticket = ask_for_code(Visitor(app))
     answers = []
     for host in range(sign_in_limits.CODES_PER_MINUTE + 1):
-        with TestClient(app, client=(f"203.0.113.{host}", 1), follow_redirects=False) as guesser:
+        with SiteClient(app, client=(f"203.0.113.{host}", 1), follow_redirects=False) as guesser:
             fields = {"ticket": ticket, "code": "000000"}
             answers.append(guesser.post("/login/code", data=fields).status_code)
     assert answers == [401] * sign_in_limits.CODES_PER_MINUTE + [429]

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from service.domain.people import Role
 from service.store.session import transaction
 from service.store.staff import accounts
 from service.web.newsroom.sign_in_limits import FAILURES_PER_MINUTE, TRIES_PER_MINUTE
+from tests.site_client import SiteClient
 from tests.web.browsing import PASSWORD
 from tests.web.conftest import Visitor
 
@@ -24,7 +24,7 @@ def ann(engine: Engine) -> str:
 
 
 def sign_in(app: Any, address: str, email: str, password: str) -> int:
-    client = TestClient(app, client=(address, 1), follow_redirects=False)
+    client = SiteClient(app, client=(address, 1), follow_redirects=False)
     return client.post("/login", data={"email": email, "password": password}).status_code
 
 
