@@ -79,7 +79,7 @@ class ReadBody:
         if not length.isdigit() or int(length[:_MOST_DIGITS]) > MAX_BODY_BYTES:
             raise OrdinaryPath
         try:
-            body = await self._read_all()
+            body = await self._read_all(int(length))
         except HTTPException as fault:
             self._fault = fault
             raise
@@ -87,11 +87,14 @@ class ReadBody:
             raise OrdinaryPath
         return body
 
-    async def _read_all(self) -> bytes:
-        """Return all parts; those after the first have the limits of any body."""
+    async def _read_all(self, length: int) -> bytes:
+        """Return all parts; those after the first have the limits of any body.
+
+        The server says that more is to come even when all has come: `length` knows better.
+        """
         message = await self._deadlines.receive(self._receive)
         self._messages.append(message)
-        if message.get("more_body", False):
+        if message.get("more_body", False) and len(message.get("body", b"")) < length:
             receive = in_time(self._receive)
             while message.get("more_body", False):
                 message = await receive()
