@@ -8,7 +8,6 @@ from service.hot.call import Answer, Headers
 from service.http import answer_headers, cross_origin, observed_requests
 
 MAX_HEADS = 1024
-_JSON = (b"content-type", b"application/json")
 
 
 class AnswerHeads:
@@ -22,10 +21,10 @@ class AnswerHeads:
         self, answer: Answer, request_id: bytes, *, has_credentials: bool, site: str | None
     ) -> dict[str, object]:
         """Return how the answer starts in ASGI; `site` as in `complete`."""
-        key = (bool(answer.body), answer.headers, has_credentials, site)
+        key = (bool(answer.body), answer.content_type, answer.headers, has_credentials, site)
         rest = self._heads.get(key)
         if rest is None:
-            content = (_JSON,) if answer.body else ()
+            content = ((b"content-type", answer.content_type),) if answer.body else ()
             start = {"headers": [*content, *answer.headers]}
             self.complete(MutableHeaders(scope=start), has_credentials=has_credentials, site=site)
             if len(self._heads) >= MAX_HEADS:

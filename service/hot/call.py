@@ -51,11 +51,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered: JSON where there is a body, and headers beside those of every answer."""
+    """What is answered: a body of this type, if any, and headers beside those of every answer."""
 
     status: int
     body: bytes = b""
     headers: Headers = ()
+    content_type: bytes = JSON[0]
 
 
 def json_answer(status: int, model: BaseModel, *headers: tuple[bytes, bytes]) -> Answer:

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from service.hot.device_calls import DeviceCalls, address_and_reader, registration_writer
 from service.hot.group_commit import GroupCommit, Item, Keys, Result, Write
 from service.hot.hot_calls import Route, Routes
+from service.hot.page_calls import PageCalls
 from service.hot.reader_calls import ReaderCalls, find_readers, newcomer_writer
 from service.hot.receipt_calls import ReceiptCalls, receipt_writer
 from service.hot.subscription_calls import (
@@ -20,7 +21,9 @@ from service.hot.subscription_calls import (
 )
 from service.http.rate_limit import Throttle
 from service.settings import Settings
+from service.web.page_cache import PageCache
 
+STORIES = "/stories/"
 GROUPS = 7
 """Kinds of groups: each has a thread and a connection of its own, so none waits for another."""
 
@@ -29,6 +32,7 @@ class HotRoutes:
     """What answers the hot calls; the engine has a connection for each kind of group."""
 
     def __init__(self, settings: Settings, engine: Engine, throttle: Throttle) -> None:
+        self.pages = PageCache()
         self.engine = engine
         self.threads = Threads(GROUPS)
         self.has_pooler = settings.db_pooler
@@ -54,6 +58,7 @@ class HotRoutes:
             ("GET", PATH): Route(PATH, subscriptions.show),
             ("PUT", PREFIX): Route(topic, subscriptions.follow, has_body=True),
             ("DELETE", PREFIX): Route(topic, subscriptions.unfollow),
+            ("GET", STORIES): Route(STORIES + "{slug}", PageCalls(self.pages).show),
             ("PUT", "/api/me/devices"): Route("/api/me/devices", devices.register, has_body=True),
         }
 

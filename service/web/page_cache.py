@@ -33,7 +33,12 @@ MAX_BYTES = 64 * 1024 * 1024
 """Of all texts in memory, with their compressed forms. The least recently requested go first."""
 MAX_PAGE_BYTES = MAX_BYTES // 8
 MIN_GZIP_BYTES = 1024
+VARY = "Accept-Encoding, Accept-Language"
+"""What a page in the visitor's language depends on."""
 PUBLIC = "public, max-age=0, s-maxage=5, stale-while-revalidate=30, stale-if-error=600"
+
+
+_OK, _UNCHANGED = 200, 304
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +66,33 @@ class PublicText:
 
     def respond(self, request: Request, vary: str = "Accept-Encoding") -> Response:
         """Return the response: 304 when the visitor already has this version."""
+        headers = request.headers
+        status, body, answer_headers = self.answer(
+            headers.get("if-none-match", ""), headers.get("accept-encoding", ""), vary
+        )
+        media_type = None if status == _UNCHANGED else self.media_type
+        return Response(body, status, answer_headers, media_type=media_type)
+
+    def answer(
+        self, if_none_match: str, accept_encoding: str, vary: str
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Return status, body and headers for a visitor who sends these headers."""
         headers = {"Cache-Control": PUBLIC, "ETag": self.etag, "Vary": vary}
-        visitor_tags = request.headers.get("if-none-match", "")
-        if self.status == 200 and _matches(visitor_tags, self.etag):  # noqa: PLR2004 - HTTP's OK
-            return Response(status_code=304, headers=headers)
+        if self.status == _OK and _matches(if_none_match, self.etag):
+            return _UNCHANGED, b"", headers
         body = self.body
-        if self.gzipped and accepts_gzip(request.headers.get("accept-encoding", "")):
+        if self.gzipped and accepts_gzip(accept_encoding):
             body = self.gzipped
             headers["Content-Encoding"] = "gzip"
         if self.media_type == "text/html":
             headers.update(SECURITY_HEADERS)
-        return Response(body, self.status, headers, media_type=self.media_type)
+        return self.status, body, headers
 
 
-def page_address(request: Request, **parameters: str | None) -> str:
+def page_address(path: str, **parameters: str | None) -> str:
     """Return what a page is remembered by: its path and the parameters that it reads."""
     used = {name: value for name, value in parameters.items() if value is not None}
-    return f"{request.url.path}?{urlencode(used)}"
+    return f"{path}?{urlencode(used)}"
 
 
 def _matches(if_none_match: str, etag: str) -> bool:
@@ -127,6 +142,18 @@ class PageCache:
         if now - entry.rendered_at > MAX_AGE_S:
             entry.rendered_at = now
             return None
+        return entry.text
+
+    def in_rush(self, address: str) -> PublicText | None:
+        """Return the page from memory where `lookup` would, and count that; else count nothing."""
+        entry = self._entries.get(address)
+        if entry is None or entry.text is None or entry.requests <= RUSH_PER_S:
+            return None
+        now = self.clock()
+        if int(now) != entry.second or now - entry.rendered_at > MAX_AGE_S:
+            return None
+        entry.requests += 1
+        self._entries.move_to_end(address)
         return entry.text
 
     def last(self, address: str) -> PublicText | None:

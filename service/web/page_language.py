@@ -7,7 +7,7 @@ have it, the sentence in that language. What a catalogue lacks stays English.
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,12 @@ _IN_SCRIPTS = re.compile(r'\bsay\(\s*"((?:[^"\\]|\\.)*)"')
 
 def choose_language(request: Request) -> str:
     """Return the first language of the visitor's browser that our pages have."""
-    header = request.headers.get("accept-language", "")
+    return first_language(request.headers.get("accept-language", ""))
+
+
+@lru_cache(1024)
+def first_language(header: str) -> str:
+    """Return the first language of an `Accept-Language` that our pages have."""
     bases = map(base_language, parse_accept_language(header))
     return next((base for base in bases if base in (DEFAULT, *CATALOGUES)), DEFAULT)
 

@@ -5,7 +5,7 @@ from starlette.routing import Mount
 
 from service.http.media import picture_bodies
 from service.media.storage import open_storage
-from service.web import files, kit, page_cache, visitors
+from service.web import files, kit, visitors
 from service.web.admin import (
     app_pages,
     audit_trail,
@@ -79,7 +79,7 @@ def mount(app: FastAPI) -> None:
     """Add the pages and their files to the application, and a page for every refusal."""
     app.state.renderer = Renderer(app.state.settings)
     app.state.error_page = error_page
-    app.state.page_cache = page_cache.PageCache()
+    app.state.page_cache = app.state.hot.pages
     app.state.picture_storage = open_storage(app.state.settings, app.state.engine)
     app.state.picture_threads = picture_bodies.open_threads()
     app.state.picture_cache = picture_files.PictureCache()

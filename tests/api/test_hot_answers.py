@@ -15,6 +15,7 @@ from service.hot.group_commit import GroupCommit
 from service.hot.hot_calls import HotCalls
 from service.store.operations import apps
 from service.store.session import transaction
+from service.web.page_cache import RUSH_PER_S
 from tests import builders as a
 
 pytestmark = pytest.mark.usefixtures("providers")
@@ -23,6 +24,7 @@ HEADERS = ({}, {"Origin": SITE}, {"Origin": "https://elsewhere.example"}, {"Cook
 RECEIPTS, READERS, ME = "/api/receipts", "/api/readers", "/api/me"
 FOLLOWS, DEVICES = "/api/me/subscriptions", "/api/me/devices"
 SPORT = FOLLOWS + "/sport"
+PAGE = "/stories/{slug}"
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,37 @@ def _comparable(answer):
     return headers
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Accept-Encoding": "gzip"},
+        {"Accept-Encoding": "identity"},
+        {"Accept-Language": "hi,de;q=0.5", "Cookie": "a=b"},
+        {"If-None-Match": "*"},
+        {"Authorization": "Bearer x", "X-Request-ID": "a-name"},
+    ],
+    ids=["plain", "gzip", "identity", "language", "unchanged", "credentials"],
+)
+def test_a_page_in_a_rush_is_answered_as_ordinarily(app, engine, client, switch, headers):
+    app.state.hot.pages.clock = lambda: 1000.0
+    with transaction(engine) as session:
+        path = f"{PAGE.removesuffix('{slug}')}{a.a_story(session).slug}"
+    for _ in range(RUSH_PER_S + 1):
+        ordinary = client.get(path, headers=headers)
+    answers = switch(on=True)
+    hot = client.get(f"{path}?fbclid=1", headers=headers)
+    assert answers == [("GET", PAGE, hot.status_code)]
+    assert (hot.status_code, hot.content) == (ordinary.status_code, ordinary.content)
+    assert {**hot.headers, "x-request-id": ""} == {**ordinary.headers, "x-request-id": ""}
+    answers = switch(on=True)
+    client.get(path, headers=headers | {"Cookie": "newszop_staff=x"})
+    assert answers == [], "staff have a page of their own"
+
+
 def test_every_hot_route_is_in_the_comparison(app, alert_id):
     compared = {(call.method, call.route or call.path) for call in hot_calls(1, "s" * 16, "")}
+    compared.add(("GET", PAGE))
     routes = {(method, route.path) for (method, _), route in app.state.hot.routes.items()}
     assert compared == routes
 

@@ -178,7 +178,7 @@ async def _respond(
     request: Request, write: Callable[[Session], PublicText], topic: str | None = None
 ) -> Response:
     """Return a feed: the same for everyone, cookie or not, and from memory during a rush."""
-    address = page_address(request, topic=topic)
+    address = page_address(request.url.path, topic=topic)
     pages: PageCache = request.app.state.page_cache
     text = pages.lookup(address)
     if text is None:

@@ -25,7 +25,7 @@ from service.store.stories import stories, topics
 from service.web import lookups
 from service.web.formatting import cut, iso, plain
 from service.web.media.story_pictures import own_pictures
-from service.web.page_cache import PageCache, PublicText, page_address
+from service.web.page_cache import VARY, PageCache, PublicText, page_address
 from service.web.page_language import choose_language, translate
 from service.web.readers.corrections import describe_corrections
 from service.web.rendering import query_string, render, renderer
@@ -239,7 +239,7 @@ async def _respond(
     if STAFF_COOKIE in request.cookies:
         return await run_admitted(request, _render_for_staff, request, template, query)
     language = choose_language(request)
-    address = page_address(request, **parameters, page_language=language)
+    address = page_address(request.url.path, **parameters, page_language=language)
     pages: PageCache = request.app.state.page_cache
     text = pages.lookup(address)
     if text is None:
@@ -253,7 +253,7 @@ async def _respond(
         except Refusal:
             pages.forget(address)
             raise
-    return text.respond(request, vary="Accept-Encoding, Accept-Language")
+    return text.respond(request, vary=VARY)
 
 
 def _render_for_everyone(request: Request, template: str, query: ContextQuery) -> PublicText:
