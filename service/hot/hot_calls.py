@@ -45,7 +45,7 @@ class Route:
 
 
 Routes = Mapping[tuple[str, str], Route]
-"""By method and path; a path that ends with a slash stands for all below it."""
+"""By method and path; a path that ends with a slash stands for all below it, but for "/"."""
 
 
 class HotCalls:
@@ -57,7 +57,7 @@ class HotCalls:
         self.requests = requests
         self.heads = AnswerHeads(is_https=is_https)
         self.deadlines = Deadlines()
-        self.prefixes = tuple(path for _, path in routes if path.endswith("/"))
+        self.prefixes = tuple(path for _, path in routes if path.endswith("/") and path != "/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a hot call, or pass it on with the body that was read."""

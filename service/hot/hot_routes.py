@@ -23,7 +23,6 @@ from service.http.rate_limit import Throttle
 from service.settings import Settings
 from service.web.page_cache import PageCache
 
-STORIES = "/stories/"
 GROUPS = 7
 """Kinds of groups: each has a thread and a connection of its own, so none waits for another."""
 
@@ -50,6 +49,7 @@ class HotRoutes:
             self._group(end_follows, lambda pair: (pair,)),
         )
         devices = DeviceCalls(self._group(registration_writer(settings), address_and_reader))
+        pages = PageCalls(self.pages)
         topic = PATH + "/{topic}"
         self.routes: Routes = {
             ("POST", "/api/receipts"): Route("/api/receipts", receipts.take, has_body=True),
@@ -58,7 +58,8 @@ class HotRoutes:
             ("GET", PATH): Route(PATH, subscriptions.show),
             ("PUT", PREFIX): Route(topic, subscriptions.follow, has_body=True),
             ("DELETE", PREFIX): Route(topic, subscriptions.unfollow),
-            ("GET", STORIES): Route(STORIES + "{slug}", PageCalls(self.pages).show),
+            ("GET", "/"): Route("/", pages.show_front),
+            ("GET", "/stories/"): Route("/stories/{slug}", pages.show_story),
             ("PUT", "/api/me/devices"): Route("/api/me/devices", devices.register, has_body=True),
         }
 

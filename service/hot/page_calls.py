@@ -1,4 +1,4 @@
-"""A story's page in a rush, which an alert begins: from memory, as the ordinary path answers it."""
+"""Pages in a rush, which an alert begins: from memory, as the ordinary path answers them."""
 
 from functools import lru_cache
 
@@ -17,7 +17,17 @@ class PageCalls:
     def __init__(self, pages: PageCache) -> None:
         self._pages = pages
 
-    async def show(self, call: Call) -> Answer:
+    async def show_front(self, call: Call) -> Answer:
+        """Show the front page; its query may ask for older stories."""
+        if b"before" in call.scope["query_string"]:
+            raise OrdinaryPath
+        return self._show(call)
+
+    async def show_story(self, call: Call) -> Answer:
+        """Show a story's page, which reads nothing of its query."""
+        return self._show(call)
+
+    def _show(self, call: Call) -> Answer:
         """Show the page as it was at most a second ago, while very many ask for it."""
         headers = call.headers
         if _STAFF in headers.get(b"cookie", b"") or b"origin" in headers:

@@ -24,7 +24,7 @@ HEADERS = ({}, {"Origin": SITE}, {"Origin": "https://elsewhere.example"}, {"Cook
 RECEIPTS, READERS, ME = "/api/receipts", "/api/readers", "/api/me"
 FOLLOWS, DEVICES = "/api/me/subscriptions", "/api/me/devices"
 SPORT = FOLLOWS + "/sport"
-PAGE = "/stories/{slug}"
+PAGE, FRONT = "/stories/{slug}", "/"
 
 
 @dataclass(frozen=True)
@@ -163,25 +163,28 @@ def _comparable(answer):
     ],
     ids=["plain", "gzip", "identity", "language", "unchanged", "credentials"],
 )
-def test_a_page_in_a_rush_is_answered_as_ordinarily(app, engine, client, switch, headers):
+@pytest.mark.parametrize("route", [PAGE, FRONT])
+def test_a_page_in_a_rush_is_answered_as_ordinarily(app, engine, client, switch, headers, route):
     app.state.hot.pages.clock = lambda: 1000.0
     with transaction(engine) as session:
         path = f"{PAGE.removesuffix('{slug}')}{a.a_story(session).slug}"
+        path = path if route == PAGE else FRONT
     for _ in range(RUSH_PER_S + 1):
         ordinary = client.get(path, headers=headers)
     answers = switch(on=True)
     hot = client.get(f"{path}?fbclid=1", headers=headers)
-    assert answers == [("GET", PAGE, hot.status_code)]
+    assert answers == [("GET", route, hot.status_code)]
     assert (hot.status_code, hot.content) == (ordinary.status_code, ordinary.content)
     assert {**hot.headers, "x-request-id": ""} == {**ordinary.headers, "x-request-id": ""}
     answers = switch(on=True)
     client.get(path, headers=headers | {"Cookie": "newszop_staff=x"})
-    assert answers == [], "staff have a page of their own"
+    client.get(f"{FRONT}?before=x", headers=headers)
+    assert answers == [], "staff have a page of their own, and older stories are another page"
 
 
 def test_every_hot_route_is_in_the_comparison(app, alert_id):
     compared = {(call.method, call.route or call.path) for call in hot_calls(1, "s" * 16, "")}
-    compared.add(("GET", PAGE))
+    compared |= {("GET", PAGE), ("GET", FRONT)}
     routes = {(method, route.path) for (method, _), route in app.state.hot.routes.items()}
     assert compared == routes
 
