@@ -5,18 +5,16 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 import httpx
-import structlog
 
 from service.domain.errors import Unavailable
 from service.domain.media.pictures import media_type_of
+from service.media.outage import storage_outage
 from service.media.s3_signature import Credentials, escape_path, signed_headers
 from service.media_settings import MediaSettings
 
-log = structlog.get_logger()
-
-TIMEOUT_S = 10.0
-ATTEMPTS = 2
-RETRY_AFTER_S = 5
+WRITE_S, READ_S, DELETE_S = 10.0, 3.0, 1.0
+"""The sweep deletes, and does nothing else meanwhile."""
+_PATIENCE = {"GET": (READ_S, 2), "PUT": (WRITE_S, 2), "DELETE": (DELETE_S, 1)}
 _MISSING = 404
 _FAULT_OF_THEIRS = 500
 
@@ -52,26 +50,29 @@ class S3Storage:
 
     @cached_property
     def _client(self) -> httpx.Client:
-        return httpx.Client(timeout=TIMEOUT_S, follow_redirects=False)
+        return httpx.Client(follow_redirects=False)
 
     def _send(
         self, method: str, name: str, content: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """Send a request, a second time when the first did not get through."""
+        """Send a request; what is not a deletion, a second time if the first fails."""
         bucket = self._bucket
         path = "/".join(filter(None, (bucket.name, bucket.prefix, name)))
         url = f"{bucket.endpoint}/{escape_path(path)}"
-        for attempt in range(1, ATTEMPTS + 1):
+        seconds, attempts = _PATIENCE[method]
+        for attempt in range(1, attempts + 1):
             signed = signed_headers(
                 method, url, headers or {}, content, self._credentials, datetime.now(UTC)
             )
             try:
-                answer = self._client.request(method, url, content=content, headers=signed)
+                answer = self._client.request(
+                    method, url, content=content, headers=signed, timeout=seconds
+                )
             except httpx.HTTPError as error:
-                if attempt == ATTEMPTS:
+                if attempt == attempts:
                     raise self._away(type(error).__name__) from None
                 continue
-            if answer.status_code < _FAULT_OF_THEIRS or attempt == ATTEMPTS:
+            if answer.status_code < _FAULT_OF_THEIRS or attempt == attempts:
                 break
         return answer
 
@@ -81,5 +82,4 @@ class S3Storage:
         return answer
 
     def _away(self, reason: str) -> Unavailable:
-        log.warning("picture storage failed", endpoint=self._bucket.endpoint, reason=reason)
-        return Unavailable("The storage of pictures does not answer: try again.", RETRY_AFTER_S)
+        return storage_outage(self._bucket.endpoint, reason)

@@ -1,4 +1,8 @@
-"""Where the files of pictures are stored; a name says its content, so a file never changes."""
+"""Where the files of pictures are stored outside PostgreSQL; a file's name says its content.
+
+What is stored in PostgreSQL is written and read with its row. What stands elsewhere may take
+seconds: it is called without a slot and without an open transaction, but for the sweep.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -15,7 +19,7 @@ from service.store.stories import pictures
 
 
 class PictureStorage(Protocol):
-    """Keeps files by their names. Called without an open transaction: it may take seconds."""
+    """Keeps files by their names. Raises `Unavailable` when it cannot be reached."""
 
     def add(self, files: Mapping[str, bytes]) -> None:
         """Keep the files; one that is there may be written again."""
@@ -27,69 +31,26 @@ class PictureStorage(Protocol):
         """Delete files; one that is not there is no error."""
 
 
-class TableStorage:
-    """Files in PostgreSQL: every host has them, and a backup holds them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def add(self, files: Mapping[str, bytes]) -> None:
-        """Keep the files."""
-        with transaction(self._engine) as session:
-            pictures.add_files(session, files)
-
-    def read(self, name: str) -> bytes | None:
-        """Return a file's content."""
-        with transaction(self._engine) as session:
-            return pictures.read_file(session, name)
-
-    def delete(self, names: Iterable[str]) -> None:
-        """Delete files."""
-        with transaction(self._engine) as session:
-            pictures.delete_files(session, names)
-
-
-class MovedStorage:
-    """Files elsewhere, and those that were stored in PostgreSQL before the setting was changed."""
-
-    def __init__(self, present: PictureStorage, earlier: PictureStorage) -> None:
-        self._present = present
-        self._earlier = earlier
-
-    def add(self, files: Mapping[str, bytes]) -> None:
-        """Keep the files where the setting says."""
-        self._present.add(files)
-
-    def read(self, name: str) -> bytes | None:
-        """Return a file's content, wherever it is."""
-        content = self._present.read(name)
-        return self._earlier.read(name) if content is None else content
-
-    def delete(self, names: Iterable[str]) -> None:
-        """Delete files in both places."""
-        name_list = list(names)
-        self._present.delete(name_list)
-        self._earlier.delete(name_list)
-
-
-def open_storage(settings: MediaSettings, engine: Engine) -> PictureStorage:
-    """Return the storage that the settings name. Nothing connects before it is used."""
-    table = TableStorage(engine)
+def open_elsewhere(settings: MediaSettings) -> PictureStorage | None:
+    """Return the storage that the settings name outside PostgreSQL; None when they name none."""
     if settings.media == IN_POSTGRES:
-        return table
+        return None
     if settings.media.startswith(S3_SCHEME):
-        return MovedStorage(S3Storage(settings), table)
-    return MovedStorage(FolderStorage(Path(settings.media)), table)
+        return S3Storage(settings)
+    return FolderStorage(Path(settings.media))
 
 
-def delete_unused(engine: Engine, storage: PictureStorage, now: datetime) -> int:
-    """Delete pictures that were uploaded long ago and that no story has; return how many.
+def delete_oldest_unused(engine: Engine, elsewhere: PictureStorage | None, now: datetime) -> bool:
+    """Delete the oldest upload that no story has had for long; False when there is none.
 
-    Their rows stay locked until their files are gone, so no story takes one meanwhile.
+    Its row stays locked until its files are gone, so no story takes it meanwhile.
     """
     with transaction(engine) as session:
-        uploads = pictures.lock_unused(session, now)
-        if uploads:
-            storage.delete([name for one in uploads for name in one.file_names])
-            pictures.delete(session, [one.id for one in uploads])
-    return len(uploads)
+        picture = pictures.lock_oldest_unused(session, now)
+        if picture is None:
+            return False
+        if elsewhere is not None:
+            elsewhere.delete(picture.file_names)
+        pictures.delete_files(session, picture.file_names)
+        pictures.delete(session, picture.id)
+    return True

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from service.http.media import picture_bodies
-from service.media.storage import open_storage
+from service.media.storage import open_elsewhere
 from service.web import files, kit, visitors
 from service.web.admin import (
     app_pages,
@@ -80,9 +80,10 @@ def mount(app: FastAPI) -> None:
     app.state.renderer = Renderer(app.state.settings)
     app.state.error_page = error_page
     app.state.page_cache = app.state.hot.pages
-    app.state.picture_storage = open_storage(app.state.settings, app.state.engine)
+    app.state.pictures_elsewhere = open_elsewhere(app.state.settings)
     app.state.picture_threads = picture_bodies.open_threads()
     app.state.picture_cache = picture_files.PictureCache()
+    app.state.picture_reads = picture_files.open_threads()
     for router in _ROUTERS:
         router.add_to(app)
     if app.state.settings.demo:

@@ -1,11 +1,14 @@
 """Pictures that machines upload: what is taken, how it is served, how stories have it."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
 
 from service.http.body_limit import MAX_PICTURE_BYTES
 from service.http.media import picture_bodies
+from service.media.folder_storage import FolderStorage
+from service.web.media.picture_files import PictureCache
 from tests.sample_pictures import opened, photograph
 
 SITE = "https://news.example"
@@ -86,6 +89,24 @@ def test_too_large_a_body_is_refused_before_it_is_read(client, as_ingester):
 def test_bytes_that_look_like_many_values_are_a_picture_all_the_same(upload):
     commas = photograph(60, 40) + b"," * 500_000 + b"1" * 2_000
     assert upload(commas)["width"] == 60
+
+
+def test_files_stand_where_the_setting_says_and_earlier_ones_in_postgres(
+    upload, client, app, tmp_path
+):
+    earlier = upload(photograph(30, 20))
+    app.state.pictures_elsewhere = FolderStorage(tmp_path / "media")
+    picture = upload(photograph(40, 20))
+    stored = {path.name for path in tmp_path.rglob("*.*")}
+    assert stored == {f"{picture['id']}-{end}" for end in ("40.jpg", "40.webp", "wide.jpg")}
+    for url in (earlier["url"], picture["url"]):
+        assert opened(client.get(path_of(url)).content).height == 20
+    app.state.picture_cache = PictureCache()
+    shutil.rmtree(tmp_path / "media")
+    assert client.get(path_of(picture["url"])).status_code == 404
+    (tmp_path / "media").touch()
+    assert client.get(path_of(picture["url"])).status_code == 503
+    assert "storage of pictures" in upload(photograph(50, 20), 503)["detail"]
 
 
 @pytest.mark.parametrize("name", ["x", "0" * 32 + "-400.jpg", "0" * 32 + "-400.gif", "..%2fx.jpg"])

@@ -13,6 +13,7 @@ from service.media.folder_storage import FolderStorage
 from service.media.s3_signature import Credentials, signed_headers
 from service.media.s3_storage import S3Storage
 from service.media_settings import MediaSettings
+from workers.upkeep.doctor_storage import examine_storage
 
 NAME, OTHER = "ab" * 16 + "-400.webp", "cd" * 16 + "-800.jpg"
 KEY = {"media_key_id": "an id", "media_secret_key": "a secret"}
@@ -106,10 +107,33 @@ def test_a_fault_of_the_bucket_is_tried_again_once_and_a_refusal_is_an_outage(bu
         stranger.add({NAME: b"one"})
 
 
+def test_the_doctor_tries_the_storage_and_says_what_to_do(bucket, tmp_path):
+    [well] = examine_storage(MediaSettings(media=bucket.url, **KEY))
+    assert (well.is_well, bucket.objects) == (True, {})
+    [refused] = examine_storage(
+        MediaSettings(media=bucket.url, media_key_id="an id", media_secret_key="another")
+    )
+    assert not refused.is_well
+    assert "403" in refused.sentence
+    assert "check NEWSZOP_MEDIA, the key" in refused.sentence
+    (tmp_path / "file").touch()
+    [broken] = examine_storage(MediaSettings(media=str(tmp_path / "file" / "media")))
+    assert "Not a directory" in broken.sentence
+    assert list(examine_storage(MediaSettings())) == []
+
+
 def test_a_bucket_that_is_away_is_an_outage():
     away = MediaSettings(media="s3://news?endpoint=http://127.0.0.1:9", **KEY)
     with pytest.raises(Unavailable):
         S3Storage(away).read(NAME)
+
+
+def test_a_folder_that_cannot_be_written_is_an_outage(tmp_path):
+    (tmp_path / "file").touch()
+    broken = FolderStorage(tmp_path / "file")
+    for call in (lambda: broken.add({NAME: b"one"}), lambda: broken.read(NAME)):
+        with pytest.raises(Unavailable):
+            call()
 
 
 @pytest.mark.parametrize(

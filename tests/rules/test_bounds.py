@@ -26,8 +26,10 @@ BOUNDS = {
     "service.media.picture_sizes: LONGEST_SIDE MAX_PIXELS MAX_JPEG_PIXELS",
     "pictures from one caller": "service.http.media.picture_bodies: PER_MINUTE",
     "pictures that are sized": "service.http.media.picture_bodies: MOST_AT_ONCE MOST_WAITING",
-    "uploads that no story has": "service.store.stories.pictures: MOST_AT_ONCE",
-    "files of pictures": "service.web.media.picture_files: MAX_CACHED_BYTES MAX_FILE_BYTES",
+    "files of pictures that are read": "service.web.media.picture_files: READS_AT_ONCE "
+    "MOST_WAITING; service.media.s3_storage: READ_S WRITE_S DELETE_S",
+    "files of pictures in memory": "service.web.media.picture_files: MAX_CACHED_BYTES "
+    "MAX_FILE_BYTES",
     "a body as HTML": "service.actions.story_text: MAX_CLEAN_BYTES; service.formats.markup_bounds: "
     "MAX_TAGS MAX_NESTING MAX_ATTRIBUTES MAX_ESCAPES FREE_COPIES_BYTES",
     "body of a signed delivery": "service.http.body_limit: MAX_HOOK_BYTES",

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from service.domain.errors import Unavailable
 from service.domain.media.pictures import StoredPicture
-from service.media.storage import MovedStorage, TableStorage, delete_unused
+from service.media.storage import delete_oldest_unused
 from service.store.schema import StaffRow
 from service.store.session import transaction
 from service.store.stories import autosaves, pictures
@@ -16,70 +17,69 @@ LATER = NOW + pictures.UNUSED_FOR + timedelta(hours=1)
 
 
 @pytest.fixture
-def storage(engine):
-    return TableStorage(engine)
-
-
-@pytest.fixture
-def upload(engine, storage):
+def upload(engine):
     def keep(digit):
         picture = StoredPicture(digit * 32, 900, 600)
-        storage.add(dict.fromkeys(picture.file_names, b"a picture"))
         with transaction(engine) as session:
+            pictures.add_files(session, dict.fromkeys(picture.file_names, b"a picture"))
             pictures.add(session, picture, "key:1")
         return picture
 
     return keep
 
 
-def files_left(storage, picture):
-    return [name for name in picture.file_names if storage.read(name)]
+def files_left(engine, picture):
+    with transaction(engine) as session:
+        return [name for name in picture.file_names if pictures.read_file(session, name)]
 
 
-def test_a_picture_that_no_story_has_goes_after_a_week_with_its_files(engine, storage, upload):
+def test_a_picture_that_no_story_has_goes_after_a_week_with_its_files(engine, upload):
     unused, used = upload("a"), upload("b")
     with transaction(engine) as session:
         pictures.claim(session, [used.id])
-    assert delete_unused(engine, storage, NOW) == 0
-    assert delete_unused(engine, storage, LATER) == 1
+    assert not delete_oldest_unused(engine, None, NOW)
+    assert delete_oldest_unused(engine, None, LATER)
+    assert not delete_oldest_unused(engine, None, LATER)
     with transaction(engine) as session:
         assert pictures.many(session, [unused.id, used.id]) == {used.id: used}
-    assert files_left(storage, unused) == []
-    assert files_left(storage, used) == used.file_names
+    assert files_left(engine, unused) == []
+    assert files_left(engine, used) == used.file_names
 
 
-def test_a_picture_in_text_that_is_being_typed_stays(engine, storage, upload):
+def test_a_picture_in_text_that_is_being_typed_stays(engine, upload):
     picture = upload("c")
     with transaction(engine) as session:
         staff = StaffRow(email="editor@news.example", password_hash="none", role="editor")
         session.add(staff)
         session.flush()
         autosaves.keep(session, staff.id, 0, f'{{"image_url": "{picture.path}"}}', NOW)
-    assert delete_unused(engine, storage, LATER) == 0
+    assert not delete_oldest_unused(engine, None, LATER)
 
 
-def test_a_picture_that_is_uploaded_again_begins_its_week_again(engine, storage, upload):
+def test_a_picture_that_is_uploaded_again_begins_its_week_again(engine, upload):
     picture = upload("d")
     with transaction(engine) as session:
         session.execute(text("UPDATE picture SET uploaded_at = now() - interval '30 days'"))
         assert pictures.touch(session, picture.id) == picture
         assert pictures.touch(session, "e" * 32) is None
-    assert delete_unused(engine, storage, NOW) == 0
+    assert not delete_oldest_unused(engine, None, NOW)
 
 
-def test_files_of_before_the_setting_changed_are_still_there(storage, upload):
-    class Elsewhere(dict):
-        add, read = dict.update, dict.get
+def test_while_files_elsewhere_cannot_be_deleted_their_picture_stays(engine, upload):
+    class Elsewhere:
+        files, is_away = set(), True
 
         def delete(self, names):
-            for name in names:
-                self.pop(name, None)
+            if self.is_away:
+                raise Unavailable("away")
+            self.files -= set(names)
 
     picture, elsewhere = upload("f"), Elsewhere()
-    moved = MovedStorage(elsewhere, storage)
-    moved.add({"new.jpg": b"new"})
-    assert (moved.read("new.jpg"), storage.read("new.jpg")) == (b"new", None)
-    assert moved.read(picture.file_names[0]) == b"a picture"
-    moved.delete(["new.jpg", *picture.file_names])
-    assert files_left(moved, picture) == []
-    assert moved.read("new.jpg") is None
+    elsewhere.files = {*picture.file_names, "other"}
+    with pytest.raises(Unavailable):
+        delete_oldest_unused(engine, elsewhere, LATER)
+    with transaction(engine) as session:
+        assert picture.id in pictures.many(session, [picture.id])
+    elsewhere.is_away = False
+    assert delete_oldest_unused(engine, elsewhere, LATER)
+    assert elsewhere.files == {"other"}

@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Engine
 
 from service.domain.media.pictures import StoredPicture
-from service.media.storage import TableStorage
 from service.store.session import transaction
 from service.store.stories import pictures
 from tests.web.conftest import SITE, Visitor
@@ -17,8 +16,8 @@ PICTURE = StoredPicture(ID, 1200, 700)
 
 
 def upload(engine: Engine) -> str:
-    TableStorage(engine).add(dict.fromkeys(PICTURE.file_names, b"a picture"))
     with transaction(engine) as session:
+        pictures.add_files(session, dict.fromkeys(PICTURE.file_names, b"a picture"))
         pictures.add(session, PICTURE, "key:1")
     return PICTURE.path
 

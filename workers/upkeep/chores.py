@@ -8,7 +8,7 @@ import structlog
 from sqlmodel import Session
 
 from service import outbox
-from service.media.storage import delete_unused, open_storage
+from service.media.storage import delete_oldest_unused, open_elsewhere
 from service.store import idempotency
 from service.store.deliveries import retention
 from service.store.operations import canary
@@ -76,8 +76,11 @@ def _forget_old_sends(context: WorkerContext) -> None:
 
 
 def _delete_unused_pictures(context: WorkerContext) -> None:
-    storage = open_storage(context.settings, context.engine)
-    delete_unused(context.engine, storage, datetime.now(UTC))
+    """Delete uploads that no story has, for a second at most: the next pass comes soon."""
+    elsewhere, now = open_elsewhere(context.settings), datetime.now(UTC)
+    until = time.monotonic() + SHRINK_S
+    while time.monotonic() < until and delete_oldest_unused(context.engine, elsewhere, now):
+        pass
 
 
 def _age_devices(context: WorkerContext) -> None:

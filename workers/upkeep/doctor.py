@@ -34,6 +34,7 @@ from workers.provider import Answer, Credential, CredentialRefused, LimitsMints,
 from workers.provider_kit.answers import parse_http_date
 from workers.upkeep import story_page
 from workers.upkeep.doctor_servers import examine_servers
+from workers.upkeep.doctor_storage import examine_storage
 from workers.upkeep.finding import Finding
 
 PAGE_TIMEOUT_S = 5.0
@@ -51,7 +52,7 @@ def main() -> int:
         sys.stdout.write(f"{error}\n")
         return 1
     well = True
-    for finding in chain(examine_servers(settings), examine(settings)):
+    for finding in chain(examine_servers(settings), examine_storage(settings), examine(settings)):
         well = well and finding.is_well
         word = "well" if finding.is_well else "ILL"
         _print(finding.part, word, finding.sentence)

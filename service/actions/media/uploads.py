@@ -1,6 +1,7 @@
 """An upload: a picture becomes files, once, and stories name it by its path."""
 
 import hashlib
+from collections.abc import Mapping
 
 from sqlalchemy import Engine
 
@@ -9,7 +10,6 @@ from service.domain.media.pictures import StoredPicture, id_in, ids_in
 from service.domain.people import Caller
 from service.domain.story import StoryText
 from service.media.picture_sizes import SizedPicture
-from service.media.storage import PictureStorage
 from service.store.session import transaction
 from service.store.stories import pictures
 from service.unit_of_work import UnitOfWork
@@ -29,16 +29,26 @@ def known_picture(engine: Engine, source: bytes) -> StoredPicture | None:
         return pictures.touch(session, picture_id(source))
 
 
+def name_files(source: bytes, sizes: SizedPicture) -> dict[str, bytes]:
+    """Return the files of a new picture by the names that they are stored under."""
+    return {f"{picture_id(source)}-{end}": file for end, file in sizes.files.items()}
+
+
 def keep_picture(
-    engine: Engine, storage: PictureStorage, source: bytes, sizes: SizedPicture, caller: Caller
+    engine: Engine,
+    source: bytes,
+    sizes: SizedPicture,
+    files: Mapping[str, bytes],
+    caller: Caller,
 ) -> StoredPicture:
-    """Keep a new picture's files, and its row once they are stored.
+    """Keep a new picture, with those files of it that are not stored elsewhere already.
 
     It goes after some days unless a story has it.
     """
     picture = StoredPicture(picture_id(source), sizes.width, sizes.height)
-    storage.add({f"{picture.id}-{end}": file for end, file in sizes.files.items()})
     with transaction(engine) as session:
+        if files:
+            pictures.add_files(session, files)
         pictures.add(session, picture, caller.name)
     return picture
 

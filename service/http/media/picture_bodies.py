@@ -1,7 +1,7 @@
 """An uploaded picture on its way in: its bytes out of the body, and its sizing in a thread.
 
-A picture is decoded in threads of its own, two at once in a process, so that uploads take neither
-the slots nor the memory of other calls.
+A picture is decoded, and written elsewhere, in threads of its own, two at once in a process, so
+that uploads take neither the slots nor the memory of other calls.
 """
 
 import anyio
@@ -44,8 +44,13 @@ async def take_picture(request: Request, caller: Caller) -> tuple[StoredPicture,
     if earlier is not None:
         return earlier, False
     sizes = await _size(state.picture_threads, source)
+    files = uploads.name_files(source, sizes)
+    if state.pictures_elsewhere is not None:
+        add = state.pictures_elsewhere.add
+        await anyio.to_thread.run_sync(add, files, limiter=state.picture_threads)
+        files = {}
     picture = await run_admitted(
-        request, uploads.keep_picture, state.engine, state.picture_storage, source, sizes, caller
+        request, uploads.keep_picture, state.engine, source, sizes, files, caller
     )
     return picture, True
 

@@ -10,7 +10,6 @@ from service.domain.media.pictures import StoredPicture
 
 UNUSED_FOR = timedelta(days=7)
 """How long an upload that no story has is kept."""
-MOST_AT_ONCE = 100
 
 _ADD = text("""
     INSERT INTO picture (id, width, height, uploaded_by)
@@ -24,8 +23,8 @@ _UNUSED = text("""
     SELECT id, width, height FROM picture
     WHERE NOT used AND uploaded_at < :before AND NOT EXISTS (
         SELECT FROM autosave WHERE position(picture.id IN autosave.content::text) > 0)
-    ORDER BY uploaded_at LIMIT :most FOR UPDATE SKIP LOCKED""")
-_DELETE = text("DELETE FROM picture WHERE id = ANY(:ids)")
+    ORDER BY uploaded_at LIMIT 1 FOR UPDATE SKIP LOCKED""")
+_DELETE = text("DELETE FROM picture WHERE id = :id")
 
 _ADD_FILE = text("""
     INSERT INTO picture_file (name, content) VALUES (:name, :content)
@@ -57,15 +56,15 @@ def claim(session: Session, ids: Iterable[str]) -> None:
     session.execute(_CLAIM, {"ids": sorted(ids)})
 
 
-def lock_unused(session: Session, now: datetime) -> list[StoredPicture]:
-    """Return pictures that no story and no autosaved text has had for long, and lock them."""
-    values = {"before": now - UNUSED_FOR, "most": MOST_AT_ONCE}
-    return [StoredPicture(*row) for row in session.execute(_UNUSED, values)]
+def lock_oldest_unused(session: Session, now: datetime) -> StoredPicture | None:
+    """Return a picture that no story and no autosaved text has had for long, and lock it."""
+    row = session.execute(_UNUSED, {"before": now - UNUSED_FOR}).one_or_none()
+    return None if row is None else StoredPicture(row.id, row.width, row.height)
 
 
-def delete(session: Session, ids: Iterable[str]) -> None:
-    """Delete the rows of pictures; their files are deleted before."""
-    session.execute(_DELETE, {"ids": list(ids)})
+def delete(session: Session, picture_id: str) -> None:
+    """Delete the row of a picture, whose files are gone."""
+    session.execute(_DELETE, {"id": picture_id})
 
 
 def add_files(session: Session, files: Mapping[str, bytes]) -> None:

@@ -3,12 +3,14 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+import anyio
+import anyio.to_thread
 from fastapi import Request, Response
 from sqlalchemy import Engine
 
 from service.domain.errors import no_such
 from service.domain.media.pictures import is_file_name, media_type_of
-from service.http.admission import run_admitted
+from service.http.admission import overloaded, run_admitted
 from service.http.api_document import Router
 from service.media.storage import PictureStorage
 from service.store.session import transaction
@@ -18,6 +20,13 @@ from service.web.rendering import IMMUTABLE
 router = Router(in_document=False)
 MAX_CACHED_BYTES = 32 * 1024 * 1024
 MAX_FILE_BYTES = MAX_CACHED_BYTES // 8
+READS_AT_ONCE = 4
+MOST_WAITING = 64
+
+
+def open_threads() -> anyio.CapacityLimiter:
+    """Return the threads of one process that read files elsewhere."""
+    return anyio.CapacityLimiter(READS_AT_ONCE)
 
 
 @dataclass(slots=True)
@@ -56,16 +65,30 @@ async def picture_file(request: Request, name: str) -> Response:
     cache: PictureCache = request.app.state.picture_cache
     content = cache.get(name)
     if content is None:
-        state = request.app.state
-        content = await run_admitted(request, _read, state.engine, state.picture_storage, name)
+        content = await run_admitted(request, _read, request.app.state.engine, name)
+        content = content or await _read_elsewhere(request, name)
         cache.keep(name, content)
     return Response(content, headers=headers, media_type=media_type_of(name))
 
 
-def _read(engine: Engine, storage: PictureStorage, name: str) -> bytes:
+def _read(engine: Engine, name: str) -> bytes | None:
+    """Return a file that stands in PostgreSQL; raises `NotFound` without such a picture."""
     with transaction(engine) as session:
-        exists = pictures.many(session, [name.partition("-")[0]])
-    content = storage.read(name) if exists else None
+        content = pictures.read_file(session, name)
+        if content is None and not pictures.many(session, [name.partition("-")[0]]):
+            raise no_such("picture")
+    return content
+
+
+async def _read_elsewhere(request: Request, name: str) -> bytes:
+    """Return a file that stands elsewhere. That may be slow: it takes no slot, and few wait."""
+    storage: PictureStorage | None = request.app.state.pictures_elsewhere
+    threads: anyio.CapacityLimiter = request.app.state.picture_reads
+    if storage is None:
+        raise no_such("picture")
+    if threads.statistics().tasks_waiting >= MOST_WAITING:
+        raise overloaded()
+    content = await anyio.to_thread.run_sync(storage.read, name, limiter=threads)
     if content is None:
         raise no_such("picture")
     return content
