@@ -33,7 +33,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A part of the plot: SVG path data, and whether it is a line, an area or bars."""
+    """A part of the plot: SVG path data, and whether it is a line, dots, an area or bars."""
 
     kind: str
     path: str
@@ -109,6 +109,7 @@ def draw_lines(plot: Plot, *, area: bool = False) -> Chart:
             last = WIDTH * (len(series.values) - 1) / max(len(plot.labels) - 1, 1)
             shapes.append(Shape("area", f"{path}L{last:.1f},{HEIGHT:.0f}L0,{HEIGHT:.0f}Z", style))
         shapes.append(Shape("line", path, style))
+        shapes.append(Shape("dots", _dots(series.values, top), style))
     return _chart(plot, shapes, top, between=False)
 
 
@@ -191,6 +192,18 @@ def _x_ticks(plot: Plot, *, between: bool) -> list[XTick]:
         anchor = "start" if percent < _EDGE else "end" if percent > 100 - _EDGE else "middle"
         ticks.append(XTick(round(percent, 2), labels[n], anchor))
     return ticks
+
+
+def _dots(values: Sequence[float | None], top: float) -> str:
+    """Return lines of no length where a value has no neighbour: round ends make dots of them."""
+    spacing = WIDTH / max(len(values) - 1, 1)
+    known = [value is not None for value in (None, *values, None)]
+    return "".join(
+        f"M{n * spacing:.1f},{HEIGHT * (1 - value / top):.2f}L{n * spacing:.1f},"
+        f"{HEIGHT * (1 - value / top):.2f}"
+        for n, value in enumerate(values)
+        if value is not None and not known[n] and not known[n + 2]
+    )
 
 
 def _line(values: Sequence[float | None], top: float) -> str:

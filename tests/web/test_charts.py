@@ -52,6 +52,15 @@ def test_what_is_not_known_is_a_gap_and_what_is_nothing_is_empty():
     assert draw_lines(a_plot([None, None])).is_empty
 
 
+def test_a_value_without_neighbours_is_a_dot():
+    def dots(values):
+        return [shape.path for shape in draw_lines(a_plot(values)).shapes if shape.kind == "dots"]
+
+    assert dots([3]) == ["M0.0,40.00L0.0,40.00"]
+    assert dots([1, None, 1, 1, None]) == ["M0.0,0.00L0.0,0.00"]
+    assert dots([1, 1]) == [""]
+
+
 def test_a_chart_says_in_words_what_it_shows():
     plot = a_plot([3, 1500, 20], ticks=("then", "now"))
     chart = draw_lines(plot)
