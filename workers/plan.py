@@ -5,13 +5,13 @@ from datetime import timedelta
 from sqlmodel import Session
 
 from service import outbox
-from service.domain.alert import queue_of
+from service.domain.alert import Kind, queue_of
 from service.domain.audience import Audience
 from service.domain.new_alerts import last_deadline
 from service.domain.pace.spread import count_shards
 from service.store.alerts import alert_transitions, planning, schedules
 from service.store.alerts.planning import AlertToPlan
-from service.store.deliveries import shards
+from service.store.deliveries import digests, shards
 from service.store.readers import audience, audience_counts
 from service.store.readers.left_out_rules import cap_in_force
 from service.store.replica import log_place
@@ -55,6 +55,10 @@ def _cut(context: WorkerContext, session: Session, alert: AlertToPlan) -> int:
         columns = audience.frozen_columns(None) | place
         alert_transitions.freeze(session, alert.id, alert.now, columns)
         ranges = shards.ranges_of_source(session, alert.source_alert_id)
+    elif alert.kind is Kind.DIGEST:
+        alert_transitions.freeze(session, alert.id, alert.now, audience.frozen_columns(None))
+        size = digests.count_due(session, alert.id)
+        ranges = shards.cut_id_space(size, context.settings.shard_devices)
     else:
         intended = audience_of(alert)
         if context.settings.language_rule:

@@ -172,6 +172,8 @@ def _origin(work: UnitOfWork, story_id: int, caller: Caller) -> Origin:
 def _why_not_withdrawable(alert: Alert) -> str | None:
     if alert.kind is Kind.TEST:
         return "This was a test: no reader has it."
+    if alert.kind is Kind.DIGEST:
+        return "This tells what quiet hours kept away: withdraw the alerts in it."
     if alert.dry_run:
         return "This was a dry run: it is on no device."
     if alert.state is AlertState.SCHEDULED:

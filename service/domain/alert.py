@@ -23,12 +23,16 @@ MAX_LOCALES = 50
 
 
 class Kind(StrEnum):
-    """The story's one first alert, a correction of it, its withdrawal, or an editor's test."""
+    """The story's one first alert, a correction of it, its withdrawal, or an editor's test.
+
+    A digest is of no one story: it tells readers what quiet hours kept away from them.
+    """
 
     FIRST = "first"
     UPDATE = "update"
     WITHDRAWAL = "withdrawal"
     TEST = "test"
+    DIGEST = "digest"
 
 
 class AlertState(StrEnum):

@@ -1,4 +1,4 @@
-"""How an alert of each kind begins: a first one, an update, a withdrawal, a test and a canary."""
+"""How an alert of each kind begins: first, update, withdrawal, test, canary and digest."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,12 +12,15 @@ from service.domain.alert import (
     Words,
     collapse_key,
 )
+from service.domain.pace.digest import LIFE
 from service.domain.pace.local_release import LocalRelease
 from service.domain.subscription import Urgency
 from service.domain.topic import story_topic
 
 CANARY = "canary"
 """Who creates the dry-run alerts that prove that pushes would leave."""
+DIGEST = "digest"
+"""Who creates digests, and their collapse key: a later one replaces what is on the screen."""
 CANARY_TTL = timedelta(minutes=2)
 
 
@@ -116,6 +119,28 @@ def last_deadline(
     """
     last = local_release.last_release(starts_at) if local_release else starts_at
     return last + ttl if ends_by is None else min(last + ttl, ends_by)
+
+
+def new_digest(alert_id: int, story_id: int, now: datetime) -> Alert:
+    """Return what tells readers what quiet hours kept away; each batch has words of its own.
+
+    `story_id` is one of the stories in it: an alert has one.
+    """
+    return Alert(
+        id=alert_id,
+        story_id=story_id,
+        kind=Kind.DIGEST,
+        state=AlertState.PLANNING,
+        title="Alerts while it was quiet",
+        body="",
+        urgency=Urgency.NORMAL,
+        topics=(),
+        collapse_key=DIGEST,
+        created_at=now,
+        expires_at=now + LIFE,
+        ttl=LIFE,
+        created_by=DIGEST,
+    )
 
 
 def _from_draft(

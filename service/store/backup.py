@@ -26,7 +26,15 @@ from service.store.operations import pauses
 FORMAT = 1
 MANIFEST = "backup.json"
 CHUNK = 1 << 20
-ADDRESSES = ("device", "reader", "reader_login", "subscription", "receipt", "follow_up")
+ADDRESSES = (
+    "device",
+    "reader",
+    "reader_login",
+    "last_digest",
+    "subscription",
+    "receipt",
+    "follow_up",
+)
 """The tables that say who the readers are and where they can be reached."""
 STAFF_READER = "staff.reader_id"
 """A member of staff may be tied to a reader."""

@@ -54,6 +54,7 @@ KINDS: Mapping[Kind, str] = {
     Kind.UPDATE: "Correction",
     Kind.WITHDRAWAL: "Withdrawal",
     Kind.TEST: "Test",
+    Kind.DIGEST: "After quiet hours",
 }
 DELIVERY_STATES: Mapping[State, tuple[str, str]] = {
     State.PENDING: ("On its way", "wait"),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.bench import (
     api,
+    audience_rules,
     encryption,
     estimates,
     gateway_alone,
@@ -41,6 +42,7 @@ QUESTIONS: dict[str, Callable[[BenchSystem], Answer]] = {
     "i": wave.wave,
     "j": history.history,
     "k": two_hosts.two_hosts,
+    "l": audience_rules.audience_rules,
 }
 SIZES = "10000,100000"
 

@@ -53,6 +53,9 @@ BOUNDS = {
     "MAX_TOMBSTONES_PER_READER; service.actions.readers: MAX_SUBSCRIPTIONS; "
     "service.domain.language: MAX_LANGUAGES",
     "alerts in 24 hours": "service.domain.people: MOST_ALERTS_PER_DAY",
+    "alerts in a digest": "service.domain.pace.digest: MOST_ALERTS; "
+    "service.store.deliveries.digests: MOST_SEARCHED; "
+    "service.store.readers.missed_alerts: MOST_SHOWN",
     "address of a device": "service.domain.device: MAX_ADDRESS",
     "public pages in memory": "service.web.page_cache: MAX_PAGES MAX_BYTES MAX_PAGE_BYTES "
     "MAX_AGE_S RUSH_PER_S MAX_STALE_S",

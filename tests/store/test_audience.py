@@ -299,17 +299,21 @@ def both_counts(
     return +expected, +Counter(audience_counts.estimate(session, frozen, PROVIDERS).left_out)
 
 
-@pytest.mark.parametrize("most_rows", [0, left_out_rules.MOST_ROWS_READ])
+@pytest.mark.parametrize("probes_a_row", [None, 1, left_out_rules.PROBES_A_ROW, 10**9])
 @given(situation=situations())
 @settings(
     max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_sql_and_python_find_the_same_audience(engine, most_rows, situation):
+def test_sql_and_python_find_the_same_audience(engine, probes_a_row, situation):
     wanted, people, sends = situation
     with Session(engine) as session, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(left_out_rules, "MOST_ROWS_READ", most_rows)
+        if probes_a_row is None:
+            all_sends = {LeftOut.FREQUENCY: left_out_rules._ALL_SENDS}
+            patch.setattr(left_out_rules, "_READERS", {**left_out_rules._READERS, **all_sends})
+        else:
+            patch.setattr(left_out_rules, "PROBES_A_ROW", probes_a_row)
         fill(session, people)
         remember(session, sends)
         expected, found = both(session, wanted, people, sends)

@@ -3,12 +3,16 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import Engine, text
 
+from service.store.schema import MissedAlertRow
+from service.store.session import transaction
+from tests import builders as a
 from tests.web.conftest import Visitor
 
 Ingest = Callable[..., dict[str, Any]]
@@ -171,6 +175,27 @@ def test_a_tick_says_what_is_counted_and_saving_other_settings_says_nothing(
         assert ticked
         assert bool(ticked[1]) is bool(sent)
     assert choices == [None, False, False, True]
+
+
+def test_the_list_of_what_quiet_hours_kept_away_is_switched_on_and_shown(
+    visitor: Visitor, ingest: Ingest, world: dict[str, Any], engine: Engine
+) -> None:
+    assert "Switch the list on" in visitor.get("/me/missed").text
+    visitor.post("/me/follow", data={"topic": "world"})
+    form = {"timezone": "UTC", "language": "en", "languages": ["en"], "digest": "on"}
+    assert visitor.post("/me/settings", data=form).status_code == 303
+    assert 'name="digest" value="on" checked' in visitor.get("/me").text
+    assert "kept nothing away" in visitor.get("/me/missed").text
+    with transaction(engine) as session:
+        reader_id = session.execute(text("SELECT id FROM reader")).scalar_one()
+        for story in (world, ingest("Regen", language="de")):
+            row = session.get(a.StoryRow, int(story["id"]))
+            alert = a.an_alert(session, row, title="Rain at night", started_at=datetime.now(UTC))
+            a.a_shard(session, alert)
+            session.add(MissedAlertRow(alert_id=alert.id, shard_n=0, reader_ids=[7, reader_id]))
+    page = visitor.get("/me/missed", headers={"Accept-Language": "de"}).text
+    assert "Während der Ruhezeit" in page
+    assert re.findall(r'<a href="/stories/([^"]+)">Rain at night', page) == [world["slug"]]
 
 
 def languages(visitor: Visitor) -> list[str]:

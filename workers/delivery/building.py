@@ -45,17 +45,22 @@ class Builder:
     content: AlertContent
     clock: Clock
 
-    def prepare(self, channel: Channel, deadline: datetime) -> PreparedAlert:
+    def prepare(
+        self, channel: Channel, deadline: datetime, content: AlertContent | None = None
+    ) -> PreparedAlert:
         """Return the alert in the provider's form with this deadline, under a fresh credential.
 
-        Raises `CredentialRefused` when none can be had.
+        A batch of a digest has a `content` of its own. Raises `CredentialRefused` when no
+        credential can be had.
         """
         credential = self.context.credentials.get(channel.provider, self.clock.now())
         form = channel.alert_form
         if form is None or (form.credential, form.deadline) != (credential, deadline):
             pushes = self._pushes(channel, replace(self.content, expires_at=deadline), credential)
-            return channel.prepare(PreparedAlert(pushes, credential, deadline))
-        return form
+            form = channel.prepare(PreparedAlert(pushes, credential, deadline))
+        if content is None:
+            return form
+        return PreparedAlert(self._pushes(channel, content, credential), credential, deadline)
 
     def _pushes(self, channel: Channel, content: AlertContent, credential: Credential) -> Pushes:
         try:

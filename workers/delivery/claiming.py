@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sqlmodel import Session
+
 from service.domain.delivery import State
 from service.store.deliveries import batch_claims, shards
 from service.store.deliveries.packing import PlannedAlert
+from service.store.readers.missed_alerts import missed_alerts
 from service.store.session import limit_lock_waits, transaction
 from service.tracing.spans import NO_SPAN
 from workers.delivery.answers import AnswerReader
@@ -16,9 +19,9 @@ from workers.delivery.clock import Clock
 from workers.delivery.flushing import LOCK_WAIT_S
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.loading import load_targets
-from workers.delivery.outgoing import Outgoing
+from workers.delivery.outgoing import Outgoing, digest_content
 from workers.delivery.stream_context import StreamContext
-from workers.provider import CredentialRefused, Target
+from workers.provider import AlertContent, CredentialRefused, Target
 
 
 class Claim(NamedTuple):
@@ -26,6 +29,8 @@ class Claim(NamedTuple):
 
     batch: LeasedBatch
     targets: list[Target]
+    content: AlertContent | None = None
+    """What a digest says to these devices; None: what the alert says to all."""
 
 
 class FanOut(NamedTuple):
@@ -64,7 +69,7 @@ class Claiming:
         if not channel.may_send:
             return
         try:
-            alert_form = self.builder.prepare(channel, claim.batch.deadline)
+            alert_form = self.builder.prepare(channel, claim.batch.deadline, claim.content)
         except CredentialRefused as refusal:
             self.reader.lack_credential(channel, refusal.verdict)
             return
@@ -76,8 +81,7 @@ class Claiming:
         for batch in channel.batches.values():
             if channel.waits_for_answers_only(batch) and batch.end_waits():
                 with transaction(self.context.engine) as session:
-                    secret = self.context.secret
-                    return Claim(batch, load_targets(session, batch, self.alert_id, secret))
+                    return self._load(session, batch)
         return None
 
     def claim_batch(self, provider: str) -> Claim | None:
@@ -100,7 +104,18 @@ class Claiming:
             batch = LeasedBatch(claims[0], deadline, self.clock.now)
             if deadline <= self.clock.now():
                 batch.close_unsent(State.EXPIRED)
-            return Claim(batch, load_targets(session, batch, self.alert_id, self.context.secret))
+            return self._load(session, batch)
+
+    def _load(self, session: Session, batch: LeasedBatch) -> Claim:
+        """Load a batch's devices, and what a digest says to them: what still holds by now."""
+        targets = load_targets(session, batch, self.alert_id, self.context.secret)
+        if not batch.claim.missed:
+            return Claim(batch, targets)
+        missed = missed_alerts(session, batch.claim.missed)
+        if not missed:
+            batch.close([target.position for target in targets], State.CANCELLED)
+            return Claim(batch, [])
+        return Claim(batch, targets, digest_content(self.alert.content, missed))
 
     def fan_out_shard(self, alert: PlannedAlert) -> FanOut:
         """Pack the lowest shard that no other process is packing."""

@@ -1,17 +1,20 @@
 """An alert and its story, as providers need them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlmodel import Session
 
 from service.domain.alert import Kind
+from service.domain.languages.digest_words import MissedAlert, digest_words
 from service.domain.media.pictures import whole_address
 from service.domain.subscription import Urgency
 from service.store.alerts.sending import alert_to_send
 from workers.delivery.stream_context import StreamSettings
 from workers.provider import AlertContent
 
+DIGEST_PAGE = "/me/missed"
 ICON = "/static/icon-192.png"
 
 
@@ -32,13 +35,15 @@ def outgoing(session: Session, settings: StreamSettings, alert_id: int) -> Outgo
     alert = alert_to_send(session, alert_id)
     if alert is None:
         return None
+    is_digest = alert.kind is Kind.DIGEST
+    page = DIGEST_PAGE if is_digest else f"/stories/{alert.slug}"
     content = AlertContent(
         alert_id=str(alert.id),
         story_id=str(alert.story_id),
         words={"": alert.words} | dict(alert.locales),
         language=alert.language,
-        url=f"{settings.public_url}/stories/{alert.slug}",
-        image_url=whole_address(alert.image_url, settings.public_url),
+        url=settings.public_url + page,
+        image_url=None if is_digest else whole_address(alert.image_url, settings.public_url),
         icon_url=settings.public_url + ICON,
         urgency=alert.urgency,
         collapse_key=alert.collapse_key,
@@ -53,3 +58,8 @@ def outgoing(session: Session, settings: StreamSettings, alert_id: int) -> Outgo
         dry_run=alert.dry_run,
         rejected_by=alert.rejected_by,
     )
+
+
+def digest_content(content: AlertContent, missed: Sequence[MissedAlert]) -> AlertContent:
+    """Return what a digest says to readers who missed these alerts, of which there is one."""
+    return replace(content, words=digest_words(missed), language=missed[0].language)

@@ -10,10 +10,10 @@ from sqlmodel import Session
 from service import outbox
 from service.media.storage import delete_oldest_unused, open_elsewhere
 from service.store import idempotency
-from service.store.deliveries import retention
+from service.store.deliveries import digests, retention
 from service.store.operations import canary
-from service.store.readers import device_ages, left_out_rules
-from service.store.session import transaction
+from service.store.readers import device_ages, left_out_rules, missed_alerts
+from service.store.session import database_now, transaction
 from service.store.stories import received_stories, sources
 from service.unit_of_work import unit_of_work
 from workers import counters
@@ -49,6 +49,14 @@ def _send_canary(context: WorkerContext) -> None:
             work.outbox.add(outbox.plan_alert(alert_id, "normal"))
 
 
+def _send_digest(context: WorkerContext) -> None:
+    """Tell readers whose quiet hours have just ended what these kept away, if they want to know."""
+    with unit_of_work(context.engine, context.broker) as work:
+        alert_id = digests.begin_digest(work.session, database_now(work.session))
+        if alert_id is not None:
+            work.outbox.add(outbox.plan_alert(alert_id, "normal"))
+
+
 def _forget_old_answers(context: WorkerContext) -> None:
     with transaction(context.engine) as session:
         idempotency.forget_old_answers(session)
@@ -73,6 +81,8 @@ def _shrink_old_alerts(context: WorkerContext) -> None:
 def _forget_old_sends(context: WorkerContext) -> None:
     with transaction(context.engine) as session:
         left_out_rules.forget_old_sends(session)
+        missed_alerts.forget_missed(session)
+        digests.forget_windows(session)
 
 
 def _delete_unused_pictures(context: WorkerContext) -> None:
@@ -113,6 +123,7 @@ Chore = Callable[[WorkerContext], None]
 _CHORES: tuple[tuple[Chore, float], ...] = (
     (follow_up.ask_receipts, 10.0),
     (_send_canary, 15.0),
+    (_send_digest, 5.0),
     (_age_devices, 30.0),
     (_forget_old_answers, 60.0),
     (_forget_old_ingests, 300.0),

@@ -38,6 +38,7 @@ _A = _ALERT.c
 _S = SQLModel.metadata.tables[StoryRow.__tablename__].c
 _FOR_READERS = _A.kind.in_((Kind.FIRST.value, Kind.UPDATE.value))
 """What speaks of a story to its readers: neither takes anything back nor is a test."""
+_NO_NEWS = (Kind.TEST.value, Kind.DIGEST.value)
 _NEWEST = (_A.created_at.desc(), _A.id.desc())
 
 
@@ -71,8 +72,11 @@ def lock(session: Session, alert_ids: Sequence[int]) -> list[Alert]:
 def page(
     session: Session, cursor: str | None, limit: int, *conditions: ColumnElement[bool]
 ) -> paging.Page[Report]:
-    """Return the newest alerts, each with what became of it; canaries and tests are not news."""
-    news = and_(_A.created_by != CANARY, _A.kind != Kind.TEST.value, *conditions)
+    """Return the newest alerts, each with what became of it; what speaks of no story is no news.
+
+    That are canaries, tests and digests.
+    """
+    news = and_(_A.created_by != CANARY, _A.kind.not_in(_NO_NEWS), *conditions)
     query = select(_ALERT).where(news).order_by(*_NEWEST).limit(limit + 1)
     after = paging.read_moment(cursor)
     if after is not None:
@@ -117,10 +121,12 @@ def chain(session: Session, root_id: int) -> list[Alert]:
 
 
 def stoppable(session: Session, story_id: int) -> list[int]:
-    """Return the story's alerts that are scheduled or running, but for withdrawals."""
-    return _ids(
-        session, _A.story_id == story_id, _A.state.in_(NOT_ENDED), _A.kind != Kind.WITHDRAWAL.value
-    )
+    """Return the story's alerts that are scheduled or running, but for withdrawals and digests.
+
+    Of a digest, what may be told no more falls away by itself.
+    """
+    others = _A.kind.not_in((Kind.WITHDRAWAL.value, Kind.DIGEST.value))
+    return _ids(session, _A.story_id == story_id, _A.state.in_(NOT_ENDED), others)
 
 
 def lock_replaced(session: Session, alert: Alert, root_id: int) -> list[Alert]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlmodel import Session
 
+from service.domain.alert import Kind
 from service.domain.pace.local_release import LocalRelease
 from service.domain.subscription import Urgency
 from service.store.sql_fragments import REVISION_OF_APPS, may_go_on
@@ -21,6 +22,7 @@ class AlertToPlan:
 
     id: int
     story_id: int
+    kind: Kind
     urgency: Urgency
     topics: tuple[str, ...]
     named: bool
@@ -39,7 +41,7 @@ class AlertToPlan:
 
 
 _ALERT_TO_PLAN = f"""
-SELECT a.id, a.story_id, a.urgency, a.topics, a.everyone, a.reader_id, a.source_alert_id,
+SELECT a.id, a.story_id, a.kind, a.urgency, a.topics, a.everyone, a.reader_id, a.source_alert_id,
     a.expires_at, a.started_at, a.locales, s.language, s.topics AS story_topics, a.apps,
     clock_timestamp() AS now, a.spread_s, a.local_release, a.ttl_s,
     s.expires_at AS story_expires_at,
@@ -58,6 +60,7 @@ def lock_alert_to_plan(session: Session, alert_id: int) -> AlertToPlan | None:
     return AlertToPlan(
         id=row.id,
         story_id=row.story_id,
+        kind=Kind(row.kind),
         urgency=Urgency.of_rank(row.urgency),
         topics=tuple(row.topics if row.topics is not None else row.story_topics),
         named=row.topics is not None,

@@ -13,7 +13,8 @@ SIMILAR_DAYS = 90
 
 _EDITORS = text("""
     SELECT DISTINCT created_by FROM (SELECT created_by FROM alert
-        WHERE created_by <> :canary AND kind <> 'test' ORDER BY created_at DESC LIMIT 5000) AS a
+        WHERE created_by <> :canary AND kind NOT IN ('test', 'digest')
+        ORDER BY created_at DESC LIMIT 5000) AS a
     ORDER BY 1 LIMIT :most""")
 _SIMILAR = text("""
     WITH subject AS (

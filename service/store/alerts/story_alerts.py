@@ -42,7 +42,8 @@ class RecentAlert:
 _LAST_ALERTS = text("""
     SELECT DISTINCT ON (story_id) story_id, id, state, kind, urgency, dry_run,
         coalesce(send_at, created_at) AS at
-    FROM alert WHERE story_id = ANY(:ids) AND kind <> 'test' AND created_by <> :canary
+    FROM alert WHERE story_id = ANY(:ids) AND kind NOT IN ('test', 'digest')
+        AND created_by <> :canary
     ORDER BY story_id, created_at DESC, id DESC""")
 
 _RECENT_ALERTS = text("""
@@ -50,7 +51,7 @@ _RECENT_ALERTS = text("""
         coalesce(alert.topics, story.topics) AS topics, coalesce(send_at, alert.created_at) AS at
     FROM alert JOIN story ON story.id = alert.story_id
     WHERE alert.created_at > :since AND NOT dry_run AND started_at IS NOT NULL
-        AND kind NOT IN ('withdrawal', 'test')
+        AND kind NOT IN ('withdrawal', 'test', 'digest')
     ORDER BY at DESC LIMIT 50""")
 
 

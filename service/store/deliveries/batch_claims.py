@@ -37,6 +37,8 @@ class ClaimedBatch:
     """Whether what its devices report is counted."""
     expires_at: datetime | None = None
     """A deadline of its own, before the alert's."""
+    missed: list[int] = field(default_factory=list)
+    """The alerts that a digest tells its readers."""
 
 
 _CLAIM = f"""
@@ -51,7 +53,7 @@ WITH free AS (
 )
 UPDATE batch b SET lease_token = :token, claimable_at = now() + make_interval(secs => :lease_s)
 FROM free WHERE b.alert_id = :a AND b.shard_n = free.shard_n AND b.n = free.n
-RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress, b.results, b.expires_at
+RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress, b.results, b.expires_at, b.missed
 """
 _FRESH = "AND started_at IS NULL"
 
@@ -105,6 +107,7 @@ def _read(
         waits={retry.position: retry.seconds for retry in retries if retry.seconds > 0},
         reasons={retry.position: retry.why for retry in retries},
         results=row.results,
+        missed=row.missed or [],
     )
 
 

@@ -1,6 +1,6 @@
 """The one statement that packs the devices of a shard into batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,9 +23,9 @@ class PlannedAlert:
     """What fan-out needs to know of an alert: its audience is frozen.
 
     `spread` says when its shards are released; None is at once, or at a local time where its
-    audience says so. `choices_exist`: some reader has said whether its results may be counted.
-    `start_place` is the place in PostgreSQL's log from which on its audience is seen, where a
-    replica may read it.
+    audience says so. `choices_exist`: some reader has said whether its results may be counted;
+    `digests_exist`: some reader wants digests. `start_place` is the place in PostgreSQL's log from
+    which on its audience is seen, where a replica may read it.
     """
 
     alert_id: int
@@ -38,6 +38,7 @@ class PlannedAlert:
     apps_revision: int
     ttl: timedelta
     choices_exist: bool = False
+    digests_exist: bool = False
     dry_run: bool = False
     spread: Spread | None = None
     start_place: str | None = None
@@ -46,6 +47,12 @@ class PlannedAlert:
     def counts(self) -> bool:
         """Whether it counts against a cap: the readers that it goes to are kept."""
         return LeftOut.FREQUENCY in self.audience.rules and not self.dry_run
+
+    @property
+    def notes_missed(self) -> bool:
+        """Whether those whom quiet hours keep it from are noted, to be told afterwards."""
+        is_judged = LeftOut.QUIET_HOURS in self.audience.rules
+        return is_judged and self.digests_exist and not self.dry_run
 
     @property
     def leaves_at_once(self) -> bool:
@@ -87,6 +94,14 @@ _AT_ONCE = {
     "claimable_at": "now()",
 }
 _SPREAD = {**_AT_ONCE, "claimable_at": "greatest(now(), :release_at)"}
+_BY_MISSED = {
+    **_AT_ONCE,
+    "group": "provider, strangers, results, missed",
+    "columns": ", missed",
+    "names": ", missed",
+    "values": ", CAST(missed AS bigint[])",
+}
+"""Readers who missed the same are told the same."""
 _BY_ZONE = {
     "group": "release_at, provider, strangers, results",
     "columns": ", release_at, zone",
@@ -122,8 +137,14 @@ def pack_shard(
         "release_at": release_at,
         "ttl_s": alert.ttl.total_seconds(),
     }
-    parts = _BY_ZONE if alert.has_zones else _SPREAD if release_at else _AT_ONCE
+    parts = _parts(alert, release_at)
     pack = _PACK.format(
         strangers=devices.strangers, results=devices.results, join=devices.join, **parts
     )
     session.execute(text(devices.ctes + pack), values)
+
+
+def _parts(alert: PlannedAlert, release_at: datetime | None) -> Mapping[str, str]:
+    if alert.kind is Kind.DIGEST:
+        return _BY_MISSED
+    return _BY_ZONE if alert.has_zones else _SPREAD if release_at else _AT_ONCE

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, text
 from sqlmodel import Session
 
+from service.domain.alert import Kind
 from service.domain.audience import LeftOut
+from service.store.deliveries import digests
 from service.store.deliveries.result_sharing import sharing
 from service.store.readers import audience
-from service.store.readers.left_out_rules import counts_sql, keep_sends_sql
+from service.store.readers.left_out_rules import ROWS_A_SHARD, counts_sql, keep_sends_sql
+from service.store.readers.missed_alerts import NOTE_MISSED
 from service.store.replica import Replica
 from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION
 
@@ -111,26 +114,33 @@ def find_devices(
 
     Where the replica has replayed the alert's start, it reads them now. What depends on rows that
     workers have just written is always read by the primary: the devices of a chain, and who has
-    had enough alerts; so are alerts that leave at a local time.
+    had enough alerts; so are alerts that leave at a local time, and those whose being missed is
+    noted.
     """
+    if alert.kind is Kind.DIGEST:
+        values, ctes = digests.digest_devices(session, alert.alert_id, names, *readers)
+        return distinctions.apply(alert, ctes, values)
     if alert.source_alert_id is not None:
         return distinctions.apply(alert, *_of_chain(alert, names, readers))
 
+    recipients = audience.without_needless_rules(session, alert.audience, alert.alert_id, *readers)
+
     def read_by(reading: Session) -> ShardDevices:
-        values = audience.parameters(reading, alert.audience, *readers, names)
-        return distinctions.apply(alert, audience.devices_sql(alert.audience), values)
+        values = audience.parameters(reading, recipients, *readers, names)
+        return distinctions.apply(alert, audience.devices_sql(recipients), values)
 
     rules = alert.audience.rules
-    if LeftOut.FREQUENCY not in rules and not alert.has_zones:
+    if LeftOut.FREQUENCY not in rules and not alert.has_zones and not alert.notes_missed:
         row = replica.read(
             alert.start_place, lambda s: _read(s, read_by(s), counts_left_out=bool(rules))
         )
         if row is not None:
             return _read_before(row)
-    counts = _COUNT_LEFT_OUT.format(counts=counts_sql()) if rules else ""
-    sends = keep_sends_sql() if alert.counts else ""
     devices = read_by(session)
-    return replace(devices, ctes=devices.ctes + counts + sends)
+    ctes = devices.ctes + (_COUNT_LEFT_OUT.format(counts=counts_sql()) if rules else "")
+    ctes += (keep_sends_sql() if alert.counts else "") + (NOTE_MISSED if alert.notes_missed else "")
+    row_width = (readers[1] - readers[0]) // ROWS_A_SHARD + 1
+    return replace(devices, ctes=ctes, values={**devices.values, "row_width": row_width})
 
 
 def _of_chain(

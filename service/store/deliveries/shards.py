@@ -21,6 +21,7 @@ from service.store.deliveries.packing import PlannedAlert, pack_shard
 from service.store.deliveries.result_sharing import CHOICES_EXIST
 from service.store.deliveries.shard_devices import Distinctions
 from service.store.readers.audience import FrozenAudience
+from service.store.readers.missed_alerts import DIGESTS_EXIST
 from service.store.replica import NO_REPLICA, Replica
 from service.store.schema import ID_LIMIT
 from service.store.sql_fragments import REVISION_OF_APPS
@@ -92,7 +93,8 @@ SELECT a.kind, a.state, a.source_alert_id, a.takes_over, a.topic_ids, a.above, a
     root.started_at AS begins_at, root.expires_at - root.started_at AS life,
     CASE WHEN a.spread_s > 0 THEN (SELECT count(*) FROM shard WHERE alert_id = a.id AND n >= 0) END
         AS shards,
-    {REVISION_OF_APPS} AS apps_revision, {CHOICES_EXIST} AS choices_exist
+    {REVISION_OF_APPS} AS apps_revision, {CHOICES_EXIST} AS choices_exist,
+    {DIGESTS_EXIST} AS digests_exist
 FROM alert a LEFT JOIN alert root
     ON a.spread_s > 0 AND root.id = coalesce(a.source_alert_id, a.id)
 WHERE a.id = :a AND a.started_at IS NOT NULL
@@ -115,6 +117,7 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
         apps=None if row.apps is None else frozenset(row.apps),
         apps_revision=row.apps_revision,
         choices_exist=row.choices_exist,
+        digests_exist=row.digests_exist,
         ttl=timedelta(seconds=row.ttl_s),
         dry_run=row.dry_run,
         spread=_spread(row),

@@ -157,7 +157,7 @@ _ENDINGS = text(f"""
         coalesce(sum({_ACCEPTED}), 0) AS accepted,
         coalesce(sum({_GONE}), 0) AS gone, coalesce(sum({_BURIED}), 0) AS buried
     FROM (SELECT * FROM alert WHERE finished_at > :since AND state IN ('finished', 'expired')
-        AND settled AND NOT dry_run AND kind <> 'test' AND created_at > :oldest
+        AND settled AND NOT dry_run AND kind NOT IN ('test', 'digest') AND created_at > :oldest
         ORDER BY created_at DESC LIMIT 100) a
     LEFT JOIN batch b ON b.alert_id = a.id
     GROUP BY a.id, a.title, a.urgency, a.finished_at, a.send_at, a.created_at""")

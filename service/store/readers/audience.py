@@ -6,7 +6,7 @@ fanned out again hours later holds the same readers.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -84,7 +84,8 @@ class FrozenAudience:
 
     `unjudged` counts also those whom a rule leaves out. `one_device`: of each reader the device
     that was seen last. `languages` are those that the alert can be read in; None: any reader gets
-    it. `frequency_cap` and `local_release` are as in `Audience`.
+    it. `frequency_cap` and `local_release` are as in `Audience`; `all_sends`: what counts against
+    the cap is read as a whole.
     """
 
     topic_ids: Sequence[int]
@@ -98,6 +99,7 @@ class FrozenAudience:
     one_device: bool = False
     languages: tuple[str, ...] | None = None
     frequency_cap: int | None = None
+    all_sends: bool = False
     local_release: LocalRelease | None = None
 
     @property
@@ -187,7 +189,14 @@ def devices_sql(audience: FrozenAudience) -> str:
         name="candidate", readers="judged", reason=reason, only=only, order=order, **of_device
     )
     not_left_out = _NOT_LEFT_OUT.format(columns=columns)
-    return "WITH " + ", ".join([followers, *readers_sql(audience.rules), candidates, not_left_out])
+    return "WITH " + ", ".join(
+        [
+            followers,
+            *readers_sql(audience.rules, all_sends=audience.all_sends),
+            candidates,
+            not_left_out,
+        ]
+    )
 
 
 def _followers_sql(*, local: bool) -> str:
@@ -195,6 +204,20 @@ def _followers_sql(*, local: bool) -> str:
     muted_at = zone_releases.release_of("subscription.reader_id") if local else ":at"
     follows_at = zone_releases.release_of("s.reader_id") if local else ":at"
     return f"{_MUTED.format(muted_at=muted_at)}, {_FOLLOWERS.format(follows_at=follows_at)}"
+
+
+def without_needless_rules(
+    session: Session, audience: FrozenAudience, alert_id: int, lo: int, hi: int
+) -> FrozenAudience:
+    """Return the audience without the cap where nobody of [lo, hi) can have had enough alerts.
+
+    Else the cheaper way to count them is chosen.
+    """
+    cap = audience.frequency_cap
+    if cap is None or LeftOut.FREQUENCY not in audience.rules:
+        return audience
+    enough, few = left_out_rules.sends_in_range(session, alert_id, cap, audience.at, lo, hi)
+    return replace(audience, all_sends=few) if enough else replace(audience, frequency_cap=None)
 
 
 def parameters(
@@ -218,8 +241,18 @@ def parameters(
         "providers": list(providers),
         "languages": list(audience.languages or ()),
         "frequency_cap": audience.frequency_cap,
-        "most_rows": left_out_rules.MOST_ROWS_READ,
+        "probes_a_row": left_out_rules.PROBES_A_ROW,
     }
+
+
+def still_addressed(
+    session: Session, audience: FrozenAudience, reader_ids: Sequence[int], lo: int, hi: int
+) -> list[int]:
+    """Return those of some readers within [lo, hi) whom the alert is addressed to by now."""
+    followers = _EVERYONE if audience.everyone else _followers_sql(local=False)
+    query = text(f"WITH {followers} SELECT id FROM follower WHERE id = ANY(:reader_ids)")
+    values = parameters(session, replace(audience, unjudged=True), lo, hi, ())
+    return list(session.execute(query, {**values, "reader_ids": list(reader_ids)}).scalars())
 
 
 def _releases(session: Session, audience: FrozenAudience) -> dict[str, datetime]:

@@ -36,7 +36,7 @@ _PAST_ALERTS = text(f"""
         SELECT id, story_id, title, body, urgency, coalesce(send_at, created_at) AS at,
             coalesce(source_alert_id, id) AS ranged
         FROM alert WHERE created_at > :since AND NOT dry_run AND started_at IS NOT NULL
-            AND kind <> 'test'
+            AND kind NOT IN ('test', 'digest')
         ORDER BY created_at DESC LIMIT :searched)
     SELECT recent.id, story.slug, coalesce(recent.title, story.headline) AS title,
         coalesce(recent.body, story.summary) AS body, story.language, recent.urgency, recent.at

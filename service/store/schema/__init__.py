@@ -9,7 +9,9 @@ from service.store.schema.columns import ID_LIMIT, new_id
 from service.store.schema.delivery_tables import (
     BatchRow,
     DeadLetterRow,
+    DigestRow,
     FollowUpRow,
+    MissedAlertRow,
     ReceiptRow,
     RecentSendRow,
     RetryRow,
@@ -26,6 +28,7 @@ from service.store.schema.operation_tables import (
 from service.store.schema.picture_tables import PictureFileRow, PictureRow
 from service.store.schema.reader_tables import (
     DeviceRow,
+    LastDigestRow,
     ReaderLoginRow,
     ReaderRow,
     SubscriptionRow,
@@ -70,11 +73,14 @@ __all__ = [
     "DepartureRow",
     "DeskNoteRow",
     "DeviceRow",
+    "DigestRow",
     "FeedRow",
     "FirstAdminLinkRow",
     "FollowUpRow",
     "HoldRow",
     "IdempotencyRow",
+    "LastDigestRow",
+    "MissedAlertRow",
     "PictureFileRow",
     "PictureRow",
     "ProcessLeaseRow",

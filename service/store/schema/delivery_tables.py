@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -44,15 +45,35 @@ class RecentSendRow(SQLModel, table=True):
     """Some readers whom an alert goes to, in order, while that counts against their caps.
 
     `first_reader_id` is the first of them: one probe of the key finds the row that a reader of an
-    alert would be in.
+    alert would be in. It does not refer to the alert: checking each row would cost fan-out more
+    than what it checks.
     """
 
     __tablename__: ClassVar[str] = "recent_send"
-    alert_id: int = reference_column("alert.id", primary_key=True)
+    alert_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     first_reader_id: int = Field(
         sa_column=Column(BigInteger, primary_key=True, autoincrement=False)
     )
     reader_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
+
+
+class MissedAlertRow(SQLModel, table=True):
+    """The readers of a shard whom quiet hours kept an alert from, and who want to be told."""
+
+    __tablename__: ClassVar[str] = "missed_alert"
+    alert_id: int = reference_column("alert.id", primary_key=True)
+    shard_n: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    reader_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
+
+
+class DigestRow(SQLModel, table=True):
+    """A window of ends of quiet hours, and the alert that tells what they kept away, if any."""
+
+    __tablename__: ClassVar[str] = "digest"
+    __table_args__: ClassVar[Any] = (Index("digest_alert", "alert_id", unique=True),)
+    end_at: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
+    begin_at: datetime = moment_column()
+    alert_id: int | None = reference_column("alert.id", nullable=True)
 
 
 class BatchRow(SQLModel, table=True):
@@ -65,7 +86,8 @@ class BatchRow(SQLModel, table=True):
     that nobody named, and a process of their own sends to them. `results`: what its devices report
     is counted; of readers who do not share it nothing is. `expires_at` is a deadline of its own,
     before the alert's, and `zone` where most of its readers are: both only where an alert leaves at
-    a time of day in each zone.
+    a time of day in each zone. `missed` are the alerts that a digest tells its readers, the newest
+    first.
     """
 
     __tablename__: ClassVar[str] = "batch"
@@ -98,6 +120,7 @@ class BatchRow(SQLModel, table=True):
     results: bool = Field(
         default=True, sa_column=Column(Boolean, nullable=False, server_default=true())
     )
+    missed: list[int] | None = Field(default=None, sa_column=Column(ARRAY(BigInteger)))
     device_ids: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
     states: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     counts: list[int] = Field(sa_column=Column(ARRAY(Integer), nullable=False))

@@ -59,6 +59,13 @@ class ReaderRow(SQLModel, table=True):
             postgresql_include=["results"],
             postgresql_where=text("results IS NOT NULL"),
         ),
+        Index("reader_digest", "id", postgresql_where=text("digest")),
+        Index(
+            "reader_digest_end",
+            "timezone",
+            "quiet_to",
+            postgresql_where=text("digest AND quiet_from <> quiet_to"),
+        ),
         Index("reader_zone", "timezone", postgresql_where=text("quiet_from <> quiet_to")),
         Index(
             "reader_external_id",
@@ -95,6 +102,14 @@ class ReaderRow(SQLModel, table=True):
         default=False, sa_column=Column(Boolean, nullable=False, server_default=false())
     )
     """Imported, and nobody has its token: the next who registers its address is this reader."""
+
+
+class LastDigestRow(SQLModel, table=True):
+    """When a reader was last told what quiet hours kept away."""
+
+    __tablename__: ClassVar[str] = "last_digest"
+    reader_id: int = reference_column("reader.id", primary_key=True)
+    sent_at: datetime = moment_column()
 
 
 class ReaderLoginRow(SQLModel, table=True):

@@ -30,6 +30,7 @@ def change_settings(
     quiet_to: Annotated[str, Form(max_length=8)] = "",
     alerts_per_day: Annotated[str, Form(pattern=r"^[1-9][0-9]?$|^100$|^$")] = "",
     results: Annotated[str, Form(pattern=r"^(on)?$")] = "",
+    digest: Annotated[str, Form(pattern=r"^(on)?$")] = "",
     languages: Annotated[list[Line], Form(), at_most(MAX_LANGUAGES)] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Change the languages, the time zone, the quiet hours and what is counted."""
@@ -43,6 +44,7 @@ def change_settings(
         "quiet_to": quiet_to,
         "alerts_per_day": alerts_per_day,
         "results": bool(results),
+        "digest": bool(digest),
     }
     try:
         changes = reader_actions.ReaderChanges(
@@ -52,6 +54,7 @@ def change_settings(
             quiet_hours=_parse_quiet_hours(quiet_from, quiet_to),
             alerts_per_day=int(alerts_per_day) if alerts_per_day else None,
             results=_choice(current, settings, results=bool(results)),
+            digest=bool(digest),
         )
         reader_actions.change_reader(work, current, changes)
     except Invalid as fault:

@@ -23,7 +23,7 @@ from service.domain.subscription import Subscription, Urgency
 from service.http.api_document import Router
 from service.http.dependencies import Id, SettingsDep, WorkDep
 from service.settings import Settings
-from service.store.readers import devices, past_alerts, subscriptions
+from service.store.readers import devices, missed_alerts, past_alerts, subscriptions
 from service.store.stories import stories
 from service.unit_of_work import UnitOfWork
 from service.web import form_guards, lookups
@@ -92,6 +92,14 @@ def show_settings(
             or settings_form.initial_values(reader, results_by_default=settings.results_by_default),
         }
     return render(request, "me.html", status=422 if faults else 200, **context)
+
+
+@router.get("/missed")
+def show_missed(request: Request, work: WorkDep, reader: ReaderOrNone) -> Response:
+    """Show what quiet hours kept away from a reader who asked for it: where a digest leads."""
+    missed = [] if reader is None else missed_alerts.missed_by(work.session, reader, work.now)
+    language = choose_language(request)
+    return render(request, "missed.html", reader=reader, missed=missed, page_language=language)
 
 
 def _describe_reader(work: UnitOfWork, reader: Reader) -> dict[str, Any]:

@@ -21,6 +21,7 @@ def initial_values(reader: Reader, *, results_by_default: bool) -> dict[str, Any
         "quiet_to": quiet.end.strftime("%H:%M") if quiet else "",
         "alerts_per_day": str(reader.alerts_per_day or ""),
         "results": reader.shares_results(by_default=results_by_default),
+        "digest": reader.digest,
     }
 
 
