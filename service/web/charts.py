@@ -106,7 +106,8 @@ def draw_lines(plot: Plot, *, area: bool = False) -> Chart:
         style = n % STYLES
         path = _line(series.values, top)
         if area and n == 0 and path:
-            last = WIDTH * (len(series.values) - 1) / max(len(plot.labels) - 1, 1)
+            known = max(n for n, value in enumerate(series.values) if value is not None)
+            last = WIDTH * known / max(len(plot.labels) - 1, 1)
             shapes.append(Shape("area", f"{path}L{last:.1f},{HEIGHT:.0f}L0,{HEIGHT:.0f}Z", style))
         shapes.append(Shape("line", path, style))
         shapes.append(Shape("dots", _dots(series.values, top), style))
