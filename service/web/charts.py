@@ -106,8 +106,8 @@ def draw_lines(plot: Plot, *, area: bool = False) -> Chart:
         style = n % STYLES
         path = _line(series.values, top)
         if area and n == 0 and path:
-            known = max(n for n, value in enumerate(series.values) if value is not None)
-            last = WIDTH * known / max(len(plot.labels) - 1, 1)
+            index = max(n for n, value in enumerate(series.values) if value is not None)
+            last = WIDTH * index / max(len(plot.labels) - 1, 1)
             shapes.append(Shape("area", f"{path}L{last:.1f},{HEIGHT:.0f}L0,{HEIGHT:.0f}Z", style))
         shapes.append(Shape("line", path, style))
         shapes.append(Shape("dots", _dots(series.values, top), style))
@@ -198,12 +198,12 @@ def _x_ticks(plot: Plot, *, between: bool) -> list[XTick]:
 def _dots(values: Sequence[float | None], top: float) -> str:
     """Return lines of no length where a value has no neighbour: round ends make dots of them."""
     spacing = WIDTH / max(len(values) - 1, 1)
-    known = [value is not None for value in (None, *values, None)]
+    presence = [value is not None for value in (None, *values, None)]
     return "".join(
         f"M{n * spacing:.1f},{HEIGHT * (1 - value / top):.2f}L{n * spacing:.1f},"
         f"{HEIGHT * (1 - value / top):.2f}"
         for n, value in enumerate(values)
-        if value is not None and not known[n] and not known[n + 2]
+        if value is not None and not presence[n] and not presence[n + 2]
     )
 
 

@@ -154,6 +154,7 @@ ROWS = {
         POST /me/follow
         POST /me/alerts-off
         POST /me/forget
+        GET /me/missed
         POST /me/mute
         POST /me/settings
         GET /me/state

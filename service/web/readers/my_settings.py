@@ -35,26 +35,23 @@ def change_settings(
 ) -> Response:
     """Change the languages, the time zone, the quiet hours and what is counted."""
     current = require_reader(reader)
-    tags = [tag for tag in languages if tag]
     form: dict[str, Any] = {
         "timezone": timezone.strip(),
         "language": language.strip(),
-        "languages": tags,
+        "languages": [tag for tag in languages if tag],
         "quiet_from": quiet_from,
         "quiet_to": quiet_to,
         "alerts_per_day": alerts_per_day,
-        "results": bool(results),
-        "digest": bool(digest),
-    }
+    } | {"results": bool(results), "digest": bool(digest)}
     try:
         changes = reader_actions.ReaderChanges(
             timezone=form["timezone"],
             language=form["language"],
-            languages=tuple(tags),
+            languages=tuple(form["languages"]),
             quiet_hours=_parse_quiet_hours(quiet_from, quiet_to),
             alerts_per_day=int(alerts_per_day) if alerts_per_day else None,
-            results=_choice(current, settings, results=bool(results)),
-            digest=bool(digest),
+            results=_choice(current, settings, results=form["results"]),
+            digest=form["digest"],
         )
         reader_actions.change_reader(work, current, changes)
     except Invalid as fault:

@@ -65,9 +65,9 @@ def draw_curve(result: AlertResult, due: datetime, now: datetime) -> Chart:
     minutes = max(1, min(CURVE_MINUTES, age))
     curve = opening_curve(result.openings, minutes)
     values = [*curve, *[None] * (CURVE_MINUTES - minutes)]
-    known = result.total.known
+    devices = result.total.known
     rows = [
-        (span(60 * step), (opened, percent(opened, known)))
+        (span(60 * step), (opened, percent(opened, devices)))
         for step in STEPS
         if step <= max(age, 1)
         for opened in [opened_within(result.openings, step)]
