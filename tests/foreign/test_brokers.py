@@ -128,7 +128,9 @@ def test_alerts_go_out_over_rabbitmq_with_quorum_queues(system, figures, tmp_pat
     with run_rabbit(tmp_path) as rabbit:
         restart(system, BROKER_URL=rabbit.url)
         send(system, figures, "RabbitMQ, quorum queues")
-        assert set(queue_lengths(system).values()) <= {0, 1, 2}
+        system.await_true(
+            lambda: set(queue_lengths(system).values()) <= {0, 1, 2}, "the messages are taken"
+        )
         system.kill("worker")
         system.kill("worker-urgent")
         CeleryBroker(rabbit.url).send(Message("sweep", "normal", ()))
