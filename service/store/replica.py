@@ -43,9 +43,16 @@ class ReadSource(StrEnum):
     AWAY = "away"
 
 
-def log_place(session: Session) -> str:
-    """Return the primary's place in its log: what was committed before is seen from there on."""
-    place: str = session.execute(_PLACE).scalar_one()
+def log_place(session: Session) -> str | None:
+    """Return the primary's place in its log: what was committed before is seen from there on.
+
+    None where a server does not tell it, as some that are managed do: no replica is read then.
+    """
+    try:
+        with session.begin_nested():
+            place: str = session.execute(_PLACE).scalar_one()
+    except DBAPIError:
+        return None
     return place
 
 
@@ -122,7 +129,7 @@ class Replica:
             self._rest_until, self._rest_reason = self.clock() + seconds, reason
         self.note(reason)
 
-    def examine(self, place: str) -> int | None:
+    def examine(self, place: str | None) -> int | None:
         """Return how many bytes of the log it is behind; None: it is no replica. May raise."""
         with Session(self.engine) as session:
             behind = session.execute(_BEHIND, {"place": place}).scalar_one()

@@ -2,6 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+NUMBERS = {"alert", "shard", "batch", "provider", "app", "pushes", "end", "request_id", "task"}
+VERDICTS = {"accepted", "try_later", "gone", "refused", "alert_rejected", "sender_rejected"}
+NAMES = {f"newszop.{name}" for name in NUMBERS | VERDICTS} | {
+    "http.request.method",
+    "http.route",
+    "http.response.status_code",
+}
+"""What a span may say: no address, no token, no name of a person."""
+
 
 def names_of(trace):
     return {span.name for span in trace}
@@ -36,6 +45,11 @@ def test_one_trace_spans_the_press_the_plan_and_the_providers_answers(system, pe
         accepted[batch.attributes["newszop.provider"]] += batch.attributes["newszop.accepted"]
     assert accepted == {"apns": 700, "fcm": 40}
     assert {span.process for span in trace} == {"newszop-api", "newszop-worker"}
+    assert {name for span in trace for name in span.attributes} <= NAMES
+    log = system.log("worker", 40_000) + system.log("worker-urgent", 40_000)
+    lines = [line for line in log.splitlines() if alert["id"] in line and "stream ended" in line]
+    assert lines
+    assert all(trace[0].trace_id in line for line in lines), "a line does not name its trace"
 
 
 def test_a_scheduled_alert_is_in_the_trace_of_the_call_that_made_it(system, people, collector):
@@ -50,18 +64,6 @@ def test_a_scheduled_alert_is_in_the_trace_of_the_call_that_made_it(system, peop
     assert "sweep" not in names_of(trace)
 
 
-def test_no_span_names_an_address_a_token_or_a_person(system, people, collector):
-    people.follower_on_all()
-    alert = system.send(system.ingest(topics=[people.topic]))
-    system.finished(alert)
-    trace = collector.trace_of(alert["id"], has_accepted(3))
-    known = {"alert", "shard", "batch", "provider", "app", "pushes", "end", "request_id", "task"}
-    verdicts = {"accepted", "try_later", "gone", "refused", "alert_rejected", "sender_rejected"}
-    http = {"http.request.method", "http.route", "http.response.status_code"}
-    allowed = {f"newszop.{name}" for name in known | verdicts} | http
-    assert {name for span in trace for name in span.attributes} <= allowed
-
-
 def test_a_collector_that_is_away_changes_nothing(system, people, collector):
     people.follower_on_all()
     collector.is_away = True
@@ -71,14 +73,3 @@ def test_a_collector_that_is_away_changes_nothing(system, people, collector):
     finally:
         collector.is_away = False
     assert totals["planned"] == totals["accepted"] == 3
-
-
-def test_log_lines_of_an_alert_name_its_trace(system, people, collector):
-    people.follower_on_all()
-    alert = system.send(system.ingest(topics=[people.topic]))
-    system.finished(alert)
-    trace = collector.trace_of(alert["id"], has_accepted(3))
-    log = system.log("worker", 40_000) + system.log("worker-urgent", 40_000)
-    lines = [line for line in log.splitlines() if alert["id"] in line and "stream ended" in line]
-    assert lines
-    assert all(trace[0].trace_id in line for line in lines)

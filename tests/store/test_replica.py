@@ -3,6 +3,7 @@
 import time
 from contextlib import ExitStack
 from datetime import timedelta
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -23,6 +24,7 @@ from service.store.schema import ID_LIMIT
 from service.store.session import DATABASE_AWAY, engine_url, open_engine, transaction
 from tests import builders as a
 from tests.store.replication import run_pair
+from workers.upkeep import doctor_servers
 
 PROVIDERS = ["apns", "fcm", "webpush"]
 
@@ -192,6 +194,13 @@ def catch_up(primary, replica):
         replica._rest_until = 0.0
 
 
+def examine(pair):
+    settings = SimpleNamespace(
+        database_url=pair.both_url, database_replica_url=pair.replica.database_url, db_pooler=False
+    )
+    return doctor_servers._examine_replica(settings)
+
+
 def packs_a_new_reader(primary, replica):
     with transaction(primary) as session:
         device = a.a_device(session, a.a_reader(session)).id
@@ -220,6 +229,7 @@ def test_a_replica_reads_a_shard_and_one_that_lags_does_not(pair, primary):
     catch_up(primary, replica)
     assert packs_a_new_reader(primary, replica)
     assert sources[-1] == "replica"
+    assert examine(pair).is_well, examine(pair).sentence
     replica.close()
 
 
@@ -251,5 +261,6 @@ def test_when_the_replica_takes_the_primarys_place_it_takes_the_writes(pair):
     assert port == pair.replica.port
     promoted = open_replica(pair.replica.database_url)
     assert promoted.read(place, lambda _: 1) is None, "it is no replica any more"
+    assert "this is no streaming replica" in examine(pair).sentence
     engine.dispose()
     promoted.close()

@@ -8,6 +8,7 @@ touches nothing of the stream, which takes over what the thread brings.
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from functools import partial
 from typing import NamedTuple
 
@@ -110,7 +111,8 @@ class Intake:
         return sorted(wanting, key=lambda channel: channel.backlog)
 
     def _begin(self, channel: Channel | None, ask: Callable[[], Claim | FanOut | None]) -> None:
-        self._query = Query(channel, self._thread.submit(ask))
+        """Ask in the thread, as part of the stream's trace, and with its names in log lines."""
+        self._query = Query(channel, self._thread.submit(copy_context().run, ask))
 
     def _take_over(self, query: Query) -> bool:
         """Take what the thread brings; where no channel has anything to claim, fan a shard out."""

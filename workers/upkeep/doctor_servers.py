@@ -53,7 +53,9 @@ def _examine_replica(settings: Settings) -> Finding:
         replica.close()
         primary.dispose()
     if standing is None:
-        sentence = "DATABASE_REPLICA_URL: this is no replica; the primary is read instead."
+        sentence = (
+            "DATABASE_REPLICA_URL: this is no streaming replica; the primary is read instead."
+        )
         return Finding("replica", False, sentence)
     sentence = f"It is {standing:,} bytes of PostgreSQL's log behind."
     return Finding("replica", standing <= MOST_BYTES_BEHIND, sentence)
