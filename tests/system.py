@@ -31,6 +31,8 @@ from workers.standins import process as standins
 ROOT = Path(__file__).parent.parent
 STARTER = (sys.executable, "-I", "-S", str(child_processes.STARTER))
 STOP_S = 10.0
+LOOK_S = 0.05
+SELDOM_S = 0.2
 WORKERS = frozenset({"worker", "worker-urgent", "worker-strangers"})
 PROVIDERS = "apns,fcm,webpush,hms,expo"
 
@@ -96,9 +98,11 @@ class System:
             base_url=self.url, timeout=30, headers={"Authorization": f"Bearer {self.key}"}
         )
         self.start("beat")
-        self.await_true(self._ready, "the service is ready")
+        self.await_true(self._ready, "the service is ready", slowest_s=SELDOM_S)
         self.await_true(
-            lambda: self._count_workers() == len(workers), "every worker shows a sign of life"
+            lambda: self._count_workers() == len(workers),
+            "every worker shows a sign of life",
+            slowest_s=SELDOM_S,
         )
 
     def _start_servers(self) -> None:
@@ -224,7 +228,9 @@ class System:
             final = report["state"] in ("finished", "stopped", "expired")
             return final and not totals["pending"] and not totals["retrying"]
 
-        self.await_true(settled, "the alert is finished", within_s, lambda: str(self.alert(alert)))
+        self.await_true(
+            settled, "the alert is finished", within_s, lambda: str(self.alert(alert)), SELDOM_S
+        )
         return self.alert(alert)
 
     def pushes(self, **filters: Any) -> dict[str, Any]:
@@ -241,13 +247,19 @@ class System:
         what: str,
         within_s: float = 60.0,
         state: Callable[[], str] = lambda: "",
+        slowest_s: float = LOOK_S,
     ) -> None:
-        """Wait for a condition; say what never came true."""
-        until = time.monotonic() + within_s
+        """Wait for a condition; say what never came true.
+
+        A look costs the service as much as a caller's request: where the moment does not matter,
+        looks become rarer, up to one in `slowest_s`.
+        """
+        pause, until = LOOK_S, time.monotonic() + within_s
         while time.monotonic() < until:
             if condition():
                 return
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(pause * 1.2, slowest_s)
         raise AssertionError(f"not within {within_s} s: {what}. {state()} (logs: {self.folder})")
 
     def _ready(self) -> bool:

@@ -8,7 +8,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from tests.credentials import provider_environment
-from tests.fuzz.api_fuzz import fuzz
 from tests.fuzz.application import build_application
 
 SEED = 7
@@ -25,17 +24,24 @@ def fuzzed(database_url, engine, redis_url, tmp_path, monkeypatch) -> FastAPI:
     return build_application(database_url, redis_url)
 
 
+@pytest.fixture
+def fuzz():
+    from tests.fuzz.api_fuzz import fuzz  # noqa: PLC0415 - schemathesis takes a second to load
+
+    return fuzz
+
+
 def is_one_round(rounds):
     return rounds == 1
 
 
-def test_no_answer_breaks_its_document_whoever_calls(fuzzed):
+def test_no_answer_breaks_its_document_whoever_calls(fuzzed, fuzz):
     outcome = fuzz(fuzzed, examples=2, first_seed=SEED, is_over=is_one_round)
     assert outcome.is_good, outcome.verdict()
     assert outcome.calls > 300
 
 
-def test_a_fault_a_broken_answer_and_a_blocked_loop_are_reported(fuzzed):
+def test_a_fault_a_broken_answer_and_a_blocked_loop_are_reported(fuzzed, fuzz):
     @fuzzed.get("/api/broken/fault", response_model=Number)
     def fault() -> JSONResponse:
         return JSONResponse({}, status_code=500)
