@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 DEFAULT = "en"
 CATALOGUES = ("ar", "de", "es", "fr", "hi")
 _OBSTACLES = re.compile(r'\bobstacle\("[a-z-]+", "((?:[^"\\]|\\.)*)"')
-_IN_SCRIPTS = re.compile(r'\bsay\(\s*"((?:[^"\\]|\\.)*)"')
+_IN_SCRIPTS = re.compile(r'(?<![.\w])say\(\s*"((?:[^"\\]|\\.)*)"')
 
 
 def choose_language(request: Request) -> str:

@@ -6,29 +6,29 @@ const MOST_PICTURES = 20;
 // Shown while the picture itself is on its way; the server leaves it out.
 const EMPTY = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
 
-// `toHtml` makes paragraphs of plain text; `say` tells the writer what became of pictures.
-export function enablePaste(area, toHtml, say) {
+// `toHtml` makes paragraphs of plain text; `announce` tells the writer what became of pictures.
+export function enablePaste(area, toHtml, announce) {
   area.addEventListener("paste", (event) => {
     event.preventDefault();
     const html = event.clipboardData.getData("text/html");
-    if (html.trim()) pasteHtml(area, html, say);
+    if (html.trim()) pasteHtml(area, html, announce);
     else insert(area, toHtml(event.clipboardData.getData("text/plain")));
   });
 }
 
-async function pasteHtml(area, html, say) {
+async function pasteHtml(area, html, announce) {
   const pasted = cleanPasted(html);
   insert(area, pasted.html);
   const places = pasted.pictures.map((_, n) => area.querySelector(`img[data-pasted="${n}"]`));
   for (const place of places) if (place) setUp(place);
   let { leftOut } = pasted;
-  if (places.length) say("Uploading the pictures of the pasted text ...");
+  if (places.length) announce("Uploading the pictures of the pasted text ...");
   for (const [n, place] of places.entries()) {
     if (!place || !(await uploadInto(place, n < MOST_PICTURES ? pasted.pictures[n] : ""))) leftOut += 1;
   }
   area.dispatchEvent(new Event("input", { bubbles: true }));
-  if (leftOut) say(`${leftOut === 1 ? "A picture" : `${leftOut} pictures`} of the pasted text could not be taken over: save it as a file and add it here.`);
-  else if (places.length) say("The pictures of the pasted text are uploaded.");
+  if (leftOut) announce(`${leftOut === 1 ? "A picture" : `${leftOut} pictures`} of the pasted text could not be taken over: save it as a file and add it here.`);
+  else if (places.length) announce("The pictures of the pasted text are uploaded.");
 }
 
 function setUp(place) {
