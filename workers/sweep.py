@@ -14,7 +14,7 @@ from sqlmodel import Session
 from service import outbox
 from service.domain.delivery import State
 from service.domain.story import StoryState
-from service.store.alerts import alert_transitions, unfinished_alerts
+from service.store.alerts import alert_transitions, headline_tests, unfinished_alerts
 from service.store.alerts.unfinished_alerts import AlertToStart, QueuedAlert
 from service.store.deliveries import batch_closing, shards
 from service.store.session import limit_lock_waits, transaction
@@ -53,7 +53,7 @@ def sweep(context: WorkerContext) -> None:
         return
     _make(_follow_apps, context)
     try:
-        for search in (_expire, _cancel_stopped, _cancel_rejected, _finish, _resend, _start_due):
+        for search in _searches():
             if not lease.take():
                 return
             _make(search, context)
@@ -63,12 +63,30 @@ def sweep(context: WorkerContext) -> None:
         lease.give_back()
 
 
+def _searches() -> tuple[Callable[[WorkerContext], None], ...]:
+    ends = (_expire, _cancel_stopped, _cancel_rejected, _choose_headlines, _finish)
+    return (*ends, _resend, _start_due)
+
+
 def _make(search: Callable[[WorkerContext], None], context: WorkerContext) -> None:
     try:
         search(context)
     except Exception as error:  # noqa: BLE001 - whatever it was, the others go on
         counters.SWEEP_FAILURES.labels(search.__name__.strip("_")).inc()
         log.warning("sweep", search=search.__name__, error=type(error).__name__)
+
+
+def _choose_headlines(context: WorkerContext) -> None:
+    """End the tests of two headlines whose time is over, and let the rest leave."""
+    _each(context, headline_tests.tests_to_end, _choose_one)
+
+
+def _choose_one(context: WorkerContext, alert_id: int) -> None:
+    with unit_of_work(context.engine, context.broker) as work:
+        limit_lock_waits(work.session, LOCK_WAIT_S)
+        queue = headline_tests.end_test(work.session, alert_id)
+        if queue is not None:
+            work.outbox.add(outbox.deliver(alert_id, queue))
 
 
 def _follow_apps(context: WorkerContext) -> None:

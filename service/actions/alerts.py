@@ -16,7 +16,12 @@ from service.domain.alert import (
     Kind,
     Words,
 )
-from service.domain.drafts.draft_checks import check_draft, check_spread, check_words
+from service.domain.drafts.draft_checks import (
+    check_draft,
+    check_headlines,
+    check_spread,
+    check_words,
+)
 from service.domain.errors import Conflict, require
 from service.domain.new_alerts import Origin, new_first_alert, new_update, new_withdrawal
 from service.domain.people import Caller
@@ -43,6 +48,7 @@ def send_alert(work: UnitOfWork, story_id: int, draft: Draft, caller: Caller) ->
         raise Conflict(refusal)
     draft = _within_expiry(draft, story, work.now)
     check_spread(draft)
+    check_headlines(draft)
     require_topics(work, draft)
     require_apps(work, draft)
     root = _corrected_root(work, story_id, draft)
@@ -73,6 +79,7 @@ def _record_sending(work: UnitOfWork, alert: Alert, caller: Caller) -> None:
         send_at=alert.send_at and alert.send_at.isoformat(),
         spread_seconds=int(alert.spread.total_seconds()),
         local_time=alert.local_release and alert.local_release.to_json(),
+        second_headline=alert.headline_test and alert.headline_test.title,
     )
 
 

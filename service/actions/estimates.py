@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 from service import provider_door
 from service.actions.apps.app_administration import providers_in_use
@@ -9,6 +10,8 @@ from service.domain.alert import Alert, Draft
 from service.domain.audience import Audience
 from service.domain.drafts.draft_checks import check_draft
 from service.domain.errors import Invalid, require
+from service.domain.headlines.headline_choice import needed_devices
+from service.domain.headlines.headline_test import HeadlineTest
 from service.domain.pace.local_release import group_releases
 from service.domain.pace.open_rate import DEFAULT_OPEN_SHARE
 from service.domain.story import Story
@@ -37,6 +40,25 @@ def estimate_audience(
     names = [name for name in in_use if draft.apps is None or name in draft.apps]
     estimate = _estimate(work, story, draft, names, settings)
     return replace(estimate, by_provider=fold(estimate.by_app, in_use, 0))
+
+
+def needed_audience(work: UnitOfWork, test: HeadlineTest) -> int:
+    """Return how many devices an audience needs so that two headlines can be told apart."""
+    return ceil(needed_devices(past_open_share(work)) / test.share)
+
+
+def require_audience(work: UnitOfWork, story_id: int, draft: Draft, settings: Settings) -> None:
+    """Refuse two headlines for an audience that is too small to tell which one is better."""
+    if draft.headline_test is None:
+        return
+    devices = estimate_audience(work, story_id, draft, settings).devices
+    needed = needed_audience(work, draft.headline_test)
+    if devices < needed:
+        detail = (
+            f"The audience of {devices:,} devices is too small to tell: with this test share it "
+            f"takes {needed:,}. Test with a larger share, or send one headline."
+        )
+        raise Invalid("variants", detail)
 
 
 def past_open_share(work: UnitOfWork) -> float:

@@ -1,18 +1,23 @@
 """The JSON of alerts: the bodies of requests and the reports that answer them."""
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.requests.alert_parts import (
+    HeadlineShown,
+    LeftOutShown,
+    ReleaseShown,
+    show_left_out,
+    show_releases,
+)
 from service.domain.alert import (
     Alert,
     AlertState,
     Kind,
     Report,
 )
-from service.domain.audience import LeftOut
-from service.domain.pace.local_release import MissedZones, Release
+from service.domain.pace.local_release import MissedZones
 from service.domain.subscription import Urgency
 from service.domain.totals import Totals
 from service.http.dependencies import Id, Moment
@@ -24,46 +29,6 @@ def _is_absent(value: object) -> bool:
 
 def _is_empty(value: dict[str, str]) -> bool:
     return not value
-
-
-class ReleaseShown(BaseModel):
-    """When an alert leaves in some time zones, those with the same clock."""
-
-    leaves_at: Moment
-    zone: str = Field(description="The zone of most of the readers.")
-    devices: int
-
-
-class LeftOutShown(BaseModel):
-    """Devices of followers whom the alert is not for.
-
-    Each device counts under the first reason that holds, in this order.
-    """
-
-    quiet_hours: int
-    language: int = Field(description="Their readers read none of the alert's languages.")
-    frequency: int = Field(description="Their readers got enough alerts in the last 24 hours.")
-
-
-class EstimateShown(BaseModel):
-    """How many devices would be reached; not `exact` where a sample was counted."""
-
-    devices: int
-    by_provider: dict[str, int]
-    by_app: dict[str, int]
-    exact: bool
-    left_out: LeftOutShown
-    spread_seconds: int = Field(description="As in the request.")
-    open_share: float = Field(
-        description="Opens by device, of the installation's latest alerts; 0.05 without any."
-    )
-    releases: list[ReleaseShown] | None = Field(
-        None,
-        exclude_if=_is_absent,
-        description="With local_time: when it would leave where, the first first. Time zones with "
-        "the same clock leave together.",
-    )
-    opens_per_second: float = Field(description="To be expected on the site at the height.")
 
 
 class Accepted(BaseModel):
@@ -113,6 +78,8 @@ class ReceiptsShown(BaseModel):
 class AlertShown(BaseModel):
     """An alert and its results so far."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     id: Id
     story_id: Id
     kind: Kind
@@ -153,6 +120,16 @@ class AlertShown(BaseModel):
         description="With local_time, once it has started: where it has not left yet, the next "
         "first. Empty when it has left everywhere.",
     )
+    variants: list[HeadlineShown] | None = Field(None, exclude_if=_is_absent)
+    test_share: float | None = Field(None, exclude_if=_is_absent)
+    test_minutes: int | None = Field(None, exclude_if=_is_absent)
+    choice: int | None = Field(
+        None,
+        alias="chosen",
+        exclude_if=_is_absent,
+        description="Which of the variants goes to the rest, 0 or 1; absent until it is decided.",
+    )
+    reason: str | None = Field(None, exclude_if=_is_absent, description="Why that one.")
     dry_run: bool
     test: bool = Field(description="For the devices of the editor who sent it, and no others.")
     created_by: str
@@ -227,6 +204,7 @@ def show_alert(report: Report, site: str) -> AlertShown:
         left_out=show_left_out(report.left_out),
         spread_seconds=int(alert.spread.total_seconds()),
         **_local_release(report),
+        **_headlines(report),
         dry_run=alert.dry_run,
         test=alert.kind is Kind.TEST,
         restored_at=alert.restored_at,
@@ -251,16 +229,26 @@ def _local_release(report: Report) -> dict[str, Any]:
     }
 
 
-def show_releases(releases: Iterable[Release]) -> list[ReleaseShown]:
-    """Return when the alert leaves where."""
-    return [
-        ReleaseShown(leaves_at=each.at, zone=each.zone, devices=each.devices) for each in releases
-    ]
-
-
-def show_left_out(counts: Mapping[LeftOut, int]) -> LeftOutShown:
-    """Return how many devices were left out by which rule."""
-    return LeftOutShown(**{reason.value: counts.get(reason, 0) for reason in LeftOut})
+def _headlines(report: Report) -> dict[str, Any]:
+    test, choice = report.alert.headline_test, report.headline_choice
+    if test is None:
+        return {}
+    return {
+        "variants": [
+            HeadlineShown(
+                title=each.title,
+                body=each.body,
+                sent=each.devices,
+                accepted=each.group.accepted,
+                opened=each.group.opened,
+            )
+            for each in report.headlines
+        ],
+        "test_share": test.share,
+        "test_minutes": test.minutes,
+        "chosen": choice and choice.headline,
+        "reason": choice and choice.reason,
+    }
 
 
 def _totals(totals: Totals) -> TotalsShown:

@@ -17,14 +17,12 @@ from service.api.alert_shapes import (
     Accepted,
     AlertReplayed,
     AlertShown,
-    EstimateShown,
     FateShown,
     accept_alert,
     show_alert,
-    show_left_out,
-    show_releases,
 )
 from service.api.requests.alert_body import AlertBody, WordsBody
+from service.api.requests.alert_parts import EstimateShown, show_left_out, show_releases
 from service.domain.alert import Report
 from service.domain.errors import NotFound, require
 from service.domain.pace.open_rate import opens_per_second
@@ -70,6 +68,7 @@ def estimate_audience(
         left_out=show_left_out(estimate.left_out),
         spread_seconds=int(draft.spread.total_seconds()),
         releases=None if draft.local_release is None else show_releases(estimate.releases),
+        needed_devices=draft.headline_test and estimates.needed_audience(work, draft.headline_test),
         open_share=share,
         opens_per_second=round(opens_per_second(estimate.devices, share, draft.spread), 2),
     )
@@ -88,7 +87,9 @@ def send_alert(
     content = body or AlertBody()
 
     def act() -> Accepted:
-        alert = alert_actions.send_alert(work, story_id, content.read(), caller)
+        draft = content.read()
+        estimates.require_audience(work, story_id, draft, settings)
+        alert = alert_actions.send_alert(work, story_id, draft, caller)
         return accept_alert(alert, settings.public_url)
 
     return _answer_once(work, caller, f"POST /api/stories/{story_id}/alerts", key, content, act)

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service.domain.audience import LeftOut
+from service.domain.headlines.headline_choice import HeadlineChoice, HeadlineFigures
+from service.domain.headlines.headline_test import HeadlineTest
 from service.domain.pace.local_release import LocalRelease, Release
 from service.domain.subscription import Urgency
 from service.domain.totals import Timing, Totals
@@ -88,6 +90,8 @@ class Draft:
     """Over how long it leaves; nothing is at once, as breaking alerts and corrections do."""
     local_release: LocalRelease | None = None
     """The time of day at which it leaves where each reader is; None is everywhere at once."""
+    headline_test: HeadlineTest | None = None
+    """A second headline that is tried beside the first."""
     ends_by: datetime | None = None
     """When its story expires: later than that nothing of it leaves."""
     undo: timedelta = timedelta(0)
@@ -145,6 +149,7 @@ class Alert:
     """Over how long it leaves. A correction has its root's, and what that has not reached waits."""
     local_release: LocalRelease | None = None
     """The time of day at which it leaves where each reader is. A correction has its root's."""
+    headline_test: HeadlineTest | None = None
     undoable: bool = False
     """Its `send_at` is the end of the moment in which its editor can undo it."""
 
@@ -188,6 +193,9 @@ class Report:
     opened: int = 0
     known: int = 0
     left_out: Mapping[LeftOut, int] = field(default_factory=dict)
+    headlines: Sequence[HeadlineFigures] = ()
+    """Its two headlines, where it has two, and what became of them in the test."""
+    headline_choice: HeadlineChoice | None = None
     releases: Sequence[Release] = ()
     """Where an alert with a local time has not left yet, the next first."""
 

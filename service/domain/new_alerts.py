@@ -173,6 +173,7 @@ def _from_draft(
         one_device=draft.one_device,
         spread=draft.spread,
         local_release=draft.local_release,
+        headline_test=draft.headline_test,
         undoable=draft.undoable,
         ttl=draft.ttl,
         source_alert_id=root_id,

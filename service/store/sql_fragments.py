@@ -42,8 +42,11 @@ def waits_for_release(batch: str = "batch") -> str:
 
 
 def leaves_at_once(alert: str = "alert") -> str:
-    """Whether the alert is neither spread over a time nor waits for a time in each zone."""
-    return f"({alert}.spread_s = 0 AND {alert}.local_release IS NULL)"
+    """Whether nothing of the alert waits: for a release, for a time in a zone, for a headline."""
+    return (
+        f"({alert}.spread_s = 0 AND {alert}.local_release IS NULL "
+        f"AND {alert}.headline_test IS NULL)"
+    )
 
 
 def has_open_shard(alert_id: str) -> str:

@@ -183,6 +183,12 @@ def test_a_dry_run_and_words_of_ones_own_are_kept(send, call):
         ({"local_time": "07:00", "spread_seconds": 60}, "local_time"),
         ({"local_time": "07:00", "missed": "never"}, "missed"),
         ({"missed": "now"}, "missed"),
+        ({"variants": [{"title": "a"}]}, "variants"),
+        ({"variants": [{"title": "a"}, {"title": "b"}], "title": "c"}, "variants"),
+        ({"variants": [{"title": "a"}, {"title": "a"}]}, "variants"),
+        ({"variants": [{"title": "a"}, {"title": "b"}], "urgency": "breaking"}, "variants"),
+        ({"variants": [{"title": "a"}, {"title": "b"}], "test_share": 0.01}, "test_share"),
+        ({"variants": [{"title": "a"}, {"title": "b"}], "test_minutes": 121}, "test_minutes"),
     ],
 )
 def test_a_wrong_field_is_named_and_changes_nothing(call, story, engine, messages, body, field):
@@ -432,6 +438,44 @@ def test_a_local_time_on_a_day_is_scheduled_for_the_first_zone_of_the_world(call
     assert report["send_at"] == f"{day - timedelta(days=1)}T17:00:00+00:00"
     assert report["expires_at"] == f"{day}T23:00:00+00:00"
     assert "releases" not in report
+
+
+TWO = {"variants": [{"title": "Rain"}, {"title": "Floods"}], "everyone": True}
+
+
+def test_two_headlines_for_too_few_are_refused_with_the_number_that_is_needed(
+    call, story, followers, monkeypatch, messages
+):
+    path = f"/api/stories/{story.id}/alerts"
+    problem = call("POST", path, TWO, 422)
+    assert errors(problem) == ["variants"]
+    assert "it takes 14,710" in str(problem)
+    assert call("POST", f"{path}/estimate", TWO, 200)["needed_devices"] == 14_710
+    assert messages == []
+    monkeypatch.setattr(estimates, "needed_devices", lambda _: 2)
+    call("POST", path, TWO | {"test_share": 0.2}, 422)
+    sent = call("POST", path, TWO | {"test_share": 0.5, "test_minutes": 5}, 202)
+    report = call("GET", f"/api/alerts/{sent['id']}", None, 200)
+    assert (report["title"], report["test_share"], report["test_minutes"]) == ("Rain", 0.5, 5)
+    assert [each["title"] for each in report["variants"]] == ["Rain", "Floods"]
+    assert report["variants"][1] == {
+        "title": "Floods",
+        "body": "It rains.",
+        "sent": 0,
+        "accepted": 0,
+        "opened": 0,
+    }
+    assert "chosen" not in report
+
+
+def test_a_report_says_which_headline_was_chosen_and_why(call, send, engine, monkeypatch):
+    monkeypatch.setattr(estimates, "needed_devices", lambda _: 0)
+    alert = send(TWO)
+    with transaction(engine) as session:
+        values = {"a": int(alert["id"])}
+        session.execute(text("INSERT INTO headline_choice VALUES (:a, 1, 'It was.')"), values)
+    report = call("GET", f"/api/alerts/{alert['id']}", None, 200)
+    assert (report["chosen"], report["reason"]) == (1, "It was.")
 
 
 def test_an_estimate_counts_everyone(call, story, followers):

@@ -1,5 +1,6 @@
 """A whole stream of an alert, on real PostgreSQL, with a provider and a gateway of the test."""
 
+import json
 from collections import deque
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from service.domain.delivery import Delivery, State
+from service.domain.headlines.headline_test import HeadlineTest
 from service.domain.verdict import (
     Accepted,
     AlertRejected,
@@ -944,3 +946,19 @@ def test_each_zone_has_its_own_deadline_and_nothing_leaves_after_it(system):
     assert system.states(alert) == [State.EXPIRED, State.EXPIRED, State.ACCEPTED]
     assert [request.body for request in system.gateway.sent] == [b"b2"]
     assert deadlines == ends
+
+
+def test_each_batch_leaves_with_its_own_headline(system):
+    provider = system.provider()
+    said = []
+    provider.pushes = lambda content, _: said.append(content.words[""].title) or provider
+    alert = system.alert(["a"], urgency=1)
+    system.batch(alert, "apns", ["b"])
+    test = HeadlineTest(title="Floods")
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE batch SET headline = n, in_test = true"))
+        values = {"test": json.dumps(test.to_json())}
+        session.execute(text("UPDATE alert SET headline_test = CAST(:test AS jsonb)"), values)
+    deliver.deliver(system.process, alert)
+    assert said == ["Rain at last", "Floods"]
+    assert system.states(alert) == [State.ACCEPTED, State.ACCEPTED]

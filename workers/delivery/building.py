@@ -1,7 +1,7 @@
 """From devices to requests: the alert in each provider's form, built push by push."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from traceback import walk_tb
 
@@ -42,25 +42,19 @@ class Builder:
 
     context: StreamContext
     alert_id: int
-    content: AlertContent
     clock: Clock
 
-    def prepare(
-        self, channel: Channel, deadline: datetime, content: AlertContent | None = None
-    ) -> PreparedAlert:
-        """Return the alert in the provider's form with this deadline, under a fresh credential.
+    def prepare(self, channel: Channel, content: AlertContent) -> PreparedAlert:
+        """Return the alert in the provider's form, with this content, under a fresh credential.
 
-        A batch of a digest has a `content` of its own. Raises `CredentialRefused` when no
-        credential can be had.
+        Raises `CredentialRefused` when none can be had.
         """
         credential = self.context.credentials.get(channel.provider, self.clock.now())
         form = channel.alert_form
-        if form is None or (form.credential, form.deadline) != (credential, deadline):
-            pushes = self._pushes(channel, replace(self.content, expires_at=deadline), credential)
-            form = channel.prepare(PreparedAlert(pushes, credential, deadline))
-        if content is None:
-            return form
-        return PreparedAlert(self._pushes(channel, content, credential), credential, deadline)
+        if form is None or (form.credential, form.content) != (credential, content):
+            pushes = self._pushes(channel, content, credential)
+            return channel.prepare(PreparedAlert(pushes, credential, content))
+        return form
 
     def _pushes(self, channel: Channel, content: AlertContent, credential: Credential) -> Pushes:
         try:

@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from service.domain.evidence import ONE_SERVER, Evidence
 from service.domain.network import origin_of
@@ -28,7 +27,7 @@ from workers.delivery.condition import (
 )
 from workers.delivery.leased_batch import LeasedBatch
 from workers.pacing.way_out import WayOut
-from workers.provider import Credential, Position, Provider, Pushes, Request
+from workers.provider import AlertContent, Credential, Position, Provider, Pushes, Request
 
 Item = Request | tuple[Position, Verdict]
 
@@ -40,11 +39,11 @@ MOST_BATCHES = 4
 
 @dataclass(frozen=True, slots=True)
 class PreparedAlert:
-    """The alert in the provider's form, under one credential and with one deadline."""
+    """The alert in the provider's form, under one credential and with one content."""
 
     pushes: Pushes
     credential: Credential
-    deadline: datetime
+    content: AlertContent
 
 
 @dataclass(slots=True)

@@ -69,7 +69,8 @@ class Claiming:
         if not channel.may_send:
             return
         try:
-            alert_form = self.builder.prepare(channel, claim.batch.deadline, claim.content)
+            content = claim.content or self.alert.content_for(claim.batch)
+            alert_form = self.builder.prepare(channel, content)
         except CredentialRefused as refusal:
             self.reader.lack_credential(channel, refusal.verdict)
             return

@@ -87,7 +87,7 @@ class Stream:
         self._write_failed = False
         self._exchanges = Exchanges[Flight](context.gateway)
         self._reader = AnswerReader(context, self._exchanges, alert_id, clock)
-        builder = Builder(context, alert_id, alert.content, clock)
+        builder = Builder(context, alert_id, clock)
         claiming = Claiming(context, alert_id, alert, clock, builder, self._reader)
         self._intake = Intake(claiming, self._exchanges, channels, shards)
         self._sending = Sending(context, self._exchanges, alert, clock, self._reader)

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from service.domain.alert import Kind
+from service.domain.alert import Kind, Words
 from service.domain.languages.digest_words import MissedAlert, digest_words
 from service.domain.media.pictures import whole_address
 from service.domain.subscription import Urgency
 from service.store.alerts.sending import alert_to_send
+from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.stream_context import StreamSettings
 from workers.provider import AlertContent
 
@@ -28,6 +29,14 @@ class Outgoing:
     expires_at: datetime
     dry_run: bool
     rejected_by: frozenset[str]
+    second_words: Words | None = None
+
+    def content_for(self, batch: LeasedBatch) -> AlertContent:
+        """Return what the pushes of a batch say: with its deadline, and with its headline."""
+        content = replace(self.content, expires_at=batch.deadline)
+        if not batch.claim.headline or self.second_words is None:
+            return content
+        return replace(content, words={**content.words, "": self.second_words})
 
 
 def outgoing(session: Session, settings: StreamSettings, alert_id: int) -> Outgoing | None:
@@ -57,6 +66,7 @@ def outgoing(session: Session, settings: StreamSettings, alert_id: int) -> Outgo
         expires_at=alert.expires_at,
         dry_run=alert.dry_run,
         rejected_by=alert.rejected_by,
+        second_words=alert.second_words,
     )
 
 

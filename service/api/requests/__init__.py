@@ -1,1 +1,1 @@
-"""The bodies of larger requests."""
+"""The larger bodies of requests, and parts that several answers have."""

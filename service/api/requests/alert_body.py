@@ -17,6 +17,14 @@ from service.domain.alert import (
     Words,
 )
 from service.domain.errors import Invalid
+from service.domain.headlines.headline_test import (
+    DEFAULT_MINUTES,
+    DEFAULT_SHARE,
+    LEAST_SHARE,
+    MOST_MINUTES,
+    MOST_SHARE,
+    HeadlineTest,
+)
 from service.domain.pace.local_release import LocalRelease, MissedZones
 from service.domain.pace.spread import LONGEST_SPREAD
 from service.domain.subscription import Urgency
@@ -36,6 +44,13 @@ class WordsBody(Closed):
     def read(self) -> Words:
         """Return it as a domain value."""
         return Words(self.title, self.body)
+
+
+class HeadlineBody(Closed):
+    """One of two headlines."""
+
+    title: Title
+    body: Text | None = Field(None, description="Left out: the story's summary.")
 
 
 class AlertBody(Closed):
@@ -89,15 +104,36 @@ class AlertBody(Closed):
         "alert starts. tomorrow (if left out): it leaves there when it is that time again; now: at "
         "once.",
     )
+    variants: Annotated[list[HeadlineBody], Field(min_length=2, max_length=2)] | None = Field(
+        None,
+        description="Two headlines instead of title and body. A share of the readers gets each; "
+        "after some minutes the one that was opened more goes to the rest, or, without a "
+        "significant difference, the first. For normal and quiet alerts without update, locales, "
+        "spread_seconds and local_time, to an audience that is large enough to tell: the estimate "
+        "says how large (`needed_devices`).",
+    )
+    test_share: float = Field(
+        DEFAULT_SHARE,
+        ge=LEAST_SHARE,
+        le=MOST_SHARE,
+        description="With variants: the part of the readers that gets each of the two at first.",
+    )
+    test_minutes: int = Field(
+        DEFAULT_MINUTES,
+        ge=1,
+        le=MOST_MINUTES,
+        description="With variants: how long openings are counted from the start.",
+    )
     one_device: bool = Field(
         False, description="Of each reader's devices only the one that was seen last."
     )
 
     def read(self) -> Draft:
         """Return it as a domain value."""
+        first = self.variants[0] if self.variants else self
         return Draft(
-            title=self.title,
-            body=self.body,
+            title=first.title,
+            body=first.body,
             urgency=self.urgency,
             topics=None if self.topics is None else tuple(self.topics),
             everyone=self.everyone,
@@ -110,6 +146,20 @@ class AlertBody(Closed):
             one_device=self.one_device,
             spread=timedelta(seconds=self.spread_seconds),
             local_release=self._local_release(),
+            headline_test=self._headline_test(),
+        )
+
+    def _headline_test(self) -> HeadlineTest | None:
+        if self.variants is None:
+            return None
+        if self.title is not None or self.body is not None:
+            raise Invalid("variants", "Either variants, or title and body.")
+        second = self.variants[1]
+        return HeadlineTest(
+            title=second.title,
+            body=second.body,
+            share=self.test_share,
+            minutes=self.test_minutes,
         )
 
     def _local_release(self) -> LocalRelease | None:

@@ -39,6 +39,7 @@ def check_draft(draft: Draft, now: datetime) -> Draft:
         raise Invalid("apps", f"Name 1 to {MAX_APPS} apps, or leave it out for all.")
     check_spread(draft)
     check_local_release(draft)
+    check_headlines(draft)
     return replace(
         draft,
         topics=_spell(draft.topics),
@@ -86,6 +87,27 @@ def check_local_release(draft: Draft) -> None:
         raise Invalid("local_time", "A correction leaves when what it corrects does: leave it out.")
     if draft.spread:
         raise Invalid("local_time", "Either local_time or spread_seconds, not both.")
+
+
+def check_headlines(draft: Draft) -> None:
+    """Raise `Invalid` for two headlines that cannot be tried against one another."""
+    test = draft.headline_test
+    if test is None:
+        return
+    name = "variants"
+    check_words(Words(test.title, test.body or ""), f"{name}.1.")
+    if (test.title, test.body) == (draft.title, draft.body):
+        raise Invalid(name, "The two headlines say the same.")
+    if draft.urgency is Urgency.BREAKING:
+        raise Invalid(name, "A breaking alert cannot wait for a test: it has one headline.")
+    if draft.update:
+        raise Invalid(name, "What replaces an alert has one headline.")
+    if draft.spread or draft.local_release:
+        raise Invalid(name, "Two headlines leave at once: without spread_seconds and local_time.")
+    if draft.locales:
+        raise Invalid(name, "Two headlines are in the story's language: leave out locales.")
+    if test.duration >= draft.ttl:
+        raise Invalid("test_minutes", "The alert would expire before the test ends: shorten it.")
 
 
 def _start_of(draft: Draft) -> datetime | None:

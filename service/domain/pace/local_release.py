@@ -33,7 +33,7 @@ class MissedZones(StrEnum):
 class Release:
     """When an alert leaves in the zones with one clock; `zone` is where most readers are."""
 
-    at: datetime
+    leaves_at: datetime
     zone: str
     devices: int
 
@@ -46,8 +46,8 @@ def group_releases(
     for zone in by_zone:
         zones.setdefault(local.release_in(zone, starts_at), []).append(zone)
     return [
-        Release(at, max(names, key=lambda name: by_zone[name]), sum(by_zone[n] for n in names))
-        for at, names in sorted(zones.items())
+        Release(moment, max(names, key=lambda name: by_zone[name]), sum(by_zone[n] for n in names))
+        for moment, names in sorted(zones.items())
     ]
 
 

@@ -16,12 +16,13 @@ from sqlmodel import Session, SQLModel
 
 from service.domain.alert import Alert, AlertState, Kind, Report, Words
 from service.domain.errors import AlreadyAlerted
+from service.domain.headlines.headline_test import HeadlineTest
 from service.domain.new_alerts import CANARY
 from service.domain.pace.local_release import LocalRelease
 from service.domain.subscription import Urgency
 from service.domain.totals import Totals, fold, timing
 from service.store import paging
-from service.store.alerts import alert_totals
+from service.store.alerts import alert_totals, headline_tests
 from service.store.alerts.last_reasons import last_reasons
 from service.store.alerts.left_out import count_left_out
 from service.store.alerts.next_releases import next_releases
@@ -161,6 +162,8 @@ def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
     left_out = count_left_out(session, ids)
     known = alert_totals.count_known(session, ids)
     releases = next_releases(session, alerts)
+    choices = headline_tests.choices(session, alerts)
+    figures = headline_tests.figures(session, alerts)
     return [
         Report(
             alert=alert,
@@ -174,6 +177,8 @@ def _reports(session: Session, alerts: Sequence[Alert]) -> list[Report]:
             known=known.get(alert.id, 0),
             left_out=left_out.get(alert.id, {}),
             releases=releases.get(alert.id, ()),
+            headline_choice=choices.get(alert.id),
+            headlines=figures.get(alert.id, ()),
         )
         for alert in _with_words(session, alerts)
     ]
@@ -240,6 +245,7 @@ def _alert(row: Row[Any]) -> Alert:
         created_by=row.created_by,
         spread=timedelta(seconds=row.spread_s),
         local_release=LocalRelease.of_json(row.local_release),
+        headline_test=HeadlineTest.of_json(row.headline_test),
         undoable=row.undoable,
         apps=None if row.apps is None else tuple(row.apps),
         one_device=row.one_device,
@@ -268,6 +274,7 @@ def _values(alert: Alert) -> dict[str, Any]:
         "created_by": alert.created_by,
         "spread_s": int(alert.spread.total_seconds()),
         "local_release": alert.local_release and alert.local_release.to_json(),
+        "headline_test": alert.headline_test and alert.headline_test.to_json(),
         "undoable": alert.undoable,
         "apps": None if alert.apps is None else list(alert.apps),
         "one_device": alert.one_device,

@@ -39,6 +39,8 @@ class ClaimedBatch:
     """A deadline of its own, before the alert's."""
     missed: list[int] = field(default_factory=list)
     """The alerts that a digest tells its readers."""
+    headline: int | None = None
+    """Which of an alert's two headlines it has, 0 or 1."""
 
 
 _CLAIM = f"""
@@ -53,7 +55,8 @@ WITH free AS (
 )
 UPDATE batch b SET lease_token = :token, claimable_at = now() + make_interval(secs => :lease_s)
 FROM free WHERE b.alert_id = :a AND b.shard_n = free.shard_n AND b.n = free.n
-RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress, b.results, b.expires_at, b.missed
+RETURNING b.shard_n, b.n, b.device_ids, b.states, b.progress, b.results, b.expires_at, b.missed,
+    b.headline
 """
 _FRESH = "AND started_at IS NULL"
 
@@ -104,6 +107,7 @@ def _read(
         states=bytes(row.states),
         progress=row.progress,
         expires_at=row.expires_at,
+        headline=row.headline,
         waits={retry.position: retry.seconds for retry in retries if retry.seconds > 0},
         reasons={retry.position: retry.why for retry in retries},
         results=row.results,

@@ -10,6 +10,7 @@ from sqlmodel import Session
 from service.domain.alert import AlertState, Kind
 from service.domain.audience import LeftOut
 from service.domain.delivery import State
+from service.domain.headlines.headline_test import HeadlineTest
 from service.domain.pace.spread import Spread
 from service.store.deliveries.shard_devices import Distinctions, find_devices
 from service.store.readers.audience import FrozenAudience
@@ -37,6 +38,8 @@ class PlannedAlert:
     apps: frozenset[str] | None
     apps_revision: int
     ttl: timedelta
+    expires_at: datetime
+    headline_test: HeadlineTest | None = None
     choices_exist: bool = False
     digests_exist: bool = False
     dry_run: bool = False
@@ -82,13 +85,14 @@ FROM (
     SELECT id, provider, strangers, results{columns},
         (row_number() OVER (PARTITION BY {group} ORDER BY id) - 1) / :size AS part
     FROM (SELECT device_in.id, device_in.provider, {strangers} AS strangers,
-        {results} AS results{columns} FROM device_in{join}) judged
+        {results} AS results{drawn_columns} FROM device_in{join}) judged
 ) packed GROUP BY {group}, part
 """
 
 _AT_ONCE = {
     "group": "provider, strangers, results",
     "columns": "",
+    "drawn_columns": "",
     "names": "",
     "values": "",
     "claimable_at": "now()",
@@ -98,6 +102,7 @@ _BY_MISSED = {
     **_AT_ONCE,
     "group": "provider, strangers, results, missed",
     "columns": ", missed",
+    "drawn_columns": ", missed",
     "names": ", missed",
     "values": ", CAST(missed AS bigint[])",
 }
@@ -105,12 +110,28 @@ _BY_MISSED = {
 _BY_ZONE = {
     "group": "release_at, provider, strangers, results",
     "columns": ", release_at, zone",
+    "drawn_columns": ", device_in.release_at, device_in.zone",
     "names": ", expires_at, zone",
     "values": ", greatest(now(), release_at) + make_interval(secs => :ttl_s), "
     "mode() WITHIN GROUP (ORDER BY zone)",
     "claimable_at": "greatest(now(), release_at)",
 }
 """A batch of its own for each release: zones with the same clock share theirs."""
+
+_DRAW = """('x' || left(md5(CAST(CAST(:alert_id AS bigint) AS text) || ':'
+    || CAST(device_in.reader_id AS text)), 8))::bit(32)::bigint"""
+"""As `draw_of` of `domain.headlines.headline_test`."""
+_BY_HEADLINE = {
+    "group": "headline, provider, strangers, results",
+    "columns": ", headline",
+    "drawn_columns": f", CASE WHEN {_DRAW} < :first_limit THEN 0 WHEN {_DRAW} < :second_limit "
+    "THEN 1 END AS headline",
+    "names": ", headline, in_test",
+    "values": ", headline, headline IS NOT NULL",
+    "claimable_at": "CASE WHEN headline IS NULL THEN CAST(:expires_at AS timestamptz) "
+    "ELSE now() END",
+}
+"""The rest may be claimed when a headline is chosen for it: `alerts.headline_tests`."""
 
 
 def pack_shard(
@@ -138,6 +159,10 @@ def pack_shard(
         "ttl_s": alert.ttl.total_seconds(),
     }
     parts = _parts(alert, release_at)
+    if alert.headline_test is not None:
+        limits = alert.headline_test.limits
+        values |= dict(zip(("first_limit", "second_limit"), limits, strict=True))
+        values["expires_at"] = alert.expires_at
     pack = _PACK.format(
         strangers=devices.strangers, results=devices.results, join=devices.join, **parts
     )
@@ -147,4 +172,6 @@ def pack_shard(
 def _parts(alert: PlannedAlert, release_at: datetime | None) -> Mapping[str, str]:
     if alert.kind is Kind.DIGEST:
         return _BY_MISSED
+    if alert.headline_test is not None:
+        return _BY_HEADLINE
     return _BY_ZONE if alert.has_zones else _SPREAD if release_at else _AT_ONCE

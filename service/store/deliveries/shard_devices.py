@@ -114,8 +114,8 @@ def find_devices(
 
     Where the replica has replayed the alert's start, it reads them now. What depends on rows that
     workers have just written is always read by the primary: the devices of a chain, and who has
-    had enough alerts; so are alerts that leave at a local time, and those whose being missed is
-    noted.
+    had enough alerts; so are alerts that leave at a local time or have two headlines, and those
+    whose being missed is noted.
     """
     if alert.kind is Kind.DIGEST:
         values, ctes = digests.digest_devices(session, alert.alert_id, names, *readers)
@@ -130,7 +130,7 @@ def find_devices(
         return distinctions.apply(alert, audience.devices_sql(recipients), values)
 
     rules = alert.audience.rules
-    if LeftOut.FREQUENCY not in rules and not alert.has_zones and not alert.notes_missed:
+    if _is_plain(alert):
         row = replica.read(
             alert.start_place, lambda s: _read(s, read_by(s), counts_left_out=bool(rules))
         )
@@ -141,6 +141,13 @@ def find_devices(
     ctes += (keep_sends_sql() if alert.counts else "") + (NOTE_MISSED if alert.notes_missed else "")
     row_width = (readers[1] - readers[0]) // ROWS_A_SHARD + 1
     return replace(devices, ctes=ctes, values={**devices.values, "row_width": row_width})
+
+
+def _is_plain(alert: "PlannedAlert") -> bool:
+    """Whether a replica may read its devices."""
+    is_counted = LeftOut.FREQUENCY in alert.audience.rules
+    is_apart = alert.has_zones or alert.headline_test is not None
+    return not (is_counted or is_apart or alert.notes_missed)
 
 
 def _of_chain(

@@ -13,6 +13,7 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from service.domain.alert import AlertState, Kind
+from service.domain.headlines.headline_test import HeadlineTest
 from service.domain.pace.local_release import LocalRelease
 from service.domain.pace.spread import Spread, usable_duration
 from service.domain.subscription import Urgency
@@ -89,7 +90,9 @@ def ranges_of_source(session: Session, source_alert_id: int) -> list[tuple[int, 
 _PLANNED_ALERT = f"""
 SELECT a.kind, a.state, a.source_alert_id, a.takes_over, a.topic_ids, a.above, a.story_id,
     a.urgency, a.everyone, a.reader_id, a.started_at, a.apps, a.one_device, a.languages,
-    a.frequency_cap, a.dry_run, a.spread_s, a.local_release, a.ttl_s, a.start_place,
+    a.frequency_cap, a.dry_run, a.spread_s, a.local_release, a.ttl_s,
+    a.start_place, a.expires_at,
+    CASE WHEN a.source_alert_id IS NULL THEN a.headline_test END AS headline_test,
     root.started_at AS begins_at, root.expires_at - root.started_at AS life,
     CASE WHEN a.spread_s > 0 THEN (SELECT count(*) FROM shard WHERE alert_id = a.id AND n >= 0) END
         AS shards,
@@ -119,6 +122,8 @@ def planned_alert(session: Session, alert_id: int) -> PlannedAlert | None:
         choices_exist=row.choices_exist,
         digests_exist=row.digests_exist,
         ttl=timedelta(seconds=row.ttl_s),
+        expires_at=row.expires_at,
+        headline_test=HeadlineTest.of_json(row.headline_test),
         dry_run=row.dry_run,
         spread=_spread(row),
         start_place=row.start_place,

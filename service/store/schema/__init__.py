@@ -3,7 +3,7 @@
 Ids are random 63-bit integers (`new_id`), so a range of ids is a fair sample of its table.
 """
 
-from service.store.schema.alert_tables import AlertRow, SecondLookRow
+from service.store.schema.alert_tables import AlertRow, HeadlineChoiceRow, SecondLookRow
 from service.store.schema.app_tables import AppRow
 from service.store.schema.columns import ID_LIMIT, new_id
 from service.store.schema.delivery_tables import (
@@ -77,6 +77,7 @@ __all__ = [
     "FeedRow",
     "FirstAdminLinkRow",
     "FollowUpRow",
+    "HeadlineChoiceRow",
     "HoldRow",
     "IdempotencyRow",
     "LastDigestRow",

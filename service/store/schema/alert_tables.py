@@ -38,6 +38,7 @@ class AlertRow(SQLModel, table=True):
     `apps` are those that it goes to, all without; with `one_device`, to each reader's last seen.
     `spread_s` is over how many seconds it leaves; 0 is at once. `local_release` is the time of day
     at which it leaves where each reader is; without one it leaves everywhere at once.
+    `headline_test` is a second headline that is tried beside the first.
     `start_place` is the place in PostgreSQL's log at its start, where there is a replica.
     `traceparent` is the place in a trace of the call that made it, where that was traced.
     """
@@ -61,6 +62,11 @@ class AlertRow(SQLModel, table=True):
             "alert_counts",
             "started_at",
             postgresql_where=text("started_at IS NOT NULL AND urgency < 2"),
+        ),
+        Index(
+            "alert_headline_test",
+            "started_at",
+            postgresql_where=text("headline_test IS NOT NULL"),
         ),
         CheckConstraint("(kind = 'test') = (reader_id IS NOT NULL)", name="alert_test_reader"),
     )
@@ -117,6 +123,19 @@ class AlertRow(SQLModel, table=True):
     )
     traceparent: str | None = Field(default=None, sa_column=Column(Text))
     start_place: str | None = Field(default=None, sa_column=Column(Text))
+    headline_test: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True))
+    )
+
+
+class HeadlineChoiceRow(SQLModel, table=True):
+    """Which of an alert's two headlines goes to the rest, 0 or 1, and why: decided once."""
+
+    __tablename__: ClassVar[str] = "headline_choice"
+    alert_id: int = reference_column("alert.id", primary_key=True)
+    headline: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    decided_at: datetime = moment_column(now=True)
 
 
 class SecondLookRow(SQLModel, table=True):

@@ -88,6 +88,8 @@ class BatchRow(SQLModel, table=True):
     before the alert's, and `zone` where most of its readers are: both only where an alert leaves at
     a time of day in each zone. `missed` are the alerts that a digest tells its readers, the newest
     first.
+    `headline` is which of an alert's two headlines it has, 0 or 1: from the beginning where it is
+    `in_test`, elsewhere when one was chosen.
     """
 
     __tablename__: ClassVar[str] = "batch"
@@ -130,6 +132,10 @@ class BatchRow(SQLModel, table=True):
     claimable_at: datetime = moment_column(now=True)
     expires_at: datetime | None = moment_column(nullable=True)
     zone: str | None = Field(default=None, sa_column=Column(Text))
+    headline: int | None = Field(default=None, sa_column=Column(SmallInteger))
+    in_test: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=false())
+    )
     lease_token: int | None = Field(default=None, sa_column=Column(BigInteger))
     started_at: datetime | None = moment_column(nullable=True)
     finished_at: datetime | None = moment_column(nullable=True)

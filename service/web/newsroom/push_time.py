@@ -72,10 +72,10 @@ def describe_next(local: LocalRelease, releases: Sequence[Release], now: datetim
     following = releases[0]
     zones = "the last time zone" if len(releases) == 1 else f"{len(releases)} time zones wait"
     devices = sum(release.devices for release in releases)
-    return (
-        f"{local.time_of_day:%H:%M} in {city(following.zone)} is next, "
-        f"{ago(following.at, now)}; {zones}, {devices:,} {'device' if devices == 1 else 'devices'}."
-    )
+    when = ago(following.leaves_at, now)
+    count = f"{devices:,} {'device' if devices == 1 else 'devices'}"
+    place = city(following.zone)
+    return f"{local.time_of_day:%H:%M} in {place} is next, {when}; {zones}, {count}."
 
 
 def city(zone_name: str) -> str:
@@ -84,5 +84,5 @@ def city(zone_name: str) -> str:
 
 
 def _say(release: Release, now: datetime) -> str:
-    when = "at once" if release.at <= now else ago(release.at, now)
+    when = "at once" if release.leaves_at <= now else ago(release.leaves_at, now)
     return f"{when} ({city(release.zone)})"
