@@ -85,7 +85,12 @@ class Intake:
         """End the thread, and keep what it has claimed to be given back."""
         query, self._query = self._query, None
         self._thread.shutdown()
-        if query is None or query.future.exception() is not None:
+        if query is None:
+            return
+        if (error := query.future.exception()) is not None:
+            log.warning(
+                "nothing claimed", alert=self._claiming.alert_id, error=type(error).__name__
+            )
             return
         claim = query.future.result()
         if query.channel is not None and isinstance(claim, Claim):
