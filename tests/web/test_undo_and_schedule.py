@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from service.actions import estimates
 from service.domain.alert import Alert, AlertState
 from service.store.alerts import alerts, unfinished_alerts
 from service.store.session import transaction
@@ -136,6 +137,26 @@ def test_the_page_says_in_words_when_a_local_time_comes(
     fields = {"audience": "everyone", "when": "local", "local_time": "07:00"}
     look = editor.submit(f"/desk/stories/{story}/push/look", **fields).text
     assert re.search(r"at 07:00 where each reader is - first in [^(]+\((Tokyo|Los Angeles)\)", look)
+
+
+def test_a_second_headline_is_tried_and_its_result_stands_on_the_alerts_page(
+    editor: Visitor, story: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {"second_title": "Floods", "test_share": "0.5", "test_minutes": "5"}
+    form = {"confirm": "yes", "audience": "everyone"} | fields
+    answer = editor.submit(f"/desk/stories/{story}/push", **form)
+    assert answer.status_code == 422
+    assert "too small to tell" in answer.text
+    monkeypatch.setattr(estimates, "needed_devices", lambda _: 0)
+    alert_id = send(editor, story, audience="everyone", **fields)
+    assert "Floods" in editor.get(f"/desk/alerts/{alert_id}").text
+    with transaction(engine) as session:
+        session.connection().exec_driver_sql(
+            f"INSERT INTO headline_choice VALUES ({alert_id}, 1, 'More opened it.')"
+        )
+    page = editor.get(f"/desk/alerts/{alert_id}").text
+    assert "More opened it." in page
+    assert re.search(r"Floods <span[^>]*>Chosen", page)
 
 
 def test_a_time_that_has_passed_is_refused_and_nothing_is_sent(

@@ -17,6 +17,14 @@ from service.domain.alert import (
     Words,
 )
 from service.domain.errors import Invalid
+from service.domain.headlines.headline_test import (
+    DEFAULT_MINUTES,
+    DEFAULT_SHARE,
+    LEAST_SHARE,
+    MOST_MINUTES,
+    MOST_SHARE,
+    HeadlineTest,
+)
 from service.domain.pace.local_release import LocalRelease, MissedZones
 from service.domain.pace.spread import LONGEST_SPREAD
 from service.domain.story import Story
@@ -39,6 +47,8 @@ SPREADS = (
     (60 * 60, "Over an hour"),
 )
 """Over how many seconds an alert can leave, in words."""
+TEST_SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
+TEST_MINUTES = (5, 10, 20, 30, 60)
 FLASH = 1
 """The agencies' highest urgency."""
 _GUARD_FIELDS = frozenset({"confirm", "counted", "intent", "csrf"})
@@ -63,6 +73,10 @@ class PushFields(BaseModel):
     zone: Annotated[str, Form(max_length=64)] = "UTC"
     ttl: Annotated[int, Form(ge=1, le=28 * 86_400)] = int(DEFAULT_TTL.total_seconds())
     spread: Annotated[int, Form(ge=0, le=int(LONGEST_SPREAD.total_seconds()))] = 0
+    second_title: _Title = ""
+    second_body: _Text = ""
+    test_share: Annotated[float, Form(ge=LEAST_SHARE, le=MOST_SHARE)] = DEFAULT_SHARE
+    test_minutes: Annotated[int, Form(ge=1, le=MOST_MINUTES)] = DEFAULT_MINUTES
     dry_run: str = ""
     correct_story: str = ""
     confirm: str = ""
@@ -112,6 +126,7 @@ class PushFields(BaseModel):
             send_at=self._parse_send_at(now),
             spread=self._parse_spread(),
             local_release=self._parse_local_release(now),
+            headline_test=self._parse_headlines(),
             undo=undo,
             dry_run=bool(self.dry_run),
             update=self.mode != "first",
@@ -121,6 +136,16 @@ class PushFields(BaseModel):
         """Return over how long it leaves; the choice is hidden where it leaves at once anyway."""
         paceless = self._leaves_at_once or self.when == "local"
         return timedelta(0) if paceless else timedelta(seconds=self.spread)
+
+    def _parse_headlines(self) -> HeadlineTest | None:
+        if not self.second_title.strip() or self._leaves_at_once:
+            return None
+        return HeadlineTest(
+            title=self.second_title.strip(),
+            body=self.second_body.strip() or None,
+            share=self.test_share,
+            minutes=self.test_minutes,
+        )
 
     def _parse_local_release(self, now: datetime | None) -> LocalRelease | None:
         if self.when != "local" or self._leaves_at_once:
@@ -160,7 +185,19 @@ def fields_of_alert(alert: Alert, mode: str) -> PushFields:
         ttl=int(alert.ttl.total_seconds()),
         spread=int(alert.spread.total_seconds()),
         **_local_fields(alert.local_release),
+        **_headline_fields(alert.headline_test),
     ).model_copy(update=_locale_rows(alert))
+
+
+def _headline_fields(test: HeadlineTest | None) -> dict[str, Any]:
+    if test is None:
+        return {}
+    return {
+        "second_title": test.title,
+        "second_body": test.body or "",
+        "test_share": test.share,
+        "test_minutes": test.minutes,
+    }
 
 
 def _local_fields(local: LocalRelease | None) -> dict[str, Any]:
@@ -214,6 +251,10 @@ def template_values(fields: PushFields) -> dict[str, Any]:
         "local_day": fields.local_day,
         "when_missed": fields.when_missed.value,
         "ttl": fields.ttl,
+        "second_title": fields.second_title,
+        "second_body": fields.second_body,
+        "test_share": fields.test_share,
+        "test_minutes": fields.test_minutes,
         "spread": fields.spread,
         "dry_run": bool(fields.dry_run),
         "correct_story": bool(fields.correct_story),

@@ -126,7 +126,13 @@ def _describe_left_out(
     parts = describe_left_out(estimate.left_out, (story.text.language, *draft.locales))
     if draft.urgency is Urgency.BREAKING or draft.corrects:
         return parts
-    loudest = replace(draft, urgency=Urgency.BREAKING, spread=timedelta(0), local_release=None)
+    loudest = replace(
+        draft,
+        urgency=Urgency.BREAKING,
+        spread=timedelta(0),
+        local_release=None,
+        headline_test=None,
+    )
     whole = estimates.estimate_audience(work, story.id, loudest, settings)
     return parts + describe_breaking_only(max(0, whole.addressed - estimate.addressed))
 

@@ -34,6 +34,8 @@ from service.web.newsroom import own_devices, push_preview
 from service.web.newsroom.push_form import (
     LIFETIMES,
     SPREADS,
+    TEST_MINUTES,
+    TEST_SHARES,
     PushFields,
     fields_of_alert,
     initial_fields,
@@ -120,6 +122,8 @@ def _show(request: Request, work: UnitOfWork, settings: Settings, page: _PushPag
         story_topics=", ".join(topic.label for topic in story_topics),
         lifetimes=LIFETIMES,
         spreads=SPREADS,
+        test_shares=TEST_SHARES,
+        test_minutes=TEST_MINUTES,
         intent=secrets.token_urlsafe(16),
         test_fault=page.test_fault,
         **own_devices.describe_test(work, settings, page.staff, page.test),
@@ -142,6 +146,7 @@ def send(
     page = _PushPage(staff, story, fields, status=422)
     try:
         draft = fields.parse(work.now, timedelta(seconds=settings.undo_seconds))
+        estimates.require_audience(work, story.id, draft, settings)
         page.warning = _why_not_confirmed(work, settings, story, fields, draft)
         if not page.warning:
             if _needs_second_editor(work, settings, staff, story, fields, draft):

@@ -56,6 +56,7 @@ function updateForm() {
   for (const chip of form.querySelectorAll("input[name=topic]")) chip.closest(".chips").hidden = audience !== "topics";
   const correcting = new FormData(form).get("mode") === "correct";
   form.querySelector("[data-audience-choice]").hidden = correcting;
+  form.querySelector("[data-headlines]").hidden = leavesAtOnce();
   chooseWhen();
   form.querySelector("[data-spread-choice]").hidden = leavesAtOnce() || isLocal();
   form.querySelector("[data-number]").textContent = number.format(countDevices());
