@@ -138,8 +138,11 @@ def _headers(message: Message) -> dict[str, str]:
 
     Work on one alert that asks for another's carries no place in a trace: that alert has its own.
     """
-    names = structlog.contextvars.get_contextvars()
-    place = traceparent() if names.get("alert", message.args[0]) == message.args[0] else None
+    names, alert = (
+        structlog.contextvars.get_contextvars(),
+        message.args[0] if message.args else None,
+    )
+    place = traceparent() if names.get("alert", alert) == alert else None
     headers = {"request_id": names.get("request_id"), "traceparent": place}
     return {name: value for name, value in headers.items() if value}
 

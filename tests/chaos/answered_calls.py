@@ -14,7 +14,8 @@ class AnsweredCalls:
     """The effects that are due, each as of the last answered call about it.
 
     `locales` is by device id, `follows` by reader: the least urgency, or None after a `DELETE`.
-    `shown` and `opened` are positions of the readers' own alert.
+    `shown` and `opened` are positions of the readers' own alert; `shown_sent` and
+    `opened_sent` are all that were sent: without an answer before the run is over, they may count.
     """
 
     calls: int = 0
@@ -24,6 +25,8 @@ class AnsweredCalls:
     follows: dict[int, str | None] = field(default_factory=dict)
     shown: set[int] = field(default_factory=set)
     opened: set[int] = field(default_factory=set)
+    shown_sent: set[int] = field(default_factory=set)
+    opened_sent: set[int] = field(default_factory=set)
 
     def add(self, other: "AnsweredCalls") -> None:
         """Add what another client was answered; no two clients share a reader or a receipt."""
@@ -34,6 +37,8 @@ class AnsweredCalls:
         self.follows |= other.follows
         self.shown |= other.shown
         self.opened |= other.opened
+        self.shown_sent |= other.shown_sent
+        self.opened_sent |= other.opened_sent
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,8 @@ def compare(answered: AnsweredCalls, rows: AnsweredCalls, counts: tuple[int, int
         + len(answered.shown - rows.shown)
         + len(answered.opened - rows.opened)
     )
-    due = (len(answered.shown), len(answered.opened))
-    surplus = sum(max(count - number, 0) for count, number in zip(counts, due, strict=True))
+    most = (len(answered.shown_sent), len(answered.opened_sent))
+    surplus = sum(max(count - number, 0) for count, number in zip(counts, most, strict=True))
     return Discrepancies(missing, surplus)
 
 

@@ -148,9 +148,17 @@ class _Client(threading.Thread):
         if not items:
             return
         body: Any = items[0] if len(items) == 1 else {"items": items}
+        answered, sent = self._sets_of(kind)
+        sent.update(places)
         for _ in range(self._draw.choice((1, 1, 2))):  # some are sent again after their answer
             self._call_until_answered("POST", "/api/receipts", body)
-        (self.answered.shown if kind == "shown" else self.answered.opened).update(places)
+            answered.update(places)
+
+    def _sets_of(self, kind: str) -> tuple[set[int], set[int]]:
+        """Return where receipts of this kind are noted: answered, and sent at least once."""
+        if kind == "shown":
+            return self.answered.shown, self.answered.shown_sent
+        return self.answered.opened, self.answered.opened_sent
 
     def _call_until_answered(
         self, method: str, path: str, body: Any, token: str | None = None

@@ -102,6 +102,8 @@ def some_calls(**given):
         "follows": {1: "quiet", 2: None},
         "shown": {3, 4},
         "opened": {4},
+        "shown_sent": {3, 4},
+        "opened_sent": {4},
     }
     return AnsweredCalls(**values | given)
 
@@ -128,6 +130,11 @@ def test_an_effect_that_is_not_on_record_is_missing(rows):
     found = answered_calls.compare(some_calls(), some_calls(**rows), (2, 1))
     assert found == Discrepancies(missing=1)
     assert not outcome(missing_effects=found.missing).is_good
+
+
+def test_a_receipt_that_was_written_and_never_answered_is_no_surplus():
+    answered = some_calls(shown_sent={3, 4, 5})
+    assert answered_calls.compare(answered, some_calls(), (3, 1)) == Discrepancies()
 
 
 def test_a_receipt_that_counts_twice_is_surplus():

@@ -8,6 +8,7 @@ import pytest
 import redis
 import structlog
 
+from service import outbox
 from service.monitoring_settings import MonitoringSettings
 from service.outbox import CeleryBroker, deliver, plan_alert
 from service.tracing import exporting, spans
@@ -132,3 +133,7 @@ def test_a_message_carries_the_place_of_the_work_unless_it_is_about_another_aler
     messages = redis.Redis.from_url(redis_url).lrange("normal", 0, -1)
     places = [json.loads(each)["headers"].get("traceparent") for each in messages]
     assert sorted(places, key=str) == [PLACE, PLACE, None]
+
+
+def test_a_message_without_ids_is_sent_too():
+    assert outbox._headers(outbox.Message("sweep", "normal", ())) == {}
