@@ -98,3 +98,33 @@ def test_the_migrations_are_one_chain():
     heads = sorted(set(previous) - set(previous.values()))
     assert len(heads) == 1, f"more than one newest migration: {heads}"
     assert len(set(previous.values())) == len(previous), "two migrations follow the same one"
+
+
+SUBQUERY = re.compile(r'(?:\bIN|=)\s*\(["\s]*SELECT')
+
+
+def subqueries(source: str) -> list[str]:
+    """Return the subqueries of conditions, each to its closing parenthesis."""
+    return [to_closing(source[match.start() :]) for match in SUBQUERY.finditer(source)]
+
+
+def to_closing(text: str) -> str:
+    depth = 0
+    for place, char in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(char, 0)
+        if char == ")" and depth == 0:
+            return text[:place]
+    return text
+
+
+def test_no_condition_locks_the_first_rows_of_a_subquery():
+    """A nested loop runs it again for each row: it takes others each time. A CTE runs once."""
+    assert subqueries("WHERE n IN (SELECT n FROM (a) LIMIT 1 FOR UPDATE) RETURNING n") == [
+        "IN (SELECT n FROM (a) LIMIT 1 FOR UPDATE"
+    ]
+    assert not [
+        (path, subquery)
+        for path, source in sources("service", "workers").items()
+        for subquery in subqueries(source)
+        if "LIMIT" in subquery and " FOR " in subquery
+    ]

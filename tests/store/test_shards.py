@@ -76,6 +76,21 @@ def test_a_shard_is_packed_once_however_often_it_is_asked_for(session):
     assert devices_in(session, alert) == [device.id]
 
 
+RESCANS = ("hashjoin", "mergejoin", "hashagg", "sort", "material", "memoize", "bitmapscan")
+"""Ways that the planner is to leave alone, so that it runs a subquery again for each row."""
+
+
+def test_one_shard_is_taken_whatever_the_plan(session):
+    story = a.a_story(session)
+    alert = planned(session, a.an_alert(session, story), story, shards.cut_evenly(50))
+    for way in RESCANS:
+        session.execute(text(f"SET LOCAL enable_{way} = off"))
+    for left in reversed(range(50)):
+        assert shards.fan_out(session, alert, PROVIDERS)
+        assert len(shards.open_shards(session, alert.alert_id, 100)) == left
+    assert not shards.fan_out(session, alert, PROVIDERS)
+
+
 def test_batches_hold_a_thousand_devices_of_one_provider_each(session):
     topic = a.a_topic(session)
     story = a.a_story(session)

@@ -53,10 +53,12 @@ def take_due(session: Session, provider: str, limit: int, again_s: float) -> lis
     )
     rows = session.execute(
         text(
-            "UPDATE follow_up SET due_at = now() + make_interval(secs => :again) "
-            "WHERE (provider, ticket) IN (SELECT provider, ticket FROM follow_up "
+            "WITH due AS MATERIALIZED (SELECT provider, ticket FROM follow_up "
             "WHERE provider = :p AND due_at <= now() ORDER BY due_at LIMIT :limit "
-            "FOR UPDATE SKIP LOCKED) RETURNING ticket, device_id, created_at"
+            "FOR UPDATE SKIP LOCKED) "
+            "UPDATE follow_up SET due_at = now() + make_interval(secs => :again) FROM due "
+            "WHERE follow_up.provider = due.provider AND follow_up.ticket = due.ticket "
+            "RETURNING follow_up.ticket, device_id, created_at"
         ),
         {"p": provider, "limit": limit, "again": again_s},
     )

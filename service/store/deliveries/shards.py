@@ -151,10 +151,15 @@ def _spread(row: Row[Any]) -> Spread | None:
 
 
 _TAKE_SHARD = """
-UPDATE shard SET done = true WHERE (alert_id, n) IN (SELECT alert_id, n FROM shard
+WITH free AS MATERIALIZED (
+    SELECT alert_id, n FROM shard
     WHERE alert_id = :a AND NOT done AND (CAST(:n AS int) IS NULL OR n = :n)
-    ORDER BY n LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING n, lo, hi
+    ORDER BY n LIMIT 1 FOR UPDATE SKIP LOCKED)
+UPDATE shard SET done = true FROM free
+WHERE shard.alert_id = free.alert_id AND shard.n = free.n RETURNING shard.n, lo, hi
 """
+"""As a subquery of an `IN` it would run again for each row that a nested loop looks at, and take
+another shard each time."""
 
 
 def fan_out(
