@@ -9,6 +9,7 @@ from service.domain.delivery import State
 from service.domain.verdict import Accepted
 from tests.workers.test_stream import System
 from workers import deliver
+from workers.delivery import intake
 from workers.delivery.claiming import Claiming
 
 WAIT_S = 20.0
@@ -37,6 +38,7 @@ def claims(system, monkeypatch):
         return claim_batch(self, provider)
 
     monkeypatch.setattr(Claiming, "claim_batch", claim)
+    monkeypatch.setattr(intake, "DISTANT_S", -1.0)
     system.gateway.poll = lambda timeout: poll(timeout) if len(made) > 1 else []
     return made
 
@@ -61,6 +63,15 @@ def test_answers_are_read_while_the_next_batch_is_claimed(system, claims):
     deliver.deliver(system.process, alert)
     assert system.states(alert) == [State.ACCEPTED] * 4
     assert claims[:2] == [True, False]
+
+
+def test_a_near_database_is_asked_by_the_stream_itself(system, claims, monkeypatch):
+    monkeypatch.setattr(intake, "DISTANT_S", WAIT_S)
+    system.provider()
+    alert = two_batches(system)
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.ACCEPTED] * 4
+    assert all(claims)
 
 
 def test_what_is_being_claimed_when_the_process_is_told_to_end_is_given_back(system, claims):

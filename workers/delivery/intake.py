@@ -1,8 +1,9 @@
 """What a stream takes in: batches for its channels, and shards to fan out.
 
-While pushes are in flight a thread of its own asks the database, so that answers are read and
-pushes leave meanwhile: to a database on another host that takes several round trips. The thread
-touches nothing of the stream, which takes over what the thread brings.
+Where the database is distant, a thread of its own asks it while pushes are in flight, so that
+answers are read and pushes leave meanwhile: a claim takes several round trips. The thread touches
+nothing of the stream, which takes over what the thread brings. Beside a near database the two would
+only wait for each other: it costs the sender 7 % of its CPU.
 """
 
 import time
@@ -23,6 +24,8 @@ from workers.gateway.exchanges import Exchanges
 
 log = structlog.get_logger()
 
+DISTANT_S = 0.02
+"""A claim that waits longer for its answers goes to a distant database, or to a slow one."""
 CLAIM_AGAIN_S = 0.25
 CLAIM_AGAIN_PLANNING_S = 0.02
 
@@ -50,6 +53,7 @@ class Intake:
         self._channels = channels
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="claims")
         self._query: Query | None = None
+        self._is_distant = False
 
     @property
     def is_pending(self) -> bool:
@@ -102,12 +106,24 @@ class Intake:
             if (repetition := self._claiming.repeat_due(channel)) is not None:
                 self._claiming.take(channel, repetition)
                 return True
-            if self._exchanges.in_flight():
+            if self._asks_aside():
                 self._begin(channel, partial(self._claiming.claim_batch, channel.name))
                 return False
-            if self._note_claim(channel, self._claiming.claim_batch(channel.name)):
+            if self._note_claim(channel, self._claim_here(channel.name)):
                 return True
         return bool(wanting) and self._fan_out_shard()
+
+    def _asks_aside(self) -> bool:
+        """Whether the thread is to ask, not we: answers come in that we would leave unread."""
+        return self._is_distant and bool(self._exchanges.in_flight())
+
+    def _claim_here(self, provider: str) -> Claim | None:
+        """Claim in this thread, and see how long the database lets it wait."""
+        began, computed = time.perf_counter(), time.thread_time()
+        claim = self._claiming.claim_batch(provider)
+        waited = time.perf_counter() - began - (time.thread_time() - computed)
+        self._is_distant = waited > DISTANT_S
+        return claim
 
     def _wanting(self) -> list[Channel]:
         """Return the channels that could run short, the one with the least in hand first."""
@@ -140,7 +156,7 @@ class Intake:
         """Fan the next shard out: no other process has come to it yet, and we run short."""
         if self.shards is None:
             return False
-        if self._exchanges.in_flight():
+        if self._asks_aside():
             self._begin(None, partial(self._claiming.fan_out_shard, self.shards))
             return False
         return self._note_fan_out(self._claiming.fan_out_shard(self.shards))
