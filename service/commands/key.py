@@ -7,7 +7,7 @@ import typer
 
 from service.commands import store_access
 from service.commands.output import Failed, print_table, say
-from service.domain.people import ApiKey, Scope
+from service.domain.people import KEY_PREFIX, ApiKey, Scope
 from service.store.staff import accounts, audit
 
 app = typer.Typer(help="The keys of machines that call the API.", no_args_is_help=True)
@@ -49,4 +49,11 @@ def revoke(key_id: Annotated[int, typer.Argument(metavar="ID", help="As listed."
 def _row(key: ApiKey) -> tuple[object, ...]:
     last_use = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
     state = "revoked" if key.revoked_at else "active"
-    return key.id, key.name, f"nzp_{key.prefix}_", ", ".join(sorted(key.scopes)), last_use, state
+    return (
+        key.id,
+        key.name,
+        f"{KEY_PREFIX}{key.prefix}_",
+        ", ".join(sorted(key.scopes)),
+        last_use,
+        state,
+    )

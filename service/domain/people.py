@@ -9,6 +9,8 @@ from service.domain.errors import Invalid
 
 LONGEST_EXTERNAL_ID = 200
 MOST_ALERTS_PER_DAY = 100
+KEY_PREFIX = "nzp_"
+"""What the secret of every API key begins with."""
 
 
 def hash_token(token: str) -> bytes:

@@ -22,6 +22,8 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from service.domain.errors import Unavailable
+from service.domain.people import KEY_PREFIX
+from service.http.auth import STAFF_COOKIE
 
 T = TypeVar("T")
 MAX_WAITING_PER_SLOT = 40
@@ -124,8 +126,12 @@ async def _admit(request: Request) -> AsyncIterator[None]:
 
 
 def _is_anonymous(request: Request) -> bool:
-    """Whether the call comes with neither a key nor anything that could be a session."""
-    return "authorization" not in request.headers and "cookie" not in request.headers
+    """Whether the call has nothing that could be an API key or a session of the newsroom's.
+
+    Readers' tokens and the cookies of readers and of others make nobody a caller of the newsroom.
+    """
+    bearer = request.headers.get("authorization", "").partition(" ")[2]
+    return not bearer.strip().startswith(KEY_PREFIX) and STAFF_COOKIE not in request.cookies
 
 
 AdmitRequest = Depends(_admit, scope="function")

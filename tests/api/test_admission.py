@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from service.domain.errors import Unavailable
 from service.http import admission
 from service.http.admission import Admission
+from service.http.auth import STAFF_COOKIE
 
 ALERT, DEVICE = "/api/stories/1/alerts", "/api/me/devices"
 
@@ -18,6 +19,15 @@ ALERT, DEVICE = "/api/stories/1/alerts", "/api/me/devices"
 @pytest.fixture
 def short_wait(monkeypatch):
     monkeypatch.setattr(admission, "MAX_WAIT_S", 0.05)
+
+
+class NoReaders(Admission):
+    """Admission with no slot for anybody but the newsroom."""
+
+    def _limits_of(self, path, *, is_anonymous):
+        if is_anonymous:
+            raise admission.overloaded()
+        return super()._limits_of(path, is_anonymous=is_anonymous)
 
 
 async def take_slots(limits, stack, *paths):
@@ -150,3 +160,22 @@ def test_a_call_that_gets_no_slot_is_told_when_to_try_again(app, client, as_inge
     assert client.get("/health/live").status_code == 200
     assert client.get("/health/ready").status_code == 200
     assert client.get("/metrics").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_newsroom"),
+    [
+        ({"Authorization": "Bearer nzp_a_b"}, True),
+        ({"Cookie": f"{STAFF_COOKIE}=x"}, True),
+        ({"Authorization": "Bearer a-readers-token"}, False),
+        ({"Cookie": "newszop_reader=x; analytics=y"}, False),
+        ({}, False),
+    ],
+)
+def test_only_a_key_or_a_session_makes_a_call_the_newsrooms(
+    app, client, short_wait, headers, is_newsroom
+):
+    """Readers read stories at the addresses at which the newsroom writes them."""
+    app.state.admission = NoReaders(8)
+    status = client.get("/api/stories", headers=headers).status_code
+    assert status == (200 if is_newsroom else 503)

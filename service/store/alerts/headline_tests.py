@@ -25,7 +25,8 @@ _TO_END = text(f"""
     WHERE a.headline_test IS NOT NULL AND a.started_at > now() - interval '29 days'
     AND a.state IN ('sending', 'finished') AND {may_go_on("a")} AND CASE WHEN c.alert_id IS NULL
         THEN {_IS_OVER} AND NOT {has_open_shard("a.id")}
-        ELSE EXISTS (SELECT 1 FROM batch WHERE batch.alert_id = a.id AND {_WAITS}) END
+        ELSE a.expires_at > now()
+            AND EXISTS (SELECT 1 FROM batch WHERE batch.alert_id = a.id AND {_WAITS}) END
     LIMIT {MOST_ALERTS}""")
 
 

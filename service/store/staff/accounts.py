@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
 
 from service.domain.errors import Conflict, Invalid, require
-from service.domain.people import ApiKey, Role, Scope, Staff, hash_token
+from service.domain.people import KEY_PREFIX, ApiKey, Role, Scope, Staff, hash_token
 from service.store.schema import ApiKeyRow, StaffRow, StaffSessionRow
 
 SHORTEST_PASSWORD = 8
@@ -146,7 +146,7 @@ def add_key(session: Session, name: str, scopes: Iterable[Scope]) -> tuple[ApiKe
     if not scope_list:
         raise Invalid("scopes", "A key without a scope can do nothing.")
     prefix = secrets.token_hex(4)
-    secret = f"nzp_{prefix}_{secrets.token_urlsafe(32)}"
+    secret = f"{KEY_PREFIX}{prefix}_{secrets.token_urlsafe(32)}"
     row = ApiKeyRow(
         name=name.strip(), prefix=prefix, secret_hash=hash_token(secret), scopes=list(scope_list)
     )
