@@ -16,7 +16,7 @@ from service.demo.servers import run_temporarily
 from service.domain.audience import Audience
 from service.domain.subscription import Urgency
 from service.store.deliveries import shards
-from service.store.deliveries.packing import PlannedAlert
+from service.store.deliveries.planned_alert import PlannedAlert
 from service.store.migrate import migrate
 from service.store.readers import audience, seeding
 from service.store.schema import ID_LIMIT, AlertRow

@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from service.domain.delivery import State
 from service.store.deliveries import batch_claims, shards
-from service.store.deliveries.packing import PlannedAlert
+from service.store.deliveries.planned_alert import PlannedAlert
 from service.store.readers.missed_alerts import missed_alerts
 from service.store.session import limit_lock_waits, transaction
 from service.tracing.spans import NO_SPAN

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import structlog
 
-from service.store.deliveries.packing import PlannedAlert
+from service.store.deliveries.planned_alert import PlannedAlert
 from service.store.session import DATABASE_AWAY
 from workers.delivery.answers import Flight
 from workers.delivery.channel import Channel

@@ -17,7 +17,7 @@ from service.domain.delivery import State
 from service.domain.subscription import Urgency
 from service.outbox import QUEUES, STRANGERS_QUEUE
 from service.store.deliveries.batch_writes import WriteResult
-from service.store.deliveries.packing import PlannedAlert
+from service.store.deliveries.planned_alert import PlannedAlert
 from service.store.deliveries.precedence import Precedence
 from service.store.session import DATABASE_AWAY
 from workers.delivery.answers import AnswerReader, Flight

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Row, text
 from sqlmodel import Session
@@ -10,15 +10,13 @@ from sqlmodel import Session
 from service.domain.alert import Kind
 from service.domain.audience import LeftOut
 from service.store.deliveries import digests
+from service.store.deliveries.planned_alert import PlannedAlert
 from service.store.deliveries.result_sharing import sharing
 from service.store.readers import audience
 from service.store.readers.left_out_rules import ROWS_A_SHARD, counts_sql, keep_sends_sql
 from service.store.readers.missed_alerts import NOTE_MISSED
 from service.store.replica import Replica
 from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION
-
-if TYPE_CHECKING:
-    from service.store.deliveries.packing import PlannedAlert
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class Distinctions:
     known_servers: Mapping[str, str]
     results_by_default: bool
 
-    def apply(self, alert: "PlannedAlert", ctes: str, values: dict[str, Any]) -> ShardDevices:
+    def apply(self, alert: PlannedAlert, ctes: str, values: dict[str, Any]) -> ShardDevices:
         """Tell the devices apart that the CTEs end in."""
         choice = sharing(alert.source_alert_id, choices_exist=alert.choices_exist)
         all_values = values | {"results_by_default": self.results_by_default}
@@ -104,7 +102,7 @@ class Distinctions:
 
 def find_devices(
     session: Session,
-    alert: "PlannedAlert",
+    alert: PlannedAlert,
     names: Sequence[str],
     readers: tuple[int, int],
     distinctions: Distinctions,
@@ -143,7 +141,7 @@ def find_devices(
     return replace(devices, ctes=ctes, values={**devices.values, "row_width": row_width})
 
 
-def _is_plain(alert: "PlannedAlert") -> bool:
+def _is_plain(alert: PlannedAlert) -> bool:
     """Whether a replica may read its devices."""
     is_counted = LeftOut.FREQUENCY in alert.audience.rules
     is_apart = alert.has_zones or alert.headline_test is not None
@@ -151,7 +149,7 @@ def _is_plain(alert: "PlannedAlert") -> bool:
 
 
 def _of_chain(
-    alert: "PlannedAlert", names: Sequence[str], readers: tuple[int, int]
+    alert: PlannedAlert, names: Sequence[str], readers: tuple[int, int]
 ) -> tuple[str, dict[str, Any]]:
     lo, hi = readers
     return _DEVICES_OF_CHAIN.format(columns=_ZONES_OF_CHAIN if alert.has_zones else ""), {

@@ -18,7 +18,8 @@ from service.domain.pace.local_release import LocalRelease
 from service.domain.pace.spread import Spread, usable_duration
 from service.domain.subscription import Urgency
 from service.store.alerts import alert_transitions
-from service.store.deliveries.packing import PlannedAlert, pack_shard
+from service.store.deliveries.packing import pack_shard
+from service.store.deliveries.planned_alert import PlannedAlert
 from service.store.deliveries.result_sharing import CHOICES_EXIST
 from service.store.deliveries.shard_devices import Distinctions
 from service.store.readers.audience import FrozenAudience
