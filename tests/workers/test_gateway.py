@@ -117,6 +117,46 @@ def test_a_full_pool_has_no_room_and_the_next_pool_has(gateway: Gateway, server:
     assert send_one(gateway, "fcm", a_request(server)).status == 200
 
 
+@pytest.mark.parametrize("streams", [4, None])
+def test_what_has_not_left_is_taken_back_and_all_else_is_answered(
+    gateway: Gateway, serve: Serve, streams: int | None
+) -> None:
+    server = serve(streams=streams, latency=0.05)
+    send_all(gateway, a_request(server))
+    requests = numbered(server, gateway.room("apns"))
+    for request in requests:
+        gateway.submit("apns", request)
+    returned = [request for request, _ in gateway.poll(1)]
+    recalled = gateway.recall("apns")
+
+    assert gateway.in_flight() == len(requests) - len(returned) - len(recalled)
+    while gateway.in_flight():
+        returned += [request for request, _ in gateway.poll(1)]
+    assert {id(each) for each in returned + recalled} == {id(each) for each in requests}
+    assert (
+        len(returned) + len(recalled)
+        == len(requests)
+        == len(server.seen.requests) - 1 + len(recalled)
+    )
+    assert gateway.recall("apns") == []
+    assert [answer.status for answer in send_all(gateway, *recalled)] == [200] * len(recalled)
+
+
+def test_our_own_gateway_takes_back_all_that_no_stream_was_free_for(
+    certificate: Certificate, serve: Serve
+) -> None:
+    server = serve(streams=4, latency=0.05)
+    gateway = open_gateway(settings_for("wire", certificate.certificate))
+    gateway.open_pool("apns", 300)
+    send_all(gateway, a_request(server))
+    for request in numbered(server, 300):
+        gateway.submit("apns", request)
+    gateway.poll(0)
+
+    assert len(gateway.recall("apns")) == 296
+    gateway.close()
+
+
 def test_a_pool_may_be_opened_again(gateway: Gateway, server: H2Server) -> None:
     gateway.open_pool("apns", 5)
 

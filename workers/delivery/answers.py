@@ -94,7 +94,7 @@ class AnswerReader:
             return
         now, pushes = time.monotonic(), len(request.positions)
         if _is_known_server(channel, request) and channel.way.note_not_sent(now, pushes):
-            channel.drop_unbuilt()
+            channel.drop_unsent()
             reason = quote(answer)
             self.context.ways.note.write(f"{channel.name}: {reason}")
             log.error("nothing leaves this process", provider=channel.name, reason=reason)

@@ -51,7 +51,8 @@ class Channel:
     """`backlog` counts pushes that were claimed and not built, `budget` those the rate allows.
 
     `generation` counts credentials. `claim_at` is the monotonic time before which the database has
-    nothing for us; 0 says that nobody has looked since there was something.
+    nothing for us; 0 says that nobody has looked since there was something. `recalls_unsent` says
+    that what the gateway has not sent yet is to be taken back from it.
     """
 
     provider: Provider
@@ -69,6 +70,7 @@ class Channel:
     held_origins: dict[str, float] = field(default_factory=dict)
     ended_origins: dict[str, str] = field(default_factory=dict)
     ever_accepted: bool | None = None
+    recalls_unsent: bool = False
 
     def __post_init__(self) -> None:
         """Begin without evidence; a guarded provider is many servers."""
@@ -156,10 +158,11 @@ class Channel:
         self.backlog = 0
         return None
 
-    def drop_unbuilt(self) -> None:
-        """Drop what was not built yet; the batches themselves stay until they are written."""
+    def drop_unsent(self) -> None:
+        """Drop what has not left; the batches themselves stay until they are written."""
         self.queue.clear()
         self.backlog = 0
+        self.recalls_unsent = True
 
     def give_up(self, batch: LeasedBatch) -> None:
         """Let go of a batch that is no longer ours, and of what was to be sent of it."""
@@ -199,7 +202,7 @@ class Channel:
         """Stop building under the present credential; answers to it hold nobody any more."""
         self.generation += 1
         self.alert_form = None
-        self.drop_unbuilt()
+        self.drop_unsent()
 
     def replace_provider(self, provider: Provider) -> None:
         """Go on with the app's new credentials and options: what is not built yet is built again.
@@ -214,7 +217,7 @@ class Channel:
         """Send nothing for a while; a long pause gives the batches back."""
         self._meet(PauseAsked(time.monotonic() + seconds))
         if seconds > LONG_PAUSE_S:
-            self.drop_unbuilt()
+            self.drop_unsent()
 
     def pause_left(self) -> float:
         """Return the seconds it still pauses."""
@@ -225,7 +228,7 @@ class Channel:
     def hold(self, *, on_record: bool) -> None:
         """Send nothing more: a person or a later probe must clear the provider first."""
         self._meet(HoldAsked(on_record))
-        self.drop_unbuilt()
+        self.drop_unsent()
 
     def note_probe_accepted(self) -> None:
         """Go on as usual: the provider works again."""
@@ -234,7 +237,7 @@ class Channel:
     def end(self) -> None:
         """Send nothing more of this alert: the provider rejected it."""
         self._meet(AlertRefused())
-        self.drop_unbuilt()
+        self.drop_unsent()
 
     def note_written(self, *, held: bool, paused: bool = False) -> None:
         """Learn from a write whether the provider is held by now, or all sending paused."""
@@ -243,7 +246,7 @@ class Channel:
         if paused:
             self._meet(HoldAsked(on_record=True))  # a pause ends probes too
         if self.is_held:
-            self.drop_unbuilt()
+            self.drop_unsent()
         elif isinstance(before, Held | Probing) and isinstance(self.condition, Open):
             # What was held against the provider has been cleared.
             self.evidence.clear_doubts()

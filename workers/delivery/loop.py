@@ -120,13 +120,14 @@ class Stream:
                 more = self._intake.claim_work()
                 self._send()
             self._listen(wait=not more)
+            self._recall_unsent(of_all=self._stands_aside())
             if self._write_is_due():
                 self._reader.judge_rates(self._channels)
                 if not self._write():
                     return End.LOST
         self._intake.close()
         for channel in self._channels:
-            channel.drop_unbuilt()
+            channel.drop_unsent()
         return end if self._wind_up(end) else End.LOST
 
     def _next_end(self) -> End | None:
@@ -144,6 +145,7 @@ class Stream:
         """
         stopped_at: float | None = None
         while self._batches():
+            self._recall_unsent(of_all=True)
             if self._context.stopping.is_set():
                 stopped_at = stopped_at or time.monotonic()
                 if time.monotonic() - stopped_at > LAST_ANSWERS_S:
@@ -207,6 +209,13 @@ class Stream:
         for channel in self._channels:
             if channel.queue and channel.may_send:
                 self._sending.fill(channel, self._written_at + STALE_S)
+
+    def _recall_unsent(self, *, of_all: bool) -> None:
+        """Take back from the gateway what is not to leave any more, or not now."""
+        for channel in self._channels:
+            if channel.recalls_unsent or of_all:
+                self._sending.take_back(channel)
+                channel.recalls_unsent = False
 
     def _listen(self, *, wait: bool) -> None:
         """Wait for answers, but not past the next write, and read them."""

@@ -35,7 +35,7 @@ class ChannelOutcome(Outcome):
     def pause_provider(self, duration: timedelta) -> None:
         """Pause the channel, and build again what was to be built: it may wait long."""
         self.channel.pause(duration.total_seconds())
-        self.channel.drop_unbuilt()
+        self.channel.drop_unsent()
 
     def throttle_provider(self, duration: timedelta) -> None:
         """Pause the channel and the shared rate."""

@@ -49,6 +49,12 @@ class Sending:
             else:
                 self.reader.settle(channel, batch, position, verdict)
 
+    def take_back(self, channel: Channel) -> None:
+        """Let what waits in the gateway be unsent again: its turn had not come."""
+        for flight in self.exchanges.recall(channel.name):
+            flight.batch.mark_answered(flight.request.positions)
+            channel.grant(len(flight.request.positions))
+
     def _send(self, channel: Channel, batch: LeasedBatch, request: Request, now: float) -> None:
         if self.alert.dry_run:
             self._pretend(channel, batch, request)

@@ -14,7 +14,8 @@ there to trace.
 
 What all promise:
 
-- every request that was submitted comes back from `poll` exactly once, whatever its neighbours do;
+- every request that was submitted comes back exactly once, whatever its neighbours do: from `poll`
+  with its answer, or from `recall`, as if it had never been submitted;
 - no POST is sent twice behind our back: a broken connection is an answer like any other; only what
   a server says it has not looked at, as it ends a connection in peace, goes over the next one;
 - no connection is judged by its silence alone, and none that stays silent is used again;
@@ -75,6 +76,13 @@ class Gateway(Protocol):
 
     def send(self, pool: str, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer]]:
         """Send them all with the window kept full; yields in the order of the answers."""
+        ...
+
+    def recall(self, pool: str) -> list[Request]:
+        """Take back the pool's requests of which nothing has left; they get no answer.
+
+        They wait for a connection, or for the server to allow another stream.
+        """
         ...
 
     def abandon(self) -> list[Request]:

@@ -41,6 +41,10 @@ class Exchanges(Generic[C]):
         """Send the pool's later requests on new connections; those in flight stay on theirs."""
         self._gateway.refresh(pool)
 
+    def recall(self, pool: str) -> list[C]:
+        """Take back what has not left; its context comes from here instead of from `poll`."""
+        return [self._contexts.pop(id(request)) for request in self._gateway.recall(pool)]
+
     def abandon(self) -> list[C]:
         """Stop waiting: return what was in flight, each with an outcome that nobody knows."""
         contexts = list(self._contexts.values())

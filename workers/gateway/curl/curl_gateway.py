@@ -249,6 +249,14 @@ class CurlGateway:
         """Send them all with the window kept full."""
         return keep_full(self, pool, requests)
 
+    def recall(self, pool: str) -> list[Request]:
+        """Take back what libcurl has not been given."""
+        entry = self._pools[pool]
+        requests = [each for origin in entry.waiting for each in origin.waiting.take_all()]
+        entry.waiting.clear()
+        entry.open_requests -= len(requests)
+        return requests
+
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered; the connections stay for later ones."""
         requests = [request for request, _ in self._answers]

@@ -247,6 +247,13 @@ class Http2Gateway:
         """Send them all with the window kept full."""
         return keep_full(self, pool, requests)
 
+    def recall(self, pool: str) -> list[Request]:
+        """Take back what waits for a stream."""
+        entry = self._pools[pool]
+        requests = [each for origin in entry.active for each in origin.waiting.take_all()]
+        entry.open_requests -= len(requests)
+        return requests + self._fallback.recall(pool)
+
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered; the connections stay for later ones."""
         requests = [request for request, _ in self._answers] + self._fallback.abandon()
