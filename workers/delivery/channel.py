@@ -164,6 +164,11 @@ class Channel:
         self.backlog = 0
         self.recalls_unsent = True
 
+    def pop_recall(self) -> bool:
+        """Return whether to take back what the gateway has not sent; only once for each drop."""
+        recalls_unsent, self.recalls_unsent = self.recalls_unsent, False
+        return recalls_unsent
+
     def give_up(self, batch: LeasedBatch) -> None:
         """Let go of a batch that is no longer ours, and of what was to be sent of it."""
         self.batches.pop(batch.key, None)

@@ -213,9 +213,8 @@ class Stream:
     def _recall_unsent(self, *, of_all: bool) -> None:
         """Take back from the gateway what is not to leave any more, or not now."""
         for channel in self._channels:
-            if channel.recalls_unsent or of_all:
+            if channel.pop_recall() or of_all:
                 self._sending.take_back(channel)
-                channel.recalls_unsent = False
 
     def _listen(self, *, wait: bool) -> None:
         """Wait for answers, but not past the next write, and read them."""
