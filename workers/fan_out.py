@@ -8,6 +8,7 @@ from service.store.deliveries import shards
 from service.unit_of_work import unit_of_work
 from workers.context import WorkerContext
 from workers.delivery import alert_end
+from workers.delivery.shard_packing import pack_shard
 
 MORE_SHARDS = 3
 """Every shard asks for so many more: a few hand-overs reach as many processes as are idle, and
@@ -21,21 +22,12 @@ def fan_out_shard(context: WorkerContext, alert_id: int, n: int) -> None:
         if alert is None:
             return
         context.follow_apps(work.session, alert.apps_revision)
-        known_servers = context.known_servers
-        if not shards.fan_out(
-            work.session,
-            alert,
-            context.names,
-            n,
-            known_servers=known_servers,
-            results_by_default=context.settings.results_by_default,
-            replica=context.replica,
-        ):
+        if not pack_shard(context, work.session, alert, n, replica=context.replica):
             return
         queue = queue_of(alert.audience.urgency)
         if alert.leaves_at_once:  # otherwise the sweep does, when it is released
             work.outbox.add(outbox.deliver(alert_id, queue))
-            if known_servers:
+            if context.known_servers:
                 work.outbox.add(outbox.deliver_strangers(alert_id))
         for child in open_children(work.session, alert_id, n):
             work.outbox.add(outbox.fan_out_shard(alert_id, child, queue))

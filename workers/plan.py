@@ -18,6 +18,7 @@ from service.store.replica import log_place
 from service.unit_of_work import unit_of_work
 from workers import fan_out
 from workers.context import WorkerContext
+from workers.delivery.shard_packing import pack_shard
 
 
 def plan_alert(context: WorkerContext, alert_id: int) -> bool:
@@ -105,11 +106,4 @@ def audience_of(alert: AlertToPlan) -> Audience:
 def _pack_first(context: WorkerContext, session: Session, alert_id: int) -> None:
     alert = shards.planned_alert(session, alert_id)
     if alert is not None:
-        shards.fan_out(
-            session,
-            alert,
-            context.names,
-            0,
-            known_servers=context.known_servers,
-            results_by_default=context.settings.results_by_default,
-        )
+        pack_shard(context, session, alert, 0)

@@ -22,6 +22,7 @@ from service.unit_of_work import UnitOfWork, unit_of_work
 from workers import counters
 from workers.context import WorkerContext
 from workers.delivery import alert_end
+from workers.delivery.shard_packing import pack_shard
 from workers.upkeep import chores, story_page
 from workers.upkeep.sweep_lease import SweepLease
 
@@ -179,14 +180,7 @@ def _drain(session: Session, context: WorkerContext, alert_id: int, to: State) -
     alert = shards.planned_alert(session, alert_id)
     if alert is not None:
         for n in shards.open_shards(session, alert_id, SHARDS_A_PASS):
-            shards.fan_out(
-                session,
-                alert,
-                context.names,
-                n,
-                known_servers=context.known_servers,
-                results_by_default=context.settings.results_by_default,
-            )
+            pack_shard(context, session, alert, n)
     while (
         batch_closing.close_open_batches(session, alert_id, to, limit=CLOSE_BATCHES)
         == CLOSE_BATCHES

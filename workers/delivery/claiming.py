@@ -20,6 +20,7 @@ from workers.delivery.flushing import LOCK_WAIT_S
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.loading import load_targets
 from workers.delivery.outgoing import Outgoing, digest_content
+from workers.delivery.shard_packing import pack_shard
 from workers.delivery.stream_context import StreamContext
 from workers.provider import AlertContent, CredentialRefused, Target
 
@@ -122,14 +123,7 @@ class Claiming:
         """Pack the lowest shard that no other process is packing."""
         with transaction(self.context.engine) as session:
             limit_lock_waits(session, LOCK_WAIT_S)
-            was_packed = shards.fan_out(
-                session,
-                alert,
-                self.context.names,
-                known_servers=self.context.known_servers,
-                results_by_default=self.context.settings.results_by_default,
-                replica=self.context.replica,
-            )
+            was_packed = pack_shard(self.context, session, alert, replica=self.context.replica)
             return FanOut(
                 was_packed, was_packed or bool(shards.open_shards(session, self.alert_id, 1))
             )
