@@ -13,11 +13,13 @@ from structlog.testing import capture_logs
 
 from service.domain.delivery import Delivery, State
 from service.domain.headlines.headline_test import HeadlineTest
+from service.domain.network import origin_of
 from service.domain.verdict import (
     Accepted,
     AlertRejected,
     DeviceGone,
     DeviceRefused,
+    Reach,
     SenderRejected,
     TryLater,
 )
@@ -66,7 +68,7 @@ class Gateway:
     def refresh(self, _pool):
         pass
 
-    def recall(self, _pool):
+    def recall(self, _pool, _origins=None):
         return []
 
     def abandon(self):
@@ -214,9 +216,15 @@ def one_stream(system):
         _, request = waiting.popleft()
         return [(request, Answer(200, body=request.body))]
 
-    def recall(_pool):
-        unsent = [waiting.pop()[1] for _ in range(len(waiting) - 1)]
-        return unsent[::-1]
+    def recall(_pool, origins=None):
+        unsent = [
+            pair
+            for pair in list(waiting)[1:]
+            if origins is None or origin_of(pair[1].url) in origins
+        ]
+        for pair in unsent:
+            waiting.remove(pair)
+        return [request for _, request in unsent]
 
     system.gateway.poll, system.gateway.recall = poll, recall
 
@@ -536,6 +544,25 @@ def test_what_waits_for_a_stream_does_not_leave_any_more(system, change, state):
     states = system.states(alert)
     assert 1 <= states.count(State.ACCEPTED) < 400
     assert states.count(State.ACCEPTED) + states.count(state) == 500
+
+
+def test_what_waits_for_a_push_service_that_asks_for_a_pause_does_not_leave(system):
+    busy = TryLater("HTTP 429", after=timedelta(hours=1), reach=Reach.ORIGIN)
+    system.provider(
+        "webpush",
+        guard=lambda *_: False,
+        says=lambda address: busy if address.startswith("https://busy.") else Accepted(),
+    )
+    one_stream(system)
+    addresses = [f"https://{name}.example/{n}" for n in range(100) for name in ("busy", "quick")]
+    alert = system.alert(addresses)
+    deliver.deliver(system.process, alert)
+    states = system.states(alert)
+    assert states[1::2] == [State.ACCEPTED] * 100
+    assert states[::2] == [State.RETRYING] * 100
+    assert system.one("SELECT count(*) FROM retry WHERE due_at < now() + interval '50 min'") == 0
+    attempts = system.one("SELECT string_agg(states, '') FROM batch WHERE alert_id = :a", a=alert)
+    assert 1 <= sum(Delivery.unpack(byte).attempts for byte in bytes(attempts)[::2]) < 5
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from workers.delivery.condition import (
     next_condition,
 )
 from workers.delivery.leased_batch import LeasedBatch
+from workers.delivery.origin_condition import OriginCondition
 from workers.pacing.way_out import WayOut
 from workers.provider import AlertContent, Credential, Position, Provider, Pushes, Request
 
@@ -66,9 +67,7 @@ class Channel:
     backlog: int = 0
     budget: int = 0
     claim_at: float = 0.0
-    origin_pauses: dict[str, float] = field(default_factory=dict)
-    held_origins: dict[str, float] = field(default_factory=dict)
-    ended_origins: dict[str, str] = field(default_factory=dict)
+    origins: OriginCondition = field(default_factory=OriginCondition)
     ever_accepted: bool | None = None
     recalls_unsent: bool = False
 
@@ -260,36 +259,9 @@ class Channel:
     def _meet(self, event: Event) -> None:
         self.condition = next_condition(self.condition, event)
 
-    def pause_origin(self, origin: str, seconds: float) -> None:
-        """Send nothing to one origin of this provider for a while."""
-        self.origin_pauses[origin] = time.monotonic() + seconds
-
     def note_ever_accepted(self, *, ever: bool) -> None:
         """Note whether the provider has accepted any device, in any alert."""
         self.ever_accepted = ever
-
-    def hold_origin(self, origin: str, seconds: float) -> None:
-        """Send nothing to an origin for a while: its refusals look like a mistake of ours."""
-        self.pause_origin(origin, seconds)
-        self.held_origins[origin] = self.origin_pauses[origin]
-
-    def hold_left(self, origin: str) -> float:
-        """Return how many seconds the origin is still held; 0 where it is not."""
-        return max(self.held_origins.get(origin, 0.0) - time.monotonic(), 0.0)
-
-    def end_origin(self, origin: str, why: str) -> None:
-        """Send nothing more of this alert to an origin."""
-        self.ended_origins[origin] = why
-
-    def end_of(self, url: str) -> str | None:
-        """Return why the request's origin gets nothing more of this alert; None when it does."""
-        return self.ended_origins.get(origin_of(url)) if self.ended_origins else None
-
-    def origin_wait(self, url: str) -> float:
-        """Return how many seconds the request's origin must be left alone; 0 for none."""
-        if not self.origin_pauses:
-            return 0.0
-        return max(self.origin_pauses.get(origin_of(url), 0.0) - time.monotonic(), 0.0)
 
     def origin_answering(self, request: Request | None) -> str:
         """Return who answers: one origin among many, or `ONE_SERVER`."""

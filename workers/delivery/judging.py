@@ -28,7 +28,7 @@ def _judge_doubts(session: Session, alert_id: int, channel: Channel, batch: Leas
         read_record(session, alert_id, channel, origin)
     provider_held = channel.is_held or bool(pauses.unusable(session, [channel.name]))
     for position, doubt in list(batch.doubts.items()):
-        wait_s = 0.0 if provider_held else channel.hold_left(doubt.origin)
+        wait_s = 0.0 if provider_held else channel.origins.hold_left(doubt.origin)
         held = provider_held or wait_s > 0
         tally = channel.evidence.of(doubt.origin)
         match judge_doubt(tally, batch.history_of(position), held=held):

@@ -213,8 +213,11 @@ class Stream:
     def _recall_unsent(self, *, of_all: bool) -> None:
         """Take back from the gateway what is not to leave any more, or not now."""
         for channel in self._channels:
+            closed = channel.origins.pop_closed()
             if channel.pop_recall() or of_all:
                 self._sending.take_back(channel)
+            elif closed:
+                self._sending.take_back_of(channel, closed)
 
     def _listen(self, *, wait: bool) -> None:
         """Wait for answers, but not past the next write, and read them."""

@@ -72,7 +72,7 @@ class ChannelOutcome(Outcome):
     def hold_origin(self, why: str, origin: str, duration: timedelta) -> None:
         """Leave one origin alone, in this stream; doubts that came from it were doubts of us."""
         log.error("origin held", provider=self.channel.name, reason=why)
-        self.channel.hold_origin(origin, duration.total_seconds())
+        self.channel.origins.hold(origin, duration.total_seconds())
         for batch, position, doubt in self._doubts():
             if doubt.origin == origin:
                 batch.spare_doubted(position, why, duration.total_seconds())
@@ -104,7 +104,7 @@ class ChannelOutcome(Outcome):
     def end_alert_at_origin(self, why: str, origin: str) -> None:
         """Bury what would still leave for the origin: a person may replay it."""
         self._log_rejection(why)
-        self.channel.end_origin(origin, why)
+        self.channel.origins.end(origin, why)
 
     def _log_rejection(self, why: str) -> None:
         log.error("alert rejected", alert=self.alert_id, provider=self.channel.name, reason=why)
@@ -154,4 +154,4 @@ class PushOutcome(ChannelOutcome):
         """Pause the origin that answered."""
         if self.push.request is not None:
             origin = origin_of(self.push.request.url)
-            self.channel.pause_origin(origin, duration.total_seconds())
+            self.channel.origins.pause(origin, duration.total_seconds())

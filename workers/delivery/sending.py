@@ -1,6 +1,7 @@
 """Requests into the gateway, as far as each channel's window, rate and pauses allow."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -52,19 +53,28 @@ class Sending:
     def take_back(self, channel: Channel) -> None:
         """Let what waits in the gateway be unsent again: its turn had not come."""
         for flight in self.exchanges.recall(channel.name):
-            flight.batch.mark_answered(flight.request.positions)
-            channel.grant(len(flight.request.positions))
+            self._unsend(flight)
+
+    def take_back_of(self, channel: Channel, origins: Collection[str]) -> None:
+        """Postpone or end what waits in the gateway for origins that get nothing now."""
+        for flight in self.exchanges.recall(channel.name, origins):
+            self._unsend(flight)
+            self._send(channel, flight.batch, flight.request, time.monotonic())
+
+    def _unsend(self, flight: Flight) -> None:
+        flight.batch.mark_answered(flight.request.positions)
+        flight.channel.grant(len(flight.request.positions))
 
     def _send(self, channel: Channel, batch: LeasedBatch, request: Request, now: float) -> None:
         if self.alert.dry_run:
             self._pretend(channel, batch, request)
             return
-        end = channel.end_of(request.url)
+        end = channel.origins.end_of(request.url)
         if end is not None:
             for position in request.positions:
                 self.reader.settle(channel, batch, position, DeviceRefused(end))
             return
-        wait = channel.origin_wait(request.url)
+        wait = channel.origins.wait(request.url)
         if wait > 0:
             self._postpone(channel, batch, request, wait)
             return

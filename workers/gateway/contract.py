@@ -23,7 +23,7 @@ What all promise:
 - in a guarded pool each connection goes to a public address, judged when it is made.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
 from workers.gateway.network_guard import Guard
@@ -78,10 +78,11 @@ class Gateway(Protocol):
         """Send them all with the window kept full; yields in the order of the answers."""
         ...
 
-    def recall(self, pool: str) -> list[Request]:
+    def recall(self, pool: str, origins: Collection[str] | None = None) -> list[Request]:
         """Take back the pool's requests of which nothing has left; they get no answer.
 
-        They wait for a connection, or for the server to allow another stream.
+        They wait for a connection, or for the server to allow another stream. With `origins`
+        (scheme, host and port, as in the URLs) only those that are for one of them.
         """
         ...
 

@@ -1,5 +1,6 @@
 """The requests of one caller, each with the context that its answer will need."""
 
+from collections.abc import Collection
 from typing import Generic, TypeVar
 
 from workers.gateway.contract import Gateway
@@ -41,9 +42,9 @@ class Exchanges(Generic[C]):
         """Send the pool's later requests on new connections; those in flight stay on theirs."""
         self._gateway.refresh(pool)
 
-    def recall(self, pool: str) -> list[C]:
+    def recall(self, pool: str, origins: Collection[str] | None = None) -> list[C]:
         """Take back what has not left; its context comes from here instead of from `poll`."""
-        return [self._contexts.pop(id(request)) for request in self._gateway.recall(pool)]
+        return [self._contexts.pop(id(request)) for request in self._gateway.recall(pool, origins)]
 
     def abandon(self) -> list[C]:
         """Stop waiting: return what was in flight, each with an outcome that nobody knows."""

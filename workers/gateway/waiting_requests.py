@@ -1,7 +1,9 @@
 """Requests that wait for a connection to their origin, and how many may."""
 
 from collections import deque
+from collections.abc import Collection
 
+from service.domain.network import origin_of
 from workers.gateway.network_guard import Guard
 from workers.provider import Request
 
@@ -27,6 +29,10 @@ class WaitingRequests(deque[tuple[Request, float]]):
         while self and self[0][1] <= now:
             expired.append(self.popleft()[0])
         return expired
+
+    def are_for(self, origins: Collection[str] | None) -> bool:
+        """Whether they wait for one of the origins; None stands for all."""
+        return origins is None or (bool(self) and origin_of(self[0][0].url) in origins)
 
     def take_all(self) -> list[Request]:
         """Take out all: there is no way to the origin just now."""

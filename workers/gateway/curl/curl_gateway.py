@@ -6,7 +6,7 @@ not do by itself (send a POST again) is prevented in `transfer`.
 
 import select
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -249,11 +249,12 @@ class CurlGateway:
         """Send them all with the window kept full."""
         return keep_full(self, pool, requests)
 
-    def recall(self, pool: str) -> list[Request]:
+    def recall(self, pool: str, origins: Collection[str] | None = None) -> list[Request]:
         """Take back what libcurl has not been given."""
         entry = self._pools[pool]
-        requests = [each for origin in entry.waiting for each in origin.waiting.take_all()]
-        entry.waiting.clear()
+        waiting = [each.waiting for each in entry.waiting if each.waiting.are_for(origins)]
+        requests = [request for each in waiting for request in each.take_all()]
+        entry.waiting = {each for each in entry.waiting if each.waiting}
         entry.open_requests -= len(requests)
         return requests
 

@@ -6,7 +6,7 @@ gateway on libcurl, origin by origin.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from select import POLLIN, POLLOUT, poll
 
@@ -247,12 +247,13 @@ class Http2Gateway:
         """Send them all with the window kept full."""
         return keep_full(self, pool, requests)
 
-    def recall(self, pool: str) -> list[Request]:
+    def recall(self, pool: str, origins: Collection[str] | None = None) -> list[Request]:
         """Take back what waits for a stream."""
         entry = self._pools[pool]
-        requests = [each for origin in entry.active for each in origin.waiting.take_all()]
+        waiting = [each.waiting for each in entry.active if each.waiting.are_for(origins)]
+        requests = [request for each in waiting for request in each.take_all()]
         entry.open_requests -= len(requests)
-        return requests + self._fallback.recall(pool)
+        return requests + self._fallback.recall(pool, origins)
 
     def abandon(self) -> list[Request]:
         """Drop every request that is not answered; the connections stay for later ones."""

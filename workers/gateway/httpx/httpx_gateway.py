@@ -7,7 +7,7 @@ only `poll` reads. `httpx.MockTransport` can stand in for the network.
 
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -200,9 +200,9 @@ class HttpxGateway:
         """Send them all with the window kept full."""
         return keep_full(self, pool, requests)
 
-    def recall(self, pool: str) -> list[Request]:
+    def recall(self, pool: str, origins: Collection[str] | None = None) -> list[Request]:
         """Return nothing: each request has had a thread of its own from the start."""
-        del pool
+        del pool, origins
         return []
 
     def abandon(self) -> list[Request]:
