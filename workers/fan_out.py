@@ -8,7 +8,7 @@ from service.store.deliveries import shards
 from service.unit_of_work import unit_of_work
 from workers.context import WorkerContext
 from workers.delivery import alert_end
-from workers.delivery.shard_packing import pack_shard
+from workers.delivery.claiming import pack_shard
 
 MORE_SHARDS = 3
 """Every shard asks for so many more: a few hand-overs reach as many processes as are idle, and

@@ -18,7 +18,7 @@ from service.store.replica import log_place
 from service.unit_of_work import unit_of_work
 from workers import fan_out
 from workers.context import WorkerContext
-from workers.delivery.shard_packing import pack_shard
+from workers.delivery.claiming import pack_shard
 
 
 def plan_alert(context: WorkerContext, alert_id: int) -> bool:

@@ -22,7 +22,7 @@ from service.unit_of_work import UnitOfWork, unit_of_work
 from workers import counters
 from workers.context import WorkerContext
 from workers.delivery import alert_end
-from workers.delivery.shard_packing import pack_shard
+from workers.delivery.claiming import pack_shard
 from workers.upkeep import chores, story_page
 from workers.upkeep.sweep_lease import SweepLease
 

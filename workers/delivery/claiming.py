@@ -9,6 +9,7 @@ from service.domain.delivery import State
 from service.store.deliveries import batch_claims, shards
 from service.store.deliveries.planned_alert import PlannedAlert
 from service.store.readers.missed_alerts import missed_alerts
+from service.store.replica import NO_REPLICA, Replica
 from service.store.session import limit_lock_waits, transaction
 from service.tracing.spans import NO_SPAN
 from workers.delivery.answers import AnswerReader
@@ -20,7 +21,6 @@ from workers.delivery.flushing import LOCK_WAIT_S
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.loading import load_targets
 from workers.delivery.outgoing import Outgoing, digest_content
-from workers.delivery.shard_packing import pack_shard
 from workers.delivery.stream_context import StreamContext
 from workers.provider import AlertContent, CredentialRefused, Target
 
@@ -127,3 +127,26 @@ class Claiming:
             return FanOut(
                 was_packed, was_packed or bool(shards.open_shards(session, self.alert_id, 1))
             )
+
+
+def pack_shard(
+    context: StreamContext,
+    session: Session,
+    alert: PlannedAlert,
+    n: int | None = None,
+    *,
+    replica: Replica = NO_REPLICA,
+) -> bool:
+    """Pack shard `n`, or the lowest open one, for the apps in use; False: there was none to pack.
+
+    A `replica` may read the devices once the alert's start is on record.
+    """
+    return shards.fan_out(
+        session,
+        alert,
+        context.names,
+        n,
+        known_servers=context.known_servers,
+        results_by_default=context.settings.results_by_default,
+        replica=replica,
+    )
