@@ -26,7 +26,7 @@ from workers.delivery.condition import (
     next_condition,
 )
 from workers.delivery.leased_batch import LeasedBatch
-from workers.delivery.origin_condition import OriginCondition
+from workers.pacing.origin_condition import OriginCondition
 from workers.pacing.way_out import WayOut
 from workers.provider import AlertContent, Credential, Position, Provider, Pushes, Request
 
