@@ -131,6 +131,7 @@ class System:
                 "NEWSZOP_CA_FILE": self.standins.ca_file,
                 "NEWSZOP_STANDINS_URL": self.standins.control,
                 "FCM_RAMP_SECONDS": "0",
+                "NEWSZOP_SENDER_FOLDER": str(self.folder / "senders"),
                 process_files.VARIABLE: str(self.folder / "metrics"),
             }
             | self.extra

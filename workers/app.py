@@ -25,7 +25,7 @@ from workers import fan_out as fan_out_stage
 from workers import plan as plan_stage
 from workers import sweep as sweep_stage
 from workers.context import SENDING_NOTE, STOPPING, WorkerContext, check_start, open_context
-from workers.upkeep import heartbeat
+from workers.upkeep import heartbeat, sender_locks
 from workers.upkeep.broker_options import broker_options
 from workers.upkeep.task_record import task_record
 
@@ -178,9 +178,11 @@ def _process_shutdown(**_: Any) -> None:
 @signals.worker_ready.connect
 def _ready(sender: Any = None, **_: Any) -> None:
     """Show the queue console a sign of life, from the worker's main process."""
-    queues = sorted(sender.app.amqp.queues.consume_from)
-    threading.Thread(
-        target=heartbeat.beat_forever,
-        args=(load(), str(sender.hostname), queues, SENDING_NOTE.read),
-        daemon=True,
-    ).start()
+    settings, queues = load(), sorted(sender.app.amqp.queues.consume_from)
+    beat_arguments = (settings, str(sender.hostname), queues, SENDING_NOTE.read)
+    threading.Thread(target=heartbeat.beat_forever, args=beat_arguments, daemon=True).start()
+    if settings.sender_folder is not None:
+        watch_arguments = (settings, settings.sender_folder)
+        threading.Thread(
+            target=sender_locks.watch_forever, args=watch_arguments, daemon=True
+        ).start()

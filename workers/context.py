@@ -23,6 +23,7 @@ from workers.gateway.opening import open_gateway
 from workers.pacing.shared_rate import Rates
 from workers.pacing.way_out import SharedNote, WaysOut
 from workers.provider import KnownServers, Provider, load_provider, settings_class
+from workers.upkeep.sender_locks import SenderLock
 
 BROKER_TIMEOUT_S = 1.0
 PING_AFTER_S = 1.0
@@ -49,10 +50,16 @@ class WorkerContext:
     credentials: Credentials
     rates: Rates
     apps: Apps
+    sender: SenderLock
     replica: Replica = NO_REPLICA
     stopping: Event = STOPPING
     strangers: bool = False
     ways: WaysOut = field(default_factory=lambda: WaysOut(SENDING_NOTE))
+
+    @property
+    def holder(self) -> int:
+        """Return this process's number as a holder of leases."""
+        return self.sender.holder
 
     @property
     def secret(self) -> bytes:
@@ -94,6 +101,7 @@ class WorkerContext:
         self.gateway.close()
         self.engine.dispose()
         self.replica.close()
+        self.sender.close()
 
 
 def check_start(settings: Settings) -> None:
@@ -127,6 +135,7 @@ def open_context(settings: Settings | None = None, *, strangers: bool = False) -
         gateway=gateway,
         credentials=Credentials(config, client),
         rates=rates,
+        sender=SenderLock(config.sender_folder),
         apps=Apps(config.seal_keys, gateway, rates, providers, strangers=strangers),
         replica=open_replica(
             config.database_replica_url,

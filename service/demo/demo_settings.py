@@ -67,6 +67,7 @@ def build_environment(
         "NEWSZOP_DEMO_FILE": str(folder / "demo.json"),
         "NEWSZOP_STANDINS_URL": standins.control,
         "NEWSZOP_LANGUAGE_RULE": "true",
+        "NEWSZOP_SENDER_FOLDER": str(folder / "senders"),
         "NEWSZOP_FETCH_ALLOWED_HOSTS": "127.0.0.1,localhost",
         "FCM_RAMP_SECONDS": "0",
         **standins.credentials,

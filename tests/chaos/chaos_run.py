@@ -65,7 +65,7 @@ class ChaosRun:
             few=few,
             timeout_s=self.seconds + RECOVERY_TIMEOUT_S,
         )
-        readers = ReadersAtWork(self.system, self.seed, self.seconds + RECOVERY_TIMEOUT_S)
+        readers = ReadersAtWork(self.system, self.seed)
         servers = self.system.servers
         sampler = Sampler(servers.database_url)
         monitor = RedisMonitor(servers.redis_url, servers.database_url)

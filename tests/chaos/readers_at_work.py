@@ -18,6 +18,7 @@ from service.domain.delivery import State
 from service.store.session import transaction
 from tests import builders as a
 from tests.chaos.answered_calls import AnsweredCalls
+from tests.chaos.editors import ANSWER_S
 from tests.system import System
 
 TOPIC = "chaos/readers"
@@ -36,14 +37,14 @@ PER_CALL = (1, 1, 1, 30)
 class ReadersAtWork:
     """The clients, and the alert whose receipts they send."""
 
-    def __init__(self, system: System, seed: int, timeout_s: float) -> None:
+    def __init__(self, system: System, seed: int) -> None:
         system.answer("POST", "/api/topics", json={"path": TOPIC})
         with transaction(system.engine) as session:
             alert = a.an_alert(session, a.a_story(session), state="finished", settled=True)
             for n in range(BATCHES):
                 a.a_batch(session, alert, [State.ACCEPTED] * BATCH, shard_n=n)
             self.alert_id = int(alert.id)
-        self._clients = [_Client(system, self.alert_id, n, seed, timeout_s) for n in range(CLIENTS)]
+        self._clients = [_Client(system, self.alert_id, n, seed) for n in range(CLIENTS)]
 
     def start(self) -> None:
         """Begin, each in a thread of its own."""
@@ -65,9 +66,7 @@ class ReadersAtWork:
 class _Client(threading.Thread):
     """One client with readers of its own; it sends every fourth receipt of the alert."""
 
-    def __init__(
-        self, system: System, alert_id: int, number: int, seed: int, timeout_s: float
-    ) -> None:
+    def __init__(self, system: System, alert_id: int, number: int, seed: int) -> None:
         super().__init__(daemon=True)
         self.end = threading.Event()
         self.answered = AnsweredCalls()
@@ -77,7 +76,6 @@ class _Client(threading.Thread):
         self._secret = system.environment["NEWSZOP_SECRET_KEY"].encode()
         self._draw = random.Random(seed * 101 + number)
         self._places = iter(range(number, BATCHES * BATCH, CLIENTS))
-        self._deadline = time.monotonic() + timeout_s
         self._readers: list[tuple[int, str, str]] = []
         """Id, token and address of the one device."""
 
@@ -165,7 +163,8 @@ class _Client(threading.Thread):
     ) -> dict[str, Any]:
         """Repeat a call until it succeeds; a refusal that is no outage raises `AssertionError`."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        while time.monotonic() < self._deadline:
+        until = time.monotonic() + ANSWER_S
+        while time.monotonic() < until:
             try:
                 answer = self._http.request(method, path, json=body, headers=headers)
             except httpx.TransportError:

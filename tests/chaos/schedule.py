@@ -50,10 +50,13 @@ DURATIONS_S = {
     "redis refuses": (3, 60),
     "deaf connections": (18, 24),
     "token server hangs": (6, 20),
-    "cut database": (20, 60),
-    "cut broker": (20, 60),
-    "cut providers": (20, 60),
+    "cut database": (60, 60),
+    "cut broker": (60, 60),
+    "cut providers": (60, 60),
 }
+LONG_S = 180.0
+"""In a run of this length each partition lasts its whole minute; no fault of a shorter run takes
+more than a fifth of it."""
 KINDS = ("plain", "plain", "replayed", "replayed", "breaking", "corrected", "stopped", "withdrawn")
 
 
@@ -83,14 +86,15 @@ def plan_faults(
     order: list[str] = []
     plan = []
     at = every_s / 2
-    longest = seconds / 5
     while at < seconds * 0.8:
         if not order:
             order = list(names)
             draw.shuffle(order)
         name = order.pop()
-        low, high = DURATIONS_S.get(name, (0, 0))
-        plan.append(Fault(round(at, 2), name, round(min(draw.uniform(low, high), longest), 2)))
+        lasts_s = draw.uniform(*DURATIONS_S.get(name, (0, 0)))
+        if name not in PARTITIONS or seconds < LONG_S:
+            lasts_s = min(lasts_s, seconds / 5)
+        plan.append(Fault(round(at, 2), name, round(lasts_s, 2)))
         at += plan[-1].lasts_s + draw.uniform(0.5, 1.5) * every_s
     return plan
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.foreign.compose_stack import ADMIN, PARTS, WORKERS, ComposeStack, Engine
+from tests.foreign.recovery import await_finish
 from tests.journeys.people import People
 
 pytestmark = [
@@ -71,7 +72,7 @@ def begin_alert(stack: ComposeStack, people: People) -> dict[str, object]:
 
 def check_zeros(stack: ComposeStack, alert: dict[str, object], what: str, began_at: float) -> None:
     """Every device has its push, each delivery is accounted for; says how long that took."""
-    gap = await_finish(stack, alert)
+    gap = await_finish(stack, alert, FINISH_S)
     seconds = time.monotonic() - began_at
     pushes = stack.pushes(alert_id=alert["id"], limit=1)
     doubles = pushes["count"] - pushes["devices"]
@@ -81,24 +82,6 @@ def check_zeros(stack: ComposeStack, alert: dict[str, object], what: str, began_
     assert (report["state"], totals["planned"]) == ("finished", DEVICES)
     assert totals["accepted"] == pushes["devices"] == DEVICES
     assert gap < RECOVERY_S
-
-
-def await_finish(stack: ComposeStack, alert: dict[str, object]) -> float:
-    """Wait for the alert's end; return the longest time without an acceptance, as the site says."""
-    accepted, last_at, longest, until = -1, time.monotonic(), 0.0, time.monotonic() + FINISH_S
-    while time.monotonic() < until:
-        time.sleep(0.25)
-        try:
-            report = stack.alert(alert)
-        except (httpx.TransportError, AssertionError):
-            continue
-        now, totals = time.monotonic(), report["totals"]
-        if totals["accepted"] > accepted:
-            longest = max(longest, now - last_at)
-            accepted, last_at = totals["accepted"], now
-        if report["state"] == "finished" and not totals["pending"] + totals["retrying"]:
-            return longest
-    raise AssertionError(f"not finished within {FINISH_S} s: {stack.states()}")
 
 
 def test_it_is_healthy_and_the_link_in_the_log_makes_the_first_admin(stack: ComposeStack) -> None:
@@ -155,8 +138,8 @@ def test_a_part_that_crashes_in_the_middle_costs_nobody_the_alert(
     stack: ComposeStack, people: People, part: str
 ) -> None:
     alert = begin_alert(stack, people)
-    began_at = time.monotonic()
     stack.crash(part)
+    began_at = time.monotonic()
     check_zeros(stack, alert, f"crash of {part}", began_at)
     stack.await_true(stack.is_healthy, "all is healthy again", 120, lambda: str(stack.states()))
 

@@ -75,6 +75,7 @@ class Context:
     secret: bytes = b"secret"
     replica: Replica = NO_REPLICA
     strangers: bool = False
+    holder: int | None = None
     known_servers: dict[str, str] = field(default_factory=dict)
     stopping: Any = field(default_factory=Event)
     ways: WaysOut = field(default_factory=lambda: WaysOut(Notes()))

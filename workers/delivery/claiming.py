@@ -99,6 +99,7 @@ class Claiming:
                 lease_s=self.context.settings.lease_s,
                 deadline=self.alert.expires_at,
                 strangers=claimable_parts(self.context, provider),
+                holder=self.context.holder,
             )
             if not claims:
                 return None

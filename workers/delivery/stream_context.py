@@ -127,6 +127,11 @@ class StreamContext(Protocol):
         ...
 
     @property
+    def holder(self) -> int | None:
+        """This process's number as a holder of leases."""
+        ...
+
+    @property
     def ways(self) -> WaysOut:
         """Whether anything leaves this process, by provider."""
         ...

@@ -4,7 +4,6 @@ A claim is a lease: its holder alone writes states, and another process may clai
 when the lease has run out.
 """
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,8 +12,8 @@ from typing import Any, cast
 from sqlalchemy import Row, text
 from sqlmodel import Session
 
+from service.store.deliveries.lease_tokens import new_token
 from service.store.readers.device_history import HISTORY
-from service.store.schema import ID_LIMIT
 from service.store.sql_fragments import alert_runs, batch_is_open
 
 
@@ -72,13 +71,15 @@ def claim(
     limit: int = 1,
     deadline: datetime | None = None,
     strangers: Sequence[bool] = EITHER,
+    holder: int | None = None,
 ) -> list[ClaimedBatch]:
     """Take up to `limit` batches: fresh ones first, so that retries never starve first attempts.
 
     Takes none when the alert has another `deadline` by now: a replay must not expire by the old
-    one. `strangers`: batches of strangers' servers, of others, or of either.
+    one. `strangers`: batches of strangers' servers, of others, or of either. `holder`: the number
+    of the process that claims.
     """
-    token = secrets.randbelow(ID_LIMIT)
+    token = new_token(holder)
     values = {
         "a": alert_id,
         "provider": provider,
