@@ -1,7 +1,7 @@
 """Which sending processes of this host have died: each keeps a locked file while it lives.
 
-The kernel lets go of the lock when the process ends, however it ends, and no sooner. Whoever can
-lock the file of another knows that it is dead, and ends its leases: its batches go on at once, not
+The kernel releases the lock when the process ends, however it ends, and no sooner. A worker that
+can lock another's file knows that it is dead, and ends its leases: its batches go on at once, not
 when `NEWSZOP_LEASE_S` is over. A process that is slow, stopped or cut off keeps its lock.
 """
 
