@@ -20,6 +20,8 @@ from tests.journeys.people import People
 from tests.system import System
 
 RECOVERY_TIMEOUT_S = 120.0
+"""How long the alerts may take to end after the last fault, besides the time that faults took: what
+was sent meanwhile has piled up."""
 REFUSED_PHONES = 20
 
 
@@ -39,6 +41,7 @@ class ChaosRun:
         self.devices = devices
         self.sendings = schedule.plan_sendings(seed, seconds, every_s * 1.5)
         self.faults = schedule.plan_faults(seed, seconds, every_s, fault_names)
+        self.recovery_s = RECOVERY_TIMEOUT_S + sum(fault.lasts_s for fault in self.faults)
 
     def run(self) -> Outcome:
         """Start everything, let it happen, wait for recovery, and check the result."""
@@ -63,7 +66,7 @@ class ChaosRun:
             self.system,
             crowd=self._add_followers(self.devices)[0],
             few=few,
-            timeout_s=self.seconds + RECOVERY_TIMEOUT_S,
+            timeout_s=self.seconds + self.recovery_s,
         )
         readers = ReadersAtWork(self.system, self.seed)
         servers = self.system.servers
@@ -108,7 +111,7 @@ class ChaosRun:
         for fault in self.faults:
             time.sleep(max(start + fault.at_s - time.monotonic(), 0))
             faults.run(fault)
-        editors_thread.join(self.seconds + 2 * RECOVERY_TIMEOUT_S)
+        editors_thread.join(self.seconds + 2 * self.recovery_s)
         return ["an editor still waits for an answer"] if editors_thread.is_alive() else complaints
 
     # ---- the result ----------------------------------------------------------------------------
@@ -119,7 +122,7 @@ class ChaosRun:
             self.system.await_true(
                 lambda: self._count_ended(chains) == sum(len(chain.ids) for chain in chains),
                 "every alert has ended",
-                RECOVERY_TIMEOUT_S,
+                self.recovery_s,
             )
         except AssertionError as error:
             return [str(error), *self._list_waiting()]
