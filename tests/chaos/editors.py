@@ -16,6 +16,8 @@ from tests.system import System
 SIMULTANEOUS = 4
 """Alerts to a few devices that are sent, and end, at the same moment."""
 REPLAYS = 3
+LOOK_S = 0.05
+SELDOM_S = 0.5
 MAX_EDITORS = 32
 ANSWER_S = 180.0
 """How long a call may be repeated: three times as long as the longest fault."""
@@ -95,11 +97,14 @@ class Editors:
             self._call_until_done("POST", f"{path}/replay", None)
 
     def _await(self, path: str, is_reached: Any) -> None:
+        """Look again and again; the longer it takes the more seldom, or many who wait are a load."""
+        began_at = time.monotonic()
         while time.monotonic() < self.deadline:
             report = self._call_until_done("GET", path, None)
             if is_reached(report) or report["state"] in ENDED:
                 return
-            time.sleep(0.05)
+            waited_s = time.monotonic() - began_at
+            time.sleep(min(max(waited_s / 40, LOOK_S), SELDOM_S))
 
     def _call_until_done(
         self, method: str, path: str, body: dict[str, Any] | None
