@@ -97,7 +97,7 @@ class Editors:
             self._call_until_done("POST", f"{path}/replay", None)
 
     def _await(self, path: str, is_reached: Any) -> None:
-        """Look again and again; the longer it takes the more seldom, or many who wait are a load."""
+        """Look again and again, more seldom the longer it takes: many who wait are a load."""
         began_at = time.monotonic()
         while time.monotonic() < self.deadline:
             report = self._call_until_done("GET", path, None)
