@@ -5,7 +5,7 @@ still are what it remembers: another process may have written meanwhile, or a ba
 a row is read again. So no lock is held from one statement to the next, and each commits by itself.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -18,7 +18,6 @@ from service.store.readers.receipts import (
     Marks,
     Place,
     array,
-    columns_of,
     make_rows,
     opened_in,
     with_marks,
@@ -63,11 +62,12 @@ class _Row:
     def marked(self, shown: Collection[int], opened: Collection[int]) -> "_Row":
         """Return the row with these marks."""
         marks = with_marks(self.marks, self.deliveries, shown, opened)
-        number = opened_in(marks) - opened_in(self.marks)
-        minute = int((monotonic() - self.due_at) // 60)
-        return _Row(
-            marks, self.deliveries, add_openings(self.openings, minute, number), self.due_at
-        )
+        number = opened_in(marks) - opened_in(self.marks) if opened else 0
+        openings = self.openings
+        if number:
+            minute = int((monotonic() - self.due_at) // 60)
+            openings = add_openings(openings, minute, number)
+        return _Row(marks, self.deliveries, openings, self.due_at)
 
 
 class ReceiptRows:
@@ -102,7 +102,7 @@ class ReceiptRows:
 
     def _read(self, session: Session, keys: Collection[Place]) -> None:
         now = monotonic()
-        for row in _READ.run(session, columns_of(sorted(keys))):
+        for row in _READ.run(session, _columns(sorted(keys))):
             key = row.alert_id, row.shard_n, row.n
             self._rows[key] = _Row(row.marks, row.deliveries, row.openings, now - row.age)
 
@@ -115,17 +115,22 @@ class ReceiptRows:
         }
         if not changes:
             return {}
-        written = {tuple(row) for row in _REPLACE.run(session, self._values(changes))}
-        self._rows |= {key: row for key, row in changes.items() if key in written}
-        others = changes.keys() - written
+        places = {tuple(row) for row in _REPLACE.run(session, self._values(changes))}
+        self._rows |= {key: row for key, row in changes.items() if key in places}
+        others = changes.keys() - places
         for key in others:
             del self._rows[key]
         return {key: marks_by_batch[key] for key in others}
 
     def _values(self, changes: Mapping[Place, _Row]) -> dict[str, Any]:
         return {
-            **columns_of(list(changes)),
+            **_columns(changes),
             "old_marks": [self._rows[key].marks for key in changes],
             "marks": [row.marks for row in changes.values()],
             "openings": [array(row.openings) for row in changes.values()],
         }
+
+
+def _columns(keys: Iterable[Place]) -> dict[str, Sequence[int]]:
+    alerts, shards, numbers = zip(*keys, strict=True)
+    return {"alerts": alerts, "shards": shards, "numbers": numbers}
