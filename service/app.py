@@ -132,7 +132,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.shared_redis = (
         open_queues(settings.redis_url, BROKER_TIMEOUT_S) if settings.broker_url else None
     )
-    app.state.registry, app.state.hot = registry, hot
+    app.state.registry, app.state.hot, app.state.tallies = registry, hot, requests.tallies
     app.state.site_origins = site_origins(app.state.engine)
     app.state.key_cache, app.state.admission = KeyCache(), Admission(settings.db_pool)
     app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)
@@ -194,6 +194,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     alarms.start()
     yield
     app.state.hot.close()
+    app.state.tallies.close()
     alarms.stop()
     app.state.engine.dispose()
     app.state.replica.close()

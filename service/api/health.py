@@ -95,6 +95,7 @@ def report_metrics(
     state = request.app.state
     text = b""
     if only != "system":
+        state.tallies.hand_over()
         text += process_files.collect(state.registry)
     if only != "processes":
         text += collect_gauges(state.engine, queues, settings.providers)

@@ -23,6 +23,7 @@ from service.domain.errors import DATABASE_AWAY as SENTENCE
 from service.domain.errors import Refusal, Unavailable
 from service.hot.answer_head import AnswerHeads
 from service.hot.call import Answer, Call, OrdinaryPath
+from service.hot.newsroom_first import NewsroomFirst, is_newsrooms
 from service.hot.read_body import Deadlines, ReadBody
 from service.http.body_limit import long_head
 from service.http.cross_origin import listed_origin
@@ -54,18 +55,23 @@ class HotCalls:
     def __init__(self, app: ASGIApp, routes: Routes, requests: Requests, *, is_https: bool) -> None:
         self.app = app
         self.routes = routes
-        self.requests = requests
+        self.tallies = requests.tallies
         self.heads = AnswerHeads(is_https=is_https)
         self.deadlines = Deadlines()
+        self.newsroom = NewsroomFirst()
         self.prefixes = tuple(path for _, path in routes if path.endswith("/") and path != "/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a hot call, or pass it on with the body that was read."""
         route = self._find(scope) if scope["type"] == "http" else None
-        if route is None or long_head(scope) is not None:
+        if route is not None and long_head(scope) is None:
+            await self.newsroom.wait()
+            await self._answer(route, scope, receive, send)
+        elif is_newsrooms(scope):
+            with self.newsroom.call():
+                await self.app(scope, receive, send)
+        else:
             await self.app(scope, receive, send)
-            return
-        await self._answer(route, scope, receive, send)
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         started_at = time.perf_counter()
@@ -89,7 +95,8 @@ class HotCalls:
     async def _send(
         self, answer: Answer, route: Route, call: Call, started_at: float, send: Send
     ) -> None:
-        has_credentials, site = await _circumstances(call)
+        has_credentials = _has_credentials(call)
+        site = await _find_site(call) if b"origin" in call.headers else None
         name = _identify(call)
         start = self.heads.start(answer, name, has_credentials=has_credentials, site=site)
         self._count(route, call, answer.status, started_at)
@@ -100,7 +107,7 @@ class HotCalls:
         self, error: BaseException, route: Route, call: Call, started_at: float
     ) -> Response:
         """Return what answers a call while something is away."""
-        has_credentials, site = await _circumstances(call)
+        has_credentials, site = _has_credentials(call), await _find_site(call)
         answer = _problem(error, route)
         self.heads.complete(answer.headers, has_credentials=has_credentials, site=site)
         answer.headers["X-Request-ID"] = _identify(call).decode()
@@ -109,7 +116,7 @@ class HotCalls:
 
     def _count(self, route: Route, call: Call, status: int, started_at: float) -> None:
         duration = time.perf_counter() - started_at
-        self.requests.count(call.scope["method"], route.path, status, duration)
+        self.tallies.count(call.scope["method"], route.path, status, duration)
 
     def _find(self, scope: Scope) -> Route | None:
         method, path = scope["method"], scope["path"]
@@ -126,12 +133,14 @@ def _identify(call: Call) -> bytes:
     return identify_by(call.headers.get(HEADER, b""))
 
 
-async def _circumstances(call: Call) -> tuple[bool, str | None]:
-    """Return whether a request has credentials, and the site that may read its answer."""
-    headers = call.headers
-    origin = headers.get(b"origin")
-    site = None if origin is None else await listed_origin(call.scope, origin.decode("latin-1"))
-    return b"authorization" in headers or b"cookie" in headers, site
+def _has_credentials(call: Call) -> bool:
+    return b"authorization" in call.headers or b"cookie" in call.headers
+
+
+async def _find_site(call: Call) -> str | None:
+    """Return the site that may read the answer; None where the request names no origin."""
+    origin = call.headers.get(b"origin")
+    return None if origin is None else await listed_origin(call.scope, origin.decode("latin-1"))
 
 
 def _problem(error: BaseException, route: Route) -> Response:

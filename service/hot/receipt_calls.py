@@ -1,18 +1,23 @@
 """`POST /api/receipts`: those that wait together are merged by batch and written once."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from pydantic import TypeAdapter
 from sqlmodel import Session
 
 from service.api.receipts import ItemsTaken, ReceiptBody, ReceiptItems, ReceiptsIn, read_receipts
-from service.hot.call import NO_CONTENT, Answer, Call, OrdinaryPath, json_answer
+from service.domain import receipt
+from service.hot.call import JSON, NO_CONTENT, Answer, Call, OrdinaryPath, json_answer
 from service.hot.group_commit import GroupCommit
 from service.store.readers import receipt_groups
-from service.store.readers.receipts import MarkedPlace, merge
+from service.store.readers.receipts import Mark, MarkedPlace, merge
 
 ReceiptGroup = GroupCommit[Sequence[MarkedPlace], bool]
 _BODY: TypeAdapter[ReceiptBody | ReceiptItems] = TypeAdapter(ReceiptsIn)
+_ONE = re.compile(rb'\{ ?"receipt": ?"([\w-]{1,64})", ?"kind": ?"(shown|opened)" ?\}')
+"""One receipt as nearly all devices write it; what it does not match is read as any body is."""
+_MARKS = {mark.value.encode(): mark for mark in Mark}
 
 
 def receipt_writer() -> Callable[[Session, Sequence[Sequence[MarkedPlace]]], Sequence[bool]]:
@@ -35,6 +40,9 @@ class ReceiptCalls:
 
     async def take(self, call: Call) -> Answer:
         """Record one receipt, or many."""
+        usual = _ONE.fullmatch(call.body)
+        if usual is not None and call.headers.get(b"content-type") in JSON:
+            return await self._take_one(usual[1].decode(), _MARKS[usual[2]])
         body = call.read(_BODY)
         receipts, refusals = read_receipts(self._secrets, body)
         if receipts and not await self._group.submit(receipts, len(receipts)):
@@ -42,3 +50,9 @@ class ReceiptCalls:
         if isinstance(body, ReceiptBody):
             return NO_CONTENT
         return json_answer(200, ItemsTaken(accepted=len(receipts), refusals=refusals))
+
+    async def _take_one(self, token: str, mark: Mark) -> Answer:
+        place = receipt.read(self._secrets, token)
+        if not await self._group.submit([(*place, mark)]):
+            raise OrdinaryPath
+        return NO_CONTENT

@@ -15,6 +15,7 @@ from service.actions.outages import SILENCE_S
 from service.broker.message_queues import MessageQueues
 from service.metrics import definitions
 from service.metrics.definitions import Metric
+from service.metrics.request_tallies import RequestTallies
 from service.outbox import QUEUES, STRANGERS_QUEUE
 from service.store.operations import (
     apps,
@@ -38,6 +39,7 @@ class Requests:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.answers = definitions.HTTP_REQUESTS.count(registry)
         self.seconds = definitions.HTTP_SECONDS.time(registry)
+        self.tallies = RequestTallies(self.answers, self.seconds)
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -1,0 +1,97 @@
+"""Readers' hot calls give way to the newsroom's, and neither can stop the other."""
+
+import asyncio
+
+import pytest
+
+from service.hot.newsroom_first import NewsroomFirst, is_newsrooms
+
+
+class Clock:
+    def __init__(self):
+        self.seconds = 100.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+async def has_to_wait(newsroom):
+    """Whether a hot call that comes now does not begin at once."""
+    call = asyncio.create_task(newsroom.wait())
+    await asyncio.sleep(0)
+    call.cancel()
+    return not call.done()
+
+
+def test_hot_calls_begin_when_the_last_call_of_the_newsroom_has_ended(clock):
+    async def main():
+        newsroom = NewsroomFirst(60, clock)
+        assert not await has_to_wait(newsroom)
+        with newsroom.call():
+            waiting = asyncio.create_task(newsroom.wait())
+            with newsroom.call():
+                assert await has_to_wait(newsroom)
+            assert await has_to_wait(newsroom)
+        await waiting
+        assert not await has_to_wait(newsroom)
+
+    asyncio.run(main())
+
+
+def test_after_a_pause_readers_have_as_long_to_themselves(clock):
+    async def main():
+        newsroom = NewsroomFirst(60, clock)
+        with newsroom.call():
+            clock.seconds += 0.5
+        for seconds, is_paused in ((0.0, False), (0.4, False), (0.2, True)):
+            clock.seconds += seconds
+            with newsroom.call():
+                assert await has_to_wait(newsroom) is is_paused
+
+    asyncio.run(main())
+
+
+def test_a_call_that_lasts_holds_readers_up_for_one_pause_only(clock):
+    async def main():
+        newsroom = NewsroomFirst(0.001, clock)
+        with newsroom.call():
+            clock.seconds += 1
+            await newsroom.wait()
+            with newsroom.call():
+                assert not await has_to_wait(newsroom)
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_goes_on_does_not_prolong_the_pauses_of_later_calls(clock):
+    async def main():
+        newsroom = NewsroomFirst(0.001, clock)
+        with newsroom.call():
+            await newsroom.wait()
+            newsroom.pause_s = 60
+            clock.seconds += 1
+            with newsroom.call():
+                assert await has_to_wait(newsroom)
+            assert not await has_to_wait(newsroom)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "expected"),
+    [
+        ("/api/alerts/1", (b"authorization", b"Bearer nzp_x"), True),
+        ("/desk", (b"cookie", b"a=b; newszop_staff=x"), True),
+        ("/api/stories", (b"authorization", b"Bearer a-readers"), False),
+        ("/api/stories", (b"cookie", b"newszop_reader=x"), False),
+        ("/api/me", (b"authorization", b"Bearer nzp_x"), False),
+    ],
+)
+def test_a_call_is_the_newsrooms_by_its_path_and_a_key_or_a_session(path, header, expected):
+    assert is_newsrooms({"type": "http", "path": path, "headers": [header]}) is expected
+    assert not is_newsrooms({"type": "lifespan"})
