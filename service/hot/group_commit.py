@@ -2,7 +2,7 @@
 
 A call is answered when the commit of its group stands, never before. While one group is being
 written, and in a rush for some milliseconds more, the next one gathers: a group grows with the load
-and a single call waits for nobody.
+and with what else the machine has to do, and a single call waits for nobody.
 """
 
 import asyncio
@@ -25,7 +25,10 @@ from service.store.session import DATABASE_AWAY
 MAX_GROUP = 256
 MAX_WAITING = 2048
 GATHER_S = 0.004
-"""How long calls gather after a group of several: fewer groups, so less of everything a call."""
+MAX_GATHER_S = 0.025
+"""How long calls gather after a group of several: fewer groups, so less of everything a call. Where
+the group took longer to write, as beside an alert, the next one gathers as long, up to the second.
+"""
 LINGER_S = 0.02
 """How long a thread waits for the next group, with its connection, before it gives both back."""
 
@@ -98,10 +101,11 @@ class GroupCommit(Generic[Item, Result]):
         """
         with self._open() as connection:
             while calls := self._take_group():
+                begin = time.monotonic()
                 outcomes = self._write_items(connection, [call.item for call in calls])
                 _resolve(calls, outcomes)
                 if len(calls) > 1:
-                    time.sleep(GATHER_S)
+                    time.sleep(gather_seconds(time.monotonic() - begin))
                 if all(_is_away(outcome) for outcome in outcomes):
                     calls = self._take_all()
                     _resolve(calls, outcomes[:1] * len(calls))
@@ -153,6 +157,11 @@ class GroupCommit(Generic[Item, Result]):
         half = len(items) // 2
         first, second = items[:half], items[half:]
         return self._write_items(connection, first) + self._write_items(connection, second)
+
+
+def gather_seconds(write_s: float) -> float:
+    """Return how long the next group gathers after one that took so long to write."""
+    return min(max(write_s, GATHER_S), MAX_GATHER_S)
 
 
 def _is_away(outcome: object) -> bool:

@@ -129,3 +129,10 @@ def test_a_group_whose_results_do_not_match_writes_nothing_and_goes_on(engine, t
         assert submit_all(group, range(3)) == [None] * 3
         assert submit_all(group, range(3)) == [None] * 3
     assert count() == 0
+
+
+@pytest.mark.parametrize(
+    ("write_s", "gather_s"), [(0.0, 0.004), (0.004, 0.004), (0.012, 0.012), (3.0, 0.025)]
+)
+def test_calls_gather_as_long_as_the_group_before_took_within_limits(write_s, gather_s):
+    assert group_commit.gather_seconds(write_s) == gather_s
