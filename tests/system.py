@@ -42,6 +42,7 @@ class System:
 
     `processes` are those of the worker of both queues, `service_processes` those of the service;
     `settings` are added to the environment.
+    With NEWSZOP_INNER_PORT the newsroom has a service of its own, and `api` is its client.
     With `*` first among the allowed hosts the strangers' worker runs too. Workers start on the
     second host while there is one.
     """
@@ -59,6 +60,7 @@ class System:
         self.processes = processes
         self.service_processes = service_processes
         self.extra = settings
+        self.inner_port = int(settings.get("NEWSZOP_INNER_PORT", 0))
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
@@ -87,15 +89,17 @@ class System:
         workers = ["worker-urgent", "worker"]
         if self.extra.get("WEBPUSH_ALLOWED_HOSTS", "").startswith("*"):
             workers.append("worker-strangers")
-        for name in ("service", *workers):  # they load for seconds, and need no table before that
+        services = ("service", *["service-inner"] * bool(self.inner_port))
+        for name in (*services, *workers):  # they load for seconds, and need no table before that
             self.start(name)
         migrate(self.servers.database_url)
         self.engine = open_engine(self.servers.database_url)
         self._stack.callback(self.engine.dispose)
         with transaction(self.engine) as session:
             _, self.key = accounts.add_key(session, "tests", frozenset(Scope))
+        newsroom = f"http://127.0.0.1:{self.inner_port or self.port}"
         self.api = httpx.Client(
-            base_url=self.url, timeout=30, headers={"Authorization": f"Bearer {self.key}"}
+            base_url=newsroom, timeout=30, headers={"Authorization": f"Bearer {self.key}"}
         )
         self.start("beat")
         self.await_true(self._ready, "the service is ready", slowest_s=SELDOM_S)
@@ -141,7 +145,13 @@ class System:
         urgent, both = programs.workers(self.processes, 1)
         return {
             "worker-strangers": programs.strangers_worker(1),
-            "service": programs.service("127.0.0.1", self.port, workers=self.service_processes),
+            "service": programs.service(
+                "127.0.0.1",
+                self.port,
+                workers=self.service_processes,
+                gives_way=bool(self.inner_port),
+            ),
+            "service-inner": programs.service("127.0.0.1", self.inner_port, name="service-inner"),
             "worker-urgent": urgent,
             "worker": both,
             "beat": programs.beat(),

@@ -55,11 +55,14 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
 ) -> None:
-    """Serve the site and the API, and with NEWSZOP_INNER_PORT the newsroom beside it."""
+    """Serve the site and the API, and with NEWSZOP_INNER_PORT the newsroom beside it.
+
+    Then the site's processes let the newsroom's, and the workers of the same machine, go first.
+    """
     check_settings()
     process_files.open_folder()
-    site = programs.service(host, port, workers=workers)
     inner_port = read_settings().inner_port
+    site = programs.service(host, port, workers=workers, gives_way=inner_port is not None)
     if inner_port is None:
         exec_program(site)
     require_free(host, port, inner_port)

@@ -24,10 +24,15 @@ class Program:
     command: tuple[str, ...]
 
 
-def service(host: str, port: int, *, workers: int = 1, name: str = "service") -> Program:
-    """Serve the site and the API; every service has its own listener, processes and pool."""
+def service(
+    host: str, port: int, *, workers: int = 1, name: str = "service", gives_way: bool = False
+) -> Program:
+    """Serve the site and the API; every service has its own listener, processes and pool.
+
+    One that gives way lets all other processes of the machine go first.
+    """
     place = ("--host", host, "--port", str(port), "--workers", str(workers))
-    return Program(name, _module("service.http.server", *place))
+    return Program(name, _module("service.http.server", *place, *["--give-way"] * gives_way))
 
 
 def worker(name: str, queues: tuple[str, ...], processes: int) -> Program:

@@ -93,7 +93,9 @@ class Demo:
             self.overrides, servers, standins, self.url, self.folder
         )
         self.say("Starting the service ...")  # connects to nothing before its first request
-        service = self._launch(programs.service("127.0.0.1", self.port), environment)
+        has_inner = bool(environment.get("NEWSZOP_INNER_PORT"))
+        site = programs.service("127.0.0.1", self.port, gives_way=has_inner)
+        service = self._launch(site, environment)
         self._launch_inner(environment)
         self.say("Migrating the database ...")
         migrate(environment["DATABASE_URL"])

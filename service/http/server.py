@@ -21,6 +21,7 @@ import resource
 import socket
 import sys
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -30,6 +31,7 @@ from granian.log import LogLevels
 from granian.net import SocketHolder  # type: ignore[attr-defined]  # imported there for all
 from granian.server.mp import MPServer
 
+from service.cpu_priority import give_way
 from service.http.listener import BACKLOG, PortInUse, open_listener
 from service.logs import LogFormat, library_logging
 
@@ -91,8 +93,8 @@ def log_settings(environment: Mapping[str, str]) -> tuple[str, LogFormat]:
     return level if level in set(LogLevels) else "info", "json" if is_json else "text"
 
 
-def load_application(target: str) -> Any:
-    """Build the application of this process, `module:function`.
+def load_application(target: str, *, gives_way: bool) -> Any:
+    """Build the application of this process, `module:function`; then it may give way to others.
 
     The garbage collector rests meanwhile: what is loaded stays, and to walk it again and again
     took a tenth of the start. It need not walk it later either, which shortens its pauses.
@@ -102,6 +104,8 @@ def load_application(target: str) -> Any:
     application = getattr(import_module(module), function)()
     gc.freeze()
     gc.enable()
+    if gives_way:  # not before: on a busy machine it would load for minutes
+        give_way()
     return application
 
 
@@ -126,6 +130,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--give-way", action="store_true", help="let other processes go first")
     options = parser.parse_args(arguments)
     try:
         listener = open_listener(options.host, options.port)
@@ -133,7 +138,8 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"newszop: {error}; choose another by --port")
     except OSError as error:
         sys.exit(f"newszop: cannot listen on {options.host}:{options.port}: {error.strerror}")
-    build_server(listener, options.workers).serve(target_loader=load_application)
+    loader = partial(load_application, gives_way=options.give_way)
+    build_server(listener, options.workers).serve(target_loader=loader)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from service.demo.contents import browser_source
+from service.demo.servers import free_port
 from service.settings import Settings
 from service.store.readers import seeding
 from tests.bench.machine import Usage, usage
@@ -20,6 +21,8 @@ from tests.system import ROOT, System
 
 SENDER = os.environ.get("BENCH_SENDER", Settings.model_fields["sender"].default)
 """The sender that is measured: BENCH_SENDER, or the default of the setting."""
+INNER = {"NEWSZOP_INNER_PORT": str(free_port())} if os.environ.get("BENCH_INNER") else {}
+"""With BENCH_INNER the newsroom has a service of its own, to which the site's gives way."""
 SERVICE_PROCESSES = int(os.environ.get("BENCH_SERVICE_PROCESSES", "1"))
 HALF_AND_HALF = {"apns": 1.0, "fcm": 1.0}
 MIN_PUSHES_PER_SECOND = 500
@@ -73,6 +76,7 @@ class BenchSystem:
                 service_processes=SERVICE_PROCESSES,
                 NEWSZOP_LOG_LEVEL="warning",
                 NEWSZOP_SENDER=SENDER,
+                **INNER,
             )
             self._system = system.__enter__()
         return self._system

@@ -61,6 +61,8 @@ BOUNDS = {
     "MAX_AGE_S RUSH_PER_S MAX_STALE_S",
     "bodies in a feed": "service.web.readers.feeds: MAX_BODIES_ LONGEST_BODY_",
     "a comparison of two": "service.web.newsroom.text_diff: MAX_EDITS MAX_STEPS",
+    "calls of one kind that wait": "service.hot.group_commit: MAX_WAITING MAX_GROUP MAX_GATHER_S",
+    "hot calls that let": "service.hot.newsroom_first: PAUSE_S",
     "headers of hot answers": "service.hot.answer_head: MAX_HEADS",
     "batches known to have": "service.store.readers.receipt_groups: MAX_ROWS",
     "waiting for the replica": "service.store.replica: WAIT_S LAGGING_REST_S AWAY_REST_S",
