@@ -11,10 +11,10 @@ from sqlmodel import Session
 from service import provider_door
 from service.actions import readers as reader_actions
 from service.actions.apps.app_lookup import AppLookup
-from service.api.devices import DeviceBody, DeviceId
+from service.api.devices import DeviceBody
 from service.domain.device import Registration
 from service.domain.errors import Invalid
-from service.hot.call import Answer, Call, OrdinaryPath, json_answer
+from service.hot.call import Answer, Call, OrdinaryPath
 from service.hot.group_commit import GroupCommit
 from service.settings import Settings
 from service.store.readers.device_groups import add_all, renew_all
@@ -84,4 +84,4 @@ class DeviceCalls:
         if device is None:
             raise OrdinaryPath
         device_id, is_new = device
-        return json_answer(201 if is_new else 200, DeviceId(id=device_id))
+        return Answer(201 if is_new else 200, b'{"id":"%d"}' % device_id)  # a `DeviceId`
