@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import text
 from sqlmodel import Session
 
 from service.domain.delivery import Delivery, State, count_states
 from service.domain.topic import label_from
+from service.store.readers.device_history import acceptances
 from service.store.schema import (
     ID_LIMIT,
     AlertRow,
@@ -115,3 +117,10 @@ def a_batch(
         "finished_at": NOON if ended else None,
     } | given
     return _put(session, BatchRow(alert_id=alert.id, **values))
+
+
+def note_acceptances(session: Session, device_ids: Sequence[int]) -> list[int]:
+    """Note that these devices were accepted, as a write of batches does; return who was noted."""
+    noted = acceptances("CAST(:ids AS bigint[])")
+    statement = text(f"WITH {noted} SELECT id FROM accepted")
+    return list(session.execute(statement, {"ids": list(device_ids)}).scalars())

@@ -43,25 +43,29 @@ class DriverStatement:
         A failed connection is not told to the pool: given back, it is tried before its next use.
         """
         driver = session.info.get(DRIVER) or session.connection().connection.driver_connection
+        try:
+            with self.execute(cast("psycopg.Connection", driver), values) as cursor:
+                return cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            raise as_sqlalchemy_error(error) from error
+
+    def execute(self, driver: psycopg.Connection, values: Mapping[str, Any]) -> psycopg.Cursor[Any]:
+        """Execute it on a cursor of its own, which has the rows. Raises as the driver."""
         encoders = self._encoders
         parameters = {
             name: encoders[name](value) if name in encoders else value
             for name, value in values.items()
         }
-        try:
-            return self._fetch(cast("psycopg.Connection", driver), parameters)
-        except psycopg.Error as error:
-            raise exc.DBAPIError.instance(
-                None, None, error, psycopg.Error, hide_parameters=True
-            ) from error
-
-    def _fetch(self, driver: psycopg.Connection, parameters: Mapping[str, Any]) -> list[Any]:
-        with driver.cursor(binary=True, row_factory=self._row_maker) as cursor:
-            cursor.execute(self._sql, parameters)
-            return cursor.fetchall() if cursor.description else []
+        cursor = driver.cursor(binary=True, row_factory=self._row_maker)
+        return cursor.execute(self._sql, parameters)
 
     def _row_maker(self, cursor: Any) -> Callable[..., Any]:
         """Return what makes a row; the columns of a statement are always the same."""
         if self._row is None:
             self._row = namedtuple_row(cursor)
         return self._row
+
+
+def as_sqlalchemy_error(error: psycopg.Error) -> BaseException:
+    """Return the driver's error as SQLAlchemy raises it, without the values of the statement."""
+    return exc.DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True)

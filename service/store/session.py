@@ -1,6 +1,6 @@
 """The way to Postgres: the engine, and the one place where a transaction begins and ends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -127,8 +127,22 @@ def session_options() -> str:
 
 def _set_limits(connection: Connection) -> None:
     """Set the limits of one transaction: the only scope that a transaction pooler leaves us."""
-    calls = (f"set_config('{name}', '{value}', true)" for name, value in _SESSION_SETTINGS.items())
-    connection.exec_driver_sql(f"SELECT {', '.join(calls)}")
+    connection.exec_driver_sql(_settings_statement(_SESSION_SETTINGS))
+
+
+def _settings_statement(settings: Mapping[str, int | str]) -> str:
+    """Return what sets these for one transaction."""
+    calls = (f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+    return f"SELECT {', '.join(calls)}"
+
+
+def transaction_limits(engine: Engine, lock_wait_s: float) -> bytes:
+    """Return the statement that a transaction begins with which waits so long for any one lock.
+
+    Behind a pooler it sets the other limits too.
+    """
+    shared = _SESSION_SETTINGS if event.contains(engine, "begin", _set_limits) else {}
+    return _settings_statement(shared | {"lock_timeout": round(lock_wait_s * 1000)}).encode()
 
 
 @contextmanager

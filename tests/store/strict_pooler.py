@@ -11,7 +11,10 @@ CODES = (SSL_REQUEST, GSS_REQUEST)
 
 
 class StrictPooler:
-    """Listens on loopback. `faults` are what clients did that a pooler cannot have."""
+    """Listens on loopback. `faults` are what clients did that a pooler cannot have.
+
+    `round_trips` counts how often one client said something after an answer.
+    """
 
     def __init__(self, server_url: str) -> None:
         parts = urlsplit(server_url)
@@ -19,6 +22,8 @@ class StrictPooler:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.faults: list[str] = []
+        self.round_trips = 0
+        self._has_answered = True
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -40,6 +45,8 @@ class StrictPooler:
             threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
             while True:
                 kind, body = self._read_message(client)
+                self.round_trips += self._has_answered
+                self._has_answered = False
                 if kind == b"P" and not body.startswith(b"\0"):
                     self.faults.append("a prepared statement")
                 server.sendall(kind + struct.pack("!I", len(body) + 4) + body)
@@ -68,4 +75,5 @@ class StrictPooler:
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while part := source.recv(65536):
+                self._has_answered = True
                 target.sendall(part)

@@ -10,7 +10,7 @@ from service.domain.alert import AlertState
 from service.domain.delivery import State
 from service.store.alerts import alert_transitions
 from service.store.deliveries import batch_claims, batch_closing, batch_writes, dead_letters
-from service.store.deliveries.batch_writes import BatchWrite, LeaseChange
+from service.store.deliveries.batch_writes import BatchWrite, Holder, LeaseChange
 from service.store.session import transaction
 from tests import builders as a
 
@@ -41,7 +41,7 @@ def claim(engine, alert_id, **given):
 def write(engine, alert_id, claimed, states, fate=LeaseChange.KEEP, **given):
     wanted = BatchWrite(claimed.shard_n, claimed.n, claimed.token, bytes(states), fate, **given)
     with transaction(engine) as session:
-        return batch_writes.write(session, alert_id, [wanted], **LEASE)
+        return batch_writes.write(session, alert_id, [wanted], Holder(**LEASE))
 
 
 def row(engine, n=0):
@@ -102,6 +102,40 @@ def test_a_released_batch_is_not_claimable_before_its_earliest_retry(engine, ale
     assert list(again.waits) == [2]
     assert 50 < again.waits[2] <= 60
     assert again.reasons == {1: "HTTP 503", 2: "HTTP 429"}
+
+
+def test_the_waits_of_a_batch_given_back_replace_those_on_record(engine, alert):
+    for waits in ([(0, 30.0, "HTTP 503"), (1, 30.0, "HTTP 503")], [(1, 0.0, "HTTP 429")], []):
+        held = claim(engine, alert)[0]
+        assert held.n == 0
+        states = [1, 1, 1] if waits else [1, 1, 2]
+        write(engine, alert, held, states, LeaseChange.RELEASE, waits=waits)
+        with transaction(engine) as session:
+            session.execute(text("UPDATE batch SET started_at = NULL"))
+            on_record = session.execute(text("SELECT position, why FROM retry ORDER BY 1")).all()
+        assert on_record == [(position, why) for position, _, why in waits]
+
+
+def test_only_the_holder_of_a_batch_notes_what_was_accepted(engine, alert):
+    with transaction(engine) as session:
+        device = a.a_device(session, a.a_reader(session), trusted_at=None, refusals=2)
+        device_id = device.id
+
+    def trusted():
+        with transaction(engine) as session:
+            return session.execute(
+                text("SELECT trusted_at IS NOT NULL, refusals FROM device WHERE id = :id"),
+                {"id": device_id},
+            ).one()
+
+    late = claim(engine, alert)[0]
+    claim(engine, alert)
+    end_lease(engine)
+    heir = claim(engine, alert)[0]
+    write(engine, alert, late, [2, 2, 2], LeaseChange.END, accepted=[device_id])
+    assert trusted() == (False, 2)
+    write(engine, alert, heir, [2, 2, 2], LeaseChange.END, accepted=[device_id])
+    assert trusted() == (True, 0)
 
 
 def test_fresh_batches_are_claimed_before_retries(engine, alert):

@@ -11,6 +11,7 @@ from service.domain.people import Reader
 from service.store.readers import device_history, devices, readers
 from service.store.schema import new_id
 from service.store.session import transaction
+from tests import builders as a
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
@@ -297,7 +298,7 @@ def test_suspicion_lasts_over_renewals_until_a_push_is_accepted(a_reader, regist
     register(reader, "aa", 1)
     assert [(row["suspect_at"] is not None, row["refusals"]) for row in rows()] == [(True, 1)]
     with transaction(engine) as session:
-        device_history.note_acceptances(session, [device.id])
+        a.note_acceptances(session, [device.id])
     [row] = rows()
     assert (row["suspect_at"], row["refusals"]) == (None, 0)
     assert row["trusted_at"] is not None
@@ -308,7 +309,7 @@ def test_a_device_that_takes_another_address_begins_without_a_history(
 ):
     device, _ = register(a_reader(), "aa")
     with transaction(engine) as session:
-        device_history.note_acceptances(session, [device.id])
+        a.note_acceptances(session, [device.id])
     reader = engine and rows()[0]["reader_id"]
     register(reader, "bb", 1, replaces="aa")
     [row] = [row for row in rows() if row["gone_at"] is None]

@@ -33,7 +33,7 @@ def ids(engine):
         ("device", lambda session, ids: devices.forget(session, [(ids["device"], None)], "gone")),
         ("device", lambda session, ids: device_history.suspect(session, [ids["device"]])),
         ("device", lambda session, ids: device_history.note_refusals(session, [ids["device"]])),
-        ("device", lambda session, ids: device_history.note_acceptances(session, [ids["device"]])),
+        ("device", lambda session, ids: a.note_acceptances(session, [ids["device"]])),
         ("alert", lambda session, ids: alert_transitions.lock_overdue(session, ids["alert"])),
         ("alert", lambda session, ids: alert_transitions.settle_unstarted(session, ids["alert"])),
     ],

@@ -668,15 +668,15 @@ def test_a_hold_that_cannot_be_written_spoils_no_other_answer(system, monkeypatc
 
 def test_a_database_that_takes_nothing_is_tried_by_the_timer_alone(system, monkeypatch):
     tries = []
-    write = batch_writes.write
+    write = batch_writes.write_alone
 
-    def away(session, *args, **options):
+    def away(*args):
         tries.append(loop.time.monotonic())
         if len(tries) <= 5:
             raise OperationalError("UPDATE", {}, Exception("the database is shut down"))
-        return write(session, *args, **options)
+        return write(*args)
 
-    monkeypatch.setattr(flushing.batch_writes, "write", away)
+    monkeypatch.setattr(flushing.batch_writes, "write_alone", away)
     system.provider(says=lambda _: TryLater("503"))
     alert = system.alert(["a"])
     deliver.deliver(system.process, alert)

@@ -272,6 +272,7 @@ class LeasedBatch:
             in_flight=bool(self.in_flight),
             due_s=max(self._soonest_s(waits), not_before_s),
             waits=[*waits, *self._last_reasons()] if give_back else (),
+            accepted=self.newly_accepted() if give_back else (),
         )
 
     def _last_reasons(self) -> Iterator[tuple[Position, float, str]]:

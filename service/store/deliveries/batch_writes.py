@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Engine
 from sqlmodel import Session
 
 from service.domain.alert import AlertState
@@ -19,6 +19,9 @@ from service.store.deliveries.precedence import (
     Precedence,
     precedence_values,
 )
+from service.store.driver_statement import DriverStatement
+from service.store.pipeline import Query, run_pipeline
+from service.store.readers.device_history import acceptances
 from service.store.sql_fragments import EVERY_PROVIDER, REVISION_OF_APPS, array_literal
 
 
@@ -51,6 +54,8 @@ class BatchWrite:
     due_s: float = 0.0
     waits: Sequence[tuple[int, float, str]] = ()
     """Released positions that wait, and those that ended unaccepted: (position, seconds, why)."""
+    accepted: Sequence[int] = ()
+    """Devices whose acceptance ends what earlier alerts say of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,10 @@ class WriteResult:
     apps_revision: int = 0
 
 
-_WRITE = f"""
+_ACCEPTED = """ARRAY(SELECT d.id FROM unnest(CAST(:accepted_shard_ns AS int[]),
+        CAST(:accepted_ns AS int[]), CAST(:accepted_ids AS bigint[])) AS d(shard_n, n, id)
+        JOIN written USING (shard_n, n))"""
+_WRITE = DriverStatement(f"""
 WITH written AS (
     UPDATE batch b SET states = v.states, counts = CAST(v.counts AS int[]),
         progress = CAST(v.progress AS int[]),
@@ -80,44 +88,79 @@ WITH written AS (
         finished_at = CASE v.lease_change WHEN 'end' THEN now() END
     FROM unnest(CAST(:shard_ns AS int[]), CAST(:ns AS int[]), CAST(:tokens AS bigint[]),
         CAST(:states AS bytea[]), CAST(:counts AS text[]), CAST(:progress AS text[]),
-        CAST(:tried AS boolean[]), CAST(:lease_changes AS text[]), CAST(:seconds AS float8[]))
-        AS v(shard_n, n, token, states, counts, progress, tried, lease_change, seconds)
+        CAST(:tried AS boolean[]), CAST(:lease_changes AS text[]), CAST(:seconds AS float8[]),
+        CAST(:replaces_waits AS boolean[])) AS v(shard_n, n, token, states, counts, progress,
+            tried, lease_change, seconds, replaces_waits)
     WHERE b.alert_id = :a AND b.shard_n = v.shard_n AND b.n = v.n AND b.lease_token = v.token
-    RETURNING b.shard_n, b.n
-)
+    RETURNING b.shard_n, b.n, v.replaces_waits
+),
+wait AS (
+    SELECT w.* FROM unnest(CAST(:wait_shard_ns AS int[]), CAST(:wait_ns AS int[]),
+        CAST(:wait_positions AS int[]), CAST(:wait_seconds AS float8[]),
+        CAST(:wait_whys AS text[])) AS w(shard_n, n, position, seconds, why)
+    JOIN written USING (shard_n, n)
+),
+ended_wait AS (
+    DELETE FROM retry r USING written WHERE r.alert_id = :a AND r.shard_n = written.shard_n
+        AND r.n = written.n AND written.replaces_waits AND NOT EXISTS (SELECT 1 FROM wait
+        WHERE (wait.shard_n, wait.n, wait.position) = (r.shard_n, r.n, r.position))
+),
+kept_wait AS (
+    INSERT INTO retry (alert_id, shard_n, n, position, due_at, why)
+    SELECT :a, shard_n, n, position, now() + make_interval(secs => seconds), why FROM wait
+    ON CONFLICT (alert_id, shard_n, n, position)
+        DO UPDATE SET due_at = excluded.due_at, why = excluded.why
+),
+{acceptances(_ACCEPTED)}
 SELECT (SELECT state FROM alert WHERE id = :a) AS state,
     (SELECT array_agg(shard_n) FROM written) AS shard_ns, (SELECT array_agg(n) FROM written) AS ns,
     ARRAY(SELECT provider FROM hold
         UNION ALL SELECT name FROM app WHERE disabled_at IS NOT NULL) AS held,
     {REVISION_OF_APPS} AS apps_revision,
-{PRECEDENCE_COLUMNS}"""
+{PRECEDENCE_COLUMNS}""")
 
 
-def write(
-    session: Session,
-    alert_id: int,
-    writes: Sequence[BatchWrite],
-    *,
-    lease_s: float,
-    providers: Sequence[str] = (),
-    strangers: bool = False,
-) -> WriteResult:
-    """Write the states of the batches we hold in one statement, and learn what changed meanwhile.
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds the batches.
 
     A breaking alert has precedence only as far as one of the `providers` could push it, to
     strangers' servers or to all others.
+    """
+
+    lease_s: float
+    providers: Sequence[str] = ()
+    strangers: bool = False
+
+
+def write(
+    session: Session, alert_id: int, writes: Sequence[BatchWrite], holder: Holder
+) -> WriteResult:
+    """Write the states of the batches we hold in one statement, and learn what changed meanwhile.
+
     The waits of batches that are given back replace those on record.
     """
-    precedence = precedence_values(providers, lease_s, strangers=strangers)
-    values = _columns(alert_id, writes, lease_s) | precedence
-    row = session.execute(text(_WRITE), values).one()
-    keys = frozenset(zip(row.shard_ns or (), row.ns or (), strict=True))
-    own_writes = [each for each in writes if (each.shard_n, each.n) in keys]
-    releases = [each for each in own_writes if each.lease_change is not LeaseChange.KEEP]
-    _replace_waits(session, alert_id, releases)
+    return _result(_WRITE.run(session, _values(alert_id, writes, holder)))
+
+
+def write_alone(
+    engine: Engine,
+    alert_id: int,
+    writes: Sequence[BatchWrite],
+    holder: Holder,
+    lock_wait_s: float,
+) -> WriteResult:
+    """Do so in a transaction of its own, which takes one round trip."""
+    query = Query(_WRITE, _values(alert_id, writes, holder))
+    [rows] = run_pipeline(engine, [query], lock_wait_s)
+    return _result(rows)
+
+
+def _result(rows: Sequence[Any]) -> WriteResult:
+    [row] = rows
     return WriteResult(
         state=AlertState(row.state),
-        batches=keys,
+        batches=frozenset(zip(row.shard_ns or (), row.ns or (), strict=True)),
         precedence=Precedence(row.breaking_waits, row.breaking_runs),
         held_providers=frozenset(row.held),
         is_paused=EVERY_PROVIDER in row.held,
@@ -125,8 +168,9 @@ def write(
     )
 
 
-def _columns(alert_id: int, writes: Sequence[BatchWrite], lease_s: float) -> dict[str, Any]:
-    seconds = {LeaseChange.KEEP: float(lease_s), LeaseChange.END: 0.0}
+def _values(alert_id: int, writes: Sequence[BatchWrite], holder: Holder) -> dict[str, Any]:
+    seconds = {LeaseChange.KEEP: float(holder.lease_s), LeaseChange.END: 0.0}
+    precedence = precedence_values(holder.providers, holder.lease_s, strangers=holder.strangers)
     return {
         "a": alert_id,
         "shard_ns": [w.shard_n for w in writes],
@@ -138,7 +182,28 @@ def _columns(alert_id: int, writes: Sequence[BatchWrite], lease_s: float) -> dic
         "tried": [w.in_flight or _was_tried(w.states) for w in writes],
         "lease_changes": [w.lease_change.value for w in writes],
         "seconds": [seconds.get(w.lease_change, w.due_s) for w in writes],
+        "replaces_waits": [_replaces_waits(w) for w in writes],
+        **_columns_of_waits(writes),
+        **_columns_of_acceptances(writes),
+        **precedence,
     }
+
+
+def _replaces_waits(write: BatchWrite) -> bool:
+    """Whether its waits replace those on record: an untried batch has none."""
+    return write.lease_change is not LeaseChange.KEEP and any(write.states)
+
+
+def _columns_of_waits(writes: Sequence[BatchWrite]) -> dict[str, Any]:
+    waits = [(w.shard_n, w.n, *wait) for w in writes if _replaces_waits(w) for wait in w.waits]
+    names = ("shard_ns", "ns", "positions", "seconds", "whys")
+    return {f"wait_{name}": [wait[n] for wait in waits] for n, name in enumerate(names)}
+
+
+def _columns_of_acceptances(writes: Sequence[BatchWrite]) -> dict[str, Any]:
+    devices = [(w.shard_n, w.n, device_id) for w in writes for device_id in w.accepted]
+    names = ("shard_ns", "ns", "ids")
+    return {f"accepted_{name}": [each[n] for each in devices] for n, name in enumerate(names)}
 
 
 _UNTRIED = bytes((State.PENDING, State.GONE, State.EXPIRED, State.CANCELLED))
@@ -147,31 +212,3 @@ _UNTRIED = bytes((State.PENDING, State.GONE, State.EXPIRED, State.CANCELLED))
 
 def _was_tried(states: bytes) -> bool:
     return bool(states.translate(None, _UNTRIED))
-
-
-def _replace_waits(session: Session, alert_id: int, writes: Sequence[BatchWrite]) -> None:
-    batches = [write for write in writes if any(write.states)]  # an untried one has no waits
-    if not batches:
-        return
-    session.execute(
-        text(
-            "DELETE FROM retry WHERE alert_id = :a AND (shard_n, n) IN "
-            "(SELECT * FROM unnest(CAST(:shard_ns AS int[]), CAST(:ns AS int[])))"
-        ),
-        {"a": alert_id, "shard_ns": [w.shard_n for w in batches], "ns": [w.n for w in batches]},
-    )
-    waits = [(w.shard_n, w.n, *wait) for w in batches for wait in w.waits]
-    if not waits:
-        return
-    session.execute(
-        text(
-            "INSERT INTO retry (alert_id, shard_n, n, position, due_at, why) "
-            "SELECT :a, s, n, p, now() + make_interval(secs => seconds), why FROM unnest("
-            "CAST(:s AS int[]), CAST(:n AS int[]), CAST(:p AS int[]), CAST(:seconds AS float8[]), "
-            "CAST(:why AS text[])) AS t(s, n, p, seconds, why)"
-        ),
-        dict(
-            zip(("s", "n", "p", "seconds", "why"), map(list, zip(*waits, strict=True)), strict=True)
-        )
-        | {"a": alert_id},
-    )

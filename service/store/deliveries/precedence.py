@@ -22,7 +22,7 @@ PRECEDENCE_COLUMNS = f"""
         AND {may_go_on("k")}
         AND k.id <> :a AND (NOT :strangers AND {has_open_shard("k.id")}
             OR EXISTS (SELECT 1 FROM batch o WHERE o.alert_id = k.id AND {batch_is_open("o")}
-                AND o.claimable_at <= now() AND o.provider = ANY(:providers)
+                AND o.claimable_at <= now() AND o.provider = ANY(CAST(:providers AS text[]))
                 AND o.strangers = :strangers
                 AND o.provider <> ALL(k.rejected_by)
                 AND NOT EXISTS (SELECT 1 FROM hold h WHERE {is_held("o.provider")})))

@@ -27,10 +27,16 @@ _REFUSED = text(f"""
     WITH named AS {_LOCKED}
     UPDATE device SET refusals = least(refusals + 1, 100) FROM named WHERE device.id = named.id""")
 
-_ACCEPTED = text(f"""
-    WITH named AS {_LOCKED}
-    UPDATE device SET trusted_at = coalesce(trusted_at, now()), refusals = 0, suspect_at = NULL
-    FROM named WHERE device.id = named.id""")
+
+def acceptances(device_ids: str) -> str:
+    """Return what notes acceptances as part of a statement's WITH: what was against them is over.
+
+    `device_ids` is an array of the devices whose pushes were accepted.
+    """
+    return f"""
+    accepted AS ({_LOCKED.replace(":ids", device_ids)}),
+    trusted AS (UPDATE device SET trusted_at = coalesce(trusted_at, now()), refusals = 0,
+        suspect_at = NULL FROM accepted WHERE device.id = accepted.id)"""
 
 
 def suspect(session: Session, device_ids: Iterable[int]) -> None:
@@ -41,11 +47,6 @@ def suspect(session: Session, device_ids: Iterable[int]) -> None:
 def note_refusals(session: Session, device_ids: Iterable[int]) -> None:
     """Count one more alert that was refused for each of the devices."""
     _for_each(session, _REFUSED, device_ids)
-
-
-def note_acceptances(session: Session, device_ids: Iterable[int]) -> None:
-    """Note that pushes for the devices were accepted: what was against them is over."""
-    _for_each(session, _ACCEPTED, device_ids)
 
 
 def _for_each(session: Session, statement: TextClause, device_ids: Iterable[int]) -> None:
