@@ -7,6 +7,7 @@ from service import outbox
 from service.domain.alert import queue_of
 from service.domain.subscription import Urgency
 from service.store.deliveries import batch_claims, late_releases, precedence, shards
+from service.store.distance import shortest_round_trip_s
 from service.store.operations import holds, pauses
 from service.store.session import transaction
 from service.unit_of_work import unit_of_work
@@ -16,6 +17,7 @@ from workers.delivery.channel import Channel
 from workers.delivery.claiming import claimable_parts
 from workers.delivery.clock import Clock
 from workers.delivery.condition import Condition, Ended, Held, Open, Probing
+from workers.delivery.intake import DISTANT_ROUND_TRIP_S
 from workers.delivery.loop import End, Stream
 from workers.delivery.outgoing import Outgoing, outgoing
 from workers.delivery.stream_context import StreamContext
@@ -87,6 +89,7 @@ def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
                 lease_s=context.settings.lease_s,
                 strangers=context.strangers,
             ),
+            is_distant=shortest_round_trip_s(session) > DISTANT_ROUND_TRIP_S,
         )
 
 

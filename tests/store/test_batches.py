@@ -240,12 +240,40 @@ def test_an_alert_whose_deadline_passed_before_any_push_was_tried_is_expired(eng
         assert session.execute(text("SELECT state FROM alert")).scalar_one() == "expired"
 
 
-def test_of_a_batch_tried_before_only_the_due_devices_are_read(session):
-    row = a.an_alert(session, a.a_story(session), state="sending", started_at=a.NOON)
-    reader = a.a_reader(session)
-    ids = [a.a_device(session, reader, provider="fcm").id for _ in range(4)]
-    a.a_batch(session, row, [State.PENDING] * 4, provider="fcm", device_ids=ids)
-    whole = batch_claims.load_devices(session, row.id, 0, 0)
-    assert sorted((found[0], found[1]) for found in whole) == list(enumerate(ids))
-    due = batch_claims.load_devices(session, row.id, 0, 0, [1, 3])
-    assert sorted((found[0], found[1]) for found in due) == [(1, ids[1]), (3, ids[3])]
+def test_of_a_batch_tried_before_only_the_due_devices_are_read(engine):
+    with transaction(engine) as session:
+        row = a.an_alert(session, a.a_story(session), state="sending", started_at=a.NOON)
+        reader = a.a_reader(session)
+        ids = [a.a_device(session, reader, provider="fcm").id for _ in range(5)]
+        gone = a.a_device(session, reader, provider="fcm", gone_at=a.NOON).id
+        pending = [State.PENDING] * 6
+        a.a_batch(session, row, pending, provider="fcm", device_ids=[*ids, gone])
+        alert = row.id
+
+    def positions(claimed):
+        assert all(claimed.device_ids[fields[0]] == fields[1] for fields in claimed.devices)
+        return sorted(fields[0] for fields in claimed.devices)
+
+    held = claim(engine, alert)[0]
+    assert positions(held) == [0, 1, 2, 3, 4]
+    waits = [(1, 0.0, "HTTP 503"), (2, 60.0, "HTTP 503"), (3, 0.0, "its time was over")]
+    states = [State.ACCEPTED, State.RETRYING, State.RETRYING, State.EXPIRED, 0, State.GONE]
+    write(engine, alert, held, states, LeaseChange.RELEASE, waits=waits)
+    again = claim(engine, alert)[0]
+    assert positions(again) == [1, 4]
+    assert (list(again.waits), sorted(again.reasons)) == ([2], [1, 2, 3])
+    with transaction(engine) as session:
+        due = batch_claims.load_devices(session, alert, 0, 0, [1, 3])
+    assert sorted(fields[1] for fields in due) == [ids[1], ids[3]]
+
+
+def test_a_claim_of_its_own_takes_what_a_claim_in_a_transaction_would(engine, alert):
+    with transaction(engine) as session:
+        deadline = session.execute(text("SELECT expires_at FROM alert")).scalar_one()
+    terms = {"lease_s": 20.0, "lock_wait_s": 1.0, "deadline": deadline}
+    first, second, none = (
+        batch_claims.claim_alone(engine, alert, "fcm", **terms) for _ in range(3)
+    )
+    assert (first.n, second.n, none) == (0, 1, None)
+    assert first.token != second.token
+    assert row(engine).lease_token == first.token

@@ -38,7 +38,7 @@ def claims(system, monkeypatch):
         return claim_batch(self, provider)
 
     monkeypatch.setattr(Claiming, "claim_batch", claim)
-    monkeypatch.setattr(intake, "DISTANT_S", -1.0)
+    monkeypatch.setattr(intake, "SLOW_S", -1.0)
     system.gateway.poll = lambda timeout: poll(timeout) if len(made) > 1 else []
     return made
 
@@ -66,12 +66,23 @@ def test_answers_are_read_while_the_next_batch_is_claimed(system, claims):
 
 
 def test_a_near_database_is_asked_by_the_stream_itself(system, claims, monkeypatch):
-    monkeypatch.setattr(intake, "DISTANT_S", WAIT_S)
+    monkeypatch.setattr(intake, "SLOW_S", WAIT_S)
+    monkeypatch.setattr(deliver, "shortest_round_trip_s", lambda _session: 0.001)
     system.provider()
     alert = two_batches(system)
     deliver.deliver(system.process, alert)
     assert system.states(alert) == [State.ACCEPTED] * 4
     assert all(claims)
+
+
+def test_a_distant_database_is_asked_aside_however_fast_it_answers(system, claims, monkeypatch):
+    monkeypatch.setattr(intake, "SLOW_S", WAIT_S)
+    monkeypatch.setattr(deliver, "shortest_round_trip_s", lambda _session: 0.01)
+    system.provider()
+    alert = two_batches(system)
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [State.ACCEPTED] * 4
+    assert claims[:2] == [True, False]
 
 
 def test_what_is_being_claimed_when_the_process_is_told_to_end_is_given_back(system, claims):

@@ -9,7 +9,7 @@ from service.domain.delivery import State
 from service.store.deliveries import batch_claims
 from tests import builders as a
 from workers.delivery.leased_batch import LeasedBatch
-from workers.delivery.loading import load_targets, quote
+from workers.delivery.loading import quote, targets_of
 from workers.provider import Answer, Failure
 
 FID = "cHVzaC1pcy1ub3QtYS1pZA"
@@ -35,6 +35,6 @@ def test_receipts_of_readers_who_share_nothing_are_signed_and_do_not_count(sessi
     claim = batch_claims.claim(session, alert.id, "apns", lease_s=20)[0]
     now = datetime.now(UTC)
     batch = LeasedBatch(claim, now + timedelta(hours=1), lambda: now)
-    target = load_targets(session, batch, alert.id, b"secret")[0]
+    target = targets_of(batch, alert.id, claim.devices, b"secret")[0]
     position = 0 if results else receipt.UNCOUNTED
     assert receipt.read([b"secret"], target.receipt) == (alert.id, 0, 0, position)

@@ -1,5 +1,6 @@
 """Work taken from the database: a batch under a lease, or a shard to fan out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from workers.delivery.channel import Channel
 from workers.delivery.clock import Clock
 from workers.delivery.flushing import LOCK_WAIT_S
 from workers.delivery.leased_batch import LeasedBatch
-from workers.delivery.loading import load_targets
+from workers.delivery.loading import targets_of
 from workers.delivery.outgoing import Outgoing, digest_content
 from workers.delivery.stream_context import StreamContext
 from workers.provider import AlertContent, CredentialRefused, Target
@@ -82,8 +83,10 @@ class Claiming:
         """Load what is due again of a batch that waits for the answers of silent devices only."""
         for batch in channel.batches.values():
             if channel.waits_for_answers_only(batch) and batch.end_waits():
+                due = batch.positions_due()
                 with transaction(self.context.engine) as session:
-                    return self._load(session, batch)
+                    rows = batch_claims.load_devices(session, self.alert_id, *batch.key, due)
+                return self._claim(batch, rows)
         return None
 
     def claim_batch(self, provider: str) -> Claim | None:
@@ -91,30 +94,31 @@ class Claiming:
 
         Any thread may: it reads and writes nothing of the stream.
         """
-        with transaction(self.context.engine) as session:
-            claims = batch_claims.claim(
-                session,
-                self.alert_id,
-                provider,
-                lease_s=self.context.settings.lease_s,
-                deadline=self.alert.expires_at,
-                strangers=claimable_parts(self.context, provider),
-                holder=self.context.holder,
-            )
-            if not claims:
-                return None
-            deadline = min(claims[0].expires_at or self.alert.expires_at, self.alert.expires_at)
-            batch = LeasedBatch(claims[0], deadline, self.clock.now)
-            if deadline <= self.clock.now():
-                batch.close_unsent(State.EXPIRED)
-            return self._load(session, batch)
+        claimed = batch_claims.claim_alone(
+            self.context.engine,
+            self.alert_id,
+            provider,
+            lease_s=self.context.settings.lease_s,
+            lock_wait_s=LOCK_WAIT_S,
+            deadline=self.alert.expires_at,
+            strangers=claimable_parts(self.context, provider),
+            holder=self.context.holder,
+        )
+        if claimed is None:
+            return None
+        deadline = min(claimed.expires_at or self.alert.expires_at, self.alert.expires_at)
+        batch = LeasedBatch(claimed, deadline, self.clock.now)
+        if deadline <= self.clock.now():
+            batch.close_unsent(State.EXPIRED)
+        return self._claim(batch, claimed.devices)
 
-    def _load(self, session: Session, batch: LeasedBatch) -> Claim:
-        """Load a batch's devices, and what a digest says to them: what still holds by now."""
-        targets = load_targets(session, batch, self.alert_id, self.context.secret)
+    def _claim(self, batch: LeasedBatch, rows: Sequence[batch_claims.DeviceFields]) -> Claim:
+        """Return a batch with its devices, and what a digest says to them: what still holds."""
+        targets = targets_of(batch, self.alert_id, rows, self.context.secret)
         if not batch.claim.missed:
             return Claim(batch, targets)
-        missed = missed_alerts(session, batch.claim.missed)
+        with transaction(self.context.engine) as session:
+            missed = missed_alerts(session, batch.claim.missed)
         if not missed:
             batch.close([target.position for target in targets], State.CANCELLED)
             return Claim(batch, [])

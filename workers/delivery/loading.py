@@ -1,8 +1,7 @@
 """A claimed batch's devices, ready to be pushed to."""
 
 import re
-
-from sqlmodel import Session
+from collections.abc import Sequence
 
 from service.domain import receipt
 from service.domain.delivery import State, delivery_ids
@@ -14,16 +13,15 @@ LONGEST_QUOTE = 300
 _ADDRESS_LIKE = re.compile(r"[A-Za-z0-9_:%+/=.-]{20,}")
 
 
-def load_targets(
-    session: Session, batch: LeasedBatch, alert_id: int, secret: bytes
+def targets_of(
+    batch: LeasedBatch, alert_id: int, rows: Sequence[batch_claims.DeviceFields], secret: bytes
 ) -> list[Target]:
-    """Read the devices that are due; positions whose device is no more settle as gone."""
-    shard_n, n = batch.key
-    due = batch.positions_due()
-    positions = due if len(due) < len(batch.device_ids) else None
-    rows = batch_claims.load_devices(session, alert_id, shard_n, n, positions)
+    """Return the devices that are due of those that were read; a due one that was not is gone."""
+    due = set(batch.positions_due())
+    rows = [row for row in rows if row[0] in due]
     if len(rows) < len(due):
-        batch.close(set(due) - {row[0] for row in rows}, State.GONE)
+        batch.close(due - {row[0] for row in rows}, State.GONE)
+    shard_n, n = batch.key
     delivery_id_of = delivery_ids(alert_id)
     counts = batch.claim.results
     for row in rows:

@@ -62,7 +62,7 @@ class Stream:
     """One process's work on one alert, until nothing is left, it must make way, or it is over.
 
     `shards` is set where shards are left to pack. `state` is the alert's, `precedence` what goes
-    before it, as of the last write.
+    before it, as of the last write. `is_distant` says whether the database is far away.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Stream:
         channels: Sequence[Channel],
         shards: PlannedAlert | None,
         precedence: Precedence,
+        is_distant: bool = False,
     ) -> None:
         self.alert = alert
         self.precedence = precedence
@@ -89,7 +90,7 @@ class Stream:
         self._reader = AnswerReader(context, self._exchanges, alert_id, clock)
         builder = Builder(context, alert_id, clock)
         claiming = Claiming(context, alert_id, alert, clock, builder, self._reader)
-        self._intake = Intake(claiming, self._exchanges, channels, shards)
+        self._intake = Intake(claiming, self._exchanges, channels, shards, is_distant=is_distant)
         self._sending = Sending(context, self._exchanges, alert, clock, self._reader)
         self._flush = Flush(context, alert_id)
 
