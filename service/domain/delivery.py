@@ -237,3 +237,16 @@ def wait_before(
     """
     own_wait = min(first * 2 ** max(attempts - 1, 0), LONGEST_WAIT)
     return (requested_wait if requested_wait is not None else own_wait) * (1 + jitter / 4)
+
+
+_EPOCH = datetime.fromtimestamp(0).astimezone()
+
+AFTER_ACCEPTED = bytes(
+    next_step(
+        Delivery.unpack(byte), Accepted(), now=_EPOCH, deadline=_EPOCH, jitter=0
+    ).delivery.pack()
+    if byte & STATE_BITS < len(State)
+    else 0
+    for byte in range(256)
+)
+"""`next_step` of an acceptance for every byte: decided once instead of a million times."""

@@ -115,6 +115,9 @@ class WatchedConnection(psycopg.Connection[Any]):
                     server.note_answer()
                     self._heard_at = monotonic()
                 elif server.is_lost(since, self._parameters):
+                    self.pgconn.finish()
+                    with suppress(psycopg.Error):  # a pipeline would fetch what is left
+                        gen.close()
                     self._give_up()
                 readiness = gen.send(ready)
         except StopIteration as end:

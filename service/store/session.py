@@ -34,7 +34,7 @@ SILENCE_TIMEOUT_MS = 10_000
 KEEPALIVE = {"idle": 5, "interval": 2, "count": 3}
 """A peer that is silent for 5 s is asked every 2 s; after three questions it is gone."""
 
-_SESSION_SETTINGS = {
+_SESSION_SETTINGS: dict[str, int | str] = {
     "statement_timeout": STATEMENT_TIMEOUT_MS,
     "lock_timeout": LOCK_TIMEOUT_MS,
     "idle_in_transaction_session_timeout": IDLE_TRANSACTION_TIMEOUT_MS,

@@ -10,6 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import exc, text
 
 from service.store import liveness
+from service.store.driver_statement import DriverStatement
+from service.store.pipeline import Query, run_pipeline
 from service.store.session import DATABASE_AWAY, open_engine, transaction
 
 
@@ -79,22 +81,29 @@ def test_a_slow_statement_takes_its_time_while_the_server_lives(over_the_wire):
     assert ask(over_the_wire, "SELECT 1 FROM pg_sleep(1.5)") == 1
 
 
-def test_a_statement_under_way_ends_when_the_server_falls_silent(over_the_wire, wire):
-    ended = []
+def test_what_is_under_way_ends_when_the_server_falls_silent(over_the_wire, wire):
+    ended = {}
+    sleep = Query(DriverStatement("SELECT 1 FROM pg_sleep(10)"), {})
+    calls = {
+        "statement": lambda: ask(over_the_wire, "SELECT 1 FROM pg_sleep(10)"),
+        "pipeline": lambda: run_pipeline(over_the_wire, [sleep, sleep], 1.0),
+    }
 
-    def wait():
+    def wait(name):
         with pytest.raises(exc.OperationalError):
-            ask(over_the_wire, "SELECT 1 FROM pg_sleep(10)")
-        ended.append(time.monotonic())
+            calls[name]()
+        ended[name] = time.monotonic()
 
-    waiting = threading.Thread(target=wait)
-    waiting.start()
+    waiting = [threading.Thread(target=wait, args=(name,)) for name in calls]
+    for thread in waiting:
+        thread.start()
     time.sleep(0.1)
     wire.flowing.clear()
     began = time.monotonic()
-    waiting.join(8)
-    assert ended
-    assert ended[0] - began < 5
+    for thread in waiting:
+        thread.join(8)
+    assert set(ended) == set(calls)
+    assert max(ended.values()) - began < 5
 
 
 def test_a_silent_server_costs_one_caller_a_wait_and_the_others_none(over_the_wire, wire):

@@ -138,7 +138,7 @@ class Delivering(RuleBasedStateMachine):
         wanted = self.batch.write(give_back=False)
         assert wanted.lease_change is LeaseChange.KEEP
         assert wanted.states == bytes(self.batch.states)
-        self.batch.note_written()
+        self.batch.note_written(self.batch.exceptions())
         self.channel.note_written(held=held)
 
     @rule()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.domain.delivery import Delivery, State, next_step
+from service.domain.delivery import AFTER_ACCEPTED, Delivery, State, next_step
 from service.domain.device import History
 from service.domain.verdict import (
     Accepted,
@@ -15,7 +15,7 @@ from service.domain.verdict import (
 )
 from service.store.deliveries.batch_claims import ClaimedBatch
 from service.store.deliveries.batch_writes import LeaseChange
-from workers.delivery.leased_batch import AFTER_ACCEPTED, Doubt, LeasedBatch
+from workers.delivery.leased_batch import Doubt, LeasedBatch
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -108,15 +108,32 @@ def test_what_was_written_is_not_written_again():
     batch.bury(1, "too old", "400 no")
     batch.forget_device(2, NOW)
     batch.keep_ticket(0, FollowUp("ticket", timedelta(minutes=15)))
-    batch.note_written()
-    assert batch.dead_letters() == []
+    batch.note_written(batch.exceptions())
+    assert batch.exceptions().dead_letters == []
     assert batch.dead_devices == batch.suspects == batch.tickets == []
+
+
+def test_what_came_after_a_write_was_begun_is_left_for_the_next():
+    batch = a_batch()
+    batch.bury(1, "too old", "400 no")
+    batch.forget_device(2, NOW)
+    exceptions = batch.exceptions()
+    batch.bury(3, "too old", "400 no")
+    batch.bury(0, "too big", "413")
+    batch.forget_device(0, NOW)
+    batch.note_written(exceptions)
+    assert batch.dead_devices == [(batch.device_ids[0], NOW)]
+    assert sorted(batch.exceptions().dead_letters) == [
+        ("too big", "413", [0]),
+        ("too old", "400 no", [3]),
+    ]
+    assert exceptions.dead_letters == [("too old", "400 no", [1])]
 
 
 def test_what_was_accepted_when_is_said_in_full_by_every_write():
     batch = a_batch(progress=(50, 7))
     batch.accept(0, 60)
-    batch.note_written()
+    batch.note_written(batch.exceptions())
     batch.accept(1, 110)
     assert batch.write(give_back=False).progress == (50, 8, 100, 1)
 
@@ -126,7 +143,7 @@ def test_dead_letters_of_one_reason_and_answer_are_one_row():
     for position in (0, 2):
         batch.bury(position, "too old", "400 no")
     batch.bury(3, "too big", "413")
-    assert [(letter.reason, letter.positions) for letter in batch.dead_letters()] == [
+    assert [(letter.reason, letter.positions) for letter in batch.exceptions().dead_letters] == [
         ("too old", [0, 2]),
         ("too big", [3]),
     ]
@@ -161,7 +178,7 @@ def test_a_doubt_that_is_not_believed_keeps_the_device_and_can_be_replayed():
     assert batch.suspects == [103]
     assert batch.dead_devices == []
     assert states(batch)[2] is State.BURIED
-    assert batch.dead_letters()[0].positions == [2]
+    assert batch.exceptions().dead_letters[0].positions == [2]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +227,7 @@ def test_a_doubt_that_is_not_believed_may_leave_its_device_without_a_stain():
     doubt(batch, 2)
     batch.bury_doubted(2, suspect=False)
     assert batch.suspects == batch.dead_devices == []
-    [letter] = batch.dead_letters()
+    [letter] = batch.exceptions().dead_letters
     assert (letter.reason, letter.answer) == ("BadDeviceToken", "400 BadDeviceToken")
 
 

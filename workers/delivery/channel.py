@@ -169,8 +169,12 @@ class Channel:
         return recalls_unsent
 
     def give_up(self, batch: LeasedBatch) -> None:
-        """Let go of a batch that is no longer ours, and of what was to be sent of it."""
-        self.batches.pop(batch.key, None)
+        """Let go of a batch that is no longer ours, and of what was to be sent of it.
+
+        We may have claimed it again already, before we learned that it was given back.
+        """
+        if self.batches.get(batch.key) is batch:
+            del self.batches[batch.key]
         self.queue = deque(pair for pair in self.queue if pair[0] is not batch)
 
     def is_idle(self, batch: LeasedBatch) -> bool:

@@ -8,26 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import NamedTuple
 
-from service.domain.delivery import Delivery, State, Step, next_step
+from service.domain.delivery import AFTER_ACCEPTED, Delivery, State, Step, next_step
 from service.domain.device import NOTHING_AGAINST_IT, History
-from service.domain.verdict import Accepted, FollowUp, NotAccepted
+from service.domain.verdict import FollowUp, NotAccepted
 from service.store.deliveries.batch_claims import ClaimedBatch
 from service.store.deliveries.batch_writes import BatchWrite, LeaseChange
 from service.tracing.spans import NO_SPAN, Span
 from workers.provider import Position, Target
-
-_EPOCH = datetime.fromtimestamp(0).astimezone()
-
-AFTER_ACCEPTED = bytes(
-    next_step(
-        Delivery.unpack(byte), Accepted(), now=_EPOCH, deadline=_EPOCH, jitter=0
-    ).delivery.pack()
-    if byte & 7 < len(State)
-    else 0
-    for byte in range(256)
-)
-"""`next_step` of an acceptance for every byte: decided once instead of a million times."""
 
 PROGRESS_STEP_MS = 25
 """Acceptances are counted by the 25 ms in which they came."""
@@ -37,13 +26,22 @@ IN_VAIN = (State.RETRYING, State.EXPIRED, State.CANCELLED)
 SOONEST_RETRY_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(NamedTuple):
     """Positions given up in one batch for one reason and answer."""
 
     reason: str
     answer: str
     positions: list[int]
+
+
+class BatchExceptions(NamedTuple):
+    """What is to be put on record of a batch beside its states, as it was at one moment."""
+
+    dead_devices: list[tuple[int, datetime]]
+    suspects: list[int]
+    refused_devices: list[int]
+    tickets: list[tuple[str, int, float]]
+    dead_letters: list[DeadLetter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +240,11 @@ class LeasedBatch:
         self.states[position] = Delivery(State.RETRYING, before.unknown, before.attempts).pack()
         self.due[position] = (self.now() + timedelta(seconds=wait_s), why)
 
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the dead letters noted since the last write."""
-        return [
-            DeadLetter(why, answer, positions) for (why, answer), positions in self.buried.items()
-        ]
+    def exceptions(self) -> BatchExceptions:
+        """Return what is to be put on record by now, in lists that do not change any more."""
+        letters = [DeadLetter(*answer, positions[:]) for answer, positions in self.buried.items()]
+        gone, refused = self.dead_devices[:], self.refused_devices[:]
+        return BatchExceptions(gone, self.suspects[:], refused, self.tickets[:], letters)
 
     def write(self, *, give_back: bool, not_before_s: float = 0.0) -> BatchWrite:
         """Return what to write now: the lease kept, given back, or ended with the last word.
@@ -288,10 +286,13 @@ class LeasedBatch:
             return 0.0
         return max(min((seconds for _, seconds, _ in waits), default=0.0), SOONEST_RETRY_S)
 
-    def note_written(self) -> None:
-        """Drop what the last write has put on record."""
-        self.tickets = []
-        self.buried = {}
-        self.dead_devices = []
-        self.suspects = []
-        self.refused_devices = []
+    def note_written(self, exceptions: BatchExceptions) -> None:
+        """Drop what a write has put on record; what came after it was begun stays."""
+        del self.dead_devices[: len(exceptions.dead_devices)]
+        del self.suspects[: len(exceptions.suspects)]
+        del self.refused_devices[: len(exceptions.refused_devices)]
+        del self.tickets[: len(exceptions.tickets)]
+        for letter in exceptions.dead_letters:
+            positions = self.buried.pop((letter.reason, letter.answer))[len(letter.positions) :]
+            if positions:
+                self.buried[letter.reason, letter.answer] = positions

@@ -16,7 +16,6 @@ from service.domain.alert import AlertState
 from service.domain.delivery import State
 from service.domain.subscription import Urgency
 from service.outbox import QUEUES, STRANGERS_QUEUE
-from service.store.deliveries.batch_writes import WriteResult
 from service.store.deliveries.planned_alert import PlannedAlert
 from service.store.deliveries.precedence import Precedence
 from service.store.session import DATABASE_AWAY
@@ -45,8 +44,8 @@ FAULT_PAUSE_S = 5.0
 """How long batches are left alone after a fault of ours: it will meet the next holder too."""
 STALE_S = 1.0
 """Nothing new leaves so long after the last write: only what is in flight could be sent twice."""
-CLAIM_LOOK_S = 0.001
-"""How long answers are waited for at a time while a claim is under way."""
+THREAD_LOOK_S = 0.001
+"""How long answers are waited for at a time while a thread asks the database for us."""
 
 
 class End(Enum):
@@ -93,6 +92,7 @@ class Stream:
         self._intake = Intake(claiming, self._exchanges, channels, shards, is_distant=is_distant)
         self._sending = Sending(context, self._exchanges, alert, clock, self._reader)
         self._flush = Flush(context, alert_id)
+        self._is_distant = is_distant
 
     @property
     def makes_way_for(self) -> int | None:
@@ -111,6 +111,7 @@ class Stream:
             raise
         finally:
             self._intake.close()
+            self._flush.close()
             self._reader.publish(self._channels, at_once=True)
             end_spans(self._batches())
 
@@ -121,15 +122,24 @@ class Stream:
                 more = self._intake.claim_work()
                 self._send()
             self._listen(wait=not more)
-            self._recall_unsent(of_all=self._stands_aside())
-            if self._write_is_due():
-                self._reader.judge_rates(self._channels)
-                if not self._write():
-                    return End.LOST
+            self._sending.recall_unsent(self._channels, of_all=self._stands_aside())
+            if not self._keep_record():
+                return End.LOST
         self._intake.close()
+        if not self._conclude_write():
+            return End.LOST
         for channel in self._channels:
             channel.drop_unsent()
         return end if self._wind_up(end) else End.LOST
+
+    def _keep_record(self) -> bool:
+        """Take over what was written meanwhile, and write when it is due; False as `_write`."""
+        if self._flush.is_pending:
+            return not self._flush.is_done or self._conclude_write()
+        if not self._write_is_due():
+            return True
+        self._reader.judge_rates(self._channels)
+        return self._write(may_go_on=True)
 
     def _next_end(self) -> End | None:
         """Take more time where there may be more, and return why to end, if there is a reason."""
@@ -146,7 +156,7 @@ class Stream:
         """
         stopped_at: float | None = None
         while self._batches():
-            self._recall_unsent(of_all=True)
+            self._sending.recall_unsent(self._channels, of_all=True)
             if self._context.stopping.is_set():
                 stopped_at = stopped_at or time.monotonic()
                 if time.monotonic() - stopped_at > LAST_ANSWERS_S:
@@ -161,6 +171,7 @@ class Stream:
         """Write what we know and give everything back; nothing that may raise again is tried."""
         log.error("stream broken off", alert=self._alert_id)
         self._intake.close()
+        self._flush.take_over()
         for channel in self._channels:
             channel.pause(FAULT_PAUSE_S)
         self._reader.give_up_waiting(self._batches(), "the sender failed")
@@ -211,29 +222,18 @@ class Stream:
             if channel.queue and channel.may_send:
                 self._sending.fill(channel, self._written_at + STALE_S)
 
-    def _recall_unsent(self, *, of_all: bool) -> None:
-        """Take back from the gateway what is not to leave any more, or not now."""
-        for channel in self._channels:
-            closed = channel.origins.pop_closed()
-            if channel.pop_recall() or of_all:
-                self._sending.take_back(channel)
-            elif closed:
-                self._sending.take_back_of(channel, closed)
-
     def _listen(self, *, wait: bool) -> None:
-        """Wait for answers, but not past the next write, and read them."""
-        until_write = self._tried_at + self._context.settings.flush_ms / 1000 - time.monotonic()
+        """Wait for answers, but not past the next write or what a thread brings, and read them."""
+        longest = self._tried_at + self._context.settings.flush_ms / 1000 - time.monotonic()
+        if self._intake.is_pending or self._flush.is_pending:
+            longest = THREAD_LOOK_S
         if self._exchanges.in_flight() == 0:
-            if wait and (self._batches() or self._may_find_work() or self._stands_aside()):
-                self._intake.await_query(max(min(until_write, IDLE_S), 0.0))
+            may_find_work = self._intake.is_pending or self._intake.shards is not None
+            if wait and (self._batches() or may_find_work or self._stands_aside()):
+                self._intake.await_query(max(min(longest, IDLE_S), 0.0))
             return
-        longest = CLAIM_LOOK_S if self._intake.is_pending else max(until_write, 0.001)
-        answers = self._exchanges.poll(longest if wait else 0)
-        at_ms = self._clock.ms_since(self.alert.due_at)
-        self._reader.read_all(answers, at_ms)
-
-    def _may_find_work(self) -> bool:
-        return self._intake.is_pending or self._intake.shards is not None
+        answers = self._exchanges.poll(max(longest, 0.001) if wait else 0)
+        self._reader.read_all(answers, self._clock.ms_since(self.alert.due_at))
 
     def _close_unsent(self) -> None:
         """Of an alert that is over, close what never left: cancelled, or expired when overdue."""
@@ -257,11 +257,12 @@ class Stream:
             and all(channel.is_idle(batch) for channel, batch in batches)
         )
 
-    def _write(self) -> bool:
+    def _write(self, *, may_go_on: bool = False) -> bool:
         """Write every batch under our lease and give back those that are through.
 
-        False: the database took nothing for so long that the leases have run out; what we hold is
-        another process's by now.
+        A stream that `may_go_on` does so while a distant database is written to. False: the
+        database took nothing for so long that the leases have run out; what we hold is another
+        process's by now.
         """
         self._tried_at = time.monotonic()
         self._write_failed = True
@@ -270,26 +271,29 @@ class Stream:
             ChannelBatch(channel, batch, channel.is_idle(batch))
             for channel, batch in self._batches()
         ]
+        aside = may_go_on and self._is_distant and self._exchanges.in_flight() > 0
+        self._flush.begin(self._channels, held, aside=aside)
+        return not self._flush.is_done or self._conclude_write()
+
+    def _conclude_write(self) -> bool:
+        """Take over what the write reports, if one was begun; False as `_write`."""
+        if (write := self._flush.take_over()) is None:
+            return True
         try:
-            result = self._flush.write(self._channels, held)
+            result = write.future.result()
         except DATABASE_AWAY as error:
             log.warning("states not written", alert=self._alert_id, error=type(error).__name__)
             return time.monotonic() - self._written_at < self._context.settings.lease_s
-        for channel, batch, idle in held:
+        for channel, batch, idle in write.held:
             is_ours = batch.key in result.batches
             if not is_ours:
                 log.warning("batch taken over", alert=self._alert_id, batch=batch.key)
             if idle or not is_ours:
                 channel.give_up(batch)
                 end_span(batch, "given back" if is_ours else "taken over")
-        self._note_written(result)
-        return True
-
-    def _note_written(self, result: WriteResult) -> None:
-        """Learn from a write how things stand."""
-        self._written_at = time.monotonic()
+        self._written_at = write.written_at
         self._write_failed = False
         self._state = result.state
         self.precedence = result.precedence
-        for each in self._channels:
-            each.note_written(held=each.name in result.held_providers, paused=result.is_paused)
+        self._flush.note_result(self._channels, write)
+        return True

@@ -1,7 +1,7 @@
 """Requests into the gateway, as far as each channel's window, rate and pauses allow."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -49,6 +49,15 @@ class Sending:
                 self.reader.accept(channel, batch, position, verdict, self._ms_since_due())
             else:
                 self.reader.settle(channel, batch, position, verdict)
+
+    def recall_unsent(self, channels: Iterable[Channel], *, of_all: bool) -> None:
+        """Take back from the gateway what is not to leave any more, or not now."""
+        for channel in channels:
+            closed = channel.origins.pop_closed()
+            if channel.pop_recall() or of_all:
+                self.take_back(channel)
+            elif closed:
+                self.take_back_of(channel, closed)
 
     def take_back(self, channel: Channel) -> None:
         """Let what waits in the gateway be unsent again: its turn had not come."""
