@@ -100,7 +100,7 @@ def install_clocks(context: WorkerContext, clock: StageClock | None) -> TimedGat
             (Builder, "prepare", "build"),
             (Sending, "fill", "build"),
             (AnswerReader, "read", "verdict"),
-            (Flush, "write", "flush"),
+            (Flush, "begin", "flush"),
         ):
             setattr(owner, name, clock.wrap(stage, getattr(owner, name)))
     return gateway
