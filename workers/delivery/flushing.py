@@ -28,7 +28,7 @@ from workers.delivery.stream_context import StreamContext
 log = structlog.get_logger()
 
 LOCK_WAIT_S = 1.0
-"""How long a write waits for a row that somebody holds; meanwhile no answer is read."""
+"""How long a write waits for a row that somebody holds; only a write aside lets answers be read."""
 
 
 class ChannelBatch(NamedTuple):
