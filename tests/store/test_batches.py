@@ -10,7 +10,7 @@ from service.domain.alert import AlertState
 from service.domain.delivery import State
 from service.store.alerts import alert_transitions
 from service.store.deliveries import batch_claims, batch_closing, batch_writes, dead_letters
-from service.store.deliveries.batch_writes import BatchWrite, Holder, LeaseChange
+from service.store.deliveries.batch_writes import BatchWrite, LeaseChange, WriteTerms
 from service.store.session import transaction
 from tests import builders as a
 
@@ -41,7 +41,7 @@ def claim(engine, alert_id, **given):
 def write(engine, alert_id, claimed, states, fate=LeaseChange.KEEP, **given):
     wanted = BatchWrite(claimed.shard_n, claimed.n, claimed.token, bytes(states), fate, **given)
     with transaction(engine) as session:
-        return batch_writes.write(session, alert_id, [wanted], Holder(**LEASE))
+        return batch_writes.write(session, alert_id, [wanted], WriteTerms(**LEASE))
 
 
 def row(engine, n=0):

@@ -47,7 +47,7 @@ class Record:
     rejected the alert.
     """
 
-    holder: batch_writes.Holder
+    terms: batch_writes.WriteTerms
     writes: Sequence[batch_writes.BatchWrite]
     providers: Sequence[str]
     exceptions: Sequence[BatchExceptions]
@@ -174,7 +174,7 @@ class Flush:
 
     def _record(self, channels: Sequence[Channel], held: Sequence[ChannelBatch]) -> Record:
         return Record(
-            holder=batch_writes.Holder(
+            terms=batch_writes.WriteTerms(
                 lease_s=self._context.settings.lease_s,
                 providers=self._context.names,
                 strangers=self._context.strangers,
@@ -196,12 +196,12 @@ class Flush:
                     self._context.engine,
                     self._alert_id,
                     record.writes,
-                    record.holder,
+                    record.terms,
                     LOCK_WAIT_S,
                 )
             with transaction(self._context.engine) as session:
                 limit_lock_waits(session, LOCK_WAIT_S)
-                result = batch_writes.write(session, self._alert_id, record.writes, record.holder)
+                result = batch_writes.write(session, self._alert_id, record.writes, record.terms)
                 for provider in dict.fromkeys([*record.providers, *record.rejections]):
                     self._put_exceptions(session, provider, record, result.batches)
                 return result

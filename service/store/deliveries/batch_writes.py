@@ -121,8 +121,8 @@ SELECT (SELECT state FROM alert WHERE id = :a) AS state,
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """The process that holds the batches.
+class WriteTerms:
+    """What a write depends on beside its batches.
 
     A breaking alert has precedence only as far as one of the `providers` could push it, to
     strangers' servers or to all others.
@@ -134,24 +134,24 @@ class Holder:
 
 
 def write(
-    session: Session, alert_id: int, writes: Sequence[BatchWrite], holder: Holder
+    session: Session, alert_id: int, writes: Sequence[BatchWrite], terms: WriteTerms
 ) -> WriteResult:
     """Write the states of the batches we hold in one statement, and learn what changed meanwhile.
 
     The waits of batches that are given back replace those on record.
     """
-    return _result(_WRITE.run(session, _values(alert_id, writes, holder)))
+    return _result(_WRITE.run(session, _values(alert_id, writes, terms)))
 
 
 def write_alone(
     engine: Engine,
     alert_id: int,
     writes: Sequence[BatchWrite],
-    holder: Holder,
+    terms: WriteTerms,
     lock_wait_s: float,
 ) -> WriteResult:
     """Do so in a transaction of its own, which takes one round trip."""
-    query = Query(_WRITE, _values(alert_id, writes, holder))
+    query = Query(_WRITE, _values(alert_id, writes, terms))
     [rows] = run_pipeline(engine, [query], lock_wait_s)
     return _result(rows)
 
@@ -168,9 +168,9 @@ def _result(rows: Sequence[Any]) -> WriteResult:
     )
 
 
-def _values(alert_id: int, writes: Sequence[BatchWrite], holder: Holder) -> dict[str, Any]:
-    seconds = {LeaseChange.KEEP: float(holder.lease_s), LeaseChange.END: 0.0}
-    precedence = precedence_values(holder.providers, holder.lease_s, strangers=holder.strangers)
+def _values(alert_id: int, writes: Sequence[BatchWrite], terms: WriteTerms) -> dict[str, Any]:
+    seconds = {LeaseChange.KEEP: float(terms.lease_s), LeaseChange.END: 0.0}
+    precedence = precedence_values(terms.providers, terms.lease_s, strangers=terms.strangers)
     return {
         "a": alert_id,
         "shard_ns": [w.shard_n for w in writes],
