@@ -1,8 +1,8 @@
 """What every test may ask for: a real PostgreSQL and a real Redis, clean for each test."""
 
+import gc
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import argon2
 import psycopg
@@ -17,22 +17,24 @@ from service.store import schema  # noqa: F401 - declares the tables
 from service.store.migrate import migrate
 from service.store.session import open_engine, transaction
 from service.store.staff import accounts
-from tests import scheduling
+from tests.credentials import provider_environment
+from tests.forked_processes import (
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_runtestloop,
+)
+
+__all__ = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_runtestloop"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: scheduling.place(item.nodeid))
-
-
-def pytest_xdist_make_scheduler(
-    config: pytest.Config, log: Any
-) -> scheduling.PartScheduling | None:
-    by_file = config.getvalue("dist") == "loadfile"
-    return scheduling.PartScheduling(config, log) if by_file else None
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of the garbage collector's walks: it stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def worker_number(config: pytest.Config) -> int:
-    """Which of several test processes this is (pytest-xdist); 0 when it is alone."""
+    """Which of several test processes this is; 0 when it is alone."""
     own = getattr(config, "workerinput", {"workerid": "gw0"})
     return int(own["workerid"].removeprefix("gw"))
 
@@ -51,6 +53,12 @@ def _plain_tracebacks() -> None:
     """Write an unexpected error as our processes do; structlog's own way takes seconds for each."""
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+
+
+@pytest.fixture(scope="session")
+def configured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the settings of all providers; their keys are made, and read, once a process."""
+    return provider_environment(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="session")
@@ -119,8 +127,14 @@ def session(engine: Engine) -> Iterator[Session]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def redis_client(redis_server: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_server) as client:
+        yield client
+
+
 @pytest.fixture
-def redis_url(redis_server: str) -> str:
+def redis_url(redis_server: str, redis_client: redis.Redis) -> str:
     """A Redis database, empty before the test."""
-    redis.Redis.from_url(redis_server).flushdb()
+    redis_client.flushdb()
     return redis_server

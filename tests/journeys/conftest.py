@@ -8,7 +8,7 @@ from tests.journeys.people import People
 from tests.system import System
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def collector() -> Iterator[Collector]:
     """Where the shared system's traces go."""
     running = Collector()
@@ -16,11 +16,12 @@ def collector() -> Iterator[Collector]:
     running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(collector: Collector) -> Iterator[System]:
     """One running system for all journeys: each brings its own story, topic and readers.
 
-    Every alert is traced.
+    Every alert is traced. It ends with the last journey of this process: its sweeps and signs of
+    life would cost the tests that follow a twentieth of a core.
     """
     traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_TRACES_SAMPLER_ARG": "1"}
     with System(**traces) as running:
