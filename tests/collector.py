@@ -67,7 +67,7 @@ class Collector:
         self, alert_id: str, has: Callable[[list[ExportedSpan]], bool]
     ) -> list[ExportedSpan]:
         """Return the spans of the traces that an alert is in, when they are as they should be."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while True:
             ids = {s.trace_id for s in self.spans if s.attributes.get("newszop.alert") == alert_id}
             trace = [s for s in self.spans if s.trace_id in ids]

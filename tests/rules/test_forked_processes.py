@@ -39,7 +39,7 @@ def test_failures_skips_and_a_process_that_dies_are_reported(tmp_path: Path) -> 
     assert answer.returncode == 1, answer.stdout + answer.stderr
     assert "2 failed, 2 passed, 1 skipped" in answer.stdout
     assert "words" in answer.stdout
-    assert "FAILED test_b.py::test_dies" in answer.stdout
+    assert "test_b.py::test_dies" in answer.stdout
     assert "the process ended with 0" in answer.stdout
 
 

@@ -1,6 +1,6 @@
 import json
-import time
 
+import psutil
 import pytest
 
 from tests.standins.senders import DATA, FCM_TOKEN, Browser
@@ -85,11 +85,13 @@ def test_times_are_rfc_3339_in_utc(received):
     assert received.get("/control/pushes").json()["items"][0]["at"].endswith("Z")
 
 
-def test_many_subscriptions_come_quickly_and_each_can_be_pushed_to(control, mozilla):
-    started_at = time.monotonic()
+def test_many_subscriptions_come_quickly_and_each_can_be_pushed_to(control, mozilla, standins):
+    process = psutil.Process(standins.process.pid)
+    before = sum(process.cpu_times()[:2])
     body = {"provider": "webpush", "count": 5000}
     answer = control.post("/control/subscriptions", json=body)
-    assert (answer.status_code, time.monotonic() - started_at < 5) == (201, True)
+    assert answer.status_code == 201
+    assert sum(process.cpu_times()[:2]) - before < 5
     items = answer.json()["items"]
     assert len({each["address"] for each in items}) == 5000
     assert mozilla.push(Browser(**items[-1])).status_code == 201

@@ -40,8 +40,14 @@ def sender(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def gateway(sender: str, certificate: Certificate) -> Iterator[Gateway]:
-    opened = open_gateway(settings_for(sender, certificate.certificate))
+def timeout_s() -> float:
+    """Seconds for a request: short, since tests wait for it; 20 where all must be answered."""
+    return 1.0
+
+
+@pytest.fixture
+def gateway(sender: str, certificate: Certificate, timeout_s: float) -> Iterator[Gateway]:
+    opened = open_gateway(settings_for(sender, certificate.certificate, timeout_s))
     opened.open_pool("apns", 50)
     yield opened
     opened.close()

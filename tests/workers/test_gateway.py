@@ -25,6 +25,12 @@ from workers.gateway.opening import open_gateway
 from workers.provider import Failure, Request
 
 
+@pytest.fixture
+def timeout_s() -> float:
+    """Nothing here waits for it: a busy machine has time for every answer."""
+    return 20.0
+
+
 def test_an_answer_has_status_headers_in_lower_case_and_body(
     gateway: Gateway, server: H2Server
 ) -> None:

@@ -49,7 +49,9 @@ def test_a_broken_request_is_an_answer_and_is_never_sent_again(
     assert server.seen.times()[path, b"once"] == (path != "/goaway/before")
 
 
-@pytest.mark.parametrize("path", ["/reset/2", "/refuse", "/hang"])
+@pytest.mark.parametrize(
+    ("path", "timeout_s"), [("/reset/2", 20.0), ("/refuse", 20.0), ("/hang", 2.0)]
+)
 def test_the_neighbours_of_a_broken_request_are_unaffected(
     gateway: Gateway, server: H2Server, path: str
 ) -> None:
@@ -96,6 +98,7 @@ def test_the_connection_after_a_broken_one_is_new(gateway: Gateway, server: H2Se
     assert server.seen.connections > before
 
 
+@pytest.mark.parametrize("timeout_s", [20.0])
 def test_an_answer_that_is_too_long_is_cut(gateway: Gateway, server: H2Server) -> None:
     [short, announced, unannounced] = send_all(
         gateway,
