@@ -11,6 +11,7 @@ from service.commands import store_access
 from service.commands.output import Failed, say
 from service.commands.settings import read_settings
 from service.logs import open_report
+from service.media import pictures_elsewhere
 from service.settings import Settings
 from service.store import backup as backups
 from service.store import migrate as migrations
@@ -53,12 +54,14 @@ def backup(
     try:
         with store_access.store() as engine:
             manifest = backups.write_backup(engine, file, addresses=addresses, report=say)
+            pictures = pictures_elsewhere.say_after_backup(engine, read_settings())
     except FileExistsError:
         raise Failed(f"{file} exists") from None
     except (OSError, NotABackup) as error:
         raise Failed(str(error)) from None
     size = file.stat().st_size / 1e6
     say(f"{sum(manifest.rows.values()):,} rows of {manifest.taken_at.isoformat()}: {size:.1f} MB.")
+    _say_all(pictures)
 
 
 def restore(
@@ -74,8 +77,15 @@ def restore(
             raise Failed("nothing was changed")
         with store_access.store() as engine:
             result = backups.restore_backup(engine, file, by=store_access.WHO)
+            pictures = pictures_elsewhere.say_after_restore(engine, read_settings())
     except NotABackup as error:
         raise Failed(str(error)) from None
     say(f"Restored as of {moment}. All sending is paused.")
+    _say_all(pictures)
     say(f"{result.undecided_alerts} alerts were not finished then: continue or stop each.")
     say("Then let pushes leave again: newszop resume")
+
+
+def _say_all(lines: list[str]) -> None:
+    for line in lines:
+        say(line)

@@ -29,6 +29,10 @@ class FolderStorage:
             except FileNotFoundError:
                 return None
 
+    def holds(self, name: str) -> bool:
+        """Whether a file of this name is there."""
+        return self._path(name).is_file()
+
     def delete(self, names: Iterable[str]) -> None:
         """Delete files."""
         with self._named_faults():

@@ -5,6 +5,7 @@ import sys
 import time
 
 from tests.journeys.people import soon
+from tests.sample_pictures import photograph
 from tests.system import ROOT
 
 DEVICES = {"apns": 600, "fcm": 300}
@@ -54,6 +55,8 @@ def test_nothing_leaves_while_all_sending_is_paused_and_all_of_it_after(system, 
 def test_a_restored_backup_sends_nothing_again_until_a_person_decides(system, people, tmp_path):
     people.crowd(DEVICES)
     file = str(tmp_path / "backup")
+    headers = {"Content-Type": "image/jpeg"}
+    picture = system.answer("POST", "/api/media", content=photograph(), headers=headers)
     story = system.ingest(topics=[people.topic])
     later = system.send(system.ingest(topics=[people.topic]), send_at=soon(3600))
     past = system.send(system.ingest(topics=[people.topic]))
@@ -69,6 +72,8 @@ def test_a_restored_backup_sends_nothing_again_until_a_person_decides(system, pe
 
     output = newszop(system, "restore", file, "--yes")
     assert "1 alerts were not finished" in output
+    served = system.api.get("/media/" + picture["url"].rpartition("/")[2])
+    assert (served.status_code, served.headers["content-type"]) == (200, "image/jpeg")
     newszop(system, "resume")
     time.sleep(3.5)  # the sweep looks for lost work after 2 s
     report = system.alert(alert)

@@ -7,7 +7,10 @@ from sqlalchemy import text
 
 from service.domain.errors import Unavailable
 from service.domain.media.pictures import StoredPicture
+from service.media import pictures_elsewhere
+from service.media.folder_storage import FolderStorage
 from service.media.storage import delete_oldest_unused
+from service.media_settings import MediaSettings
 from service.store.schema import StaffRow
 from service.store.session import transaction
 from service.store.stories import autosaves, pictures
@@ -44,6 +47,26 @@ def test_a_picture_that_no_story_has_goes_after_a_week_with_its_files(engine, up
         assert pictures.many(session, [unused.id, used.id]) == {used.id: used}
     assert files_left(engine, unused) == []
     assert files_left(engine, used) == used.file_names
+
+
+def test_a_backup_says_which_pictures_it_does_not_hold_and_a_restoration_which_are_missing(
+    engine, upload, tmp_path
+):
+    settings = MediaSettings(media=str(tmp_path))
+    inside, outside = upload("e"), upload("f")
+    assert pictures_elsewhere.say_after_backup(engine, settings) == []
+    assert pictures_elsewhere.say_after_restore(engine, settings) == []
+    with transaction(engine) as session:
+        pictures.delete_files(session, outside.file_names)
+    (after_backup,) = pictures_elsewhere.say_after_backup(engine, settings)
+    assert f"1 pictures. Copy the folder {tmp_path}" in after_backup
+    (after_restore,) = pictures_elsewhere.say_after_restore(engine, settings)
+    assert f"1 of 1 pictures have no files in {tmp_path}" in after_restore
+    FolderStorage(tmp_path).add(dict.fromkeys(outside.file_names, b"a picture"))
+    assert "All 1 pictures" in pictures_elsewhere.say_after_restore(engine, settings)[0]
+    (no_folder,) = pictures_elsewhere.say_after_restore(engine, MediaSettings())
+    assert "NEWSZOP_MEDIA" in no_folder
+    assert files_left(engine, inside) == inside.file_names
 
 
 def test_a_picture_in_text_that_is_being_typed_stays(engine, upload):

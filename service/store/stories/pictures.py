@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlmodel import Session
 
-from service.domain.media.pictures import StoredPicture
+from service.domain.media.pictures import WIDE, StoredPicture
 
 UNUSED_FOR = timedelta(days=7)
 """How long an upload that no story has is kept."""
@@ -25,6 +25,10 @@ _UNUSED = text("""
         SELECT FROM autosave WHERE position(picture.id IN autosave.content::text) > 0)
     ORDER BY uploaded_at LIMIT 1 FOR UPDATE SKIP LOCKED""")
 _DELETE = text("DELETE FROM picture WHERE id = :id")
+
+_ELSEWHERE = text(f"""
+    SELECT id, width, height FROM picture WHERE NOT EXISTS (
+        SELECT FROM picture_file WHERE name = picture.id || '-{WIDE}.jpg')""")
 
 _ADD_FILE = text("""
     INSERT INTO picture_file (name, content) VALUES (:name, :content)
@@ -49,6 +53,11 @@ def many(session: Session, ids: Iterable[str]) -> dict[str, StoredPicture]:
     """Return those of the pictures that exist, by id."""
     rows = session.execute(_MANY, {"ids": sorted(ids)})
     return {row.id: StoredPicture(row.id, row.width, row.height) for row in rows}
+
+
+def stored_elsewhere(session: Session) -> list[StoredPicture]:
+    """Return the pictures whose files do not stand here."""
+    return [StoredPicture(row.id, row.width, row.height) for row in session.execute(_ELSEWHERE)]
 
 
 def claim(session: Session, ids: Iterable[str]) -> None:
