@@ -164,6 +164,25 @@ def test_the_audience_of_a_day_is_counted_by_app(session, reader):
     assert (today.devices, today.new, today.removals, today.gone) == (5, 3, 1, 0)
 
 
+@pytest.mark.parametrize(("installed_ago", "new"), [(0, 7), (3, None)])
+def test_on_an_installations_first_day_all_devices_are_new(session, installed_ago, new):
+    today = NOW.date()
+    installed_at = NOW - timedelta(days=installed_ago)
+    session.execute(
+        text(
+            "INSERT INTO staff (id, email, password_hash, role, created_at) "
+            "VALUES (1, :email, :hash, :role, :at)"
+        ),
+        {"email": "a@b.example", "hash": "-", "role": "admin", "at": installed_at},
+    )
+    for app, day in (("fcm", today), ("apns", today + timedelta(days=1))):
+        session.execute(
+            text("INSERT INTO audience_day VALUES (:day, :app, 4, 2, 1)"), {"day": day, "app": app}
+        )
+    rows = audience_days.audience_since(session, today)
+    assert [(row.app, row.new) for row in rows] == [("fcm", new), ("apns", 7)]
+
+
 def test_a_sample_says_what_was_accepted_and_what_waits(session):
     alert = an_alert(session, state="sending", created_at=NOW - timedelta(seconds=100))
     states = [State.ACCEPTED] * 4 + [State.PENDING] * 3

@@ -1,5 +1,7 @@
 """An alert with two headlines: packed, decided once by the sweep, and sent to the rest."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
@@ -7,6 +9,7 @@ from service.domain.delivery import State
 from service.domain.headlines.headline_test import HeadlineTest
 from service.store.alerts import alerts
 from service.store.deliveries import batch_claims, batch_closing, shards
+from service.store.readers import past_alerts
 from service.store.session import transaction
 from tests import builders as a
 from tests.workers.stages import Context
@@ -134,6 +137,21 @@ def test_a_choice_that_the_rest_never_heard_of_is_carried_out_by_the_next_pass(p
     with transaction(process.engine) as session:
         rest, *_ = batch_claims.claim(session, alert.id, "apns", lease_s=20, limit=99)
     assert rest.headline == 1
+
+
+def test_a_readers_past_alerts_show_the_headline_that_the_reader_got(process, alert):
+    with transaction(process.engine) as session:
+        accepted = f"{State.ACCEPTED:02x}"
+        session.execute(
+            text("UPDATE batch SET states = decode(repeat(:b, cardinality(device_ids)), 'hex')"),
+            {"b": accepted},
+        )
+    for headline, title in enumerate(("Rain", "Floods")):
+        device, reader = devices(process, f"headline = {headline}")[0]
+        with transaction(process.engine) as session:
+            now = alert.created_at + timedelta(minutes=1)
+            past = past_alerts.past_alerts(session, reader, [device], now, 1)
+        assert [each.title for each in past] == [title]
 
 
 def test_nothing_is_chosen_while_a_shard_is_not_packed_or_after_a_stop(process, alert):

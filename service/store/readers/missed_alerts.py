@@ -44,17 +44,21 @@ MAY_BE_TOLD = """(s.state IN ('published', 'corrected')
 
 _MISSED = f"""
     SELECT a.id, s.slug, a.started_at, s.language,
-        coalesce(c.title, CASE WHEN is_newer THEN s.headline END, a.title, s.headline) AS title,
+        coalesce(c.title, CASE WHEN is_newer THEN s.headline END,
+            CASE WHEN h.headline = 1 THEN a.headline_test->>'title' END, a.title, s.headline)
+            AS title,
         CASE WHEN c.title IS NOT NULL THEN c.locales WHEN is_newer THEN jsonb_build_object()
             ELSE a.locales END AS locales
     FROM alert a JOIN story s ON s.id = a.story_id
+    LEFT JOIN headline_choice h ON h.alert_id = a.id
     CROSS JOIN LATERAL (SELECT s.state = 'corrected' AND s.updated_at > a.started_at AS is_newer) n
     LEFT JOIN LATERAL (SELECT title, locales FROM alert c WHERE c.source_alert_id = a.id
         AND c.kind = 'update' AND NOT c.dry_run AND c.started_at IS NOT NULL
         ORDER BY c.created_at DESC LIMIT 1) c ON true
     WHERE {{which}} AND {MAY_BE_TOLD}
     ORDER BY a.started_at DESC LIMIT :most"""
-"""A correction's words, else those of the story where it was corrected since, else its own."""
+"""A correction's words, else those of the story where it was corrected since, else its own: of two
+headlines the one that was chosen."""
 
 _BY_ID = text(_MISSED.format(which="a.id = ANY(:ids)"))
 _OF_READER = text(

@@ -30,25 +30,28 @@ class PastAlert:
 
 
 # A reader's shard is found first: a batch of another shard cannot hold the reader's devices.
-# Corrections have the shard numbers of the alert that they correct.
+# Corrections have the shard numbers of the alert that they correct. Of two headlines the batch
+# knows which one the reader got.
 _PAST_ALERTS = text(f"""
     WITH recent AS (
-        SELECT id, story_id, title, body, urgency, coalesce(send_at, created_at) AS at,
-            coalesce(source_alert_id, id) AS ranged
+        SELECT id, story_id, title, body, headline_test, urgency,
+            coalesce(send_at, created_at) AS at, coalesce(source_alert_id, id) AS ranged
         FROM alert WHERE created_at > :since AND NOT dry_run AND started_at IS NOT NULL
             AND kind NOT IN ('test', 'digest')
         ORDER BY created_at DESC LIMIT :searched)
-    SELECT recent.id, story.slug, coalesce(recent.title, story.headline) AS title,
-        coalesce(recent.body, story.summary) AS body, story.language, recent.urgency, recent.at
+    SELECT recent.id, story.slug, story.language, recent.urgency, recent.at,
+        coalesce(second->>'title', recent.title, story.headline) AS title,
+        coalesce(second->>'body', recent.body, story.summary) AS body
     FROM recent
     JOIN story ON story.id = recent.story_id
     JOIN shard ON shard.alert_id = recent.ranged AND shard.lo <= :reader AND :reader < shard.hi
-    WHERE EXISTS (
-        SELECT 1 FROM batch, unnest(CAST(:devices AS bigint[])) AS mine(id),
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN batch.headline = 1 THEN recent.headline_test END AS second
+        FROM batch, unnest(CAST(:devices AS bigint[])) AS mine(id),
             LATERAL array_position(batch.device_ids, mine.id) AS place
         WHERE batch.alert_id = recent.id AND batch.shard_n = shard.n
         AND place IS NOT NULL
-        AND {state_in("get_byte(batch.states, place - 1)", [State.ACCEPTED])})
+        AND {state_in("get_byte(batch.states, place - 1)", [State.ACCEPTED])} LIMIT 1) reached
     ORDER BY recent.at DESC LIMIT :limit""")
 
 

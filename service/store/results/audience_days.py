@@ -34,9 +34,16 @@ _DAILY = text("""
         coalesce(sum(gone)::float / nullif(sum(devices), 0), 0) AS gone
     FROM audience_day WHERE day >= :begin AND day < :end""")
 _PAGE = text("""
-    SELECT day, provider, devices, removals, gone,
-        devices + removals + gone - lag(devices) OVER (PARTITION BY provider ORDER BY day) AS new
-    FROM audience_day WHERE day >= :begin ORDER BY day, provider""")
+    WITH first AS (SELECT min(day) AS day,
+        (SELECT (min(created_at) AT TIME ZONE 'UTC')::date FROM staff) AS installed
+        FROM audience_day)
+    SELECT * FROM (
+        SELECT a.day, provider, devices, removals, gone, devices + removals + gone - coalesce(
+            lag(devices) OVER (PARTITION BY provider ORDER BY a.day),
+            CASE WHEN a.day > first.day OR a.day <= first.installed THEN 0 END) AS new
+        FROM audience_day a CROSS JOIN first) known
+    WHERE day >= :begin ORDER BY day, provider""")
+"""Before its first row an app had no devices, unless the installation is older than all rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class DailyLosses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudienceDay:
-    """An app's live devices at the end of a day; `new` is None where the day before is missing.
+    """An app's live devices at the end of a day; `new` is None where it is not known.
 
     New is by how many the total grew beside what was lost.
     """

@@ -172,7 +172,7 @@ def _draw_devices(rows: Sequence[AudienceDay]) -> Chart:
 def _draw_changes(rows: Sequence[AudienceDay]) -> Chart:
     days = sorted({row.day for row in rows})
     sums = {day: [row for row in rows if row.day == day] for day in days}
-    new = [sum(row.new or 0 for row in sums[day]) for day in days]
+    new = [_sum_of_known([row.new for row in sums[day]]) for day in days]
     removals = [sum(row.removals for row in sums[day]) for day in days]
     gone = [sum(row.gone for row in sums[day]) for day in days]
     return draw_lines(
@@ -185,6 +185,12 @@ def _draw_changes(rows: Sequence[AudienceDay]) -> Chart:
             series=[Series("New", new), Series("Turned off", removals), Series("Gone", gone)],
         )
     )
+
+
+def _sum_of_known(counts: Sequence[int | None]) -> int | None:
+    """Return the sum of those that are known; None, a gap in the chart, where none is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _write_day(day: date) -> str:
