@@ -48,6 +48,7 @@ def test_an_editor_writes_a_story_pushes_it_and_sees_it_arrive(
     state = page.locator("[data-state]")
     expect(state).to_have_text("Finished", timeout=30_000)
     expect(page.locator('[data-total="accepted"]').first).to_have_text("3")
+    expect(page.get_by_role("link", name="Correct")).to_be_visible()
     page.goto(page.get_by_role("link", name="See it on the phones").get_attribute("href") or "")
     expect(page.get_by_text(f"News of {topic}").first).to_be_visible()
     assert errors == []

@@ -159,14 +159,22 @@ async function refreshParts() {
       const current = document.querySelector(`[data-part="${part.dataset.part}"]`);
       if (current && current.innerHTML !== part.innerHTML) current.replaceWith(part);
     }
+    showActions(page);
     localTimes(document);
     showTrouble();
   }
   refreshing = false;
 }
 
+// An alert that has left can be corrected and withdrawn. Only then: what is being typed there stays.
+function showActions(page) {
+  const [actions, current] = [document, page].map((root) => root.querySelector("[data-actions]"));
+  if (current && actions?.dataset.actions !== current.dataset.actions) actions?.replaceWith(current);
+}
+
 // The server renders the reasons and the actions that are left: the page is loaded again at the end.
 function reloadIfNeeded(report) {
   const { totals } = report;
   if (totals.buried || report.stop_reason || report.causes) setTimeout(() => window.location.reload(), 800);
+  else refreshParts();
 }
