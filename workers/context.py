@@ -22,7 +22,13 @@ from workers.gateway.contract import Gateway
 from workers.gateway.opening import open_gateway
 from workers.pacing.shared_rate import Rates
 from workers.pacing.way_out import SharedNote, WaysOut
-from workers.provider import KnownServers, Provider, load_provider, settings_class
+from workers.provider import (
+    CarriesNoReceipts,
+    KnownServers,
+    Provider,
+    load_provider,
+    settings_class,
+)
 from workers.upkeep.sender_locks import SenderLock
 
 BROKER_TIMEOUT_S = 1.0
@@ -91,6 +97,15 @@ class WorkerContext:
             for name, provider in self.providers.items()
             if isinstance(provider, KnownServers) and provider.known_servers is not None
         }
+
+    @property
+    def without_receipts(self) -> list[str]:
+        """Return the providers whose pushes carry no receipts."""
+        return [
+            name
+            for name, provider in self.providers.items()
+            if isinstance(provider, CarriesNoReceipts)
+        ]
 
     def waiting(self, queue: str) -> int:
         """Return how many messages wait in a queue; 0 when the broker is away."""

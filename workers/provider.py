@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic_settings import BaseSettings
 
@@ -244,6 +244,13 @@ class KnownServers(Protocol):
         In PostgreSQL's syntax; None where nothing is sent to any other server.
         """
         ...
+
+
+@runtime_checkable
+class CarriesNoReceipts(Protocol):
+    """A provider whose pushes carry nothing that belongs to one device: nobody reports them."""
+
+    carries_receipts: Literal[False]
 
 
 class CredentialRefused(Exception):

@@ -179,8 +179,8 @@ class Report:
     """An alert with what became of it.
 
     `causes` is by provider the most frequent last reason of deliveries that were tried in vain.
-    `known` are the devices of readers who let us count what they open: `shown` and `opened` are
-    of these.
+    `known` are the devices that can report it and whose readers let us count what they open:
+    `shown` and `opened` are of these.
     """
 
     alert: Alert

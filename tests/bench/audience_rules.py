@@ -39,16 +39,23 @@ RULES = {
     "frequency": (False, True),
     "both": (True, True),
 }
+MANY = 2 * CAP - 2
 DAYS = {
-    "no alert before": (0, 1),
-    f"{CAP - 1} alerts before, to all": (CAP - 1, 1),
-    f"{2 * CAP - 2} alerts before, each to half": (2 * CAP - 2, 2),
+    "no alert before": (0, "true"),
+    f"{CAP - 1} alerts before, to all": (CAP - 1, "true"),
+    f"{MANY} alerts before, to the same two halves in turns": (MANY, "(id + :n) % 2 = 0"),
+    f"{MANY} alerts before, each to a random half": (MANY, "hashint8(id + 7919 * :n) & 1 = 0"),
+    f"{MANY} alerts before, four of them to everybody": (
+        MANY,
+        "((hashint8(id) >> 3) & 7) IN (:n, (:n + 1) % 8, (:n + 3) % 8, (:n + 6) % 8)",
+    ),
 }
-"""How many alerts there were in 24 hours, and that each went to one reader in so many."""
+"""How many alerts there were in 24 hours, and to which readers the `n`th went."""
+READERS_A_ROW = 200
 
-_SENDS = text("""
+_SENDS = """
     INSERT INTO recent_send SELECT :alert, min(id), array_agg(id) FROM reader
-    WHERE (id + :n) % :share = 0 GROUP BY id / :width""")
+    WHERE {condition} AND CAST(:n AS bigint) >= 0 GROUP BY id / :width"""
 
 
 def audience_rules(bench: BenchSystem) -> Answer:
@@ -63,9 +70,9 @@ def audience_rules(bench: BenchSystem) -> Answer:
         engine = open_engine(servers.database_url)
         with transaction(engine) as session:
             session.execute(text("UPDATE reader SET reads = ARRAY[(ARRAY['en','hi'])[1 + id % 2]]"))
-        for name, (alerts, share) in DAYS.items():
+        for name, (alerts, condition) in DAYS.items():
             print_progress(f"rules: {name}")
-            _write_day(engine, alerts, share)
+            _write_day(engine, alerts, condition)
             times = _measure(engine, max(bench.repeats, ROUNDS))
             base = times["none but quiet hours"]
             figures += [
@@ -77,15 +84,15 @@ def audience_rules(bench: BenchSystem) -> Answer:
     return Answer("l", title, "the same fan-out with quiet hours only", figures)
 
 
-def _write_day(engine: Engine, alerts: int, share: int) -> None:
+def _write_day(engine: Engine, alerts: int, condition: str) -> None:
     """Replace the sends of the last 24 hours."""
     with transaction(engine) as session:
         session.execute(text("DELETE FROM recent_send"))
         for n in range(alerts):
             alert = _an_alert(session)
-            width = ID_LIMIT // max(READERS // share // 200, 1) + 1
-            values = {"alert": alert.id, "n": n, "share": share, "width": width}
-            session.execute(_SENDS, values)
+            width = ID_LIMIT // max(READERS // READERS_A_ROW, 1) + 1
+            values = {"alert": alert.id, "n": n, "width": width}
+            session.execute(text(_SENDS.format(condition=condition)), values)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM (ANALYZE) recent_send, alert, reader"))
 

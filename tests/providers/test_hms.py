@@ -19,6 +19,7 @@ from tests.providers.examples import (
     run,
     the_request,
 )
+from workers.provider import CarriesNoReceipts
 
 
 def targets(count: int, **given) -> list:
@@ -146,3 +147,9 @@ def test_the_probe_is_only_validated(hms):
     granted = an_answer(200, {"access_token": "t", "expires_in": 3600})
     probe = json.loads(hms.probe(run(hms.credential(NOW), granted), NOW).body)
     assert probe["validate_only"] is True
+
+
+def test_of_all_providers_only_huaweis_pushes_carry_no_receipts(provider_named):
+    names = ("apns", "fcm", "webpush", "hms", "expo")
+    without = [name for name in names if isinstance(provider_named(name), CarriesNoReceipts)]
+    assert without == ["hms"]

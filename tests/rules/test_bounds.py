@@ -53,6 +53,7 @@ BOUNDS = {
     "MAX_TOMBSTONES_PER_READER; service.actions.readers: MAX_SUBSCRIPTIONS; "
     "service.domain.language: MAX_LANGUAGES",
     "alerts in 24 hours": "service.domain.people: MOST_ALERTS_PER_DAY",
+    "sets of languages that readers read": "service.store.readers.left_out_rules: MOST_SETS",
     "alerts in a digest": "service.domain.pace.digest: MOST_ALERTS; "
     "service.store.deliveries.digests: MOST_SEARCHED; "
     "service.store.readers.missed_alerts: MOST_SHOWN",

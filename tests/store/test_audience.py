@@ -299,16 +299,20 @@ def both_counts(
     return +expected, +Counter(audience_counts.estimate(session, frozen, PROVIDERS).left_out)
 
 
-@pytest.mark.parametrize("probes_a_row", [None, 1, left_out_rules.PROBES_A_ROW, 10**9])
+@pytest.mark.parametrize(
+    ("probes_a_row", "most_sets"),
+    [(None, 500), (1, 500), (left_out_rules.PROBES_A_ROW, 1), (10**9, 500)],
+)
 @given(situation=situations())
 @settings(
     max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_sql_and_python_find_the_same_audience(engine, probes_a_row, situation):
+def test_sql_and_python_find_the_same_audience(engine, probes_a_row, most_sets, situation):
     wanted, people, sends = situation
     with Session(engine) as session, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(left_out_rules, "MOST_SETS", most_sets)
         if probes_a_row is None:
             all_sends = {LeftOut.FREQUENCY: left_out_rules._ALL_SENDS}
             patch.setattr(left_out_rules, "_READERS", {**left_out_rules._READERS, **all_sends})
@@ -456,3 +460,18 @@ def test_a_part_of_the_readers_counts_what_begins_before_it(session):
     wanted = Audience.of_everyone(STORY, Urgency.NORMAL, AT).capped_at(1)
     assert in_sql(session, wanted, 3, 7) == []
     assert {device // 10 for device in in_sql(session, wanted, 6, 9)} == {7, 8}
+
+
+def test_a_rule_that_can_leave_out_nobody_is_not_in_the_statement(session):
+    languages = [("de", "en"), ("hi",), ()]
+    fill(session, [(Reader(id=0, languages=parse_languages(tags)), []) for tags in languages])
+    remember(session, [PastSend(Urgency.NORMAL, "finished", AT, [1, 2, 3])])
+    for tags, cap, rules in (
+        (["en", "hi"], 2, [LeftOut.QUIET_HOURS]),
+        (["en", "hi"], 1, [LeftOut.QUIET_HOURS, LeftOut.FREQUENCY]),
+        (["en"], 2, [LeftOut.QUIET_HOURS, LeftOut.LANGUAGE]),
+    ):
+        wanted = Audience.of_everyone(STORY, Urgency.NORMAL, AT).in_languages(tags).capped_at(cap)
+        frozen = audience.freeze(session, STORY, wanted)
+        needed = audience.without_needless_rules(session, frozen, 0, 0, ID_LIMIT)
+        assert needed.rules == rules

@@ -255,3 +255,19 @@ def test_addresses_at_servers_that_nobody_named_are_packed_and_claimed_apart(ses
     assert claimed(True) == {device for device, apart in devices.items() if apart}
     assert len(claimed(False)) == 3
     assert unfinished_alerts.alerts_to_deliver(session, ["webpush"], strangers=True) == []
+
+
+def test_nothing_is_known_of_devices_whose_pushes_carry_no_receipts(session):
+    topic = a.a_topic(session)
+    reader = a.a_reader(session)
+    a.a_follow(session, reader, topic)
+    for provider in ("fcm", "hms"):
+        a.a_device(session, reader, provider=provider)
+    story = a.a_story(session)
+    alert = a.an_alert(session, story)
+    alert_in_plan = planned(session, alert, story)
+    shards.fan_out(session, alert_in_plan, ["fcm", "hms"], without_receipts=["hms"])
+    rows = session.execute(
+        text("SELECT provider, results FROM batch WHERE alert_id = :a"), {"a": alert.id}
+    )
+    assert dict(map(tuple, rows)) == {"fcm": True, "hms": False}

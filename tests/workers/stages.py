@@ -77,6 +77,7 @@ class Context:
     strangers: bool = False
     holder: int | None = None
     known_servers: dict[str, str] = field(default_factory=dict)
+    without_receipts: list[str] = field(default_factory=list)
     stopping: Any = field(default_factory=Event)
     ways: WaysOut = field(default_factory=lambda: WaysOut(Notes()))
     waiting: Callable[[str], int] = lambda _: 0

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from service.domain.audience import LeftOut
 from service.domain.delivery import State
+from service.domain.subscription import Urgency
 from service.store.alerts import alerts
 from service.store.deliveries import retention, shards
 from service.store.readers import left_out_rules
@@ -99,22 +100,29 @@ def test_a_shard_that_is_packed_already_asks_for_nothing(engine, process):
     assert process.messages == []
 
 
-def test_who_reads_none_of_its_languages_is_left_out_and_counted(engine):
+@pytest.mark.parametrize("urgency", ["breaking", "normal"])
+@pytest.mark.parametrize(
+    ("readers", "left_out"), [([[], ["en"], ["de", "hi"], ["de"], ["fr"]], 2), ([["en"], []], 0)]
+)
+def test_who_reads_none_of_its_languages_is_left_out_and_counted(
+    engine, urgency, readers, left_out
+):
     process = Context(engine, Settings(language_rule=True))
     with transaction(engine) as session:
-        for reads in ([], ["en"], ["de", "hi"], ["de"], ["fr"]):
+        for reads in readers:
             reader = a.a_reader(session, languages=reads, reads=reads)
             a.a_device(session, reader, provider="apns")
         words = {"hi": {"title": "वर्षा", "body": ""}}
-        row = a.an_alert(session, a.a_story(session), everyone=True, locales=words)
+        rank = Urgency(urgency).rank
+        row = a.an_alert(session, a.a_story(session), everyone=True, locales=words, urgency=rank)
         row.expires_at = row.created_at + timedelta(hours=1)
     plan.plan_alert(process, row.id)
     with transaction(engine) as session:
         report = alerts.report(session, row.id)
-    assert report.totals.planned == 3
+    assert report.totals.planned == len(readers) - left_out
     assert report.left_out == {
         LeftOut.QUIET_HOURS: 0,
-        LeftOut.LANGUAGE: 2,
+        LeftOut.LANGUAGE: left_out,
         LeftOut.FREQUENCY: 0,
     }
 

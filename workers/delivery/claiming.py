@@ -152,6 +152,7 @@ def pack_shard(
         context.names,
         n,
         known_servers=context.known_servers,
+        without_receipts=context.without_receipts,
         results_by_default=context.settings.results_by_default,
         replica=replica,
     )

@@ -1,6 +1,6 @@
 """What a stream needs of the process it runs in, no more: small protocols that a test can keep."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -144,6 +144,11 @@ class StreamContext(Protocol):
     @property
     def known_servers(self) -> Mapping[str, str]:
         """The providers that send to strangers' servers too, with what matches the others."""
+        ...
+
+    @property
+    def without_receipts(self) -> Sequence[str]:
+        """The providers whose pushes carry no receipts."""
         ...
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -116,6 +117,7 @@ class Provider:
     per_minute: int | None = None
     ramp_seconds = 0
     guard = None
+    carries_receipts: Literal[False] = False
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -223,7 +225,9 @@ def _read_partial(answer: Answer, positions: Sequence[Position]) -> Sequence[Ver
 class HmsPushes:
     """One alert in Huawei's form, one request for up to 1,000 devices of one language.
 
-    It cannot carry what belongs to one device: `delivery_id` and `receipt`.
+    It cannot carry what belongs to one device: `delivery_id` and `receipt`. A request has one data
+    for all its addresses, with nothing to fill in by address, and Huawei's own receipts say that a
+    push arrived, not that it was opened.
     """
 
     def __init__(self, settings: Settings, content: AlertContent, credential: Credential) -> None:

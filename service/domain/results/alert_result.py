@@ -22,8 +22,8 @@ _HOUR, _DAY, _MOST_DAYS = 60, 1440, 28
 class PartResult:
     """How far an alert came with a part of its audience.
 
-    `known` are the devices of readers who let us count what they open: `shown` and `opened` are
-    of these.
+    `known` are the devices that can report it and whose readers let us count what they open:
+    `shown` and `opened` are of these.
     """
 
     planned: int = 0

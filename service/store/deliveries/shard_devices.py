@@ -13,7 +13,7 @@ from service.store.deliveries import digests
 from service.store.deliveries.planned_alert import PlannedAlert
 from service.store.deliveries.result_sharing import sharing
 from service.store.readers import audience
-from service.store.readers.left_out_rules import ROWS_A_SHARD, counts_sql, keep_sends_sql
+from service.store.readers.left_out_rules import bits_of_row, counts_sql, keep_sends_sql
 from service.store.readers.missed_alerts import NOTE_MISSED
 from service.store.replica import Replica
 from service.store.sql_fragments import DELIVERIES, HOLDS_ANY_VERSION
@@ -78,10 +78,12 @@ class Distinctions:
     """What is packed apart.
 
     Devices of the providers in `known_servers` whose address does not match the regular expression
-    there, and those whose results are not counted.
+    there, and those whose results are not counted, as of all devices of the providers
+    `without_receipts`.
     """
 
     known_servers: Mapping[str, str]
+    without_receipts: Sequence[str]
     results_by_default: bool
 
     def apply(self, alert: PlannedAlert, ctes: str, values: dict[str, Any]) -> ShardDevices:
@@ -95,9 +97,11 @@ class Distinctions:
                 "open_providers": list(self.known_servers),
                 "known_servers": list(self.known_servers.values()),
             }
-        return ShardDevices(
-            ctes + choice.cte, all_values, strangers, choice.expression, choice.join
-        )
+        results = choice.expression
+        if self.without_receipts:
+            results = f"({results} AND device_in.provider <> ALL(:without_receipts))"
+            all_values |= {"without_receipts": list(self.without_receipts)}
+        return ShardDevices(ctes + choice.cte, all_values, strangers, results, choice.join)
 
 
 def find_devices(
@@ -127,18 +131,15 @@ def find_devices(
         values = audience.parameters(reading, recipients, *readers, names)
         return distinctions.apply(alert, audience.devices_sql(recipients), values)
 
-    rules = alert.audience.rules
+    counts = counts_sql(candidates=bool(recipients.rules)) if alert.audience.rules else None
     if _is_plain(alert):
-        row = replica.read(
-            alert.start_place, lambda s: _read(s, read_by(s), counts_left_out=bool(rules))
-        )
+        row = replica.read(alert.start_place, lambda s: _read(s, read_by(s), counts))
         if row is not None:
             return _read_before(row)
     devices = read_by(session)
-    ctes = devices.ctes + (_COUNT_LEFT_OUT.format(counts=counts_sql()) if rules else "")
+    ctes = devices.ctes + (_COUNT_LEFT_OUT.format(counts=counts) if counts else "")
     ctes += (keep_sends_sql() if alert.counts else "") + (NOTE_MISSED if alert.notes_missed else "")
-    row_width = (readers[1] - readers[0]) // ROWS_A_SHARD + 1
-    return replace(devices, ctes=ctes, values={**devices.values, "row_width": row_width})
+    return replace(devices, ctes=ctes, values={**devices.values, "row_bits": bits_of_row(*readers)})
 
 
 def _is_plain(alert: PlannedAlert) -> bool:
@@ -161,12 +162,12 @@ def _of_chain(
     }
 
 
-def _read(session: Session, devices: ShardDevices, *, counts_left_out: bool) -> Row[Any]:
+def _read(session: Session, devices: ShardDevices, counts: str | None) -> Row[Any]:
     query = _READ_BY_REPLICA.format(
         strangers=devices.strangers,
         results=devices.results,
         join=devices.join,
-        left_out=f"({counts_sql()})" if counts_left_out else "NULL",
+        left_out=f"({counts})" if counts else "NULL",
     )
     return session.execute(text(devices.ctes + query), devices.values).one()
 

@@ -170,6 +170,7 @@ def fan_out(
     n: int | None = None,
     *,
     known_servers: Mapping[str, str] | None = None,
+    without_receipts: Sequence[str] = (),
     results_by_default: bool = True,
     replica: Replica = NO_REPLICA,
 ) -> bool:
@@ -179,8 +180,8 @@ def fan_out(
     of a stopped alert are packed too, as cancelled: its whole audience is accounted for. Devices
     of the providers in `known_servers` whose address does not match the expression there are at
     strangers' servers, and are packed apart. So are devices of readers who do not let us
-    count what they open; `results_by_default` holds for those who have not said. A `replica` may
-    read the devices.
+    count what they open (`results_by_default` holds for those who have not said) and those of the
+    providers `without_receipts`. A `replica` may read the devices.
     """
     row = session.execute(text(_TAKE_SHARD), {"a": alert.alert_id, "n": n}).one_or_none()
     if row is None:
@@ -193,7 +194,9 @@ def fan_out(
             (row.n, row.lo, row.hi),
             providers,
             release_at=release_at,
-            distinctions=Distinctions(known_servers or {}, results_by_default=results_by_default),
+            distinctions=Distinctions(
+                known_servers or {}, without_receipts, results_by_default=results_by_default
+            ),
             replica=replica,
         )
     if alert.state is AlertState.PLANNING:

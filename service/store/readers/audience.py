@@ -19,7 +19,7 @@ from service.domain.subscription import Urgency
 from service.domain.time_zone import local_time
 from service.domain.topic import lineage, story_topic
 from service.store.readers import left_out_rules, zone_releases
-from service.store.readers.left_out_rules import REASONS, readers_sql
+from service.store.readers.left_out_rules import REASONS, SendsInRange, UnreadSets, readers_sql
 
 _ZONES_IN_USE = text("""
     WITH RECURSIVE zone AS (
@@ -84,8 +84,9 @@ class FrozenAudience:
 
     `unjudged` counts also those whom a rule leaves out. `one_device`: of each reader the device
     that was seen last. `languages` are those that the alert can be read in; None: any reader gets
-    it. `frequency_cap` and `local_release` are as in `Audience`; `all_sends`: what counts against
-    the cap is read as a whole.
+    it. `frequency_cap` and `local_release` are as in `Audience`. Two are looked up for a range of
+    readers, None until then: `sends`, what counts against the cap, and `unread_sets`, who
+    reads none of the alert's languages.
     """
 
     topic_ids: Sequence[int]
@@ -99,7 +100,8 @@ class FrozenAudience:
     one_device: bool = False
     languages: tuple[str, ...] | None = None
     frequency_cap: int | None = None
-    all_sends: bool = False
+    sends: SendsInRange | None = None
+    unread_sets: UnreadSets | None = None
     local_release: LocalRelease | None = None
 
     @property
@@ -192,7 +194,9 @@ def devices_sql(audience: FrozenAudience) -> str:
     return "WITH " + ", ".join(
         [
             followers,
-            *readers_sql(audience.rules, all_sends=audience.all_sends),
+            *readers_sql(
+                audience.rules, all_sends=audience.sends is not None and audience.sends.few
+            ),
             candidates,
             not_left_out,
         ]
@@ -209,15 +213,20 @@ def _followers_sql(*, local: bool) -> str:
 def without_needless_rules(
     session: Session, audience: FrozenAudience, alert_id: int, lo: int, hi: int
 ) -> FrozenAudience:
-    """Return the audience without the cap where nobody of [lo, hi) can have had enough alerts.
+    """Return the audience without rules that can leave out nobody of [lo, hi).
 
-    Else the cheaper way to count them is chosen.
+    That is languages where everybody reads one of the alert's, and the cap where nobody can have
+    had enough alerts. Else the cheaper way to count them is chosen.
     """
+    if LeftOut.LANGUAGE in audience.rules:
+        sets = left_out_rules.unread_sets(session, audience.languages or ())
+        languages = None if sets.leave_out_nobody else audience.languages
+        audience = replace(audience, languages=languages, unread_sets=sets)
     cap = audience.frequency_cap
     if cap is None or LeftOut.FREQUENCY not in audience.rules:
         return audience
-    enough, few = left_out_rules.sends_in_range(session, alert_id, cap, audience.at, lo, hi)
-    return replace(audience, all_sends=few) if enough else replace(audience, frequency_cap=None)
+    sends = left_out_rules.sends_in_range(session, alert_id, cap, audience.at, lo, hi)
+    return replace(audience, sends=sends, frequency_cap=cap if sends.enough else None)
 
 
 def parameters(
@@ -225,6 +234,7 @@ def parameters(
 ) -> dict[str, Any]:
     """Return the values that `devices_sql` needs for the readers [lo, hi)."""
     releases = _releases(session, audience)
+    sends, sets = _sends(session, audience, lo, hi), _unread(session, audience)
     return {
         "zone_names": list(releases),
         "releases": list(releases.values()),
@@ -240,7 +250,12 @@ def parameters(
         "hi": hi,
         "providers": list(providers),
         "languages": list(audience.languages or ()),
+        "unread": list(sets.sets),
+        "too_many_sets": sets.too_many,
         "frequency_cap": audience.frequency_cap,
+        "capped": [] if sends is None else sends.alerts,
+        "firsts": [] if sends is None else sends.firsts,
+        "least_first": min([lo, *([] if sends is None else sends.firsts)]),
         "probes_a_row": left_out_rules.PROBES_A_ROW,
     }
 
@@ -253,6 +268,21 @@ def still_addressed(
     query = text(f"WITH {followers} SELECT id FROM follower WHERE id = ANY(:reader_ids)")
     values = parameters(session, replace(audience, unjudged=True), lo, hi, ())
     return list(session.execute(query, {**values, "reader_ids": list(reader_ids)}).scalars())
+
+
+def _unread(session: Session, audience: FrozenAudience) -> UnreadSets:
+    if LeftOut.LANGUAGE not in audience.rules:
+        return UnreadSets()
+    if audience.unread_sets is not None:
+        return audience.unread_sets
+    return left_out_rules.unread_sets(session, audience.languages or ())
+
+
+def _sends(session: Session, audience: FrozenAudience, lo: int, hi: int) -> SendsInRange | None:
+    cap = audience.frequency_cap
+    if audience.sends is not None or cap is None or LeftOut.FREQUENCY not in audience.rules:
+        return audience.sends
+    return left_out_rules.sends_in_range(session, None, cap, audience.at, lo, hi)
 
 
 def _releases(session: Session, audience: FrozenAudience) -> dict[str, datetime]:

@@ -41,12 +41,7 @@ class ReaderRow(SQLModel, table=True):
             postgresql_include=["timezone", "quiet_from", "quiet_to"],
             postgresql_where=text("quiet_from <> quiet_to"),
         ),
-        Index(
-            "reader_reads",
-            "id",
-            postgresql_include=["reads"],
-            postgresql_where=text("reads <> '{}'"),
-        ),
+        Index("reader_by_reads", "reads", "id", postgresql_where=text("reads <> '{}'")),
         Index(
             "reader_wish",
             "id",

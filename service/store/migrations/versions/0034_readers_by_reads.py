@@ -1,0 +1,27 @@
+"""Readers by the languages that they read: fan-out looks up those who do not read an alert."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0034"
+down_revision = "0033"
+
+
+def upgrade() -> None:
+    """Go to this step."""
+    op.create_index(
+        "reader_by_reads", "reader", ["reads", "id"], postgresql_where=sa.text("reads <> '{}'")
+    )
+    op.drop_index("reader_reads", "reader")
+
+
+def downgrade() -> None:
+    """Go back."""
+    op.create_index(
+        "reader_reads",
+        "reader",
+        ["id"],
+        postgresql_include=["reads"],
+        postgresql_where=sa.text("reads <> '{}'"),
+    )
+    op.drop_index("reader_by_reads", "reader")
