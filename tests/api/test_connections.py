@@ -124,8 +124,7 @@ def await_alive(port):
 def nicest(parent, port):
     """How nice the nicest process is of those that serve this port."""
     children = psutil.Process(parent.pid).children(recursive=True)
-    (server,) = (child for child in children if str(port) in child.cmdline())
-    return max(each.nice() for each in (server, *server.children(recursive=True)))
+    return max(child.nice() for child in children if str(port) in child.cmdline())
 
 
 def test_readers_who_fill_the_site_do_not_fill_the_newsrooms_listener(settings):
