@@ -1,19 +1,16 @@
 """The application on a real PostgreSQL and a real Redis, and who may call it."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
-from service.app import create_app
 from service.domain.people import Role, Scope, Staff
 from service.settings import Settings
 from service.store.session import transaction
 from service.store.staff import accounts
-from tests.credentials import provider_environment
-from tests.shared_builds import share_builds
+from tests.shared_builds import build_app, build_settings
 from tests.site_client import SiteClient
 
 PASSWORD = "correct horse battery staple"
@@ -21,8 +18,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture
 def settings(engine: Engine, database_url: str, redis_url: str) -> Settings:
-    return Settings(
-        _env_file=None,
+    return build_settings(
         database_url=database_url,
         redis_url=redis_url,
         secret_key="a secret that only tests know",
@@ -34,7 +30,7 @@ def settings(engine: Engine, database_url: str, redis_url: str) -> Settings:
 
 @pytest.fixture
 def app(settings: Settings) -> FastAPI:
-    return share_builds(create_app(settings))
+    return build_app(settings)
 
 
 @pytest.fixture
@@ -90,9 +86,9 @@ def editor(engine: Engine) -> Staff:
 
 
 @pytest.fixture
-def providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Providers with keys made for the test, as the environment would name them."""
-    for name, value in provider_environment(tmp_path).items():
+def providers(configured: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Providers with keys made for the tests, as the environment would name them."""
+    for name, value in configured.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("NEWSZOP_PROVIDERS", "apns,fcm,webpush")
 

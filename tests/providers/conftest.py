@@ -1,24 +1,12 @@
 """Every provider, configured with keys made for the test."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.credentials import provider_environment
 from workers import provider as providers
 from workers.provider import Provider
 from workers.standins.process import StandinsProcess, start
-
-
-@pytest.fixture(scope="session")
-def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("keys")
-
-
-@pytest.fixture(scope="session")
-def configured(key_folder: Path) -> dict[str, str]:
-    return provider_environment(key_folder)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,14 +11,12 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 from sqlalchemy import Engine
 
-from service.app import create_app
 from service.domain.people import Role, Scope
 from service.settings import Settings
 from service.store.schema import StaffRow
 from service.store.session import transaction
 from service.store.staff import accounts
-from tests.credentials import provider_environment
-from tests.shared_builds import share_builds
+from tests.shared_builds import build_app, build_settings
 from tests.site_client import SiteClient
 from tests.system import System
 from tests.web.browsing import BODY, CHROMIUM, DESK, HEADLESS, HEADLINES, PASSWORD, OpenContext
@@ -31,8 +28,7 @@ SITE = "http://news.example"
 def settings(engine: Engine, database_url: str, redis_url: str, request: Any) -> Settings:
     """Settings of the site; a test changes some with `@pytest.mark.parametrize(..., indirect)`."""
     given: dict[str, Any] = getattr(request, "param", {})
-    return Settings(
-        _env_file=None,
+    return build_settings(
         **{
             "database_url": database_url,
             "redis_url": redis_url,
@@ -48,15 +44,15 @@ def settings(engine: Engine, database_url: str, redis_url: str, request: Any) ->
 
 
 @pytest.fixture(autouse=True)
-def providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in provider_environment(tmp_path).items():
+def providers(configured: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in configured.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("NEWSZOP_PROVIDERS", "apns,fcm,webpush")
 
 
 @pytest.fixture
 def app(settings: Settings) -> FastAPI:
-    return share_builds(create_app(settings))
+    return build_app(settings)
 
 
 class Visitor(SiteClient):
