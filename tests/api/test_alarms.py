@@ -70,7 +70,7 @@ def test_a_hold_is_reported_once_and_its_release_once(engine, look, webhook):
         look(MINUTE)
     texts = [line for line in webhook[1] if "iPhone and iPad" in line]
     assert len(texts) == 1
-    assert "is held, 0 wait: Apple answers 403 InvalidProviderToken" in texts[0]
+    assert "is held, 0 wait: Apple answers 403 InvalidProviderToken." in texts[0]
     with transaction(engine) as session:
         holds.release(session, "apns")
     for _ in range(3):

@@ -74,11 +74,16 @@ def _providers(work: UnitOfWork, settings: Settings) -> Iterator[Trouble]:
         state = "held" if status.held else "failing"
         yield Trouble(
             key=f"provider {status.name} {state}",
-            sentence=f"{label} is {state}, {status.waiting:,} wait: {status.cause}",
+            sentence=f"{label} is {state}, {status.waiting:,} wait: {_end(status.cause)}",
             advice=advise_on_provider(status),
             since=status.since,
             severe=status.waiting > 0 or status.held,
         )
+
+
+def _end(cause: str) -> str:
+    """Return a provider's words as the end of a sentence."""
+    return cause if cause.endswith((".", "!", "?")) else f"{cause}."
 
 
 def advise_on_provider(status: ProviderStatus) -> str:
