@@ -72,9 +72,10 @@ def _providers(work: UnitOfWork, settings: Settings) -> Iterator[Trouble]:
             continue
         label = PROVIDER_LABELS.get(status.name, status.name)
         state = "held" if status.held else "failing"
+        cause = _end(status.cause or "no cause is known")
         yield Trouble(
             key=f"provider {status.name} {state}",
-            sentence=f"{label} is {state}, {status.waiting:,} wait: {_end(status.cause)}",
+            sentence=f"{label} is {state}, {status.waiting:,} wait: {_end(status.cause or 'no cause is known')}",
             advice=advise_on_provider(status),
             since=status.since,
             severe=status.waiting > 0 or status.held,
