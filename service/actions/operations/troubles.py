@@ -75,7 +75,7 @@ def _providers(work: UnitOfWork, settings: Settings) -> Iterator[Trouble]:
         cause = _end(status.cause or "no cause is known")
         yield Trouble(
             key=f"provider {status.name} {state}",
-            sentence=f"{label} is {state}, {status.waiting:,} wait: {_end(status.cause or 'no cause is known')}",
+            sentence=f"{label} is {state}, {status.waiting:,} wait: {cause}",
             advice=advise_on_provider(status),
             since=status.since,
             severe=status.waiting > 0 or status.held,
