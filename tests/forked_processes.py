@@ -192,7 +192,7 @@ def _take_reports(session: pytest.Session, children: dict[Connection, int], sour
             assert isinstance(connection, Connection)
             try:
                 kind, value = pickle.loads(connection.recv_bytes())
-            except EOFError:
+            except (EOFError, OSError):  # the latter in the middle of a report
                 _, status = os.waitpid(children.pop(connection), 0)
                 last = running.get(connection, "a test process")
                 if last is not None:

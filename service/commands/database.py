@@ -77,13 +77,12 @@ def restore(
             raise Failed("nothing was changed")
         with store_access.store() as engine:
             result = backups.restore_backup(engine, file, by=store_access.WHO)
-            pictures = pictures_elsewhere.say_after_restore(engine, read_settings())
+            say(f"Restored as of {moment}. All sending is paused.")
+            say(f"{result.undecided_alerts} alerts were not finished then: continue or stop each.")
+            say("Then let pushes leave again: newszop resume")
+            _say_all(pictures_elsewhere.say_after_restore(engine, read_settings()))
     except NotABackup as error:
         raise Failed(str(error)) from None
-    say(f"Restored as of {moment}. All sending is paused.")
-    _say_all(pictures)
-    say(f"{result.undecided_alerts} alerts were not finished then: continue or stop each.")
-    say("Then let pushes leave again: newszop resume")
 
 
 def _say_all(lines: list[str]) -> None:

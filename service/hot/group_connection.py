@@ -77,13 +77,14 @@ class GroupConnection:
     def _close(self) -> None:
         session, self._session = self._session, None
         connection, self._connection = self._connection, None
-        if session is not None:
-            session.close()
         if connection is None:
             return
-        if self._each_commits:
-            try:
+        try:
+            if session is not None:
+                session.close()
+            if self._each_commits and not connection.invalidated:
                 connection.exec_driver_sql(_PLAN_AS_OTHERS)
-            except SQLAlchemyError:
-                connection.invalidate()
-        connection.close()
+        except SQLAlchemyError:
+            connection.invalidate()
+        finally:
+            connection.close()

@@ -65,16 +65,18 @@ class HotCalls:
         """Answer a hot call, or pass it on with the body that was read."""
         route = self._find(scope) if scope["type"] == "http" else None
         if route is not None and long_head(scope) is None:
+            started_at = time.perf_counter()
             await self.newsroom.wait()
-            await self._answer(route, scope, receive, send)
+            await self._answer(route, scope, receive, send, started_at)
         elif is_newsrooms(scope):
             with self.newsroom.call():
                 await self.app(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        started_at = time.perf_counter()
+    async def _answer(
+        self, route: Route, scope: Scope, receive: Receive, send: Send, started_at: float
+    ) -> None:
         call = Call(scope, dict(reversed(scope["headers"])))
         body = ReadBody(receive, self.deadlines)
         try:

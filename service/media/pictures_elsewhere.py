@@ -32,7 +32,11 @@ def say_after_restore(engine: Engine, settings: MediaSettings) -> list[str]:
         words = f"{len(uploads):,} pictures were in a folder or a bucket: copy that here as well"
         return [f"{words}, and name it in NEWSZOP_MEDIA. Until then their places stay empty."]
     folder = FolderStorage(Path(settings.media))
-    gaps = sum(not all(map(folder.holds, picture.file_names)) for picture in uploads)
+    try:
+        gaps = sum(not all(map(folder.holds, picture.file_names)) for picture in uploads)
+    except OSError as error:
+        words = f"Whether the {len(uploads):,} pictures are in {settings.media} cannot be seen"
+        return [f"{words}: {error.strerror}."]
     if not gaps:
         return [f"All {len(uploads):,} pictures of the backup are in {settings.media}."]
     words = f"{gaps:,} of {len(uploads):,} pictures have no files in {settings.media}"

@@ -1,9 +1,12 @@
 """Readers' hot calls give way to the newsroom's, and neither can stop the other."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
+from service.hot.call import Answer
+from service.hot.hot_calls import HotCalls, Route
 from service.hot.newsroom_first import NewsroomFirst, is_newsrooms
 
 
@@ -52,6 +55,61 @@ def test_after_a_pause_readers_have_as_long_to_themselves(clock):
             clock.seconds += seconds
             with newsroom.call():
                 assert await has_to_wait(newsroom) is is_paused
+
+    asyncio.run(main())
+
+
+def test_after_a_call_that_outlasts_its_pause_readers_have_four_times_as_long(clock):
+    async def main():
+        newsroom = NewsroomFirst(0.001, clock)
+        with newsroom.call():
+            clock.seconds += 0.5
+            await newsroom.wait()
+        newsroom.pause_s = 60
+        for seconds, is_paused in ((1.9, False), (0.2, True)):
+            clock.seconds += seconds
+            with newsroom.call():
+                assert await has_to_wait(newsroom) is is_paused
+
+    asyncio.run(main())
+
+
+def scope_of(path, *headers):
+    head = {"type": "http", "method": "GET", "path": path, "query_string": b""}
+    return head | {"headers": list(headers)}
+
+
+def test_a_hot_call_is_answered_when_the_newsrooms_call_before_it_has_ended():
+    async def main():
+        began, end, order = asyncio.Event(), asyncio.Event(), []
+
+        async def application(_scope, _receive, _send):
+            began.set()
+            await end.wait()
+            order.append("newsroom")
+
+        async def answer(_call):
+            order.append("reader")
+            return Answer(200)
+
+        async def send(_message):
+            pass
+
+        tallies = SimpleNamespace(count=lambda *_: None)
+        requests = SimpleNamespace(tallies=tallies)
+        routes = {("GET", "/hot"): Route("/hot", answer)}
+        calls = HotCalls(application, routes, requests, is_https=False)
+        calls.newsroom.pause_s = 60
+        key = (b"authorization", b"Bearer nzp_x")
+        newsroom = asyncio.create_task(calls(scope_of("/api/alerts", key), None, send))
+        await began.wait()
+        reader = asyncio.create_task(calls(scope_of("/hot"), None, send))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert order == []
+        end.set()
+        await asyncio.gather(newsroom, reader)
+        assert order == ["newsroom", "reader"]
 
     asyncio.run(main())
 

@@ -54,6 +54,20 @@ def test_an_editor_writes_a_story_pushes_it_and_sees_it_arrive(
     assert errors == []
 
 
+def test_correct_is_offered_without_a_reload_once_a_scheduled_alert_has_left(
+    system: System, open_context: OpenContext
+) -> None:
+    page = open_context().new_page()
+    sign_in(page, "editor")
+    leaves_at = datetime.now(UTC) + timedelta(seconds=6)
+    alert = system.send(system.ingest(topics=["sport"]), send_at=leaves_at.isoformat())
+    page.goto(f"/desk/alerts/{alert['id']}")
+    expect(page.locator("[data-state]")).to_have_text("Scheduled")
+    correct = page.get_by_role("link", name="Correct")
+    expect(correct).to_have_count(0)
+    expect(correct).to_be_visible(timeout=30_000)
+
+
 def test_a_breaking_alert_leaves_only_when_the_button_is_held_or_the_number_typed(
     system: System, open_context: OpenContext
 ) -> None:

@@ -42,6 +42,12 @@ class ReaderRow(SQLModel, table=True):
             postgresql_where=text("quiet_from <> quiet_to"),
         ),
         Index("reader_by_reads", "reads", "id", postgresql_where=text("reads <> '{}'")),
+        Index(  # only the release before reads by it
+            "reader_reads",
+            "id",
+            postgresql_include=["reads"],
+            postgresql_where=text("reads <> '{}'"),
+        ),
         Index(
             "reader_wish",
             "id",

@@ -8,20 +8,12 @@ down_revision = "0033"
 
 
 def upgrade() -> None:
-    """Go to this step."""
+    """Go to this step; `reader_reads` stays for the release before."""
     op.create_index(
         "reader_by_reads", "reader", ["reads", "id"], postgresql_where=sa.text("reads <> '{}'")
     )
-    op.drop_index("reader_reads", "reader")
 
 
 def downgrade() -> None:
     """Go back."""
-    op.create_index(
-        "reader_reads",
-        "reader",
-        ["id"],
-        postgresql_include=["reads"],
-        postgresql_where=sa.text("reads <> '{}'"),
-    )
     op.drop_index("reader_by_reads", "reader")

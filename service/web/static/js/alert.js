@@ -20,7 +20,7 @@ if (container) watch(container.dataset.live);
 countDown(document.querySelector("[data-undo-left]"));
 editSchedule(document.querySelector("[data-schedule]"));
 showTrouble();
-const refreshTimer = container && setInterval(refreshParts, 5000);
+const refreshTimer = container && setInterval(() => refreshParts(), 5000);
 
 function watch(url) {
   const asOf = document.querySelector("[data-as-of]");
@@ -54,7 +54,7 @@ function draw(report, samples) {
     const short = 100 * totals.accepted < totals.planned * Number(figure.dataset.percent ?? 0);
     figure.textContent = milliseconds(short ? null : report.timing[figure.dataset.timing]);
   }
-  for (const figure of document.querySelectorAll("[data-receipt-share]")) figure.textContent = formatShare(report.receipts[figure.dataset.receiptShare], report.results_known);
+  for (const figure of document.querySelectorAll("[data-receipt-share]")) figure.textContent = report.results_known || !totals.planned ? formatShare(report.receipts[figure.dataset.receiptShare], report.results_known) : "not known";
   for (const figure of document.querySelectorAll("[data-receipt]")) figure.textContent = number.format(report.receipts[figure.dataset.receipt]);
   drawBar(totals);
   const [label, tone] = describeState(report);
@@ -149,7 +149,9 @@ function drawProviders(byProvider) {
 }
 
 // What the events do not carry comes from the server: rows of providers, and what is wrong with them.
-async function refreshParts() {
+// At the end it is asked for until it has come: nothing asks again after that.
+async function refreshParts({ last = false } = {}) {
+  if (last && (refreshing || document.hidden)) return void setTimeout(refreshParts, 1000, { last });
   if (refreshing || document.hidden) return;
   refreshing = true;
   const response = await fetch(window.location.href).catch(() => null);
@@ -164,6 +166,7 @@ async function refreshParts() {
     showTrouble();
   }
   refreshing = false;
+  if (last && !response?.ok) setTimeout(refreshParts, 5000, { last });
 }
 
 // An alert that has left can be corrected and withdrawn. Only then: what is being typed there stays.
@@ -176,5 +179,5 @@ function showActions(page) {
 function reloadIfNeeded(report) {
   const { totals } = report;
   if (totals.buried || report.stop_reason || report.causes) setTimeout(() => window.location.reload(), 800);
-  else refreshParts();
+  else refreshParts({ last: true });
 }
