@@ -56,15 +56,17 @@ class Apps:
             revision = apps.revision(session)
         if revision == self.revision:
             return False
+        providers = dict(self.providers)
         for name, app in apps.every_app(session).items():
             if app != self._rows.get(name):
                 self._rows[name] = app
-                self._replace(app)
+                self._replace(providers, app)
+        self.providers = providers  # at once: another thread may be reading the names
         self.revision = revision
         return True
 
-    def _replace(self, app: App) -> None:
-        before = self.providers.pop(app.name, None)
+    def _replace(self, providers: dict[str, Provider], app: App) -> None:
+        before = providers.pop(app.name, None)
         if app.disabled_at is not None or (app.is_default and app.name not in self.default_names):
             return
         try:
@@ -73,7 +75,7 @@ class Apps:
         except (Invalid, LookupError) as fault:
             log.warning("app not usable", app=app.name, reason=str(fault))
             return
-        self.providers[app.name] = provider
+        providers[app.name] = provider
         self._open(provider)
         self.rates.add(provider)
         if before is not None:

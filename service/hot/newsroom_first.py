@@ -23,7 +23,7 @@ from service.http.auth import STAFF_COOKIE
 
 PAUSE_S = 0.05
 LONGER = 4
-"""A stranger who lets calls hang that look like the newsroom's takes a fifth of the readers' time."""
+"""Who lets calls hang that look like the newsroom's takes a fifth of the readers' time."""
 _BEARER_KEY = f"Bearer {KEY_PREFIX}".encode()
 _COOKIE = f"{STAFF_COOKIE}=".encode()
 

@@ -29,7 +29,10 @@ def shortest_round_trip_s(session: Session) -> float:
 def _read_round_trip_s(link: socket.socket) -> float:
     if _TCP_INFO is None or link.family not in (socket.AF_INET, socket.AF_INET6):
         return 0.0
-    information = link.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _MIN_RTT_AT + _MIN_RTT.size)
+    try:
+        information = link.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _MIN_RTT_AT + _MIN_RTT.size)
+    except OSError:  # a kernel that refuses to say
+        return 0.0
     if len(information) < _MIN_RTT_AT + _MIN_RTT.size:
         return 0.0
     (microseconds,) = _MIN_RTT.unpack_from(information, _MIN_RTT_AT)

@@ -41,12 +41,17 @@ class DriverStatement:
         """Run it in the session's transaction; return its rows, with names. Raises as SQLAlchemy.
 
         A failed connection is not told to the pool: given back, it is tried before its next use.
+        But a server that takes no writes any more is left at once, with all its connections.
         """
         driver = session.info.get(DRIVER) or session.connection().connection.driver_connection
         try:
             with self.execute(cast("psycopg.Connection", driver), values) as cursor:
                 return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
+            if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+                connection = session.connection()
+                connection.invalidate(error)
+                connection.engine.dispose()
             raise as_sqlalchemy_error(error) from error
 
     def execute(self, driver: psycopg.Connection, values: Mapping[str, Any]) -> psycopg.Cursor[Any]:

@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import exc, text
+from sqlmodel import Session
 
 from service.store.driver_statement import DriverStatement
 from service.store.pipeline import Query, run_pipeline
@@ -61,6 +62,16 @@ def test_a_server_that_takes_no_writes_any_more_is_left(engine):
     read_only = Query(DriverStatement("SET TRANSACTION READ ONLY"), {})
     with pytest.raises(DATABASE_AWAY):
         run_pipeline(engine, [read_only, add(1, "a")], LOCK_WAIT_S)
+    assert engine.pool is not pool
+
+
+def test_a_statement_of_a_session_leaves_such_a_server_too(engine):
+    pool = engine.pool
+    with Session(engine) as session:
+        session.execute(text("SET TRANSACTION READ ONLY"))
+        query = add(1, "a")
+        with pytest.raises(DATABASE_AWAY):
+            query.statement.run(session, query.values)
     assert engine.pool is not pool
 
 

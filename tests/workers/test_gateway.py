@@ -1,6 +1,7 @@
 """What every gateway promises: requests and answers, pools and windows."""
 
 import json
+import math
 import time
 
 import httpx
@@ -146,6 +147,29 @@ def test_what_has_not_left_is_taken_back_and_all_else_is_answered(
     )
     assert gateway.recall("apns") == []
     assert [answer.status for answer in send_all(gateway, *recalled)] == [200] * len(recalled)
+
+
+@pytest.mark.parametrize("of", ["wire", "curl"])
+def test_what_waits_does_not_leave_after_the_moment_that_was_set(
+    certificate: Certificate, serve: Serve, of: str
+) -> None:
+    server = serve(streams=4)
+    gateway = open_gateway(settings_for(of, certificate.certificate, timeout_s=20))
+    gateway.open_pool("apns", 300)
+    send_all(gateway, a_request(server))
+    gateway.leave_until(time.monotonic() - 1)
+    for request in numbered(server, 200):
+        gateway.submit("apns", request)
+    answers = [answer for _ in range(5) for answer in gateway.poll(0.05)]
+
+    assert len(answers) < 200
+    assert gateway.in_flight() == 200 - len(answers)
+    gateway.leave_until(math.inf)
+    while gateway.in_flight():
+        answers += gateway.poll(1)
+    assert len(answers) == 200
+    assert_seen_once(server)
+    gateway.close()
 
 
 def test_our_own_gateway_takes_back_all_that_no_stream_was_free_for(

@@ -30,7 +30,7 @@ from service.store.session import transaction
 from tests import builders as a
 from tests.workers.stages import Broker, Context, Credentials
 from workers import deliver
-from workers.delivery import flushing, loop, outcomes
+from workers.delivery import claiming, flushing, loop, outcomes
 from workers.provider import Answer, Credential, Failure, Request
 from workers.provider_kit.endpoints import AllowList
 
@@ -67,6 +67,9 @@ class Gateway:
 
     def refresh(self, _pool):
         pass
+
+    def leave_until(self, moment):
+        self.leaves_until = moment
 
     def recall(self, _pool, _origins=None):
         return []
@@ -544,6 +547,23 @@ def test_what_waits_for_a_stream_does_not_leave_any_more(system, change, state):
     states = system.states(alert)
     assert 1 <= states.count(State.ACCEPTED) < 400
     assert states.count(State.ACCEPTED) + states.count(state) == 500
+
+
+def test_a_digest_whose_words_cannot_be_read_is_given_back_and_sent(system, monkeypatch):
+    reads = []
+
+    def missed_alerts(_session, _ids):
+        reads.append(loop.time.monotonic())
+        if len(reads) == 1:
+            raise OperationalError("SELECT", {}, Exception("the database is shut down"))
+        return []
+
+    monkeypatch.setattr(claiming, "missed_alerts", missed_alerts)
+    system.provider()
+    alert = system.alert(["a"], missed=[1])
+    deliver.deliver(system.process, alert)
+    assert len(reads) == 2
+    assert system.states(alert) == [State.CANCELLED]
 
 
 def test_what_waits_for_a_push_service_that_asks_for_a_pause_does_not_leave(system):

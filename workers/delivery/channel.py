@@ -171,8 +171,11 @@ class Channel:
     def give_up(self, batch: LeasedBatch) -> None:
         """Let go of a batch that is no longer ours, and of what was to be sent of it.
 
-        We may have claimed it again already, before we learned that it was given back.
+        We may have claimed it again already, before we learned that it was given back. What is
+        left of it can be claimed again: that is looked for before a stream ends.
         """
+        if not batch.finished:
+            self.claim_soon()
         if self.batches.get(batch.key) is batch:
             del self.batches[batch.key]
         self.queue = deque(pair for pair in self.queue if pair[0] is not batch)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import structlog
 from sqlmodel import Session
 
 from service.domain.delivery import State
@@ -11,7 +12,7 @@ from service.store.deliveries import batch_claims, shards
 from service.store.deliveries.planned_alert import PlannedAlert
 from service.store.readers.missed_alerts import missed_alerts
 from service.store.replica import NO_REPLICA, Replica
-from service.store.session import limit_lock_waits, transaction
+from service.store.session import DATABASE_AWAY, limit_lock_waits, transaction
 from service.tracing.spans import NO_SPAN
 from workers.delivery.answers import AnswerReader
 from workers.delivery.batch_span import begin_span
@@ -24,6 +25,8 @@ from workers.delivery.loading import targets_of
 from workers.delivery.outgoing import Outgoing, digest_content
 from workers.delivery.stream_context import StreamContext
 from workers.provider import AlertContent, CredentialRefused, Target
+
+log = structlog.get_logger()
 
 
 class Claim(NamedTuple):
@@ -110,7 +113,11 @@ class Claiming:
         batch = LeasedBatch(claimed, deadline, self.clock.now)
         if deadline <= self.clock.now():
             batch.close_unsent(State.EXPIRED)
-        return self._claim(batch, claimed.devices)
+        try:
+            return self._claim(batch, claimed.devices)
+        except DATABASE_AWAY as error:  # it is ours all the same: the next write gives it back
+            log.warning("words not read", alert=self.alert_id, error=type(error).__name__)
+            return Claim(batch, [])
 
     def _claim(self, batch: LeasedBatch, rows: Sequence[batch_claims.DeviceFields]) -> Claim:
         """Return a batch with its devices, and what a digest says to them: what still holds."""

@@ -69,6 +69,19 @@ class Intake:
         """Whether the thread is asking the database."""
         return self._query is not None
 
+    def has_nothing_to_claim(self) -> bool:
+        """Whether every shard is packed and no channel that may send has a batch to claim.
+
+        Where no channel may send we pack no shards either: other processes do.
+        """
+        if self.is_pending:
+            return False
+        now = time.monotonic()
+        sending = [channel for channel in self._channels if channel.may_claim(now)]
+        if not sending:
+            return True
+        return self.shards is None and all(each.has_nothing_to_claim() for each in sending)
+
     def await_query(self, seconds: float) -> None:
         """Wait so long for the thread, or just so long."""
         if self._query is None:

@@ -6,8 +6,10 @@ last answer arrives. The stream owns its state: its parts take values and return
     claiming -> building -> sending -> gateway -> answers -> flushing
 """
 
+import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import Enum
 
 import structlog
@@ -104,6 +106,7 @@ class Stream:
 
         Whatever raises, what was accepted by then is put on record: nobody is pushed again for it.
         """
+        self._exchanges.leave_until(self._written_at + STALE_S)
         try:
             return self._run()
         except Exception:
@@ -112,6 +115,7 @@ class Stream:
         finally:
             self._intake.close()
             self._flush.close()
+            self._exchanges.leave_until(math.inf)
             self._reader.publish(self._channels, at_once=True)
             end_spans(self._batches())
 
@@ -174,6 +178,8 @@ class Stream:
         self._flush.take_over()
         for channel in self._channels:
             channel.pause(FAULT_PAUSE_S)
+        with suppress(Exception):
+            self._sending.recall_unsent(self._channels, of_all=True)
         self._reader.give_up_waiting(self._batches(), "the sender failed")
         while self._batches() and self._write():
             if self._write_failed:
@@ -184,7 +190,7 @@ class Stream:
             return End.OVER
         if is_late or self._context.stopping.is_set() or self.makes_way_for is not None:
             return End.YIELDED
-        return End.EMPTY if not self._batches() and self._nothing_to_claim() else None
+        return End.EMPTY if not self._batches() and self._intake.has_nothing_to_claim() else None
 
     def _alert_is_over(self) -> bool:
         return not self._state.running or self._clock.now() >= self.alert.expires_at
@@ -197,18 +203,6 @@ class Stream:
         of_all = QUEUES[:1] if self.alert.urgency is Urgency.BREAKING else QUEUES
         queues = (STRANGERS_QUEUE,) if self._context.strangers else of_all
         return not any(self._context.waiting(queue) for queue in queues)
-
-    def _nothing_to_claim(self) -> bool:
-        """Whether every shard is packed and no channel that may send has a batch to claim.
-
-        Where no channel may send we pack no shards either: other processes do.
-        """
-        if self._intake.is_pending:
-            return False
-        sending = [channel for channel in self._channels if channel.may_claim(time.monotonic())]
-        if not sending:
-            return True
-        return self._intake.shards is None and all(c.has_nothing_to_claim() for c in sending)
 
     def _stands_aside(self) -> bool:
         """Whether nothing new is to leave just now, for a breaking alert is on its way."""
@@ -292,6 +286,7 @@ class Stream:
                 channel.give_up(batch)
                 end_span(batch, "given back" if is_ours else "taken over")
         self._written_at = write.written_at
+        self._exchanges.leave_until(self._written_at + STALE_S)
         self._write_failed = False
         self._state = result.state
         self.precedence = result.precedence

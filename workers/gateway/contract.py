@@ -66,6 +66,13 @@ class Gateway(Protocol):
         """Send and receive; return as soon as there are answers, at the latest after `timeout`."""
         ...
 
+    def leave_until(self, moment: float) -> None:
+        """Let nothing that waits leave after this moment (monotonic), until there is a later one.
+
+        It waits on, or is recalled. The process may be stopped between two looks at the clock.
+        """
+        ...
+
     def in_flight(self, pool: str | None = None) -> int:
         """Return how many requests of the pool, or of all, have not been answered."""
         ...

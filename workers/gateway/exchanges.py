@@ -34,6 +34,10 @@ class Exchanges(Generic[C]):
         context = self._contexts.pop
         return [(context(id(request)), answer) for request, answer in self._gateway.poll(timeout)]
 
+    def leave_until(self, moment: float) -> None:
+        """Let nothing that waits leave after this moment (monotonic)."""
+        self._gateway.leave_until(moment)
+
     def in_flight(self) -> int:
         """Return how many requests have not been answered."""
         return len(self._contexts)

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 EVERY_S = 1.0
 LOCK_WAIT_S = 0.2
 """How long a batch is waited for that somebody holds: the next look comes in a second."""
+_SEEN = ".dead"
+"""What is added to the name of a dead process's file after the first look."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -63,19 +65,33 @@ class SenderLock:
 
 
 def end_leases_of_dead(folder: Path, engine: Engine) -> int:
-    """End the leases of this host's dead senders; returns how many batches are free by it."""
+    """End the leases of this host's dead senders; returns how many batches are free by it.
+
+    A file is removed the second time: a claim that had left before its process died may commit a
+    moment after we looked. What fails is tried again with the next look.
+    """
     batches = 0
     for path in _files(_folder_of_this_boot(folder)):
-        with suppress(FileNotFoundError), path.open("r+b") as file:
+        with suppress(OSError, SQLAlchemyError), path.open("r+b") as file:
             if not _lock(file.fileno()):
                 continue
-            with transaction(engine) as session:
-                limit_lock_waits(session, LOCK_WAIT_S)
-                ended = lease_tokens.end_leases(session, int(path.name))
-            path.unlink(missing_ok=True)
-            log.warning("a sending process has died", batches=ended)
-            batches += ended
+            try:
+                batches += _end_leases(path, engine)
+            finally:  # also of a process that was forked just now, which has the file as well
+                fcntl.flock(file, fcntl.LOCK_UN)
     return batches
+
+
+def _end_leases(path: Path, engine: Engine) -> int:
+    with transaction(engine) as session:
+        limit_lock_waits(session, LOCK_WAIT_S)
+        ended = lease_tokens.end_leases(session, int(path.stem))
+    if path.suffix:
+        path.unlink(missing_ok=True)
+    else:
+        path.rename(path.with_suffix(_SEEN))
+        log.warning("a sending process has died", batches=ended)
+    return ended
 
 
 def watch_forever(settings: Settings, folder: Path) -> None:
@@ -101,7 +117,7 @@ def _lock(file: int) -> bool:
 def _files(folder: Path) -> Iterator[Path]:
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.isdecimal():
+            if entry.name.removesuffix(_SEEN).isdecimal():
                 yield Path(entry.path)
 
 

@@ -4,6 +4,7 @@ Why libcurl, why its `perform` and why corked sockets: workers/README.md, decisi
 not do by itself (send a POST again) is prevented in `transfer`.
 """
 
+import math
 import select
 import time
 from collections.abc import Collection, Iterable, Iterator
@@ -106,6 +107,7 @@ class CurlGateway:
         self._timeout_s = timeout_s
         self._pools: dict[str, CurlPool] = {}
         self._answers: Answers = []
+        self._leave_until = math.inf
 
     def open_pool(
         self,
@@ -130,6 +132,10 @@ class CurlGateway:
     def room(self, pool: str) -> int:
         """Return how many more requests may be submitted now."""
         return self._pools[pool].room()
+
+    def leave_until(self, moment: float) -> None:
+        """Let nothing that waits leave after this moment."""
+        self._leave_until = moment
 
     def in_flight(self, pool: str | None = None) -> int:
         """Return how many requests have not been answered."""
@@ -206,7 +212,7 @@ class CurlGateway:
         for origin in list(pool.waiting):
             for request in origin.waiting.take_expired(now):
                 self._answer(pool, request, not_sent("waited too long for a connection"))
-            while origin.waiting and pool.may_go(origin):
+            while origin.waiting and now <= self._leave_until and pool.may_go(origin):
                 self._hand(pool, origin, origin.waiting.popleft()[0])
             if not origin.waiting:
                 pool.waiting.discard(origin)

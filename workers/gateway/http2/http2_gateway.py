@@ -5,6 +5,7 @@ in a list, and all that a turn has collected goes to TLS at once. What is not HT
 gateway on libcurl, origin by origin.
 """
 
+import math
 import time
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -41,6 +42,7 @@ class Http2Gateway:
         self._pools: dict[str, Http2Pool] = {}
         self._fallback = CurlGateway(ca_file=ca_file, timeout_s=timeout_s)
         self._answers: Answers = []
+        self._leave_until = math.inf
 
     def open_pool(
         self,
@@ -62,6 +64,11 @@ class Http2Gateway:
     def room(self, pool: str) -> int:
         """Return how many more requests may be submitted now."""
         return max(self._pools[pool].room() - self._fallback.in_flight(pool), 0)
+
+    def leave_until(self, moment: float) -> None:
+        """Let nothing that waits leave after this moment."""
+        self._leave_until = moment
+        self._fallback.leave_until(moment)
 
     def in_flight(self, pool: str | None = None) -> int:
         """Return how many requests have not been answered."""
@@ -170,7 +177,7 @@ class Http2Gateway:
             self._answer(pool, late, not_sent("waited too long for a connection"))
         if origin.attempt is not None:
             self._continue(pool, origin, origin.attempt)
-        while origin.waiting and pool.has_room(origin):
+        while origin.waiting and now <= self._leave_until and pool.has_room(origin):
             session = origin.available()
             if session is None:
                 self._connect(pool, origin, now)
