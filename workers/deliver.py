@@ -17,7 +17,7 @@ from workers.delivery.channel import Channel
 from workers.delivery.claiming import claimable_parts
 from workers.delivery.clock import Clock
 from workers.delivery.condition import Condition, Ended, Held, Open, Probing
-from workers.delivery.intake import DISTANT_ROUND_TRIP_S
+from workers.delivery.intake import DISTANT_ROUND_TRIP_S, DISTANT_WINDOWS
 from workers.delivery.loop import End, Stream
 from workers.delivery.outgoing import Outgoing, outgoing
 from workers.delivery.stream_context import StreamContext
@@ -66,11 +66,13 @@ def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
         if planned.spread is not None:
             late_releases.move_late_releases(session, alert_id)
         held = pauses.unusable(session, context.names)
+        is_distant = shortest_round_trip_s(session) > DISTANT_ROUND_TRIP_S
         channels = [
             Channel(
                 provider,
                 _condition(context, session, alert_id, alert, name, held=name in held),
                 way=context.ways.to(name),
+                windows_ahead=DISTANT_WINDOWS if is_distant else 1,
             )
             for name, provider in context.providers.items()
             if not context.strangers or name in context.known_servers
@@ -89,7 +91,7 @@ def _open_stream(context: StreamContext, alert_id: int) -> Stream | None:
                 lease_s=context.settings.lease_s,
                 strangers=context.strangers,
             ),
-            is_distant=shortest_round_trip_s(session) > DISTANT_ROUND_TRIP_S,
+            is_distant=is_distant,
         )
 
 

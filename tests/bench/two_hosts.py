@@ -13,10 +13,13 @@ from tests.hosts.second_host import NoSecondHost, SecondHost
 TITLE = "A whole alert whose workers are on another host; one sending process"
 REFERENCE = "the same alert with its workers on this host"
 DELAY_MS = 5.0
+NO_DELAY_MS = 0.001
+"""What the link itself costs: one process copies its packets, on the same two cores."""
 LOSS = 0.01
 WARMING_UP = 1000
 HOSTS = {
     "this host": None,
+    "another host, the same link without delay": (NO_DELAY_MS, 0.0),
     f"another host, {DELAY_MS:g} ms each way": (DELAY_MS, 0.0),
     f"another host, {DELAY_MS:g} ms each way, {LOSS:.0%} lost": (DELAY_MS, LOSS),
 }

@@ -1,6 +1,7 @@
 """What a stream takes from the database, and writes to it, while its pushes are in flight."""
 
 import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -126,6 +127,16 @@ def two_in_flight(system):
 
     system.gateway.room = lambda _pool: 2 - len(waiting)
     system.gateway.poll = poll
+
+
+def test_two_windows_of_pushes_are_claimed_ahead_of_a_distant_database(system):
+    provider = system.provider()
+    near, distant = Channel(provider), Channel(provider, windows_ahead=intake.DISTANT_WINDOWS)
+    for channel, windows in ((near, 1), (distant, intake.DISTANT_WINDOWS)):
+        channel.backlog = windows * provider.window - 1
+        assert channel.wants_batch(time.monotonic())
+        channel.backlog += 1
+        assert not channel.wants_batch(time.monotonic())
 
 
 def test_answers_are_read_while_states_are_written_to_a_distant_database(system, writes):

@@ -53,7 +53,8 @@ class Channel:
 
     `generation` counts credentials. `claim_at` is the monotonic time before which the database has
     nothing for us; 0 says that nobody has looked since there was something. `recalls_unsent` says
-    that what the gateway has not sent yet is to be taken back from it.
+    that what the gateway has not sent yet is to be taken back from it. A batch is claimed when
+    less than `windows_ahead` windows of pushes are left to build.
     """
 
     provider: Provider
@@ -70,6 +71,7 @@ class Channel:
     origins: OriginCondition = field(default_factory=OriginCondition)
     ever_accepted: bool | None = None
     recalls_unsent: bool = False
+    windows_ahead: int = 1
 
     def __post_init__(self) -> None:
         """Begin without evidence; a guarded provider is many servers."""
@@ -118,7 +120,7 @@ class Channel:
         """Whether to claim another batch, before the provider's window could run empty."""
         return (
             self.may_claim(now)
-            and self.backlog < self.provider.window
+            and self.backlog < self.windows_ahead * self.provider.window
             and len(self.batches) < MOST_BATCHES
             and now >= self.claim_at
         )

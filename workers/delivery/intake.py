@@ -25,6 +25,9 @@ from workers.gateway.exchanges import Exchanges
 
 log = structlog.get_logger()
 
+DISTANT_WINDOWS = 2
+"""How many windows of pushes are claimed ahead of a distant database: to pack a shard there takes
+longer than one window lasts."""
 DISTANT_ROUND_TRIP_S = 0.004
 """A database is distant when a round trip on the network takes longer."""
 SLOW_S = 0.02
