@@ -67,7 +67,7 @@ def test_a_flood_costs_neither_memory_nor_the_pushes_to_other_servers(
 
     assert [answers[id(request)].status for request in good] == [200] * GOOD
     assert len(answers) == HOSTILE + GOOD
-    assert slowest_good < 5
+    assert slowest_good < 10  # behind the hostile ones it would take their timeouts
     assert peak - before < MOST_MEMORY
 
 
