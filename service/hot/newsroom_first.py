@@ -17,15 +17,11 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
-from service.domain.people import KEY_PREFIX
-from service.http.admission import NEWSROOM_PATHS
-from service.http.auth import STAFF_COOKIE
+from service.http.admission import NEWSROOM_PATHS, has_newsroom_credentials
 
 PAUSE_S = 0.05
 LONGER = 4
 """Who lets calls hang that look like the newsroom's takes a fifth of the readers' time."""
-_BEARER_KEY = f"Bearer {KEY_PREFIX}".encode()
-_COOKIE = f"{STAFF_COOKIE}=".encode()
 
 
 @dataclass(slots=True)
@@ -82,9 +78,5 @@ def is_newsrooms(scope: Scope) -> bool:
     return (
         scope["type"] == "http"
         and scope["path"].startswith(NEWSROOM_PATHS)
-        and any(
-            (name == b"authorization" and value.startswith(_BEARER_KEY))
-            or (name == b"cookie" and _COOKIE in value)
-            for name, value in scope["headers"]
-        )
+        and has_newsroom_credentials(scope["headers"])
     )

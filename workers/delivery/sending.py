@@ -55,16 +55,16 @@ class Sending:
         for channel in channels:
             closed = channel.origins.pop_closed()
             if channel.pop_recall() or of_all:
-                self.take_back(channel)
+                self._take_back(channel)
             elif closed:
-                self.take_back_of(channel, closed)
+                self._take_back_of(channel, closed)
 
-    def take_back(self, channel: Channel) -> None:
+    def _take_back(self, channel: Channel) -> None:
         """Let what waits in the gateway be unsent again: its turn had not come."""
         for flight in self.exchanges.recall(channel.name):
             self._unsend(flight)
 
-    def take_back_of(self, channel: Channel, origins: Collection[str]) -> None:
+    def _take_back_of(self, channel: Channel, origins: Collection[str]) -> None:
         """Postpone or end what waits in the gateway for origins that get nothing now."""
         for flight in self.exchanges.recall(channel.name, origins):
             self._unsend(flight)
