@@ -9,8 +9,8 @@ What counts, and how far it reaches:
 
 - Evidence is kept by origin. A provider with one server for all devices is one origin. One push
   service among many speaks for itself alone.
-- Doubts of an address that the provider never accepted can end only their own delivery: anybody
-  may register such addresses. (Where the provider never accepted anything at all, they count.)
+- What is answered about an address that the provider never accepted can end only its own delivery:
+  anybody may register such addresses. (Where it never accepted anything at all, they count.)
 - Doubts are believed while they are a small minority. Then the device is a suspect, and it is gone
   when a later alert, at least a day after, says the same.
 - Beyond that share the fault is ours: the provider, or the origin, is not used until it is cleared.
@@ -50,7 +50,7 @@ DOUBTS_THAT_HOLD = 20
 FEW_DOUBTS = 3
 """So many are a small minority of any audience in which more were accepted."""
 SMALL_SHARE = 0.05
-"""The share of all answers up to which doubts are a small minority."""
+"""The share, of themselves and the acceptances, up to which doubts are a small minority."""
 REFUSALS_THAT_END = 100
 """So many refusals of no clear cause and no acceptance look like the alert's own fault."""
 REFUSALS_THAT_DOUBT = 5
@@ -80,16 +80,16 @@ class Tally:
 
     @property
     def doubts_are_few(self) -> bool:
-        """Whether the doubts are a small minority of what was answered."""
+        """Whether the doubts are a small minority beside the acceptances."""
         return self._is_small_minority(self.doubts)
 
     @property
     def refusals_are_few(self) -> bool:
-        """Whether the refusals are a small minority of what was answered."""
+        """Whether the refusals are a small minority beside the acceptances."""
         return self._is_small_minority(self.refusals)
 
     def _is_small_minority(self, count: int) -> bool:
-        few = max(FEW_DOUBTS, SMALL_SHARE * self.answers)
+        few = max(FEW_DOUBTS, SMALL_SHARE * (self.accepted + count))
         return count < self.accepted and count <= few
 
     @property
@@ -141,8 +141,9 @@ class Evidence:
     ) -> None:
         """Count any other verdict.
 
-        `counts`: the address's doubts are evidence, for the provider has accepted it before.
-        `known`: we or an administrator named the server that answered. Both matter for doubts only.
+        `counts`: what is said against the address is evidence, for the provider has accepted it
+        before. `known`: we or an administrator named the server that answered, which matters for
+        doubts only.
         """
         tally = self.of(origin)
         tally.answers += 1
@@ -153,6 +154,8 @@ class Evidence:
         elif is_doubt(verdict):
             tally.known = known
             tally.doubts += 1 if counts else 0
+        elif not counts:
+            return
         elif isinstance(verdict, DeviceRefused):
             tally.refusals += 1
             tally.unclear_refusals += 1 if verdict.doubtful else 0

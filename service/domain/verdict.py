@@ -4,7 +4,7 @@ The type is closed: `service.domain.delivery.next_step` matches on it and mypy p
 complete, so a seventh meaning cannot be forgotten anywhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -105,3 +105,21 @@ NotAccepted = TryLater | DeviceGone | DeviceRefused | AlertRejected | SenderReje
 """Every verdict but an acceptance; each says why."""
 
 Verdict = Accepted | NotAccepted
+
+
+def limit_to_device(verdict: NotAccepted) -> NotAccepted:
+    """Return what the verdict means where it can concern no delivery but the address's own.
+
+    So are answers about addresses that were never accepted: anybody may register the address of
+    another app, and it is refused in words that otherwise speak of us. What a new credential may
+    cure is about no address and stays as it is.
+    """
+    match verdict:
+        case AlertRejected(why=why):
+            return DeviceRefused(why)
+        case SenderRejected(remint=False, reach=Reach.PROVIDER, why=why):
+            return TryLater(why)
+        case TryLater(reach=Reach.ORIGIN):
+            return replace(verdict, reach=Reach.DEVICE)
+        case _:
+            return verdict

@@ -97,6 +97,24 @@ def test_doubts_of_addresses_that_were_never_accepted_hold_nobody():
     assert judge(evidence, DOUBT, "", "apns") is None
 
 
+@pytest.mark.parametrize("verdict", [DOUBT, REFUSAL, FOR_SOME])
+def test_addresses_that_were_never_accepted_hide_no_mistake_of_ours(verdict):
+    evidence = evidence_of(accepted=60)
+    for _ in range(10_000):
+        evidence.count(verdict, "", counts=False)
+    add(evidence, doubts=40)
+    assert isinstance(judge(evidence, DOUBT, "", "apns"), HoldProvider)
+    assert judge_doubt(evidence.of(""), NOTHING_AGAINST_IT, held=False) is Finding.OUR_FAULT
+
+
+@pytest.mark.parametrize("verdict", [REFUSAL, FOR_SOME])
+def test_refusals_of_addresses_that_were_never_accepted_call_for_nothing(verdict):
+    evidence = Evidence()
+    for _ in range(1_000):
+        evidence.count(verdict, "", counts=False)
+    assert judge(evidence, verdict, "", "expo") is None
+
+
 def test_a_doubt_in_answer_to_a_probe_holds_again_at_once():
     evidence = evidence_of(doubts=1)
     assert judge(evidence, DOUBT, "", "apns") is None

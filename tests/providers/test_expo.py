@@ -26,6 +26,7 @@ from tests.providers.examples import (
     run,
 )
 from workers.provider import GivesTickets
+from workers.provider_kit import address_groups
 
 
 def address(n: int) -> str:
@@ -76,13 +77,45 @@ def test_a_device_without_a_ticket_may_have_been_pushed_to(expo, body):
     assert verdicts[-1] == TryLater("Expo's answer lacks a ticket for it", unknown=True)
 
 
-def test_another_projects_address_does_not_bury_the_others(expo):
-    [request] = requests(expo, alert_content(), *targets(4))
-    groups = {"@us/app": [address(0), address(1), address(3)], "@them/app": [address(2)]}
+def refuse(expo, request, error):
+    return expo.read_answer(an_answer(400, {"errors": [error]}), request.positions)
+
+
+def addresses_of(request):
+    return [message["to"] for message in json.loads(request.body)]
+
+
+def test_addresses_of_other_projects_cost_the_others_nothing_however_many_they_are(expo):
+    [request] = requests(expo, alert_content(), *targets(90))
+    us, them = [address(7)], [address(n) for n in range(90) if n != 7]
+    groups = {"@them/app": them, "@us/app": us}
     error = {"code": "PUSH_TOO_MANY_EXPERIENCE_IDS", "message": "as told", "details": groups}
-    verdicts = expo.read_answer(an_answer(400, {"errors": [error]}), request.positions)
-    kinds = [type(verdict) for verdict in verdicts]
-    assert kinds == [TryLater, TryLater, DeviceRefused, TryLater]
+    verdicts = refuse(expo, request, error)
+    assert {type(verdict) for verdict in verdicts} == {TryLater}
+    again = requests(expo, alert_content(), *targets(90))
+    assert sorted(map(addresses_of, again)) == sorted([us, them])
+    known, unknown = requests(
+        expo, alert_content(), a_target("expo", 7, address=address(7)), *targets(95)[90:]
+    )
+    assert (addresses_of(known), len(unknown.positions)) == (us, 5)
+
+
+def test_an_address_that_is_no_token_costs_the_others_of_its_request_nothing(expo):
+    [request] = requests(expo, alert_content(), *targets(4))
+    text = '"[2].to" must be a valid Expo push token.'
+    verdicts = refuse(expo, request, {"code": "VALIDATION_ERROR", "message": text})
+    assert [type(verdict) for verdict in verdicts] == [TryLater, TryLater, DeviceGone, TryLater]
+    verdicts = refuse(expo, request, {"message": "Something must be a valid Expo push token."})
+    assert {type(verdict) for verdict in verdicts} == {TryLater}
+    assert len(requests(expo, alert_content(), *targets(4))) == 4
+
+
+def test_few_addresses_are_remembered_for_their_projects(expo, monkeypatch):
+    monkeypatch.setattr(address_groups, "MOST_ADDRESSES", 2)
+    groups = address_groups.AddressGroups()
+    groups.learn("@them/app", [address(n) for n in range(3)])
+    sizes = [len(group) for group in groups.split(targets(3), 100)]
+    assert sizes == [1, 2]
 
 
 def test_receipts_are_asked_for_up_to_a_thousand_at_once(expo):

@@ -82,6 +82,7 @@ BOUNDS = {
     "devices that the sweep marks": "service.store.readers.device_ages: MOST_AT_ONCE PARTS; "
     "workers.upkeep.chores: MOST_DEVICES_A_RUN",
     "a sweep": "workers.sweep: CLOSE_BATCHES SHARDS_A_PASS PAGES_S PATIENCE_S",
+    "addresses remembered as": "workers.provider_kit.address_groups: MOST_ADDRESSES",
     "connections to one origin; origins": "workers.gateway.http2.http2_pool: MOST_CONNECTIONS "
     "MOST_SESSIONS",
     "reason and answer in a dead letter": "service.store.deliveries.dead_letters: MAX_REASON "

@@ -315,15 +315,58 @@ def test_one_acceptance_proves_nothing_beside_sixty_refusals(system):
     assert "accepted 1:" in reason
 
 
-def test_addresses_that_were_never_accepted_end_nothing_but_their_own_delivery(system):
-    system.provider(says=lambda address: KEY_REFUSED if address != "old" else Accepted())
-    alert = system.alert([f"new{n}" for n in range(40)])
-    system.alert(["old"])
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [
+        (KEY_REFUSED, State.BURIED),
+        (UNCLEAR, State.BURIED),
+        (AlertRejected("malformed"), State.BURIED),
+        (SenderRejected("no key for its platform", reach=Reach.DEVICE), State.BURIED),
+        (SenderRejected("no permission for these addresses"), State.RETRYING),
+    ],
+)
+@pytest.mark.parametrize("beside", [0, 10])
+def test_addresses_that_were_never_accepted_end_nothing_but_their_own_delivery(
+    system, verdict, state, beside
+):
+    says = lambda address: Accepted() if address.startswith("old") else verdict  # noqa: E731
+    system.provider("fcm", says=says).window = 50
+    alert = system.alert([f"new{n}" for n in range(120)] + [f"old{n}" for n in range(beside)])
+    later = system.alert(["old"])
     with transaction(system.engine) as session:
         session.execute(text("UPDATE device SET trusted_at = NULL WHERE address LIKE 'new%'"))
     deliver.deliver(system.process, alert)
-    assert system.states(alert) == [State.BURIED] * 40
-    assert system.one("SELECT count(*) FROM hold") == gone(system) == suspects(system) == 0
+    deliver.deliver(system.process, later)
+    assert system.states(alert) == [state] * 120 + [State.ACCEPTED] * beside
+    assert system.states(later) == [State.ACCEPTED]
+    assert system.one("SELECT count(*) FROM hold") == gone(system) == 0
+    assert system.one("SELECT rejected_by FROM alert WHERE id = :a", a=alert) == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [
+        (KEY_REFUSED, State.BURIED),
+        (UNCLEAR, State.BURIED),
+        (TryLater("429", after=timedelta(hours=1), reach=Reach.ORIGIN), State.RETRYING),
+    ],
+)
+def test_addresses_never_accepted_by_a_known_push_service_delay_no_others_there(
+    system, verdict, state
+):
+    origin = "https://known.example/"
+    system.provider(
+        "webpush",
+        guard=lambda *_: False,
+        says=lambda address: verdict if "new" in address else Accepted(),
+    ).window = 50
+    new, old = [f"{origin}new{n}" for n in range(120)], [f"{origin}old{n}" for n in range(10)]
+    alert = system.alert(new + old)
+    with transaction(system.engine) as session:
+        session.execute(text("UPDATE device SET trusted_at = NULL WHERE address LIKE '%new%'"))
+    deliver.deliver(system.process, alert)
+    assert system.states(alert) == [state] * 120 + [State.ACCEPTED] * 10
+    assert system.one("SELECT count(*) FROM hold") == gone(system) == 0
 
 
 def test_a_provider_that_never_accepted_anything_is_held_by_the_doubts_of_new_addresses(system):

@@ -10,8 +10,15 @@ import structlog
 
 from service.domain.delivery import Delivery
 from service.domain.effect import Effect, HoldProvider, MintCredential
-from service.domain.evidence import is_doubt, judge, judge_missing_credential, judge_rate
-from service.domain.verdict import Accepted, DeviceRefused, NotAccepted, TryLater, Verdict
+from service.domain.evidence import judge, judge_missing_credential, judge_rate
+from service.domain.verdict import (
+    Accepted,
+    DeviceRefused,
+    NotAccepted,
+    TryLater,
+    Verdict,
+    limit_to_device,
+)
 from service.store.operations import holds
 from service.store.readers import device_history
 from service.store.session import DATABASE_AWAY, limit_lock_waits, transaction
@@ -140,6 +147,9 @@ class AnswerReader:
 
         `stale` answers speak of a credential that was replaced meanwhile: they hold nobody.
         """
+        counts = answer is None or self._speaks_for_others(channel, batch, position)
+        if not counts and _is_known_server(channel, request):
+            verdict = limit_to_device(verdict)
         before = Delivery.unpack(batch.states[position])
         jitter = random.random()  # noqa: S311 - it spreads retries, it hides nothing
         step = batch.settle(position, verdict, jitter)
@@ -150,25 +160,17 @@ class AnswerReader:
             effects = tuple(e for e in effects if not isinstance(e, MintCredential | HoldProvider))
         apply(effects, outcome)
         if answer is not None:
-            self._count(channel, batch, position, verdict, request)
-            apply(self._judge(channel, verdict, request), outcome)
+            is_known = _is_known_server(channel, request)
+            origin = channel.origin_answering(request)
+            channel.evidence.count(verdict, origin, counts=counts, known=is_known)
+            if counts:
+                apply(self._judge(channel, verdict, request), outcome)
 
-    def _count(
-        self,
-        channel: Channel,
-        batch: LeasedBatch,
-        position: Position,
-        verdict: NotAccepted,
-        request: Request | None,
-    ) -> None:
-        origin = channel.origin_answering(request)
-        if not is_doubt(verdict):
-            channel.evidence.count(verdict, origin)
-            return
-        before = batch.history_of(position).accepted_before
-        counts = before or not self._was_ever_accepted(channel)
-        is_known = _is_known_server(channel, request)
-        channel.evidence.count(verdict, origin, counts=counts, known=is_known)
+    def _speaks_for_others(self, channel: Channel, batch: LeasedBatch, position: Position) -> bool:
+        """Whether what is answered about this address may concern others; see `evidence`."""
+        if batch.history_of(position).accepted_before:
+            return True
+        return not self._was_ever_accepted(channel)
 
     def _was_ever_accepted(self, channel: Channel) -> bool:
         """Whether the provider has accepted any device; True too while nobody can tell."""

@@ -39,6 +39,7 @@ from workers.provider import (
     Target,
 )
 from workers.provider_kit import answers, presentation
+from workers.provider_kit.address_groups import AddressGroups
 from workers.provider_kit.addressed_positions import AddressedPositions, addresses_at
 from workers.provider_kit.encoding import escape_json, json_bytes
 from workers.provider_kit.fitted_payload import IDS_ROOM, FittedPayload, head_to_delivery_id
@@ -78,6 +79,8 @@ _CREDENTIALS = SenderRejected(
 """An Expo project has credentials for each platform: those of one say nothing of the other."""
 _NOT_AUTHORIZED = SenderRejected("Expo does not let us in: check EXPO_ACCESS_TOKEN")
 
+_INVALID, _PROJECTS = "must be a valid Expo push token", "PUSH_TOO_MANY_EXPERIENCE_IDS"
+_APART = TryLater("sent along with what Expo refuses", first=timedelta(milliseconds=50))
 _NOT_A_TOKEN = DeviceGone("VALIDATION_ERROR: not a valid address", doubtful=True)
 REASONS: Mapping[str, NotAccepted] = {
     "DeviceNotRegistered": DeviceGone("the app is gone from the device"),
@@ -87,7 +90,7 @@ REASONS: Mapping[str, NotAccepted] = {
     "InvalidCredentials": _CREDENTIALS,
     "UNAUTHORIZED": _NOT_AUTHORIZED,
     "TOO_MANY_REQUESTS": TryLater("", reach=Reach.PROVIDER, blameless=True),
-    "PUSH_TOO_MANY_EXPERIENCE_IDS": DeviceRefused("addresses of several projects in one request"),
+    _PROJECTS: DeviceRefused("addresses of several projects in one request"),
     "PUSH_TOO_MANY_NOTIFICATIONS": DeviceRefused("Expo takes fewer addresses at once than we sent"),
 }
 """What each documented error means, in a ticket, in a receipt or for a whole request."""
@@ -105,6 +108,7 @@ class Provider:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.groups = AddressGroups()
 
     def check(self, registration: Registration) -> Registration:
         """Accept an Expo push token."""
@@ -124,17 +128,34 @@ class Provider:
 
     def pushes(self, content: AlertContent, credential: Credential) -> "ExpoPushes":
         """Prepare the alert: what devices share is encoded once."""
-        return ExpoPushes(self.settings, content, credential)
+        return ExpoPushes(self, content, credential)
 
     def read_answer(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
         """Read one ticket for each device, in the order of the request."""
         if not answers.is_success(answer.status) or _first_error(answer):
-            return _read_refusal(answer, positions)
+            return self._read_refusal(answer, positions)
         data = answers.parse_object(answer.body).get("data")
         tickets = data if isinstance(data, list) else []
         verdicts = [_read_ticket(ticket) for ticket in islice(tickets, len(positions))]
         no_ticket = TryLater("Expo's answer lacks a ticket for it", unknown=True)
         return verdicts + [no_ticket] * (len(positions) - len(verdicts))
+
+    def _read_refusal(self, answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
+        """Read the refusal of a whole request: one address may have brought it upon the others.
+
+        Those go again without it: by project, or alone where nothing says which it was.
+        """
+        error, addresses = _first_error(answer), addresses_at(positions)
+        text = str(error.get("message"))
+        if _INVALID in text and len(positions) == 1:
+            return [_NOT_A_TOKEN]
+        one_is_at_fault = _INVALID in text or error.get("code") == _PROJECTS
+        if not one_is_at_fault or addresses is None or len(positions) == 1:
+            return [_read_error_answer(answer)] * len(positions)
+        named = {address for n, address in enumerate(addresses) if f"[{n}].to" in text}
+        if not self.groups.learn_all(error.get("details"), addresses) and not named:
+            self.groups.learn_all({each: [each] for each in addresses}, addresses)
+        return [_NOT_A_TOKEN if address in named else _APART for address in addresses]
 
     def follow_ups(self, tickets: Sequence[str], credential: Credential) -> Request:
         """Return the request for the receipts of up to 1,000 tickets."""
@@ -202,26 +223,6 @@ def _read_error(error: str) -> Verdict:
     return answers.with_code(verdict, error)
 
 
-def _read_refusal(answer: Answer, positions: Sequence[Position]) -> Sequence[Verdict]:
-    """Read the refusal of a whole request.
-
-    If it held addresses of several projects, those of the largest project are tried again.
-    """
-    error = _first_error(answer)
-    verdict = _read_error_answer(answer)
-    if len(positions) == 1 and "must be a valid Expo push token" in str(error.get("message")):
-        verdict = _NOT_A_TOKEN
-    groups = error.get("details")
-    addresses = addresses_at(positions)
-    code = error.get("code")
-    if code != "PUSH_TOO_MANY_EXPERIENCE_IDS" or not isinstance(groups, dict) or addresses is None:
-        return [verdict] * len(positions)
-    projects = [{str(item) for item in each} for each in groups.values() if isinstance(each, list)]
-    largest = max(projects, key=len, default=set())
-    again = TryLater("sent along with another project's address", after=timedelta(0))
-    return [again if address in largest else verdict for address in addresses]
-
-
 def _read_error_answer(answer: Answer) -> Verdict:
     code = answers.as_error_code(_first_error(answer).get("code"))
     verdict = REASONS.get(code) if answer.status else None
@@ -244,8 +245,9 @@ def _first_error(answer: Answer) -> Mapping[str, Any]:
 class ExpoPushes:
     """One alert in Expo's form: a request holds a push for each of up to 100 devices."""
 
-    def __init__(self, settings: Settings, content: AlertContent, credential: Credential) -> None:
-        self._url = _send_url(settings)
+    def __init__(self, provider: Provider, content: AlertContent, credential: Credential) -> None:
+        self._groups = provider.groups
+        self._url = _send_url(provider.settings)
         self._headers = _headers(credential)
         self._heads = _payload(content).heads()
 
@@ -254,16 +256,11 @@ class ExpoPushes:
     ) -> Iterator[Request | tuple[Position, Verdict]]:
         """Yield one request for up to 100 targets."""
         del now  # each push holds the deadline
-        for start in range(0, len(targets), DEVICES_AT_ONCE):
-            group = targets[start : start + DEVICES_AT_ONCE]
+        for group in self._groups.split(targets, DEVICES_AT_ONCE):
             body = b"[" + b",".join(self._encode(target) for target in group) + b"]"
-            yield Request(
-                self._url,
-                self._headers,
-                body,
-                AddressedPositions.of(group),
-                answer_limit=ANSWER_LIMIT + TICKET_BYTES * len(group),
-            )
+            limit = ANSWER_LIMIT + TICKET_BYTES * len(group)
+            positions = AddressedPositions.of(group)
+            yield Request(self._url, self._headers, body, positions, answer_limit=limit)
 
     def _encode(self, target: Target) -> bytes:
         tail = (
