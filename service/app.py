@@ -59,6 +59,7 @@ from service.http.observed_requests import ObserveRequests
 from service.http.rate_limit import Throttle
 from service.logs import configure_logging
 from service.metrics import definitions
+from service.metrics.recent_answers import RecentAnswers
 from service.outbox import CeleryBroker
 from service.settings import Settings
 from service.store.replica import Replica, open_replica
@@ -136,7 +137,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.site_origins = site_origins(app.state.engine)
     app.state.key_cache, app.state.admission = KeyCache(), Admission(settings.db_pool)
     app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)
-    app.state.throttle = throttle
+    app.state.throttle, app.state.recent_answers = throttle, RecentAnswers()
     problems.install(app)
     for router in _ROUTERS:
         router.add_to(app)

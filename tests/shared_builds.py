@@ -16,6 +16,7 @@ from jinja2.bccache import Bucket
 from sqlalchemy import Engine
 
 from service import app as application
+from service.metrics.recent_answers import RecentAnswers
 from service.outbox import CeleryBroker
 from service.settings import Settings
 from service.store.session import open_engine
@@ -61,6 +62,7 @@ def build_app(settings: Settings) -> FastAPI:
         app = application.create_app(settings)
     app.state.broker = _brokers.setdefault(settings.broker, app.state.broker)
     app.state.renderer.env.bytecode_cache = CompiledTemplates()
+    app.state.recent_answers = RecentAnswers(fresh_s=0)
     build, key = app.openapi, (app.title, app.state.settings.public_url)
 
     def document() -> dict[str, Any]:

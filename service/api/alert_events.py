@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.alert_shapes import show_alert
-from service.domain.errors import DATABASE_AWAY, Unavailable, require
+from service.domain.errors import DATABASE_AWAY, TooMany, Unavailable, require
 from service.http.auth import AlertWriter
 from service.http.dependencies import Id
 from service.store.alerts import alerts
@@ -31,6 +32,9 @@ RECONNECT_MS = 2000
 WATCHER_CHECK_S = 3.0
 """How long a watcher whose key was revoked or whose session was closed still hears."""
 MAX_WATCHERS = 500
+MOST_OF_ONE_CALLER = 100
+"""Streams of one key or one person in a process: a fifth, so that a broken program of somebody's
+leaves the others theirs."""
 READING_THREADS = 2
 """Threads that may read alerts for watchers, so that requests keep theirs."""
 
@@ -59,20 +63,27 @@ class AlertWatches:
 
     read: Callable[[int], Snapshot]
     watches: dict[int, _Watch] = field(default_factory=dict)
+    callers: Counter[str] = field(default_factory=Counter)
     threads: anyio.CapacityLimiter = field(
         default_factory=lambda: anyio.CapacityLimiter(READING_THREADS)
     )
 
     @contextmanager
-    def watching(self, alert_id: int) -> Iterator[None]:
+    def watching(self, alert_id: int, caller: str) -> Iterator[None]:
         """Count a watcher of this alert while the block lasts; refuse more than we can serve."""
-        if sum(watch.watchers for watch in self.watches.values()) >= MAX_WATCHERS:
+        if self.callers.total() >= MAX_WATCHERS:
             raise Unavailable("Too many are watching alerts just now.", retry_after=5)
+        if self.callers[caller] >= MOST_OF_ONE_CALLER:
+            raise TooMany(f"You have {MOST_OF_ONE_CALLER} streams open here: close some.", 5)
         watch = self.watches.setdefault(alert_id, _Watch())
         watch.watchers += 1
+        self.callers[caller] += 1
         try:
             yield
         finally:
+            self.callers[caller] -= 1
+            if not self.callers[caller]:
+                del self.callers[caller]
             watch.watchers -= 1
             if not watch.watchers:
                 del self.watches[alert_id]
@@ -140,12 +151,12 @@ def open_watches(engine: Engine, site: str) -> AlertWatches:
 
 
 async def _watch(
-    request: Request, response: Response, alert_id: Id, _: AlertWriter
+    request: Request, response: Response, alert_id: Id, caller: AlertWriter
 ) -> AsyncIterator[AlertWatches]:
     """Watch while the response lasts. A refusal comes here, before the stream has begun."""
     response.headers["Cache-Control"] = "no-store"
     watches: AlertWatches = request.app.state.alert_watches
-    with watches.watching(alert_id):
+    with watches.watching(alert_id, caller.name):
         await watches.latest(alert_id)
         yield watches
 

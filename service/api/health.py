@@ -1,7 +1,9 @@
 """For monitoring: alive, ready, and the figures for Prometheus."""
 
 import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from fastapi import Request, Response
@@ -9,14 +11,18 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import State
 
 from service.actions.outages import find_outages
+from service.broker.message_queues import MessageQueues
 from service.domain.errors import Unauthenticated, Unavailable
 from service.http.api_document import Router
 from service.http.dependencies import QueuesDep, SettingsDep
 from service.http.metrics import collect_gauges
 from service.http.problems import KINDS, problem
 from service.metrics import process_files
+from service.metrics.recent_answers import RecentAnswers
+from service.settings import Settings
 from service.store import schema_version
 from service.store.operations import gauges
 from service.store.session import transaction
@@ -39,24 +45,30 @@ async def report_alive() -> dict[str, str]:
 
 
 @router.get("/health/ready", response_model=Ready)
-def report_ready(request: Request, queues: QueuesDep, settings: SettingsDep) -> Any:
-    """Report whether requests can be served: a 503 names what is missing."""
+async def report_ready(request: Request, queues: QueuesDep, settings: SettingsDep) -> Any:
+    """Report whether requests can be served: a 503 names what is missing. At most a second old."""
+    state = request.app.state
+    recent: RecentAnswers = state.recent_answers
+    ready: Ready = await recent.ask("ready", partial(_check_parts, state, queues, settings))
+    if ready.missing:
+        return problem(
+            KINDS[Unavailable],
+            f"Missing: {', '.join(ready.missing)}.",
+            headers={"Retry-After": "2"},
+            missing=ready.missing,
+            warnings=ready.warnings,
+        )
+    return ready
+
+
+def _check_parts(state: State, queues: MessageQueues, settings: Settings) -> Ready:
     missing = _missing_in_postgres(settings.database_url, pooler=settings.db_pooler)
     if queues.explain_refusal() is not None:
         missing.append(queues.kind)
-    state = request.app.state
     warnings = [] if missing else _warnings(state.engine, settings.canary_minutes)
     if state.shared_redis is not None and state.shared_redis.explain_refusal() is not None:
         warnings.append("redis: it is away; each process counts rates and limits for itself")
-    if missing:
-        return problem(
-            KINDS[Unavailable],
-            f"Missing: {', '.join(missing)}.",
-            headers={"Retry-After": "2"},
-            missing=missing,
-            warnings=warnings,
-        )
-    return Ready(status="ready", warnings=warnings)
+    return Ready(status="ready", missing=missing, warnings=warnings)
 
 
 def _missing_in_postgres(url: str, *, pooler: bool) -> list[str]:
@@ -79,7 +91,7 @@ def _warnings(engine: Engine, minutes: int) -> list[str]:
 
 
 @router.get("/metrics", include_in_schema=False)
-def report_metrics(
+async def report_metrics(
     request: Request,
     queues: QueuesDep,
     settings: SettingsDep,
@@ -89,17 +101,26 @@ def report_metrics(
 
     With `only` the one or the other: every replica has counters of its own, and all have the same
     gauges, so one is enough to ask for these. With `NEWSZOP_METRICS_TOKEN` only to those who send
-    it as a Bearer token.
+    it as a Bearer token. The figures are at most a second old.
     """
     _require_token(request, settings.metrics_token)
     state = request.app.state
+    recent: RecentAnswers = state.recent_answers
+    collect = partial(_collect, state, queues, settings.providers, only)
+    text = await recent.ask(("metrics", only), collect)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _collect(
+    state: State, queues: MessageQueues, providers: Iterable[str], only: str | None
+) -> bytes:
     text = b""
     if only != "system":
         state.tallies.hand_over()
         text += process_files.collect(state.registry)
     if only != "processes":
-        text += collect_gauges(state.engine, queues, settings.providers)
-    return Response(text, media_type=CONTENT_TYPE_LATEST)
+        text += collect_gauges(state.engine, queues, providers)
+    return text
 
 
 def _require_token(request: Request, token: str) -> None:

@@ -14,7 +14,7 @@ from service.demo import programs
 from service.demo.child_processes import Child, ChildFailed
 from service.demo.programs import Program
 from service.demo.supervisor import Stop, Supervisor, stop_all, stoppable
-from service.http import listener
+from service.http.connections import listener
 from service.logs import open_report
 from service.metrics import process_files
 from service.metrics.exposition import serve_counters

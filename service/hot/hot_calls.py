@@ -26,6 +26,7 @@ from service.hot.call import Answer, Call, OrdinaryPath
 from service.hot.newsroom_first import NewsroomFirst, is_newsrooms
 from service.hot.read_body import Deadlines, ReadBody
 from service.http.body_limit import long_head
+from service.http.connections.answer_parts import in_parts
 from service.http.cross_origin import listed_origin
 from service.http.metrics import Requests
 from service.http.observed_requests import HEADER, identify_by
@@ -70,9 +71,9 @@ class HotCalls:
             await self._answer(route, scope, receive, send, started_at)
         elif is_newsrooms(scope):
             with self.newsroom.call():
-                await self.app(scope, receive, send)
+                await self.app(scope, receive, in_parts(send))
         else:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, in_parts(send))
 
     async def _answer(
         self, route: Route, scope: Scope, receive: Receive, send: Send, started_at: float
@@ -87,10 +88,10 @@ class HotCalls:
             refusal = await self._refuse(error, route, call, started_at)
             await refusal(scope, receive, send)
         except (OrdinaryPath, ValidationError, Refusal, HTTPException):
-            await self.app(scope, body.replay, send)
+            await self.app(scope, body.replay, in_parts(send))
         except Exception:
             log.exception("hot call failed", path=route.path)
-            await self.app(scope, body.replay, send)
+            await self.app(scope, body.replay, in_parts(send))
         else:
             await self._send(answer, route, call, started_at, send)
 
@@ -103,7 +104,7 @@ class HotCalls:
         start = self.heads.start(answer, name, has_credentials=has_credentials, site=site)
         self._count(route, call, answer.status, started_at)
         await send(start)
-        await send({"type": "http.response.body", "body": answer.body})
+        await in_parts(send)({"type": "http.response.body", "body": answer.body})
 
     async def _refuse(
         self, error: BaseException, route: Route, call: Call, started_at: float

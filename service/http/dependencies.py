@@ -203,10 +203,8 @@ def limit_registrations(request: Request, settings: SettingsDep) -> None:
 
 def limited_address(request: HTTPConnection) -> str | None:
     """Return the address by which new readers are counted; None on this machine, not limited."""
-    address = caller_address(request)
-    if is_loopback(address) and not is_forwarded(request):
-        return None
-    return counted_address(address)
+    address = counted_caller(request)
+    return None if is_loopback(address) and not is_forwarded(request) else address
 
 
 RegistrationsLimited = Depends(limit_registrations)
@@ -223,6 +221,11 @@ def limit(request: Request, action: str, caller: str, per_minute: int) -> None:
 def caller_address(request: HTTPConnection) -> str:
     """Return the caller's network address, which trusted proxies report (`forwarded.py`)."""
     return request.client.host if request.client else ""
+
+
+def counted_caller(request: HTTPConnection) -> str:
+    """Return what limits count the caller by, when it is not signed in."""
+    return counted_address(caller_address(request))
 
 
 @lru_cache(maxsize=1024)

@@ -105,9 +105,12 @@ def is_forwarded(connection: HTTPConnection) -> bool:
 
 
 def counted_address(address: str) -> str:
-    """Return what limits count an address by: an IPv6 caller owns its whole /64 network."""
+    """Return what limits count an address by: an IPv6 caller owns its whole /64 network.
+
+    This machine's own address stays as it is: `::1` has no neighbours.
+    """
     ip = _address(address)
-    if isinstance(ip, IPv6Address):
+    if isinstance(ip, IPv6Address) and not ip.is_loopback:
         return str(IPv6Network((ip, 64), strict=False))
     return address if ip is None else str(ip)
 

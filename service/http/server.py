@@ -5,9 +5,9 @@
 A connection holds one of `MAX_CONNECTIONS` places of its process, so time takes it away from those
 who do not use it: `HEADERS_MS` to the end of the headers, counted from the connection or from the
 last answer (so it is the limit of keep-alive too), the limits of `body_deadline.py` to the end of
-the body, and `listener.UNREAD_MS` for an answer that nobody takes. HTTP/1.1 only: granian has no
-limit on the time until a connection chooses its version, and no proxy or browser speaks HTTP/2
-without TLS.
+the body, `listener.UNREAD_MS` for an answer that nobody takes, and `slow_readers.py` for one that
+somebody takes too slowly. HTTP/1.1 only: granian has no limit on the time until a connection
+chooses its version, and no proxy or browser speaks HTTP/2 without TLS.
 
 All processes share one listening socket, opened without SO_REUSEPORT. A second server on the same
 port is therefore refused instead of getting half of the readers, and a process that is full leaves
@@ -32,7 +32,8 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]  # imported t
 from granian.server.mp import MPServer
 
 from service.cpu_priority import give_way
-from service.http.listener import BACKLOG, PortInUse, open_listener
+from service.http.connections.listener import BACKLOG, PortInUse, open_listener
+from service.http.connections.slow_readers import SlowReaders
 from service.logs import LogFormat, library_logging
 
 APPLICATION = "service.app:from_environment"
@@ -93,8 +94,10 @@ def log_settings(environment: Mapping[str, str]) -> tuple[str, LogFormat]:
     return level if level in set(LogLevels) else "info", "json" if is_json else "text"
 
 
-def load_application(target: str, *, gives_way: bool) -> Any:
+def load_application(target: str, *, port: int, gives_way: bool) -> Any:
     """Build the application of this process, `module:function`; then it may give way to others.
+
+    It also begins to look for those who take answers too slowly.
 
     The garbage collector rests meanwhile: what is loaded stays, and to walk it again and again
     took a tenth of the start. It need not walk it later either, which shortens its pauses.
@@ -104,6 +107,7 @@ def load_application(target: str, *, gives_way: bool) -> Any:
     application = getattr(import_module(module), function)()
     gc.freeze()
     gc.enable()
+    SlowReaders(port).start()
     if gives_way:  # not before: on a busy machine it would load for minutes
         give_way()
     return application
@@ -138,7 +142,8 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"newszop: {error}; choose another by --port")
     except OSError as error:
         sys.exit(f"newszop: cannot listen on {options.host}:{options.port}: {error.strerror}")
-    loader = partial(load_application, gives_way=options.give_way)
+    port = listener.getsockname()[1]
+    loader = partial(load_application, port=port, gives_way=options.give_way)
     build_server(listener, options.workers).serve(target_loader=loader)
 
 

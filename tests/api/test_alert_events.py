@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -18,11 +18,12 @@ from sqlalchemy.exc import OperationalError
 from service.api import alert_events
 from service.demo import programs
 from service.domain.delivery import State
-from service.domain.errors import NotFound, Unavailable
+from service.domain.errors import NotFound, TooMany, Unavailable
 from service.store.session import transaction
 from tests import builders as a
 
 SITE = "https://news.example"
+CALLER = "key:1"
 PENDING, ACCEPTED, CANCELLED = State.PENDING, State.ACCEPTED, State.CANCELLED
 
 
@@ -47,7 +48,7 @@ def finish(engine, state="finished"):
 
 async def watch(watches, alert_id):
     """Yield the reports that a watcher receives, with the time of each."""
-    with watches.watching(alert_id):
+    with watches.watching(alert_id, CALLER):
         async for event in watches.events(alert_id):
             if event.event is not None:
                 assert event.event == "totals"
@@ -164,8 +165,20 @@ def test_a_watcher_stays_while_postgres_is_away(engine, alert_id):
 def test_watchers_beyond_the_most_are_asked_to_come_again(engine, alert_id, monkeypatch):
     monkeypatch.setattr(alert_events, "MAX_WATCHERS", 1)
     watches = alert_events.open_watches(engine, SITE)
-    with watches.watching(alert_id), pytest.raises(Unavailable), watches.watching(alert_id):
+    one, another = watches.watching(alert_id, "one"), watches.watching(alert_id, "another")
+    with one, pytest.raises(Unavailable), another:
         pass
+
+
+def test_a_caller_that_opens_streams_without_end_leaves_the_others_theirs(engine, alert_id):
+    watches, most = alert_events.open_watches(engine, SITE), alert_events.MOST_OF_ONE_CALLER
+    with ExitStack() as streams:
+        for _ in range(most):
+            streams.enter_context(watches.watching(alert_id, "a broken program"))
+        with pytest.raises(TooMany):
+            streams.enter_context(watches.watching(alert_id, "a broken program"))
+        streams.enter_context(watches.watching(alert_id, "an editor"))
+    assert (watches.watches, watches.callers) == ({}, {})
 
 
 def test_an_alert_nobody_sent_cannot_be_watched(engine):
@@ -284,7 +297,7 @@ def test_a_watcher_whose_session_was_closed_or_role_changed_hears_no_more(engine
 
     async def count_reports():
         watches = alert_events.open_watches(engine, SITE)
-        with watches.watching(alert_id):
+        with watches.watching(alert_id, CALLER):
             return [event async for event in watches.events(alert_id, lambda: next(answers))]
 
     begin = time.monotonic()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import httpx
 import psutil
@@ -19,9 +19,11 @@ from service.commands.output import Failed
 from service.demo import programs
 from service.demo.servers import free_port
 from service.hot.read_body import Deadlines
-from service.http import listener, server
+from service.http import server
 from service.http.body_deadline import BodyDeadline
 from service.http.body_limit import CLOSE_CONNECTION
+from service.http.connections import listener, slow_readers
+from service.http.connections.answer_parts import PART_BYTES, in_parts
 
 FEW_FILES = server.SPARE_FILES + 100
 """A limit of open files that leaves a hundred connections."""
@@ -80,6 +82,72 @@ def test_a_connection_inherits_the_limits_of_its_listener():
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         unread_ms = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
         assert unread_ms == listener.UNREAD_MS
+
+
+def connect_slowly(stack, listening):
+    """Return both ends of a connection with a full send buffer; little room at the other end."""
+    reader = stack.enter_context(socket.socket())
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.settimeout(5)
+    reader.connect(listening.getsockname())
+    sender = stack.enter_context(listening.accept()[0])
+    sender.setblocking(False)
+    fill(sender)
+    return reader, sender
+
+
+def fill(sender):
+    with suppress(BlockingIOError):
+        while True:
+            sender.send(b"x" * 65_536)
+
+
+def take(reader, size):
+    while size > 0:
+        size -= len(reader.recv(size))
+
+
+def test_a_caller_who_takes_a_little_now_and_then_is_ended_and_no_other():
+    needed = slow_readers.SLOWEST_BYTES_PER_S * int(slow_readers.LOOK_S)
+    with ExitStack() as stack:
+        listening = stack.enter_context(listener.open_listener("127.0.0.1", 0))
+        listening.settimeout(5)
+        slow, to_slow = connect_slowly(stack, listening)
+        quick, to_quick = connect_slowly(stack, listening)
+        idle = stack.enter_context(socket.create_connection(listening.getsockname()))
+        to_idle = stack.enter_context(listening.accept()[0])
+        watch, ended = slow_readers.SlowReaders(listening.getsockname()[1]), []
+        for _ in range(slow_readers.SLOW_LOOKS + 1):
+            ended.append(watch.look())
+            take(slow, 1)
+            take(quick, 8 * needed)
+            fill(to_quick)
+        assert ended == [0] * slow_readers.SLOW_LOOKS + [1]
+        with pytest.raises(BrokenPipeError):
+            to_slow.send(b"x")
+        assert to_idle.send(b"x") == len(idle.recv(1))
+
+
+def test_a_large_answer_leaves_in_parts_and_whole():
+    messages = []
+
+    async def send(message):
+        messages.append(message)
+
+    async def answer(body, **more):
+        messages.clear()
+        await in_parts(send)({"type": "http.response.body", "body": body, **more})
+        return [(len(m["body"]), m.get("more_body", False)) for m in messages]
+
+    most = PART_BYTES
+    assert asyncio.run(answer(b"")) == [(0, False)]
+    assert asyncio.run(answer(b"x" * most)) == [(most, False)]
+    assert asyncio.run(answer(b"x" * (most + 1))) == [(most, True), (1, False)]
+    assert asyncio.run(answer(b"x" * 2 * most)) == [(most, True), (most, False)]
+    assert asyncio.run(answer(b"x" * 2 * most, more_body=True)) == [(most, True)] * 2
+    body = bytes(range(256)) * 1_000
+    asyncio.run(answer(body))
+    assert b"".join(message["body"] for message in messages) == body
 
 
 def test_the_places_of_a_process_leave_files_for_everything_else():

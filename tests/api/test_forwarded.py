@@ -111,6 +111,7 @@ def test_an_ipv6_caller_is_counted_by_its_network():
     assert counted_address("2001:db8:1:2:3::4") == counted_address("2001:db8:1:2:ffff::1")
     assert counted_address("2001:db8:1:2::4") != counted_address("2001:db8:1:3::4")
     assert counted_address("::ffff:203.0.113.9") == "203.0.113.9"
+    assert [counted_address(own) for own in ("::1", "::ffff:127.0.0.1")] == ["::1", "127.0.0.1"]
 
 
 @pytest.fixture

@@ -1,5 +1,8 @@
+import asyncio
 import re
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -7,10 +10,12 @@ import pytest
 import redis
 from sqlalchemy import text
 
+from service.api import health
 from service.app import create_app
 from service.demo.servers import free_port
 from service.demo.valkey import Redis
 from service.domain.delivery import State
+from service.metrics.recent_answers import RecentAnswers
 from service.store.migrate import migrate
 from service.store.operations import heartbeats, process_leases
 from tests.builders import a_batch, a_story, an_alert
@@ -29,8 +34,9 @@ def without(settings):
     opened = []
 
     def make(**changed):
-        broken = settings.model_copy(update=changed)
-        client = SiteClient(create_app(broken), raise_server_exceptions=False)
+        app = create_app(settings.model_copy(update=changed))
+        app.state.recent_answers = RecentAnswers(fresh_s=0)
+        client = SiteClient(app, raise_server_exceptions=False)
         opened.append(client.__enter__())
         return opened[-1]
 
@@ -253,6 +259,50 @@ def test_metrics_say_what_is_away(without_postgres, without_redis):
     metrics = without_redis.get("/metrics").text
     assert value(metrics, 'newszop_up{part="broker"}') == 0
     assert value(metrics, 'newszop_up{part="postgres"}') == 1
+
+
+def test_a_flood_of_monitoring_shares_one_answer_to_each_question(app, monkeypatch):
+    questions = []
+
+    def answer_slowly():
+        questions.append(1)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(health, "collect_gauges", lambda *_: answer_slowly() or b"")
+    monkeypatch.setattr(health, "_warnings", lambda *_: answer_slowly() or [])
+    app.state.recent_answers = RecentAnswers(fresh_s=60)  # however slow this machine is
+    with SiteClient(app) as client, ThreadPoolExecutor(40) as callers:
+        paths = ["/metrics", "/health/ready"] * 40
+        statuses = set(callers.map(lambda path: client.get(path).status_code, paths))
+    assert statuses == {200}
+    assert len(questions) == 2
+
+
+def test_an_answer_of_monitoring_is_never_older_than_a_second():
+    numbers = iter(range(10))
+    recent = RecentAnswers(fresh_s=0.05)
+
+    async def ask():
+        return await recent.ask("a question", lambda: next(numbers))
+
+    async def main():
+        first = [await ask(), await ask()]
+        await asyncio.sleep(0.06)
+        return first, await asyncio.gather(*[ask() for _ in range(5)])
+
+    assert asyncio.run(main()) == ([0, 0], [1] * 5)
+
+
+def test_a_question_of_monitoring_that_failed_is_asked_again():
+    outcomes = iter([lambda: 1 / 0, lambda: "an answer"])
+    recent = RecentAnswers()
+
+    async def main():
+        with pytest.raises(ZeroDivisionError):
+            await recent.ask("a question", next(outcomes))
+        return await recent.ask("a question", next(outcomes))
+
+    assert asyncio.run(main()) == "an answer"
 
 
 def test_the_interface_describes_itself(client):

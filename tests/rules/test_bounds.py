@@ -9,11 +9,15 @@ from tests.rules.readmes import readmes
 
 BOUNDS = {
     "connections one process holds": "service.http.server: MAX_CONNECTIONS SPARE_FILES; "
-    "service.http.listener: BACKLOG",
+    "service.http.connections.listener: BACKLOG",
     "time to the end of the headers": "service.http.server: HEADERS_MS",
     "headers of a request, and what": "service.http.server: HEADERS_BYTES",
     "time to the first part of a body": "service.http.body_deadline: PART_S WHOLE_S",
-    "time an answer waits": "service.http.listener: UNREAD_MS",
+    "time an answer waits": "service.http.connections.listener: UNREAD_MS; "
+    "service.http.connections.slow_readers: LOOK_S SLOW_LOOKS SLOWEST_BYTES_PER_S",
+    "what is kept of an answer": "service.http.connections.answer_parts: PART_BYTES",
+    "readiness and metrics": "service.metrics.recent_answers: FRESH_S MOST_AT_ONCE",
+    "event streams": "service.api.alert_events: MAX_WATCHERS MOST_OF_ONE_CALLER WATCHER_CHECK_S",
     "requests that wait for a slot": "service.http.admission: MAX_WAIT_S MAX_WAITING_PER_SLOT",
     "body of a request": "service.http.body_limit: MAX_BODY_BYTES MAX_VALUES MAX_FORM_BYTES "
     "MAX_REQUEST_BYTES MAX_STORY_VALUES",
@@ -41,7 +45,6 @@ BOUNDS = {
     "page of a list": "service.http.dependencies: LARGEST_PAGE",
     "alerts and deliveries in one replay": "service.actions.replays: ALERTS_PER_REPLAY",
     "dead letters named": "service.api.dead_letters: MAX_IDS",
-    "event streams": "service.api.alert_events: MAX_WATCHERS WATCHER_CHECK_S",
     "a header in which a proxy": "service.http.forwarded: LONGEST_READ",
     "tries to sign in": "service.web.newsroom.sign_in_limits: TRIES_PER_MINUTE",
     "wrong passwords": "service.web.newsroom.sign_in_limits: FAILURES_PER_MINUTE",

@@ -13,6 +13,8 @@ from service.domain.people import Role
 from service.settings import Settings
 from service.store.session import transaction
 from service.store.staff import accounts, first_admin
+from service.web.newsroom import first_admin as first_admin_page
+from tests.site_client import SiteClient
 from tests.web.conftest import Visitor
 
 EMAIL = "ada@news.example"
@@ -85,6 +87,14 @@ def test_tries_are_limited(visitor: Visitor) -> None:
     answers = [visitor.get(f"/first-admin/{n}").status_code for n in range(20)]
     assert answers[0] == 404
     assert answers[-1] == 429
+
+
+def test_tries_from_one_ipv6_network_are_counted_together(app: FastAPI) -> None:
+    answers = []
+    for n in range(first_admin_page.TRIES_PER_MINUTE + 1):
+        with SiteClient(app, client=(f"2001:db8::{n}", 1)) as stranger:
+            answers.append(stranger.get(f"/first-admin/{n}").status_code)
+    assert answers == [404] * first_admin_page.TRIES_PER_MINUTE + [429]
 
 
 def test_migrate_writes_the_link_and_keeps_its_hash_alone(

@@ -137,6 +137,18 @@ def test_signing_out_ends_the_session_on_the_server_too(editor: Visitor) -> None
     assert editor.get("/desk").status_code == 303
 
 
+def test_signing_in_again_ends_the_session_that_the_browser_had(
+    visitor: Visitor, known: str
+) -> None:
+    visitor.sign_in(known)
+    earlier = visitor.cookies["newszop_staff"]
+    visitor.sign_in(known)
+    assert visitor.get("/desk").status_code == 200
+    visitor.cookies.clear()
+    visitor.cookies.set("newszop_staff", earlier)
+    assert visitor.get("/desk").status_code == 303
+
+
 @pytest.mark.parametrize("path", ACTIONS)
 @pytest.mark.parametrize("token", [None, "", "0" * 64])
 def test_a_form_without_the_sessions_token_is_refused(

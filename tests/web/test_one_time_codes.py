@@ -1,15 +1,18 @@
 """One-time codes: turned on with the password, accepted once, counted, and turned off again."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import redis
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from service.domain import one_time_code
 from service.domain.people import Role
+from service.store.schema import StaffRow
 from service.store.session import transaction
 from service.store.staff import accounts, second_factor
 from service.web.newsroom import sign_in_limits
@@ -106,6 +109,41 @@ def test_a_ticket_ends_when_the_password_is_set_again(
         accounts.set_password(session, staff_id(engine, "ann@news.example"), PASSWORD)
     answer = Visitor(app).post("/login/code", data={"ticket": ticket, "code": next_code(secret)})
     assert answer.status_code == 401
+
+
+def test_a_ticket_ends_when_the_codes_change_or_the_account_is_disabled(
+    ann: Visitor, app: Any, engine: Engine
+) -> None:
+    secret, ann_id = turn_codes_on(ann), staff_id(engine, "ann@news.example")
+    ticket = ask_for_code(Visitor(app))
+
+    def enter(code: str) -> int:
+        return Visitor(app).post("/login/code", data={"ticket": ticket, "code": code}).status_code
+
+    with transaction(engine) as session:
+        accounts.disable(session, ann_id, datetime.now(UTC))
+    assert enter(next_code(secret)) == 401
+    new_secret = one_time_code.encode_secret(b"another secret of twenty bytes")
+    with transaction(engine) as session:
+        accounts.enable(session, ann_id)
+        second_factor.keep(session, ann_id, new_secret)
+    assert enter(next_code(new_secret)) == 401
+
+
+def test_of_two_who_use_one_code_at_once_one_gets_in(ann: Visitor, engine: Engine) -> None:
+    code, ann_id = next_code(turn_codes_on(ann)), staff_id(engine, "ann@news.example")
+    now = datetime.now(UTC)
+    with Session(engine) as first, Session(engine) as second:
+        read_before = [session.get(StaffRow, ann_id) for session in (first, second)]
+        accepted = second_factor.use_code(first, ann_id, code, now)
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(second_factor.use_code, second, ann_id, code, now)
+            first.commit()
+            refused = waiting.result(5)
+        second.commit()
+    assert all(read_before)
+    assert accepted is second_factor.CodeUse.ACCEPTED
+    assert refused is second_factor.CodeUse.REFUSED
 
 
 def test_wrong_codes_are_counted_by_account_and_end_with_a_new_password(

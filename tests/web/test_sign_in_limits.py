@@ -1,5 +1,6 @@
 """Guessing is limited by account and by address, and nobody else is locked out by it."""
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -42,6 +43,25 @@ def test_an_unnamed_proxy_on_this_machine_makes_no_wall_for_all(app: Any, ann: s
     for n in range(FAILURES_PER_MINUTE + 2):
         assert sign_in(app, "127.0.0.1", f"nobody-{n}@news.example", "wrong") == 401
     assert sign_in(app, "127.0.0.1", ann, PASSWORD) == 303
+
+
+@pytest.mark.parametrize(
+    "settings", [{"trusted_proxies": (ip_network("127.0.0.0/8"),)}], indirect=True
+)
+def test_who_confuses_the_named_proxy_on_this_machine_guesses_no_longer(app: Any, ann: str) -> None:
+    two_callers = {"X-Forwarded-For": "203.0.113.1", "Forwarded": "for=203.0.113.2"}
+    with SiteClient(app, client=("127.0.0.1", 1), headers=two_callers) as stranger:
+        answers = []
+        for n in range(FAILURES_PER_MINUTE + 1):
+            fields = {"email": f"nobody-{n}@news.example", "password": "wrong"}
+            answers.append(stranger.post("/login", data=fields).status_code)
+    assert answers == [401] * FAILURES_PER_MINUTE + [429]
+
+
+def test_an_unnamed_proxy_at_the_ipv6_loopback_makes_no_wall_either(app: Any, ann: str) -> None:
+    for n in range(FAILURES_PER_MINUTE + 2):
+        assert sign_in(app, "::1", f"nobody-{n}@news.example", "wrong") == 401
+    assert sign_in(app, "::1", ann, PASSWORD) == 303
 
 
 def test_many_right_passwords_from_one_address_are_no_attack(app: Any, ann: str) -> None:

@@ -56,11 +56,14 @@ def set_password(session: Session, staff_id: int, password: str) -> None:
     close_sessions_of(session, staff_id)
 
 
-def password_version(session: Session, staff_id: int) -> str:
-    """Return a name of the present password, which a change of it changes; empty for nobody."""
-    query = select(StaffRow.password_hash).where(StaffRow.id == staff_id)
-    encoded = session.exec(query).first()
-    return "" if encoded is None else hashlib.sha256(encoded.encode()).hexdigest()[:16]
+def credentials_version(session: Session, staff_id: int) -> str:
+    """Return a name of the present password and codes, which ends with either; empty for nobody."""
+    query = select(StaffRow.password_hash, StaffRow.totp_secret).where(StaffRow.id == staff_id)
+    row = session.exec(query).first()
+    if row is None:
+        return ""
+    password_hash, secret = row
+    return hashlib.sha256(f"{password_hash} {secret}".encode()).hexdigest()[:16]
 
 
 def disable(session: Session, staff_id: int, now: datetime) -> None:

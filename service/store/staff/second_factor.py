@@ -42,7 +42,9 @@ def keep(session: Session, staff_id: int, secret: str | None, step: int | None =
 
 def use_code(session: Session, staff_id: int, code: str, now: datetime) -> CodeUse:
     """Accept a code that is valid now and newer than the last accepted one; count any other."""
-    row = session.exec(select(StaffRow).where(StaffRow.id == staff_id).with_for_update()).one()
+    query = select(StaffRow).where(StaffRow.id == staff_id).with_for_update()
+    # what this session had read before another one's code was accepted is out of date
+    row = session.exec(query, execution_options={"populate_existing": True}).one()
     if row.totp_failures >= MOST_FAILURES:
         return CodeUse.BLOCKED
     step = one_time_code.step_of(row.totp_secret, code, now) if row.totp_secret else None

@@ -7,14 +7,14 @@ from fastapi import Form, Path, Request, Response
 
 from service.domain.errors import Conflict, Invalid
 from service.http.api_document import Router
-from service.http.dependencies import WorkDep, caller_address, limit
+from service.http.dependencies import WorkDep, counted_caller, limit
 from service.store.staff import accounts, audit, first_admin
 from service.web.rendering import redirect, render
 from service.web.visitors import FromOurPages
 
 router = Router(prefix="/first-admin", in_document=False)
 log = structlog.get_logger()
-TRIES_PER_MINUTE = 10
+TRIES, TRIES_PER_MINUTE = "tries of a first admin's link", 10
 DIFFERENT = "The two passwords differ."
 _Token = Annotated[str, Path(max_length=100)]
 _Password = Annotated[str, Form(max_length=accounts.LONGEST_PASSWORD)]
@@ -23,7 +23,7 @@ _Password = Annotated[str, Form(max_length=accounts.LONGEST_PASSWORD)]
 @router.get("/{token}")
 def show(request: Request, work: WorkDep, token: _Token) -> Response:
     """Show the form, to who has the link."""
-    limit(request, "tries of a first admin's link", caller_address(request), TRIES_PER_MINUTE)
+    limit(request, TRIES, counted_caller(request), TRIES_PER_MINUTE)
     return _form(request, first_admin.email_of(work.session, token, work.now))
 
 
@@ -32,7 +32,7 @@ def set_password(
     request: Request, work: WorkDep, token: _Token, password: _Password, again: _Password
 ) -> Response:
     """Add the first admin. The link ends."""
-    limit(request, "tries of a first admin's link", caller_address(request), TRIES_PER_MINUTE)
+    limit(request, TRIES, counted_caller(request), TRIES_PER_MINUTE)
     email = first_admin.email_of(work.session, token, work.now)
     if password != again:
         return _form(request, email, fault=DIFFERENT)

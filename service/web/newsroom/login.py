@@ -201,7 +201,9 @@ def check_code(
 def _open_session(
     request: Request, work: UnitOfWork, settings: Settings, staff: Staff, goal: _Goal
 ) -> Response:
+    """Sign the browser in; the session that it had ends, also another person's (ASVS 7.2.4)."""
     lifetime = timedelta(hours=settings.session_hours)
+    accounts.close_session(work.session, request.cookies.get(STAFF_COOKIE, ""))
     token = accounts.open_session(work.session, staff.id, work.now, lifetime)
     caller = caller_of_staff(staff)
     audit.write(work.session, caller.name, "sign in", caller.name, by=caller.label)
@@ -240,7 +242,7 @@ def _ask_code(
     *,
     fault: str = "",
 ) -> Response:
-    version = accounts.password_version(work.session, staff_id)
+    version = accounts.credentials_version(work.session, staff_id)
     ticket = _signer(settings).sign(f"{staff_id}.{version}").decode()
     if sent_by_script(request):
         return JSONResponse({"ticket": ticket, "fault": fault}, headers={"Cache-Control": PRIVATE})
@@ -256,13 +258,13 @@ def _ask_code(
 
 
 def _read_ticket(work: UnitOfWork, settings: Settings, ticket: str) -> Staff | None:
-    """Return who gave the right password a moment ago, unless it was changed since."""
+    """Return who gave the right password a moment ago, unless it or the codes changed since."""
     try:
         value = _signer(settings).unsign(ticket, max_age=TICKET_LIFETIME_S).decode()
     except BadSignature:
         return None
     staff_id, _, version = value.partition(".")
-    if version != accounts.password_version(work.session, int(staff_id)):
+    if version != accounts.credentials_version(work.session, int(staff_id)):
         return None
     members = (one for one in accounts.list_staff(work.session) if one.id == int(staff_id))
     return next((one for one in members if not one.disabled), None)

@@ -3,8 +3,9 @@
 A browser that has signed in to an account before carries a signed cookie that says so, and its
 tries are counted alone: however many strangers guess, from whatever address, the editor's own
 browser still gets in. Others are counted by the account with their address, and their failures by
-the account and by the address. The address of this machine says nothing about the caller (a proxy
-that nobody told us of), so it has no limit of its own.
+the account and by the address. The address of this machine says nothing about the caller where it
+is a proxy that nobody told us of, so it has no limit of its own; behind a proxy that was named it
+has one, since a caller can come to count as its proxy by what it writes (`forwarded.py`).
 """
 
 import hashlib
@@ -15,8 +16,8 @@ from fastapi import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 
 from service.domain.errors import TooMany
-from service.http.dependencies import caller_address, is_loopback
-from service.http.forwarded import counted_address
+from service.http.dependencies import counted_caller, is_loopback
+from service.http.forwarded import is_trusted
 from service.http.rate_limit import Throttle
 from service.settings import Settings
 
@@ -51,9 +52,9 @@ def begin_attempt(request: Request, settings: Settings, email: str) -> Attempt:
     if browser is not None:
         _refuse(throttle.hit("sign-in browser", f"{account} {browser}", TRIES_PER_MINUTE))
         return Attempt(throttle, ())
-    address = counted_address(caller_address(request))
+    address = counted_caller(request)
     failures = [("sign-in account", account)]
-    if not is_loopback(address):
+    if not is_loopback(address) or is_trusted(address, settings.trusted_proxies):
         failures.append(("sign-in address", address))
     for action, key in failures:
         _refuse(throttle.wait(action, key, FAILURES_PER_MINUTE))

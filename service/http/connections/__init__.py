@@ -1,0 +1,1 @@
+"""What a connection to us may hold, and for how long."""
