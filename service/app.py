@@ -45,6 +45,7 @@ from service.api.reports import alert_reports, history_reports, month_tables, pr
 from service.broker.message_queues import open_queues
 from service.hot.hot_calls import HotCalls
 from service.hot.hot_routes import GROUPS, HotRoutes
+from service.hot.turns import Turns
 from service.http import api_document, problems
 from service.http.admission import Admission, AdmitRequest
 from service.http.answer_headers import AnswerHeaders
@@ -143,7 +144,8 @@ def create_app(settings: Settings) -> FastAPI:
         router.add_to(app)
     web.mount(app)
     api_document.install(app)
-    in_front = HotCalls(app.build_middleware_stack(), hot.routes, requests, is_https=is_https)
+    turns, behind = Turns(settings.trusted_proxies), app.build_middleware_stack()
+    in_front = HotCalls(behind, hot.routes, requests, turns, is_https=is_https)
     app.middleware_stack = in_front
     return app
 

@@ -1,6 +1,6 @@
 """A request as a hot call reads it, and the answer that it gives."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -8,8 +8,10 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.types import Scope
 
 from service.domain.people import hash_token
+from service.hot.turns import Turn
 
 Body = TypeVar("Body")
+Result = TypeVar("Result")
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 JSON = (b"application/json", b"application/json; charset=utf-8")
 _BEARER = b"Bearer "
@@ -28,6 +30,7 @@ class Call:
 
     scope: Scope
     headers: Mapping[bytes, bytes]
+    turn: Turn
     body: bytes = b""
 
     def token_hash(self) -> bytes:
@@ -47,6 +50,11 @@ class Call:
     def read_optional(self, model: TypeAdapter[Body]) -> Body | None:
         """Return the body as its model, None without one."""
         return self.read(model) if self.body else None
+
+    async def wait_for(self, group: Awaitable[Result]) -> Result:
+        """Return the group's result; another call computes meanwhile."""
+        self.turn.give_back()
+        return await group
 
 
 @dataclass(frozen=True, slots=True)

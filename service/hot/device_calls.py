@@ -80,7 +80,7 @@ class DeviceCalls:
         registration = call.read(_BODY).read()
         if registration.replaces is not None:
             raise OrdinaryPath
-        device = await self._registrations.submit((call.token_hash(), registration))
+        device = await call.wait_for(self._registrations.submit((call.token_hash(), registration)))
         if device is None:
             raise OrdinaryPath
         device_id, is_new = device

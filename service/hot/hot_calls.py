@@ -23,8 +23,9 @@ from service.domain.errors import DATABASE_AWAY as SENTENCE
 from service.domain.errors import Refusal, Unavailable
 from service.hot.answer_head import AnswerHeads
 from service.hot.call import Answer, Call, OrdinaryPath
-from service.hot.newsroom_first import NewsroomFirst, is_newsrooms
 from service.hot.read_body import Deadlines, ReadBody
+from service.hot.turns import Turn, Turns
+from service.http.admission import TURN
 from service.http.body_limit import long_head
 from service.http.connections.answer_parts import in_parts
 from service.http.cross_origin import listed_origin
@@ -53,46 +54,60 @@ Routes = Mapping[tuple[str, str], Route]
 class HotCalls:
     """Answers what `routes` name; raises nothing of its own."""
 
-    def __init__(self, app: ASGIApp, routes: Routes, requests: Requests, *, is_https: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, routes: Routes, requests: Requests, turns: Turns, *, is_https: bool
+    ) -> None:
         self.app = app
         self.routes = routes
+        self.turns = turns
         self.tallies = requests.tallies
         self.heads = AnswerHeads(is_https=is_https)
         self.deadlines = Deadlines()
-        self.newsroom = NewsroomFirst()
         self.prefixes = tuple(path for _, path in routes if path.endswith("/") and path != "/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a hot call, or pass it on with the body that was read."""
-        route = self._find(scope) if scope["type"] == "http" else None
-        if route is not None and long_head(scope) is None:
-            started_at = time.perf_counter()
-            await self.newsroom.wait()
-            await self._answer(route, scope, receive, send, started_at)
-        elif is_newsrooms(scope):
-            with self.newsroom.call():
-                await self.app(scope, receive, in_parts(send))
-        else:
-            await self.app(scope, receive, in_parts(send))
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        route, turn = self._find(scope), self.turns.turn_of(scope)
+        try:
+            if route is not None and long_head(scope) is None:
+                call = Call(scope, dict(reversed(scope["headers"])), turn)
+                await self._answer(route, call, receive, send)
+            else:
+                await self._pass_on(scope, receive, send, turn)
+        finally:
+            turn.end()
 
-    async def _answer(
-        self, route: Route, scope: Scope, receive: Receive, send: Send, started_at: float
-    ) -> None:
-        call = Call(scope, dict(reversed(scope["headers"])))
-        body = ReadBody(receive, self.deadlines)
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, turn: Turn) -> None:
+        await turn.take()
+        scope[TURN] = turn
+        receive, send = turn.between(receive), turn.until_answer(in_parts(send))
+        if self.turns.is_newsrooms(turn):
+            with self.turns.newsroom_first.call():
+                await self.app(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _answer(self, route: Route, call: Call, receive: Receive, send: Send) -> None:
+        started_at = time.perf_counter()
+        scope, turn, body = call.scope, call.turn, ReadBody(receive, self.deadlines)
         try:
             if route.has_body:
                 call.body = await body.read(call.headers)
+            await turn.take()
             answer = await route.answer(call)
         except (Unavailable, *DATABASE_AWAY) as error:
             refusal = await self._refuse(error, route, call, started_at)
             await refusal(scope, receive, send)
         except (OrdinaryPath, ValidationError, Refusal, HTTPException):
-            await self.app(scope, body.replay, in_parts(send))
+            await self._pass_on(scope, body.replay, send, turn)
         except Exception:
             log.exception("hot call failed", path=route.path)
-            await self.app(scope, body.replay, in_parts(send))
+            await self._pass_on(scope, body.replay, send, turn)
         else:
+            turn.end()
             await self._send(answer, route, call, started_at, send)
 
     async def _send(

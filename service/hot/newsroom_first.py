@@ -1,8 +1,8 @@
-"""Hot calls give way to the newsroom: while it has a call, none of theirs begins.
+"""Readers' calls give way to the newsroom: while it has a call, none of theirs has a turn.
 
-All calls of a process take turns at its one interpreter. An editor's call has some forty steps, at
-each of which a rush of readers would come in between, so that 14 ms became 131. Now the few calls
-that have begun end, and then the newsroom's runs as if alone.
+An editor's call has some forty steps, at each of which a rush of readers would come in between, so
+that 14 ms became 131. Now the few calls that have begun end, and then the newsroom's runs as if
+alone.
 
 So that nobody stops the readers - whether a call is really the newsroom's is found out later, and
 some of its calls last - a pause ends after `PAUSE_S`, and the next one begins when readers have had
@@ -13,11 +13,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.types import Scope
 
 from service.http.admission import NEWSROOM_PATHS, has_newsroom_credentials
+from service.http.fair_limiter import FairLimiter
 
 PAUSE_S = 0.05
 LONGER = 4
@@ -26,17 +27,23 @@ LONGER = 4
 
 @dataclass(slots=True)
 class _Pause:
-    """A pause of the hot calls, and how many calls of the newsroom that began in it still run."""
+    """A pause of readers' calls, and how many calls of the newsroom that began in it still run."""
 
     began_at: float
     calls: int = 0
-    end: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class NewsroomFirst:
-    """The pauses of one event loop."""
+    """The pauses of one event loop; `turns` are those that readers' calls have."""
 
-    def __init__(self, pause_s: float = PAUSE_S, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        turns: FairLimiter,
+        pause_s: float = PAUSE_S,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._turns = turns
+        self._at_once = turns.tokens
         self.pause_s = pause_s
         self._now = now
         self._pause: _Pause | None = None
@@ -44,9 +51,10 @@ class NewsroomFirst:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Let hot calls wait while the newsroom's call runs."""
+        """Let readers' calls wait while the newsroom's call runs."""
         if self._pause is None and self._now() >= self._next_at:
             self._pause = _Pause(self._now())
+            self._turns.tokens = 0
             asyncio.get_running_loop().call_later(self.pause_s, self._end, self._pause)
         pause = self._pause
         if pause is None:
@@ -60,17 +68,12 @@ class NewsroomFirst:
             if not pause.calls:
                 self._end(pause)
 
-    async def wait(self) -> None:
-        """Wait for the end of a pause, if there is one."""
-        if self._pause is not None:
-            await self._pause.end.wait()
-
     def _end(self, pause: _Pause) -> None:
         if pause is self._pause:
             now = self._now()
             self._next_at = now + (LONGER if pause.calls else 1) * (now - pause.began_at)
             self._pause = None
-            pause.end.set()
+            self._turns.tokens = self._at_once
 
 
 def is_newsrooms(scope: Scope) -> bool:

@@ -75,7 +75,7 @@ class ReaderCalls:
 
     async def show(self, call: Call) -> Answer:
         """Show the reader's settings."""
-        reader = await self._lookups.submit(call.token_hash())
+        reader = await call.wait_for(self._lookups.submit(call.token_hash()))
         if reader is None:
             raise OrdinaryPath
         shown = reader_shown(reader, results=self._results_by_default)
@@ -92,6 +92,6 @@ class ReaderCalls:
         )
         address = limited_address(HTTPConnection(of_caller(call.scope, self._proxies)))
         newcomer = NewcomerCall(reader, hash_token(token), address)
-        if not await self._newcomers.submit(newcomer):
+        if not await call.wait_for(self._newcomers.submit(newcomer)):
             raise OrdinaryPath
         return json_answer(201, NewToken(id=reader.id, token=token), NO_STORE)

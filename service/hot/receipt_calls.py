@@ -42,17 +42,17 @@ class ReceiptCalls:
         """Record one receipt, or many."""
         usual = _ONE.fullmatch(call.body)
         if usual is not None and call.headers.get(b"content-type") in JSON:
-            return await self._take_one(usual[1].decode(), _MARKS[usual[2]])
+            return await self._take_one(call, usual[1].decode(), _MARKS[usual[2]])
         body = call.read(_BODY)
         receipts, refusals = read_receipts(self._secrets, body)
-        if receipts and not await self._group.submit(receipts, len(receipts)):
+        if receipts and not await call.wait_for(self._group.submit(receipts, len(receipts))):
             raise OrdinaryPath
         if isinstance(body, ReceiptBody):
             return NO_CONTENT
         return json_answer(200, ItemsTaken(accepted=len(receipts), refusals=refusals))
 
-    async def _take_one(self, token: str, mark: Mark) -> Answer:
+    async def _take_one(self, call: Call, token: str, mark: Mark) -> Answer:
         place = receipt.read(self._secrets, token)
-        if not await self._group.submit([(*place, mark)]):
+        if not await call.wait_for(self._group.submit([(*place, mark)])):
             raise OrdinaryPath
         return NO_CONTENT

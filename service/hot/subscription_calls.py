@@ -62,7 +62,7 @@ class SubscriptionCalls:
         """List what the reader follows, where one page holds it."""
         if call.scope["query_string"]:
             raise OrdinaryPath
-        page = await self._pages.submit(call.token_hash())
+        page = await call.wait_for(self._pages.submit(call.token_hash()))
         if page is None or len(page) > PAGE:
             raise OrdinaryPath
         items = [subscription_shown(subscription) for subscription in page]
@@ -74,14 +74,14 @@ class SubscriptionCalls:
         subscription = Subscription(
             topic=_topic(call), least_urgency=terms.least_urgency, muted_until=terms.muted_until
         )
-        is_new = await self._follows.submit(Follow(call.token_hash(), subscription))
+        is_new = await call.wait_for(self._follows.submit(Follow(call.token_hash(), subscription)))
         if is_new is None:
             raise OrdinaryPath
         return json_answer(201 if is_new else 200, subscription_shown(subscription))
 
     async def unfollow(self, call: Call) -> Answer:
         """Stop following a topic."""
-        if not await self._ends.submit((call.token_hash(), _topic(call))):
+        if not await call.wait_for(self._ends.submit((call.token_hash(), _topic(call)))):
             raise OrdinaryPath
         return NO_CONTENT
 

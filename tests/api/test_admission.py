@@ -150,7 +150,7 @@ def test_every_call_is_admitted_before_anything_else(app):
 
 def test_a_call_that_gets_no_slot_is_told_when_to_try_again(app, client, as_ingester, short_wait):
     app.state.admission = Admission(1)
-    app.state.admission._all.limiter.total_tokens = 0
+    app.state.admission._all.tokens = 0
     answer = client.post("/api/stories", json={"headline": "h", "body": "b"}, headers=as_ingester)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]

@@ -1,4 +1,4 @@
-"""Readers' hot calls give way to the newsroom's, and neither can stop the other."""
+"""Readers' calls give way to the newsroom's, and neither can stop the other."""
 
 import asyncio
 from types import SimpleNamespace
@@ -8,6 +8,8 @@ import pytest
 from service.hot.call import Answer
 from service.hot.hot_calls import HotCalls, Route
 from service.hot.newsroom_first import NewsroomFirst, is_newsrooms
+from service.hot.turns import Turns
+from service.http.fair_limiter import FairLimiter
 
 
 class Clock:
@@ -23,53 +25,64 @@ def clock():
     return Clock()
 
 
-async def has_to_wait(newsroom):
-    """Whether a hot call that comes now does not begin at once."""
-    call = asyncio.create_task(newsroom.wait())
-    await asyncio.sleep(0)
-    call.cancel()
-    return not call.done()
+class Readers:
+    """The turns of readers' calls, and the pauses that the newsroom makes in them."""
+
+    def __init__(self, pause_s, clock):
+        self.turns = FairLimiter(1, 100)
+        self.newsroom = NewsroomFirst(self.turns, pause_s, clock)
+
+    def has_to_wait(self):
+        """Whether a reader's call that comes now does not begin at once."""
+        has_turn = self.turns.acquire_now()
+        if has_turn:
+            self.turns.release()
+        return not has_turn
+
+    async def wait(self):
+        await self.turns.acquire("reader")
+        self.turns.release()
 
 
-def test_hot_calls_begin_when_the_last_call_of_the_newsroom_has_ended(clock):
+def test_readers_calls_begin_when_the_last_call_of_the_newsroom_has_ended(clock):
     async def main():
-        newsroom = NewsroomFirst(60, clock)
-        assert not await has_to_wait(newsroom)
-        with newsroom.call():
-            waiting = asyncio.create_task(newsroom.wait())
-            with newsroom.call():
-                assert await has_to_wait(newsroom)
-            assert await has_to_wait(newsroom)
+        readers = Readers(60, clock)
+        assert not readers.has_to_wait()
+        with readers.newsroom.call():
+            waiting = asyncio.create_task(readers.wait())
+            with readers.newsroom.call():
+                assert readers.has_to_wait()
+            assert readers.has_to_wait()
         await waiting
-        assert not await has_to_wait(newsroom)
+        assert not readers.has_to_wait()
 
     asyncio.run(main())
 
 
 def test_after_a_pause_readers_have_as_long_to_themselves(clock):
     async def main():
-        newsroom = NewsroomFirst(60, clock)
-        with newsroom.call():
+        readers = Readers(60, clock)
+        with readers.newsroom.call():
             clock.seconds += 0.5
         for seconds, is_paused in ((0.0, False), (0.4, False), (0.2, True)):
             clock.seconds += seconds
-            with newsroom.call():
-                assert await has_to_wait(newsroom) is is_paused
+            with readers.newsroom.call():
+                assert readers.has_to_wait() is is_paused
 
     asyncio.run(main())
 
 
 def test_after_a_call_that_outlasts_its_pause_readers_have_four_times_as_long(clock):
     async def main():
-        newsroom = NewsroomFirst(0.001, clock)
-        with newsroom.call():
+        readers = Readers(0.001, clock)
+        with readers.newsroom.call():
             clock.seconds += 0.5
-            await newsroom.wait()
-        newsroom.pause_s = 60
+            await readers.wait()
+        readers.newsroom.pause_s = 60
         for seconds, is_paused in ((1.9, False), (0.2, True)):
             clock.seconds += seconds
-            with newsroom.call():
-                assert await has_to_wait(newsroom) is is_paused
+            with readers.newsroom.call():
+                assert readers.has_to_wait() is is_paused
 
     asyncio.run(main())
 
@@ -98,8 +111,9 @@ def test_a_hot_call_is_answered_when_the_newsrooms_call_before_it_has_ended():
         tallies = SimpleNamespace(count=lambda *_: None)
         requests = SimpleNamespace(tallies=tallies)
         routes = {("GET", "/hot"): Route("/hot", answer)}
-        calls = HotCalls(application, routes, requests, is_https=False)
-        calls.newsroom.pause_s = 60
+        turns = Turns(())
+        calls = HotCalls(application, routes, requests, turns, is_https=False)
+        turns.newsroom_first.pause_s = 60
         key = (b"authorization", b"Bearer nzp_x")
         newsroom = asyncio.create_task(calls(scope_of("/api/alerts", key), None, send))
         await began.wait()
@@ -116,26 +130,26 @@ def test_a_hot_call_is_answered_when_the_newsrooms_call_before_it_has_ended():
 
 def test_a_call_that_lasts_holds_readers_up_for_one_pause_only(clock):
     async def main():
-        newsroom = NewsroomFirst(0.001, clock)
-        with newsroom.call():
+        readers = Readers(0.001, clock)
+        with readers.newsroom.call():
             clock.seconds += 1
-            await newsroom.wait()
-            with newsroom.call():
-                assert not await has_to_wait(newsroom)
+            await readers.wait()
+            with readers.newsroom.call():
+                assert not readers.has_to_wait()
 
     asyncio.run(main())
 
 
 def test_a_stream_that_goes_on_does_not_prolong_the_pauses_of_later_calls(clock):
     async def main():
-        newsroom = NewsroomFirst(0.001, clock)
-        with newsroom.call():
-            await newsroom.wait()
-            newsroom.pause_s = 60
+        readers = Readers(0.001, clock)
+        with readers.newsroom.call():
+            await readers.wait()
+            readers.newsroom.pause_s = 60
             clock.seconds += 1
-            with newsroom.call():
-                assert await has_to_wait(newsroom)
-            assert not await has_to_wait(newsroom)
+            with readers.newsroom.call():
+                assert readers.has_to_wait()
+            assert not readers.has_to_wait()
 
     asyncio.run(main())
 

@@ -10,8 +10,9 @@ from sqlalchemy import Engine
 
 from service.domain.errors import no_such
 from service.domain.media.pictures import is_file_name, media_type_of
-from service.http.admission import overloaded, run_admitted
+from service.http.admission import end_turn, run_admitted
 from service.http.api_document import Router
+from service.http.fair_limiter import overloaded
 from service.media.storage import PictureStorage
 from service.store.session import transaction
 from service.store.stories import pictures
@@ -88,6 +89,7 @@ async def _read_elsewhere(request: Request, name: str) -> bytes:
         raise no_such("picture")
     if threads.statistics().tasks_waiting >= MOST_WAITING:
         raise overloaded()
+    end_turn(request.scope)
     content = await anyio.to_thread.run_sync(storage.read, name, limiter=threads)
     if content is None:
         raise no_such("picture")
