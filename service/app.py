@@ -45,7 +45,6 @@ from service.api.reports import alert_reports, history_reports, month_tables, pr
 from service.broker.message_queues import open_queues
 from service.hot.hot_calls import HotCalls
 from service.hot.hot_routes import GROUPS, HotRoutes
-from service.hot.turns import Turns
 from service.http import api_document, problems
 from service.http.admission import Admission, AdmitRequest
 from service.http.answer_headers import AnswerHeaders
@@ -55,9 +54,9 @@ from service.http.body_limit import LimitBody
 from service.http.cross_origin import AllowSites, site_origins
 from service.http.forwarded import TrustProxies
 from service.http.head_requests import AnswerHead
+from service.http.limits.rate_limit import Throttle
 from service.http.metrics import Requests
 from service.http.observed_requests import ObserveRequests
-from service.http.rate_limit import Throttle
 from service.logs import configure_logging
 from service.metrics import definitions
 from service.metrics.recent_answers import RecentAnswers
@@ -135,17 +134,17 @@ def create_app(settings: Settings) -> FastAPI:
         open_queues(settings.redis_url, BROKER_TIMEOUT_S) if settings.broker_url else None
     )
     app.state.registry, app.state.hot, app.state.tallies = registry, hot, requests.tallies
-    app.state.site_origins = site_origins(app.state.engine)
+    app.state.site_origins, app.state.throttle = site_origins(app.state.engine), throttle
     app.state.key_cache, app.state.admission = KeyCache(), Admission(settings.db_pool)
     app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)
-    app.state.throttle, app.state.recent_answers = throttle, RecentAnswers()
+    app.state.recent_answers = RecentAnswers()
     problems.install(app)
     for router in _ROUTERS:
         router.add_to(app)
     web.mount(app)
     api_document.install(app)
-    turns, behind = Turns(settings.trusted_proxies), app.build_middleware_stack()
-    in_front = HotCalls(behind, hot.routes, requests, turns, is_https=is_https)
+    behind = app.build_middleware_stack()
+    in_front = HotCalls(behind, hot.routes, requests, hot.turns, is_https=is_https)
     app.middleware_stack = in_front
     return app
 

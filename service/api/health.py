@@ -16,6 +16,7 @@ from starlette.datastructures import State
 from service.actions.outages import find_outages
 from service.broker.message_queues import MessageQueues
 from service.domain.errors import Unauthenticated, Unavailable
+from service.http.admission import end_turn
 from service.http.api_document import Router
 from service.http.dependencies import QueuesDep, SettingsDep
 from service.http.metrics import collect_gauges
@@ -49,6 +50,7 @@ async def report_ready(request: Request, queues: QueuesDep, settings: SettingsDe
     """Report whether requests can be served: a 503 names what is missing. At most a second old."""
     state = request.app.state
     recent: RecentAnswers = state.recent_answers
+    end_turn(request.scope)
     ready: Ready = await recent.ask("ready", partial(_check_parts, state, queues, settings))
     if ready.missing:
         return problem(
@@ -106,6 +108,7 @@ async def report_metrics(
     _require_token(request, settings.metrics_token)
     state = request.app.state
     recent: RecentAnswers = state.recent_answers
+    end_turn(request.scope)
     collect = partial(_collect, state, queues, settings.providers, only)
     text = await recent.ask(("metrics", only), collect)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.types import Scope
 
 from service.domain.people import hash_token
-from service.hot.turns import Turn
+from service.hot.turns import CallTurn
 
 Body = TypeVar("Body")
 Result = TypeVar("Result")
@@ -30,7 +30,7 @@ class Call:
 
     scope: Scope
     headers: Mapping[bytes, bytes]
-    turn: Turn
+    turn: CallTurn
     body: bytes = b""
 
     def token_hash(self) -> bytes:

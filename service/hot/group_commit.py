@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from service.hot.group_connection import GroupConnection
-from service.http.fair_limiter import overloaded
+from service.http.limits.fair_limiter import overloaded
 from service.store.session import DATABASE_AWAY
 
 MAX_GROUP = 256

@@ -24,7 +24,7 @@ from service.domain.errors import Refusal, Unavailable
 from service.hot.answer_head import AnswerHeads
 from service.hot.call import Answer, Call, OrdinaryPath
 from service.hot.read_body import Deadlines, ReadBody
-from service.hot.turns import Turn, Turns
+from service.hot.turns import CallTurn, Turns
 from service.http.admission import TURN
 from service.http.body_limit import long_head
 from service.http.connections.answer_parts import in_parts
@@ -80,7 +80,7 @@ class HotCalls:
         finally:
             turn.end()
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, turn: Turn) -> None:
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, turn: CallTurn) -> None:
         await turn.take()
         scope[TURN] = turn
         receive, send = turn.between(receive), turn.until_answer(in_parts(send))

@@ -1,4 +1,4 @@
-"""The hot calls of one process: their groups, the threads that write them, their connections."""
+"""The hot calls of one process: turns, groups, the threads that write them, their connections."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,8 @@ from service.hot.subscription_calls import (
     find_pages,
     write_follows,
 )
-from service.http.rate_limit import Throttle
+from service.hot.turns import Turns
+from service.http.limits.rate_limit import Throttle
 from service.settings import Settings
 from service.web.page_cache import PageCache
 
@@ -32,6 +33,7 @@ class HotRoutes:
 
     def __init__(self, settings: Settings, engine: Engine, throttle: Throttle) -> None:
         self.pages = PageCache()
+        self.turns = Turns(settings.trusted_proxies)
         self.engine = engine
         self.threads = Threads(GROUPS)
         self.has_pooler = settings.db_pooler

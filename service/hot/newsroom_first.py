@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 from service.http.admission import NEWSROOM_PATHS, has_newsroom_credentials
-from service.http.fair_limiter import FairLimiter
+from service.http.limits.fair_limiter import FairLimiter
 
 PAUSE_S = 0.05
 LONGER = 4

@@ -14,7 +14,7 @@ from service.hot.call import NO_STORE, Answer, Call, OrdinaryPath, json_answer
 from service.hot.group_commit import GroupCommit
 from service.http.dependencies import REGISTRATIONS, limited_address
 from service.http.forwarded import of_caller
-from service.http.rate_limit import Throttle
+from service.http.limits.rate_limit import Throttle
 from service.settings import Network
 from service.store.readers import readers
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from starlette.types import Message, Receive, Scope, Send
 
 from service.hot.newsroom_first import NewsroomFirst, is_newsrooms
-from service.http.fair_limiter import FairLimiter
 from service.http.forwarded import counted_address, of_caller
+from service.http.limits.fair_limiter import FairLimiter
 from service.settings import Network
 
 AT_ONCE = 4
@@ -31,17 +31,17 @@ class Turns:
         self._others = FairLimiter(AT_ONCE, MOST_WAITING)
         self.newsroom_first = NewsroomFirst(self._others)
 
-    def turn_of(self, scope: Scope) -> "Turn":
+    def turn_of(self, scope: Scope) -> "CallTurn":
         """Return the turn of a call, which has yet to be taken."""
         limiter = self._newsrooms if is_newsrooms(scope) else self._others
-        return Turn(limiter, scope, self._proxies)
+        return CallTurn(limiter, scope, self._proxies)
 
-    def is_newsrooms(self, turn: "Turn") -> bool:
+    def is_newsrooms(self, turn: "CallTurn") -> bool:
         """Whether the turn is one of the newsroom's."""
         return turn.limiter is self._newsrooms
 
 
-class Turn:
+class CallTurn:
     """One call's turn: taken to compute, given back to wait, ended for good."""
 
     __slots__ = ("_has_ended", "_is_held", "_proxies", "_scope", "limiter")

@@ -5,12 +5,12 @@ the one that looks up the caller). A request with a slot gets both at once, and 
 one holds nothing, so requests never wait for each other in a circle. The wait is short: a full
 queue, or a wait of `MAX_WAIT_S`, ends in a 503 before anything has been done.
 
-Of the callers that wait, each has its turn (`fair_limiter.py`): one with many connections delays
+Of the callers that wait, each has its turn (`limits/fair_limiter.py`): one with many connections delays
 the others as if it had one. Readers' calls take most of the slots but never all: a flood of
 registrations, or a rush at the pages, leaves some to the newsroom. And while the newsroom has a
 call, readers' calls start in a quarter of the slots only: threads compute one at a time, so each of
 them would come in between any two steps of an editor's call. Asynchronous endpoints need no slot;
-those that query Postgres do so by `run_admitted`. Monitoring has slots of its own.
+those that query Postgres do so by `run_admitted`.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -30,8 +30,8 @@ from starlette.types import Scope
 
 from service.domain.people import KEY_PREFIX
 from service.http.auth import STAFF_COOKIE
-from service.http.fair_limiter import FairLimiter, overloaded
 from service.http.forwarded import counted_address
+from service.http.limits.fair_limiter import FairLimiter, overloaded
 
 T = TypeVar("T")
 _KEY = KEY_PREFIX.encode()
@@ -50,9 +50,6 @@ NEWSROOM_PATHS = (
 )
 SIGN_IN_PATH = "/login"
 """Strangers may call it and every password costs a processor: a quarter of the slots."""
-MONITORING_PATHS = ("/health", "/metrics")
-"""They are answered even when nothing else is."""
-MONITORING_AT_ONCE = 4
 TURN = "newszop.turn"
 """Where a request's turn on the event loop stands in its scope."""
 
@@ -66,7 +63,6 @@ class Admission:
         self._all = _limiter(slots)
         self._sign_ins = _limiter(self._quarter)
         self._readers = _limiter(self._rest)
-        self._monitoring = _limiter(MONITORING_AT_ONCE)
         self._newsroom_calls = 0
 
     @asynccontextmanager
@@ -90,6 +86,11 @@ class Admission:
                 raise overloaded()
             yield
 
+    def must_wait(self, path: str, *, is_anonymous: bool = False) -> bool:
+        """Whether a call that comes now gets no slot at once."""
+        limits = self._limits_of(path, is_anonymous=is_anonymous)
+        return not all(limiter.is_free for limiter in limits)
+
     @contextmanager
     def _ahead_of_readers(self) -> Iterator[None]:
         """Let fewer readers' calls start while the newsroom has one, running or waiting."""
@@ -103,8 +104,6 @@ class Admission:
                 self._readers.tokens = self._rest
 
     def _limits_of(self, path: str, *, is_anonymous: bool) -> list[FairLimiter]:
-        if path.startswith(MONITORING_PATHS):
-            return [self._monitoring]
         if path.startswith(SIGN_IN_PATH):
             return [self._sign_ins, self._all]
         if path.startswith(NEWSROOM_PATHS) and not is_anonymous:
@@ -145,6 +144,13 @@ async def run_admitted(request: Request, function: Callable[..., T], *arguments:
     """Run in a thread, with a slot, what an asynchronous endpoint does with Postgres."""
     async with _slot(request):
         return await run_in_threadpool(function, *arguments)
+
+
+def must_wait(request: Request) -> bool:
+    """Whether a request gets no slot at once."""
+    admission: Admission = request.app.state.admission
+    is_anonymous = not has_newsroom_credentials(request.scope["headers"])
+    return admission.must_wait(request.url.path, is_anonymous=is_anonymous)
 
 
 def _slot(request: Request) -> AbstractAsyncContextManager[None]:

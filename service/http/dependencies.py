@@ -26,8 +26,8 @@ from starlette.requests import HTTPConnection
 from service.broker.message_queues import MessageQueues
 from service.domain.errors import TooMany
 from service.http.forwarded import counted_address, is_forwarded
+from service.http.limits.rate_limit import Throttle
 from service.http.problems import MAX_ERRORS
-from service.http.rate_limit import Throttle
 from service.settings import Settings
 from service.store.replica import ReadSource, Replica, log_place
 from service.unit_of_work import UnitOfWork, unit_of_work

@@ -4,8 +4,8 @@ A page requested without a cookie is the same for everyone whose browser asks fo
 pages' languages. While it is requested more than `RUSH_PER_S` times a second, it is answered from
 memory and is at most `MAX_AGE_S` old. Otherwise every request renders it again, so that nobody sees
 what is no longer true. Shared caches in front of the site get the same rule in `Cache-Control`.
-While the page cannot be rendered, for lack of a slot, its last text is answered for up to
-`MAX_STALE_S`: strangers' floods close no page.
+While it would have to wait for a slot, its last text is answered for up to `MAX_BUSY_AGE_S`, and
+where it gets none, for up to `MAX_STALE_S`: strangers' floods close no page.
 
 A page depends on its path, the parameters that it reads and its language, and on nothing else: what
 social networks append to a link (`fbclid`) and the cookies of others have no say. Only our staff's
@@ -22,12 +22,16 @@ from urllib.parse import urlencode
 
 from fastapi import Request, Response
 
+from service.domain.errors import Refusal, Unavailable
+from service.http.admission import must_wait, run_admitted
 from service.http.answer_headers import SECURITY_HEADERS
 from service.http.encodings import accepts_gzip
 
 RUSH_PER_S = 15
 MAX_AGE_S = 1.0
 MAX_STALE_S = 60.0
+MAX_BUSY_AGE_S = 5.0
+"""As long as shared caches keep a page (`s-maxage`)."""
 MAX_PAGES = 256
 MAX_BYTES = 64 * 1024 * 1024
 """Of all texts in memory, with their compressed forms. The least recently requested go first."""
@@ -156,12 +160,12 @@ class PageCache:
         self._entries.move_to_end(address)
         return entry.text
 
-    def last(self, address: str) -> PublicText | None:
+    def last(self, address: str, max_age_s: float = MAX_STALE_S) -> PublicText | None:
         """Return the page's last text, for when no other can be had; None when it is too old."""
         entry = self._entries.get(address)
         if entry is None or entry.text is None:
             return None
-        return entry.text if self.clock() - entry.stored_at <= MAX_STALE_S else None
+        return entry.text if self.clock() - entry.stored_at <= max_age_s else None
 
     def store(self, address: str, text: PublicText) -> None:
         """Remember what was just rendered, unless it is too large."""
@@ -182,3 +186,30 @@ class PageCache:
     def _make_room(self) -> None:
         while len(self._entries) > MAX_PAGES or self.weight > MAX_BYTES:
             self.forget(next(iter(self._entries)))
+
+
+async def current_text(
+    request: Request, address: str, render: Callable[..., PublicText], *arguments: object
+) -> PublicText:
+    """Return the page at this address, from memory or rendered with a slot.
+
+    Raises what `render` raises, and `Unavailable` where there is neither.
+    """
+    pages: PageCache = request.app.state.page_cache
+    text = pages.lookup(address)
+    if text is None and must_wait(request):
+        text = pages.last(address, MAX_BUSY_AGE_S)
+    if text is not None:
+        return text
+    try:
+        text = await run_admitted(request, render, *arguments)
+    except Unavailable:  # the page itself may still exist
+        text = pages.last(address)
+        if text is None:
+            raise
+        return text
+    except Refusal:
+        pages.forget(address)
+        raise
+    pages.store(address, text)
+    return text

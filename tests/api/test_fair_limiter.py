@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.errors import Unavailable
-from service.http.fair_limiter import FairLimiter
+from service.http.limits.fair_limiter import FairLimiter
 
 
 class Calls:
@@ -52,7 +52,7 @@ def test_a_caller_with_many_calls_delays_another_by_one():
     asyncio.run(main())
 
 
-def test_where_too_many_wait_whoever_waits_most_often_is_refused():
+def test_where_too_many_wait_the_caller_that_waits_most_often_is_refused():
     async def main():
         calls = Calls(FairLimiter(1, 4))
         for caller in "sssss":

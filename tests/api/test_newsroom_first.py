@@ -9,7 +9,7 @@ from service.hot.call import Answer
 from service.hot.hot_calls import HotCalls, Route
 from service.hot.newsroom_first import NewsroomFirst, is_newsrooms
 from service.hot.turns import Turns
-from service.http.fair_limiter import FairLimiter
+from service.http.limits.fair_limiter import FairLimiter
 
 
 class Clock:

@@ -13,7 +13,7 @@ import pytest
 from service.demo import programs
 from service.demo.servers import free_port
 from service.domain.people import Role
-from service.http.rate_limit import Throttle
+from service.http.limits.rate_limit import Throttle
 from service.store.session import transaction
 from service.store.staff import accounts
 from service.web.newsroom.sign_in_limits import FAILURES_PER_MINUTE

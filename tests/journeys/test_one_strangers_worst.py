@@ -60,6 +60,6 @@ def test_one_stranger_over_64_connections_delays_no_alert_and_fails_no_page(
     assert set(pages.statuses) == {200}
     assert peak < MOST_MEMORY
     assert statuses.total() > CONNECTIONS
-    assert {401, 413, 422} <= statuses.keys()
+    assert {200, 400, 401, 404, 422} <= statuses.keys()
     assert not {status for status in statuses if status >= 500} - {503}
     assert system.finished(sent.answers[-1].json())["totals"]["accepted"] == 20

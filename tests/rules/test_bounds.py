@@ -18,6 +18,7 @@ BOUNDS = {
     "what is kept of an answer": "service.http.connections.answer_parts: PART_BYTES",
     "readiness and metrics": "service.metrics.recent_answers: FRESH_S MOST_AT_ONCE",
     "event streams": "service.api.alert_events: MAX_WATCHERS MOST_OF_ONE_CALLER WATCHER_CHECK_S",
+    "requests that compute at once": "service.hot.turns: AT_ONCE",
     "requests that wait for a slot": "service.http.admission: MAX_WAIT_S MAX_WAITING_PER_SLOT",
     "body of a request": "service.http.body_limit: MAX_BODY_BYTES MAX_VALUES MAX_FORM_BYTES "
     "MAX_REQUEST_BYTES MAX_STORY_VALUES",
@@ -62,11 +63,11 @@ BOUNDS = {
     "service.store.readers.missed_alerts: MOST_SHOWN",
     "address of a device": "service.domain.device: MAX_ADDRESS",
     "public pages in memory": "service.web.page_cache: MAX_PAGES MAX_BYTES MAX_PAGE_BYTES "
-    "MAX_AGE_S RUSH_PER_S MAX_STALE_S",
+    "MAX_AGE_S RUSH_PER_S MAX_BUSY_AGE_S MAX_STALE_S",
     "bodies in a feed": "service.web.readers.feeds: MAX_BODIES_ LONGEST_BODY_",
     "a comparison of two": "service.web.newsroom.text_diff: MAX_EDITS MAX_STEPS",
     "calls of one kind that wait": "service.hot.group_commit: MAX_WAITING MAX_GROUP MAX_GATHER_S",
-    "hot calls that let": "service.hot.newsroom_first: PAUSE_S",
+    "readers' calls that let": "service.hot.newsroom_first: PAUSE_S",
     "headers of hot answers": "service.hot.answer_head: MAX_HEADS",
     "batches known to have": "service.store.readers.receipt_groups: MAX_ROWS",
     "waiting for the replica": "service.store.replica: WAIT_S LAGGING_REST_S AWAY_REST_S",

@@ -4,8 +4,13 @@ import pytest
 
 from service.domain.errors import Unavailable
 from service.web import page_cache
-from service.web.page_cache import MAX_STALE_S, RUSH_PER_S, PageCache, PublicText
-from service.web.readers import feeds, public_pages
+from service.web.page_cache import (
+    MAX_BUSY_AGE_S,
+    MAX_STALE_S,
+    RUSH_PER_S,
+    PageCache,
+    PublicText,
+)
 
 FOREIGN = {"Cookie": "_ga=GA1.2.3; _fbp=fb.1.2"}
 
@@ -104,11 +109,29 @@ def test_a_page_that_gets_no_slot_is_answered_by_its_last_text_for_a_minute(
     moment = [100.0]
     app.state.page_cache = PageCache(clock=lambda: moment[0])
     plain = visitor.get(path)
-    for module in (feeds, public_pages):
-        monkeypatch.setattr(module, "run_admitted", refuse)
+    monkeypatch.setattr(page_cache, "run_admitted", refuse)
     moment[0] += MAX_STALE_S
     stale = visitor.get(path)
     assert (stale.status_code, stale.content) == (200, plain.content)
     moment[0] += 1
     assert visitor.get(path).status_code == 503
     assert visitor.get("/topics").status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/", "/feed.xml"])
+def test_a_page_that_would_wait_for_a_slot_is_answered_by_its_last_text_for_five_seconds(
+    app, visitor, ingest, monkeypatch, path
+):
+    ingest("Rain")
+    moment = [100.0]
+    app.state.page_cache = PageCache(clock=lambda: moment[0])
+    plain = visitor.get(path)
+    ingest("Sun")
+    moment[0] += MAX_BUSY_AGE_S
+    assert visitor.get(path).content != plain.content
+    renders, of = [], PublicText.of
+    monkeypatch.setattr(PublicText, "of", lambda *given: renders.append(given) or of(*given))
+    monkeypatch.setattr(app.state.admission._readers, "tokens", 0)
+    moment[0] += MAX_BUSY_AGE_S
+    assert visitor.get(path).status_code == 200
+    assert renders == []

@@ -12,7 +12,7 @@ from service.domain.errors import no_such
 from service.domain.media.pictures import is_file_name, media_type_of
 from service.http.admission import end_turn, run_admitted
 from service.http.api_document import Router
-from service.http.fair_limiter import overloaded
+from service.http.limits.fair_limiter import overloaded
 from service.media.storage import PictureStorage
 from service.store.session import transaction
 from service.store.stories import pictures

@@ -18,7 +18,7 @@ from itsdangerous import BadSignature, TimestampSigner
 from service.domain.errors import TooMany
 from service.http.dependencies import counted_caller, is_loopback
 from service.http.forwarded import is_trusted
-from service.http.rate_limit import Throttle
+from service.http.limits.rate_limit import Throttle
 from service.settings import Settings
 
 TRIES_PER_MINUTE = 10

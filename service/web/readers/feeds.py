@@ -12,18 +12,17 @@ from sqlmodel import Session
 
 from service.actions.topics.topic_names import resolve_path
 from service.domain import topic as topic_paths
-from service.domain.errors import Unavailable, no_such
+from service.domain.errors import no_such
 from service.domain.media.pictures import whole_address, with_whole_addresses
 from service.domain.story import Story, StoryText
 from service.domain.topic import Topic
-from service.http.admission import run_admitted
 from service.http.api_document import Router
 from service.settings import Settings
 from service.store.session import transaction
 from service.store.stories import stories, topics
 from service.web import lookups
 from service.web.formatting import cut, iso, plain
-from service.web.page_cache import PageCache, PublicText, page_address
+from service.web.page_cache import PublicText, current_text, page_address
 from service.web.rendering import renderer
 
 router = Router(in_document=False)
@@ -179,16 +178,7 @@ async def _respond(
 ) -> Response:
     """Return a feed: the same for everyone, cookie or not, and from memory during a rush."""
     address = page_address(request.url.path, topic=topic)
-    pages: PageCache = request.app.state.page_cache
-    text = pages.lookup(address)
-    if text is None:
-        try:
-            text = await run_admitted(request, _read_and_write, request, write)
-            pages.store(address, text)
-        except Unavailable:
-            text = pages.last(address)
-            if text is None:
-                raise
+    text = await current_text(request, address, _read_and_write, request, write)
     return text.respond(request)
 
 

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from service import provider_door
 from service.actions.topics.topic_names import labels_in, resolve_path
 from service.domain import topic as topic_paths
-from service.domain.errors import NotFound, Refusal, Unavailable, no_such
+from service.domain.errors import NotFound, no_such
 from service.domain.language import MAX_TAG, parse_language
 from service.domain.media.pictures import whole_address
 from service.domain.story import Story, StoryState
@@ -25,7 +25,7 @@ from service.store.stories import stories, topics
 from service.web import lookups
 from service.web.formatting import cut, iso, plain
 from service.web.media.story_pictures import own_pictures
-from service.web.page_cache import VARY, PageCache, PublicText, page_address
+from service.web.page_cache import VARY, PublicText, current_text, page_address
 from service.web.page_language import choose_language, translate
 from service.web.readers.corrections import describe_corrections
 from service.web.rendering import query_string, render, renderer
@@ -240,19 +240,7 @@ async def _respond(
         return await run_admitted(request, _render_for_staff, request, template, query)
     language = choose_language(request)
     address = page_address(request.url.path, **parameters, page_language=language)
-    pages: PageCache = request.app.state.page_cache
-    text = pages.lookup(address)
-    if text is None:
-        try:
-            text = await run_admitted(request, _render_for_everyone, request, template, query)
-            pages.store(address, text)
-        except Unavailable:  # the page itself may still exist
-            text = pages.last(address)
-            if text is None:
-                raise
-        except Refusal:
-            pages.forget(address)
-            raise
+    text = await current_text(request, address, _render_for_everyone, request, template, query)
     return text.respond(request, vary=VARY)
 
 

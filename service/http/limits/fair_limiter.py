@@ -16,7 +16,7 @@ RETRY_AFTER_S = 2
 class FairLimiter:
     """At most `tokens` are held at once; at most `max_waiting` wait, in the order of their callers.
 
-    For one event loop. Whoever has acquired a token releases it.
+    For one event loop. The call that acquired a token releases it.
     """
 
     def __init__(self, tokens: int, max_waiting: int) -> None:
@@ -37,9 +37,14 @@ class FairLimiter:
         self._tokens = number
         self._serve()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a token is free and nobody waits for it."""
+        return not self._waiting and self._held < self._tokens
+
     def acquire_now(self) -> bool:
         """Take a token if one is free and nobody waits for it."""
-        if self._waiting or self._held >= self._tokens:
+        if not self.is_free:
             return False
         self._held += 1
         return True
@@ -80,7 +85,7 @@ class FairLimiter:
                 turn.set_result(None)
 
     def _refuse_one(self, caller: Hashable) -> None:
-        """Refuse the latest call of whoever waits most often, be it this one."""
+        """Refuse the latest call of the caller that waits most often, be it this one."""
         own = len(self._queues.get(caller, ()))
         most = max(self._queues, key=lambda each: len(self._queues[each]))
         if own >= len(self._queues[most]):
