@@ -5,8 +5,8 @@ the one that looks up the caller). A request with a slot gets both at once, and 
 one holds nothing, so requests never wait for each other in a circle. The wait is short: a full
 queue, or a wait of `MAX_WAIT_S`, ends in a 503 before anything has been done.
 
-Of the callers that wait, each has its turn (`limits/fair_limiter.py`): one with many connections delays
-the others as if it had one. Readers' calls take most of the slots but never all: a flood of
+Of the callers that wait, each has its turn (`limits/fair_limiter.py`): one with many connections
+delays the others as if it had one. Readers' calls take most of the slots but never all: a flood of
 registrations, or a rush at the pages, leaves some to the newsroom. And while the newsroom has a
 call, readers' calls start in a quarter of the slots only: threads compute one at a time, so each of
 them would come in between any two steps of an editor's call. Asynchronous endpoints need no slot;
