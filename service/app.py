@@ -134,18 +134,17 @@ def create_app(settings: Settings) -> FastAPI:
         open_queues(settings.redis_url, BROKER_TIMEOUT_S) if settings.broker_url else None
     )
     app.state.registry, app.state.hot, app.state.tallies = registry, hot, requests.tallies
-    app.state.site_origins, app.state.throttle = site_origins(app.state.engine), throttle
     app.state.key_cache, app.state.admission = KeyCache(), Admission(settings.db_pool)
-    app.state.alert_watches = alert_events.open_watches(app.state.engine, settings.public_url)
-    app.state.recent_answers = RecentAnswers()
+    app.state.site_origins = site_origins(engine)
+    app.state.alert_watches = alert_events.open_watches(engine, settings.public_url)
+    app.state.throttle, app.state.recent_answers = throttle, RecentAnswers()
     problems.install(app)
     for router in _ROUTERS:
         router.add_to(app)
     web.mount(app)
     api_document.install(app)
     behind = app.build_middleware_stack()
-    in_front = HotCalls(behind, hot.routes, requests, hot.turns, is_https=is_https)
-    app.middleware_stack = in_front
+    app.middleware_stack = HotCalls(behind, hot.routes, requests, hot.turns, is_https=is_https)
     return app
 
 
