@@ -16,7 +16,7 @@ from service.http.forwarded import counted_address, of_caller
 from service.http.limits.fair_limiter import FairLimiter
 from service.settings import Network
 
-AT_ONCE = 4
+AT_ONCE = 2
 """Calls of each kind that compute at once: enough that the event loop always has one."""
 MOST_WAITING = 4096
 """As many as there are connections, so no call is refused for its turn."""
