@@ -74,6 +74,11 @@ class Answer:
     detail: str = ""
 
 
+def one_line(text: str) -> str:
+    """Return a server's words for people: one line, without control characters and their like."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """What proves to a provider who we are.

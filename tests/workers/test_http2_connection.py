@@ -1,5 +1,7 @@
 """An HTTP/2 connection without a network: windows, limits, ends and hostile servers."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +22,10 @@ from tests.workers.http2_peer import (
 from workers.gateway.http2 import frames
 from workers.gateway.http2.connection import Http2Connection
 from workers.gateway.http2.events import Answers, ConnectionFailed
+from workers.gateway.http2.header_compression import text
+from workers.gateway.http2.liveness import Liveness
 from workers.gateway.http2.receive_limits import MOST_FRAMES_WITHOUT_ANSWER, STREAM_WINDOW
+from workers.gateway.http2.session import Http2Session
 from workers.provider import Failure, Request
 
 
@@ -439,12 +444,37 @@ def test_a_header_block_that_cannot_be_read_is_no_answer(peer: Peer) -> None:
     assert (answer.status, answer.failure) == (0, Failure.UNKNOWN)
 
 
-def test_a_status_that_is_no_number_ends_the_connection(peer: Peer) -> None:
+@pytest.mark.parametrize(
+    "status", [b"abc", b"2xx", b"-20", b"20", b"1000", b"9" * 5_000, "२००".encode()]
+)
+def test_a_status_that_is_no_number_of_three_digits_ends_the_connection(
+    peer: Peer, status: bytes
+) -> None:
     peer.gets()
 
-    peer.sends(headers(1, b"\x20\x08\x03abc", LAST))
+    peer.sends(headers(1, b"\x20\x08" + text(status), LAST))
 
     assert "status" in peer.failure
+
+
+def test_a_fault_of_ours_in_reading_a_connection_ends_that_connection_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    connection = Http2Connection("push.example", settings_due=LATER)
+    connection.open_stream(request := Request("https://push.example/a", [], b"x"), "/a", LATER)
+    monkeypatch.setattr(connection, "receive", fail)
+    transport = SimpleNamespace(
+        read=lambda parts: parts.append(b"x"), offered_bytes=1_000, close=lambda _: None
+    )
+    session = Http2Session(connection, transport, Liveness(0.0, 10.0))  # type: ignore[arg-type]
+    answers: Answers = []
+
+    session.turn(1.0, answers)
+
+    assert [(each, answer.failure) for each, answer in answers] == [(request, Failure.UNKNOWN)]
 
 
 @settings(deadline=None)

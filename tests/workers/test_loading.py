@@ -11,6 +11,7 @@ from tests import builders as a
 from workers.delivery.leased_batch import LeasedBatch
 from workers.delivery.loading import quote, targets_of
 from workers.provider import Answer, Failure
+from workers.provider_kit.answers import read_failure
 
 FID = "cHVzaC1pcy1ub3QtYS1pZA"
 
@@ -19,6 +20,17 @@ FID = "cHVzaC1pcy1ub3QtYS1pZA"
 def test_an_address_that_a_provider_repeats_is_not_kept(address):
     assert address not in quote(Answer(400, body=f'{{"token": "{address}"}}'.encode()))
     assert address not in quote(Answer(0, failure=Failure.UNKNOWN, detail=f"to {address}: reset"))
+
+
+@pytest.mark.parametrize(
+    "words", ["a\0b", "a\x1b[2Jb", "a\r\nb", "a\u202eb", "a\u2028b", "a\x85b", "a\udcffb", "a\tb"]
+)
+def test_control_characters_of_a_hostile_answer_are_dropped(words):
+    body = words.encode(errors="surrogatepass")
+    failure = Answer(0, failure=Failure.UNKNOWN, detail=words)
+    for text in (quote(Answer(400, body=body)), quote(failure), read_failure(failure).why):
+        assert text.isprintable()
+        assert text.replace("[2J", "").endswith("a b") or "\ufffd" in text
 
 
 def test_a_reason_stays_readable():

@@ -7,7 +7,7 @@ from service.domain import receipt
 from service.domain.delivery import State, delivery_ids
 from service.store.deliveries import batch_claims
 from workers.delivery.leased_batch import LeasedBatch
-from workers.provider import Answer, Target
+from workers.provider import Answer, Target, one_line
 
 LONGEST_QUOTE = 300
 _ADDRESS_LIKE = re.compile(r"[A-Za-z0-9_:%+/=.-]{20,}")
@@ -45,6 +45,7 @@ def targets_of(
 def quote(answer: Answer) -> str:
     """Return an answer for people: short, and nothing in it that could be an address."""
     if answer.failure is not None:
-        return f"{answer.failure}: {_ADDRESS_LIKE.sub('…', answer.detail)}"[:LONGEST_QUOTE]
-    body = answer.body.decode(errors="replace")
+        detail = one_line(answer.detail)
+        return f"{answer.failure}: {_ADDRESS_LIKE.sub('…', detail)}"[:LONGEST_QUOTE]
+    body = one_line(answer.body.decode(errors="replace"))
     return f"{answer.status} {_ADDRESS_LIKE.sub('…', body)}"[:LONGEST_QUOTE].strip()

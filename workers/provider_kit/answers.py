@@ -18,7 +18,7 @@ from service.domain.verdict import (
     SenderRejected,
     TryLater,
 )
-from workers.provider import Answer, Failure
+from workers.provider import Answer, Failure, one_line
 
 LONGEST_RETRY_AFTER = timedelta(days=1)
 LONGEST_DETAIL = 120
@@ -59,7 +59,7 @@ def _read_own_fault(answer: Answer, provider: str, settings: str) -> NotAccepted
     """Return what a forbidden request means where no address is guarded: it is at fault itself."""
     if answer.failure is not Failure.FORBIDDEN:
         return None
-    detail = answer.detail[:LONGEST_DETAIL]
+    detail = one_line(answer.detail)[:LONGEST_DETAIL]
     return SenderRejected(f"Nothing can be sent to {provider} ({detail}): check {settings}.")
 
 
@@ -84,7 +84,7 @@ def is_success(status: int) -> bool:
 
 def read_failure(answer: Answer) -> NotAccepted:
     """Return what it means that no answer came."""
-    detail = answer.detail[:LONGEST_DETAIL]
+    detail = one_line(answer.detail)[:LONGEST_DETAIL]
     if answer.failure is Failure.FORBIDDEN:
         if detail.startswith(CANNOT_BE_SENT):
             return DeviceRefused("nothing can be sent to this address")

@@ -35,6 +35,7 @@ from workers.provider import (
     Provider,
     Request,
     Target,
+    one_line,
 )
 from workers.upkeep.verdict_words import Explanation, explain_verdict
 
@@ -86,7 +87,7 @@ def carry_out(settings: Settings, order: Mapping[str, Any]) -> PushOutcome:
     return PushOutcome(
         explanation=explain_verdict(verdict),
         status=answer.status,
-        answer=_hide(text, order["target"]["address"])[:LONGEST_ANSWER],
+        answer=_hide(one_line(text), order["target"]["address"])[:LONGEST_ANSWER],
         milliseconds=round((time.monotonic() - start) * 1000),
     )
 

@@ -22,6 +22,7 @@ IDLE_S = 60
 """A connection that was idle for longer is not used again: libcurl has no PING to ask it with."""
 
 _NEVER_SENT = frozenset({pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT})
+"""Of a URL. The first is also said of an answer that is no HTTP."""
 _NOT_SENT = frozenset(
     {
         pycurl.E_COULDNT_RESOLVE_PROXY,
@@ -215,7 +216,8 @@ class Transfer:
         return answer
 
     def _why(self, code: int, message: str) -> Failure:
-        if code in _NEVER_SENT or (self.is_refused and code == pycurl.E_COULDNT_CONNECT):
+        is_impossible = code in _NEVER_SENT and not self.body_position
+        if is_impossible or (self.is_refused and code == pycurl.E_COULDNT_CONNECT):
             return Failure.FORBIDDEN
         if code in _NOT_SENT or self.refused_certificate or (self.body and not self.body_position):
             return Failure.NOT_SENT

@@ -19,6 +19,7 @@ OUR_TABLE_SIZE = 0
 LONGEST_LIST = 16 * 1024
 """Bytes of an answer's headers as RFC 9113, 6.5.2, counts them: an index of one byte may name a
 line of four thousand."""
+STATUS_DIGITS = 3
 MOST_TABLE_SIZE = 4096
 MOST_YOUNG = 512
 _FIRST_DYNAMIC = 62
@@ -224,8 +225,8 @@ def _decode(decoder: hpack.Decoder, block: bytes) -> dict[str, str]:
 
 
 def _status(headers: Mapping[str, str]) -> int:
-    """Return the status; 0 for a trailer, which has none."""
-    status = headers.get(":status", "0")
-    if not (status.isascii() and status.isdigit()):
-        raise ProtocolError("a status is not a number")
+    """Return the status, three digits (RFC 9110, section 15); 0 for a trailer, which has none."""
+    status = headers.get(":status", "000")
+    if not (len(status) == STATUS_DIGITS and status.isascii() and status.isdigit()):
+        raise ProtocolError("a status is not a number of three digits")
     return int(status)

@@ -1,10 +1,14 @@
 """An HTTP/2 connection on its socket: what the gateway drives turn by turn."""
 
+import structlog
+
 from workers.gateway.http2.connection import Http2Connection
 from workers.gateway.http2.events import Answers
 from workers.gateway.http2.liveness import Liveness, Next
 from workers.gateway.http2.tls_transport import TlsTransport
 from workers.provider import Request
+
+log = structlog.get_logger()
 
 
 class Http2Session:
@@ -30,11 +34,22 @@ class Http2Session:
             self._fail(error)
         if parts:
             self.liveness.hear(now)
-            connection.receive(b"".join(parts), answers)
+            self._receive(b"".join(parts), answers)
         if not self._failure and connection.failure is None:
             connection.expire(now, answers)
             self._judge_silence(now)
         self._end(answers)
+
+    def _receive(self, data: bytes, answers: Answers) -> None:
+        """Read what has come; where a fault of ours meets it, that ends this connection alone."""
+        fault = ""
+        try:
+            self.connection.receive(data, answers)
+        except Exception as error:  # noqa: BLE001 - whatever a server sends, the others go on
+            fault = type(error).__name__
+        if fault:
+            log.error("connection not read", error=fault)
+            self._failure = f"the connection could not be read ({fault})"
 
     def _end(self, answers: Answers) -> None:
         """Close what has failed, or has drained."""
