@@ -1,7 +1,5 @@
 """An HTTP/2 connection without a network: windows, limits, ends and hostile servers."""
 
-from types import SimpleNamespace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -457,6 +455,18 @@ def test_a_status_that_is_no_number_of_three_digits_ends_the_connection(
     assert "status" in peer.failure
 
 
+class Transport:
+    """Has a byte to read, and may have sent everything."""
+
+    offered_bytes = 1_000
+
+    def read(self, parts: list[bytes]) -> None:
+        parts.append(b"x")
+
+    def close(self, last: bytes) -> None:
+        pass
+
+
 def test_a_fault_of_ours_in_reading_a_connection_ends_that_connection_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -466,10 +476,7 @@ def test_a_fault_of_ours_in_reading_a_connection_ends_that_connection_alone(
     connection = Http2Connection("push.example", settings_due=LATER)
     connection.open_stream(request := Request("https://push.example/a", [], b"x"), "/a", LATER)
     monkeypatch.setattr(connection, "receive", fail)
-    transport = SimpleNamespace(
-        read=lambda parts: parts.append(b"x"), offered_bytes=1_000, close=lambda _: None
-    )
-    session = Http2Session(connection, transport, Liveness(0.0, 10.0))  # type: ignore[arg-type]
+    session = Http2Session(connection, Transport(), Liveness(0.0, 10.0))  # type: ignore[arg-type]
     answers: Answers = []
 
     session.turn(1.0, answers)
