@@ -16,9 +16,9 @@ from starlette.datastructures import State
 from service.actions.outages import find_outages
 from service.broker.message_queues import MessageQueues
 from service.domain.errors import Unauthenticated, Unavailable
-from service.http.admission import end_turn
 from service.http.api_document import Router
 from service.http.dependencies import QueuesDep, SettingsDep
+from service.http.limits.call_turn import end_turn
 from service.http.metrics import collect_gauges
 from service.http.problems import KINDS, problem
 from service.metrics import process_files

@@ -8,7 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.types import Scope
 
 from service.domain.people import hash_token
-from service.hot.turns import CallTurn
+from service.http.limits.call_turn import CallTurn
 
 Body = TypeVar("Body")
 Result = TypeVar("Result")

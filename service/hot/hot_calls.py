@@ -24,11 +24,11 @@ from service.domain.errors import Refusal, Unavailable
 from service.hot.answer_head import AnswerHeads
 from service.hot.call import Answer, Call, OrdinaryPath
 from service.hot.read_body import Deadlines, ReadBody
-from service.hot.turns import CallTurn, Turns
-from service.http.admission import TURN
+from service.hot.turns import Turns
 from service.http.body_limit import long_head
 from service.http.connections.answer_parts import in_parts
 from service.http.cross_origin import listed_origin
+from service.http.limits.call_turn import TURN, CallTurn
 from service.http.metrics import Requests
 from service.http.observed_requests import HEADER, identify_by
 from service.http.problems import KINDS, problem

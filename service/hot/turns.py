@@ -8,11 +8,13 @@ for a slot of `service/http/admission.py`, for its caller to take the answer.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from service.hot.newsroom_first import NewsroomFirst, is_newsrooms
 from service.http.forwarded import counted_address, of_caller
+from service.http.limits.call_turn import CallTurn
 from service.http.limits.fair_limiter import FairLimiter
 from service.settings import Network
 
@@ -31,67 +33,15 @@ class Turns:
         self._others = FairLimiter(AT_ONCE, MOST_WAITING)
         self.newsroom_first = NewsroomFirst(self._others)
 
-    def turn_of(self, scope: Scope) -> "CallTurn":
+    def turn_of(self, scope: Scope) -> CallTurn:
         """Return the turn of a call, which has yet to be taken."""
         limiter = self._newsrooms if is_newsrooms(scope) else self._others
-        return CallTurn(limiter, scope, self._proxies)
+        return CallTurn(limiter, partial(self._caller, scope))
 
-    def is_newsrooms(self, turn: "CallTurn") -> bool:
+    def is_newsrooms(self, turn: CallTurn) -> bool:
         """Whether the turn is one of the newsroom's."""
         return turn.limiter is self._newsrooms
 
-
-class CallTurn:
-    """One call's turn: taken to compute, given back to wait, ended for good."""
-
-    __slots__ = ("_has_ended", "_is_held", "_proxies", "_scope", "limiter")
-
-    def __init__(self, limiter: FairLimiter, scope: Scope, proxies: Sequence[Network]) -> None:
-        self.limiter = limiter
-        self._scope = scope
-        self._proxies = proxies
-        self._is_held = False
-        self._has_ended = False
-
-    async def take(self) -> None:
-        """Wait for the turn, unless it has ended; raises `Unavailable` when too many wait."""
-        if self._has_ended or self._is_held:
-            return
-        if not self.limiter.acquire_now():
-            await self.limiter.acquire(self._caller())
-        self._is_held = True
-
-    def give_back(self) -> None:
-        """Let another call compute."""
-        if self._is_held:
-            self._is_held = False
-            self.limiter.release()
-
-    def end(self) -> None:
-        """Let another call compute; this one needs no turn any more."""
-        self._has_ended = True
-        self.give_back()
-
-    def between(self, receive: Receive) -> Receive:
-        """Return what receives the body's parts, and gives the turn back while it waits."""
-
-        async def receive_in_turn() -> Message:
-            self.give_back()
-            message = await receive()
-            await self.take()
-            return message
-
-        return receive_in_turn
-
-    def until_answer(self, send: Send) -> Send:
-        """Return what sends the answer, with whose beginning the turn ends."""
-
-        async def end_and_send(message: Message) -> None:
-            self.end()
-            await send(message)
-
-        return end_and_send
-
-    def _caller(self) -> str:
-        client = of_caller(self._scope, self._proxies).get("client")
+    def _caller(self, scope: Scope) -> str:
+        client = of_caller(scope, self._proxies).get("client")
         return counted_address(str(client[0])) if client else ""

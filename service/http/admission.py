@@ -26,11 +26,11 @@ from typing import TypeVar
 import anyio
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.types import Scope
 
 from service.domain.people import KEY_PREFIX
 from service.http.auth import STAFF_COOKIE
 from service.http.forwarded import counted_address
+from service.http.limits.call_turn import end_turn
 from service.http.limits.fair_limiter import FairLimiter, overloaded
 
 T = TypeVar("T")
@@ -50,8 +50,6 @@ NEWSROOM_PATHS = (
 )
 SIGN_IN_PATH = "/login"
 """Strangers may call it and every password costs a processor: a quarter of the slots."""
-TURN = "newszop.turn"
-"""Where a request's turn on the event loop stands in its scope."""
 
 
 class Admission:
@@ -160,10 +158,3 @@ def _slot(request: Request) -> AbstractAsyncContextManager[None]:
     address = counted_address(request.client.host) if request.client else ""
     is_anonymous = not has_newsroom_credentials(request.scope["headers"])
     return admission.slot(request.url.path, address, is_anonymous=is_anonymous)
-
-
-def end_turn(scope: Scope) -> None:
-    """Let another call compute on the event loop, for this one waits for something else."""
-    turn = scope.get(TURN)
-    if turn is not None:
-        turn.end()

@@ -13,7 +13,8 @@ from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
 
 from service.domain.errors import no_such
-from service.http.admission import AdmitRequest, end_turn
+from service.http.admission import AdmitRequest
+from service.http.limits.call_turn import end_turn
 from service.http.problems import (
     ALL_KINDS,
     DOCUMENTED,

@@ -19,6 +19,7 @@ from starlette.types import Scope as RequestScope
 
 from service.domain.errors import Forbidden, Unauthenticated
 from service.domain.people import ApiKey, Caller, Reader, Scope, Staff, hash_token
+from service.http.limits.call_turn import without_turn
 from service.store.readers import readers
 from service.store.session import transaction
 from service.store.staff import accounts
@@ -109,13 +110,15 @@ async def _caller(request: Request, bearer: _Bearer, cookie: _Cookie) -> Caller:
         key = keys.get(bearer.credentials)
         if key is None:
             engine: Engine = request.app.state.engine
-            key = await run_in_threadpool(keys.fetch, engine, bearer.credentials)
+            async with without_turn(request.scope):
+                key = await run_in_threadpool(keys.fetch, engine, bearer.credentials)
         if key is None:
             raise Unauthenticated("This API key is unknown or revoked.")
         return caller_of_key(key)
     if request.method not in ("GET", "HEAD") or cookie is None:
         raise Unauthenticated("Send an API key: Authorization: Bearer nzp_...")
-    return await run_in_threadpool(_signed_in, request.app.state.engine, cookie)
+    async with without_turn(request.scope):
+        return await run_in_threadpool(_signed_in, request.app.state.engine, cookie)
 
 
 def _signed_in(engine: Engine, cookie: str) -> Caller:
@@ -128,7 +131,11 @@ def _signed_in(engine: Engine, cookie: str) -> Caller:
 
 async def is_known(scope: RequestScope) -> bool:
     """Whether a request carries a valid API key or staff session; asks for a large body only."""
-    request = Request(scope)
+    async with without_turn(scope):
+        return await _is_known(Request(scope))
+
+
+async def _is_known(request: Request) -> bool:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     engine: Engine = request.app.state.engine
     if scheme.lower() == "bearer" and secret:

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.http.limits.call_turn import without_turn
 from service.store.operations import apps
 from service.store.session import DATABASE_AWAY, transaction
 
@@ -132,7 +133,8 @@ async def listed_origin(scope: Scope, origin: str) -> str:
     """Return the origin when an app lists it, else an empty text."""
     if not origin or origin == "null":
         return ""
-    return origin if await scope["app"].state.site_origins.has(origin) else ""
+    async with without_turn(scope):
+        return origin if await scope["app"].state.site_origins.has(origin) else ""
 
 
 async def _answer_preflight(send: Send, site: str, methods: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from service.hot.call import Answer
 from service.hot.hot_calls import HotCalls, Route
 from service.hot.turns import AT_ONCE, Turns
-from service.http.admission import end_turn
+from service.http.limits.call_turn import end_turn, without_turn
 
 STRANGER, READER = "203.0.113.7", "203.0.113.8"
 PROXY = "10.0.0.1"
@@ -46,6 +46,10 @@ class Application:
     async def wait_for_a_slot(self, scope, _receive, _send):
         end_turn(scope)
         await self.end.wait()
+
+    async def look_its_caller_up(self, scope, _receive, _send):
+        async with without_turn(scope):
+            await self.end.wait()
 
     async def answer_slowly(self, _scope, _receive, send):
         await send({"type": "http.response.start", "status": 200})
@@ -120,7 +124,9 @@ def test_one_ipv6_network_is_one_caller_and_who_writes_a_header_without_a_proxy_
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("behaviour", ["wait_for_a_slot", "answer_slowly", "read_its_body"])
+@pytest.mark.parametrize(
+    "behaviour", ["wait_for_a_slot", "look_its_caller_up", "answer_slowly", "read_its_body"]
+)
 def test_a_call_that_waits_has_no_turn(behaviour):
     async def main():
         application = Application()

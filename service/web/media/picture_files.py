@@ -10,8 +10,9 @@ from sqlalchemy import Engine
 
 from service.domain.errors import no_such
 from service.domain.media.pictures import is_file_name, media_type_of
-from service.http.admission import end_turn, run_admitted
+from service.http.admission import run_admitted
 from service.http.api_document import Router
+from service.http.limits.call_turn import end_turn
 from service.http.limits.fair_limiter import overloaded
 from service.media.storage import PictureStorage
 from service.store.session import transaction
