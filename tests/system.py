@@ -102,11 +102,9 @@ class System:
             base_url=newsroom, timeout=30, headers={"Authorization": f"Bearer {self.key}"}
         )
         self.start("beat")
-        self.await_true(self._ready, "the service is ready", slowest_s=SELDOM_S)
+        self.await_true(self._ready, "the service is ready")
         self.await_true(
-            lambda: self._count_workers() == len(workers),
-            "every worker shows a sign of life",
-            slowest_s=SELDOM_S,
+            lambda: self._count_workers() == len(workers), "every worker shows a sign of life"
         )
 
     def _start_servers(self) -> None:
@@ -239,9 +237,7 @@ class System:
             final = report["state"] in ("finished", "stopped", "expired")
             return final and not totals["pending"] and not totals["retrying"]
 
-        self.await_true(
-            settled, "the alert is finished", within_s, lambda: str(self.alert(alert)), SELDOM_S
-        )
+        self.await_true(settled, "the alert is finished", within_s, lambda: str(self.alert(alert)))
         return self.alert(alert)
 
     def pushes(self, **filters: Any) -> dict[str, Any]:
@@ -258,19 +254,17 @@ class System:
         what: str,
         within_s: float = 60.0,
         state: Callable[[], str] = lambda: "",
-        slowest_s: float = LOOK_S,
     ) -> None:
         """Wait for a condition; say what never came true.
 
-        A look costs the service as much as a caller's request: where the moment does not matter,
-        looks become rarer, up to one in `slowest_s`.
+        A look costs the service as much as a caller's request, so looks become rarer.
         """
         pause, until = LOOK_S, time.monotonic() + within_s
         while time.monotonic() < until:
             if condition():
                 return
             time.sleep(pause)
-            pause = min(pause * 1.2, slowest_s)
+            pause = min(pause * 1.2, SELDOM_S)
         raise AssertionError(f"not within {within_s} s: {what}. {state()} (logs: {self.folder})")
 
     def _ready(self) -> bool:
