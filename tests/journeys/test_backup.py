@@ -1,29 +1,21 @@
 """The pause of all sending, and the drill: a backup of an hour ago, while alerts had gone out."""
 
-import subprocess
-import sys
 import time
 
+from typer.testing import CliRunner
+
+from service.cli import app
 from tests.journeys.people import soon
 from tests.sample_pictures import photograph
-from tests.system import ROOT
 
 DEVICES = {"apns": 600, "fcm": 300}
 TOTAL = sum(DEVICES.values())
 
 
 def newszop(system, *words):
-    answer = subprocess.run(
-        [sys.executable, "-c", "from service.cli import main; main()", *words],
-        env=system.environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert answer.returncode == 0, answer.stderr
-    return answer.stdout
+    result = CliRunner().invoke(app, words, env=system.environment)
+    assert result.exception is None, result.exception
+    return result.stdout
 
 
 def pushes(system, alert):

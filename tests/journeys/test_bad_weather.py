@@ -11,7 +11,7 @@ SLOW_DEVICES = 2000
 """Three windows full: at 6 s an answer, longer than a turn of a stream."""
 
 
-DRILL_DEVICES = int(os.environ.get("DRILL_DEVICES", "5000"))
+DRILL_DEVICES = int(os.environ.get("DRILL_DEVICES", "3000"))
 DRILL_S = float(os.environ.get("DRILL_S", "0"))
 """For how long the environment stays wrong; the full drill is 100,000 devices and 60 seconds."""
 
@@ -71,24 +71,22 @@ def always(provider, status, reason):
 
 
 @pytest.mark.timeout(200)
-def test_every_device_of_ten_thousand_ends_in_one_right_state_in_foul_weather(
-    system, people, mended
-):
-    addresses = people.crowd({"apns": 4000, "fcm": 6000})
+def test_every_device_of_thousands_ends_in_one_right_state_in_foul_weather(system, people, mended):
+    addresses = people.crowd({"apns": 1600, "fcm": 2400})
     shares = {"503": 0.10, "429": 0.05, "reset": 0.0005, "gone": 0.03, "refused": 0.02}
     for provider in ("apns", "fcm"):
         system.weather(provider=provider, share=shares, retry_after=1, seed=5)
     alert = system.send(system.ingest(topics=[people.topic]))
     system.await_true(
-        lambda: system.alert(alert)["totals"]["accepted"] > 8000, "most are served", 150
+        lambda: system.alert(alert)["totals"]["accepted"] > 3200, "most are served", 150
     )
     system.control.delete("/control/weather").raise_for_status()
     report = system.finished(alert, within_s=60)
     totals = report["totals"]
-    assert totals["planned"] == 10_000
-    assert totals["accepted"] + totals["gone"] + totals["buried"] == 10_000
-    assert live_devices(system, addresses) == 10_000 - totals["gone"]
-    assert totals["gone"] > 200
+    assert totals["planned"] == 4000
+    assert totals["accepted"] + totals["gone"] + totals["buried"] == 4000
+    assert live_devices(system, addresses) == 4000 - totals["gone"]
+    assert totals["gone"] > 80
     pushed = Counter()
     after = 0
     while after is not None:

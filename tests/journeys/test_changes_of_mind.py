@@ -13,7 +13,7 @@ from service.store.session import transaction
 from tests.journeys.people import People, soon
 
 FIRST, SECOND, THIRD = "Rain", "Rain, corrected", "Rain, corrected twice"
-PAGE = 200
+PAGE = 10_000
 
 
 def pushes_of(system, alert):
@@ -45,11 +45,11 @@ def withdraw(system, alert):
 
 @pytest.fixture
 def crowd(people):
-    return set(people.crowd({"apns": 3000, "fcm": 3000}))
+    return set(people.crowd({"apns": 1500, "fcm": 1500}))
 
 
 def test_a_correction_in_the_middle_leaves_everybody_with_the_new_text(system, people, crowd):
-    system.weather(latency_ms=700)
+    system.weather(latency_ms=1400)
     story = system.ingest(topics=[people.topic])
     first = system.send(story, title=FIRST)
     in_the_middle(system, first)
@@ -62,7 +62,7 @@ def test_a_correction_in_the_middle_leaves_everybody_with_the_new_text(system, p
 
 
 def test_a_withdrawal_reaches_whoever_has_any_version_and_nobody_else(system, people, crowd):
-    system.weather(latency_ms=700)
+    system.weather(latency_ms=1400)
     story = system.ingest(topics=[people.topic])
     first = system.send(story, title=FIRST)
     in_the_middle(system, first)
