@@ -183,7 +183,7 @@ def await_alive(port):
     deadline = time.monotonic() + 30
     while True:
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=2)
+            return httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=2, verify=False)
         except httpx.TransportError:
             assert time.monotonic() < deadline
             time.sleep(0.1)
