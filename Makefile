@@ -24,7 +24,7 @@ run: $(VENV)/installed ## Run the whole system here; PORT=8000 DATA=.newszop REA
 	@exec $(BIN)/newszop demo
 
 test: $(VENV)/installed-tests ## Run all tests on real PostgreSQL and Redis
-	@$(BIN)/python -m pytest -p no:xdist --processes 3 $(TESTS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -p no:xdist --processes 3 $(TESTS)
 
 check: $(VENV)/installed-tests ## Format, lint, types, import contracts; no test
 	@$(BIN)/ruff format --check --quiet . || { echo 'run: ruff format .'; exit 1; }

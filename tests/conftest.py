@@ -23,12 +23,19 @@ from tests.forked_processes import (
     pytest_collection_modifyitems,
     pytest_runtestloop,
 )
+from tests.rewritten_ahead import await_rewriting, pytest_collection
 
-__all__ = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_runtestloop"]
+__all__ = [
+    "pytest_addoption",
+    "pytest_collection",
+    "pytest_collection_modifyitems",
+    "pytest_runtestloop",
+]
 
 
 def pytest_collection_finish() -> None:
     """Keep what was collected out of the garbage collector's walks: it stays to the end."""
+    await_rewriting()
     gc.collect()
     gc.freeze()
 
