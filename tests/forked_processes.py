@@ -22,11 +22,10 @@ from typing import Any, Never
 import pytest
 
 PARTS = (
-    "tests/journeys/test_b",
     "tests/journeys/",
     "tests/web/test_browser",
-    "tests/demo/test_demo.py",
     "tests/chaos/",
+    "tests/demo/test_demo.py",
     "tests/fuzz/",
     "tests/rules/",
 )
