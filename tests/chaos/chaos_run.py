@@ -12,7 +12,7 @@ from tests.chaos import answered_calls, checker, delayed_commits, duplicate_push
 from tests.chaos.editors import AlertChain, Editors
 from tests.chaos.faults import LEASE_S, Faults, environment
 from tests.chaos.outcome import Outcome
-from tests.chaos.readers_at_work import TOPIC, ReadersAtWork
+from tests.chaos.readers_at_work import PAUSE_S, TOPIC, ReadersAtWork
 from tests.chaos.redis_monitor import RedisMonitor
 from tests.chaos.sampler import Sampler
 from tests.hosts.second_host import second_host_if_possible
@@ -35,7 +35,10 @@ def _pace(seconds: float) -> float:
 
 
 class ChaosRun:
-    """A run of `seconds` with an audience of `devices`, and the faults in `fault_names`."""
+    """A run of `seconds` with an audience of `devices`, and the faults in `fault_names`.
+
+    Each client of the readers' rests `reader_pause_s` between its calls.
+    """
 
     def __init__(
         self,
@@ -44,8 +47,10 @@ class ChaosRun:
         devices: int,
         every_s: float = 6.0,
         fault_names: Sequence[str] = schedule.FAULTS,
+        reader_pause_s: float = PAUSE_S,
     ) -> None:
         self.seed = seed
+        self.reader_pause_s = reader_pause_s
         self.seconds = seconds
         self.devices = devices
         self.sendings = schedule.plan_sendings(seed, seconds, every_s * _pace(seconds))
@@ -77,7 +82,7 @@ class ChaosRun:
             few=few,
             timeout_s=self.seconds + self.recovery_s,
         )
-        readers = ReadersAtWork(self.system, self.seed)
+        readers = ReadersAtWork(self.system, self.seed, self.reader_pause_s)
         servers = self.system.servers
         sampler = Sampler(servers.database_url)
         monitor = RedisMonitor(servers.redis_url, servers.database_url)

@@ -35,16 +35,16 @@ PER_CALL = (1, 1, 1, 30)
 
 
 class ReadersAtWork:
-    """The clients, and the alert whose receipts they send."""
+    """The clients, and the alert whose receipts they send; each rests `pause_s` between calls."""
 
-    def __init__(self, system: System, seed: int) -> None:
+    def __init__(self, system: System, seed: int, pause_s: float = PAUSE_S) -> None:
         system.answer("POST", "/api/topics", json={"path": TOPIC})
         with transaction(system.engine) as session:
             alert = a.an_alert(session, a.a_story(session), state="finished", settled=True)
             for n in range(BATCHES):
                 a.a_batch(session, alert, [State.ACCEPTED] * BATCH, shard_n=n)
             self.alert_id = int(alert.id)
-        self._clients = [_Client(system, self.alert_id, n, seed) for n in range(CLIENTS)]
+        self._clients = [_Client(system, self.alert_id, n, seed, pause_s) for n in range(CLIENTS)]
 
     def start(self) -> None:
         """Begin, each in a thread of its own."""
@@ -66,8 +66,11 @@ class ReadersAtWork:
 class _Client(threading.Thread):
     """One client with readers of its own; it sends every fourth receipt of the alert."""
 
-    def __init__(self, system: System, alert_id: int, number: int, seed: int) -> None:
+    def __init__(
+        self, system: System, alert_id: int, number: int, seed: int, pause_s: float
+    ) -> None:
         super().__init__(daemon=True)
+        self._pause_s = pause_s
         self.end = threading.Event()
         self.answered = AnsweredCalls()
         self.complaints: list[str] = []
@@ -92,7 +95,7 @@ class _Client(threading.Thread):
             ]
             try:
                 self._register()
-                while not self.end.wait(PAUSE_S):
+                while not self.end.wait(self._pause_s):
                     self._draw.choice(actions)()
             except AssertionError as error:
                 self.complaints.append(f"a reader gave up: {error}")
