@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlmodel import Session
+
 from service.actions.ingest import SourceRules
 from service.actions.ingest_documents import (
     IngestedDocument,
@@ -70,6 +72,14 @@ class HookResult:
     refusal: Refusal | None = None
 
 
+def find_signing_source(session: Session, name: str) -> Source:
+    """Return the source that may send signed deliveries under this name; raises `NotFound`."""
+    source = require(sources.by_name(session, name), "source")
+    if source.kind == FEED:
+        raise no_such("source")
+    return source
+
+
 def take_delivery(
     work: UnitOfWork, name: str, headers: Mapping[str, str], body: bytes, settings: Settings
 ) -> HookResult:
@@ -78,9 +88,7 @@ def take_delivery(
     An authentic delivery is kept whatever becomes of it. One whose signature covers its time is
     taken in once; one without a time may come again and changes nothing then.
     """
-    source = require(sources.by_name(work.session, name), "source")
-    if source.kind == FEED:
-        raise no_such("source")
+    source = find_signing_source(work.session, name)
     scheme = SignatureScheme(source.signature)
     check = check_signature(
         scheme, headers, body, _secrets(source, settings.seal_keys, work.now), work.now

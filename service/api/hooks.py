@@ -4,11 +4,12 @@ from typing import Any
 
 from fastapi import Request
 
-from service.actions.hook_deliveries import HookResult, take_delivery
+from service.actions.hook_deliveries import HookResult, find_signing_source, take_delivery
 from service.api.ingest import IngestAnswer, show_document
 from service.domain.errors import Unauthenticated
 from service.http.admission import run_admitted
 from service.http.api_document import Router
+from service.store.session import transaction
 from service.unit_of_work import unit_of_work
 
 router = Router(prefix="/api/hooks", tags=["sources"])
@@ -27,16 +28,22 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 async def receive_hook(request: Request, name: str) -> IngestAnswer:
     """Take in one signed delivery of a source; answered as the calls for news formats.
 
-    Nothing of it is read before its signature is found sound. An authentic one is kept for seven
-    days, whatever becomes of it.
+    It is received once there is such a source, and read once its signature is found sound. An
+    authentic one is kept for seven days, whatever becomes of it.
     """
     if not any(header.startswith("x-") and "signature" in header for header in request.headers):
         raise Unauthenticated("The delivery has no signature.")
+    await run_admitted(request, _require_source, request, name)
     body = await request.body()
     result = await run_admitted(request, _take, request, name, body)
     if result.refusal is not None:
         raise result.refusal
     return show_document(result.document, request.app.state.settings.public_url)
+
+
+def _require_source(request: Request, name: str) -> None:
+    with transaction(request.app.state.engine) as session:
+        find_signing_source(session, name)
 
 
 def _take(request: Request, name: str, body: bytes) -> HookResult:

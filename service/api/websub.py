@@ -14,6 +14,7 @@ from service.fetching.fetch import Fetcher
 from service.http.admission import run_admitted
 from service.http.api_document import Router
 from service.http.dependencies import WorkDep
+from service.store.session import transaction
 
 router = Router(prefix="/api/websub", tags=["sources"])
 
@@ -34,11 +35,20 @@ def confirm_intent(
 
 @router.post("/{token}", status_code=status.HTTP_204_NO_CONTENT)
 async def take_push(request: Request, token: str) -> None:
-    """Take in a feed that its hub pushes, signed by `X-Hub-Signature`."""
+    """Take in a feed that its hub pushes, signed by `X-Hub-Signature`.
+
+    It is received once there is such a subscription.
+    """
     if "x-hub-signature" not in request.headers:
         raise Unauthenticated("The push has no signature.")
+    await run_admitted(request, _require_subscription, request, token)
     body = await request.body()
     await run_admitted(request, _take, request, token, body)
+
+
+def _require_subscription(request: Request, token: str) -> None:
+    with transaction(request.app.state.engine) as session:
+        hub_subscriptions.require_subscription(session, token)
 
 
 def _take(request: Request, token: str, body: bytes) -> None:

@@ -32,6 +32,8 @@ from service.http.auth import STAFF_COOKIE
 from service.http.forwarded import counted_address
 from service.http.limits.call_turn import end_turn
 from service.http.limits.fair_limiter import FairLimiter, overloaded
+from service.http.limits.known_browsers import BROWSER_COOKIE, read_mark
+from service.settings import Settings
 
 T = TypeVar("T")
 _KEY = KEY_PREFIX.encode()
@@ -49,7 +51,8 @@ NEWSROOM_PATHS = (
     "/account",
 )
 SIGN_IN_PATH = "/login"
-"""Strangers may call it and every password costs a processor: a quarter of the slots."""
+"""Every password costs a processor, so strangers have a quarter of the slots for theirs. A browser
+in which somebody has signed in before has all: strangers at many addresses keep no editor out."""
 
 
 class Admission:
@@ -70,7 +73,7 @@ class Admission:
         """Hold a slot for the block; raises `Unavailable` when none is free in time.
 
         Callers who wait are served in a circle. A call of the newsroom's without a key or a session
-        is somebody else's.
+        is somebody else's, and so is a sign-in from a browser that is not known.
         """
         limits = self._limits_of(path, is_anonymous=is_anonymous)
         async with AsyncExitStack() as stack:
@@ -102,10 +105,10 @@ class Admission:
                 self._readers.tokens = self._rest
 
     def _limits_of(self, path: str, *, is_anonymous: bool) -> list[FairLimiter]:
+        if path.startswith((SIGN_IN_PATH, *NEWSROOM_PATHS)) and not is_anonymous:
+            return [self._all]
         if path.startswith(SIGN_IN_PATH):
             return [self._sign_ins, self._all]
-        if path.startswith(NEWSROOM_PATHS) and not is_anonymous:
-            return [self._all]
         return [self._readers, self._all]
 
 
@@ -147,8 +150,7 @@ async def run_admitted(request: Request, function: Callable[..., T], *arguments:
 def must_wait(request: Request) -> bool:
     """Whether a request gets no slot at once."""
     admission: Admission = request.app.state.admission
-    is_anonymous = not has_newsroom_credentials(request.scope["headers"])
-    return admission.must_wait(request.url.path, is_anonymous=is_anonymous)
+    return admission.must_wait(request.url.path, is_anonymous=_is_anonymous(request))
 
 
 def _slot(request: Request) -> AbstractAsyncContextManager[None]:
@@ -156,5 +158,13 @@ def _slot(request: Request) -> AbstractAsyncContextManager[None]:
     end_turn(request.scope)
     admission: Admission = request.app.state.admission
     address = counted_address(request.client.host) if request.client else ""
-    is_anonymous = not has_newsroom_credentials(request.scope["headers"])
-    return admission.slot(request.url.path, address, is_anonymous=is_anonymous)
+    return admission.slot(request.url.path, address, is_anonymous=_is_anonymous(request))
+
+
+def _is_anonymous(request: Request) -> bool:
+    """Whether a call has nothing that could make it the newsroom's."""
+    if not request.url.path.startswith(SIGN_IN_PATH):
+        return not has_newsroom_credentials(request.scope["headers"])
+    settings: Settings = request.app.state.settings
+    cookie = request.cookies.get(BROWSER_COOKIE, "")
+    return read_mark(cookie, settings.signing_secrets) is None

@@ -49,6 +49,19 @@ def test_readers_leave_the_newsroom_slots_of_its_own(short_wait):
     anyio.run(main)
 
 
+def test_strangers_who_sign_in_have_a_quarter_of_the_slots_and_known_browsers_all(short_wait):
+    async def main():
+        limits = Admission(8)
+        async with AsyncExitStack() as stack:
+            for _ in range(2):
+                await stack.enter_async_context(limits.slot("/login", is_anonymous=True))
+            with pytest.raises(Unavailable):
+                await stack.enter_async_context(limits.slot("/login", is_anonymous=True))
+            await take_slots(limits, stack, *["/login"] * 6)
+
+    anyio.run(main)
+
+
 def test_readers_calls_start_in_a_quarter_of_the_slots_while_the_newsroom_has_a_call(short_wait):
     async def main():
         limits = Admission(8)

@@ -1,5 +1,6 @@
 """Signed webhooks of other systems, end to end: what is sound comes in, and nothing else does."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -80,6 +81,23 @@ def deliver(client):
         return answer.json()
 
     return send
+
+
+@pytest.mark.parametrize("path", ["/api/hooks/nobody", "/api/websub/nobody"])
+def test_no_body_is_received_for_a_source_that_there_is_not(app, path):
+    sent = []
+
+    async def receive():
+        raise AssertionError("a body of up to 1 MiB would be kept for a stranger")
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"x-hub-signature", b"sha256=00"), (b"content-length", b"1000000")]
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+    scope |= {"query_string": b"", "scheme": "http", "client": ("203.0.113.1", 1), "server": None}
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 404
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import Engine
 
 from service.domain.people import Role
+from service.http.admission import Admission
+from service.http.limits.fair_limiter import FairLimiter, overloaded
 from service.store.session import transaction
 from service.store.staff import accounts
 from service.web.newsroom.sign_in_limits import FAILURES_PER_MINUTE, TRIES_PER_MINUTE
@@ -79,6 +81,27 @@ def test_many_addresses_that_guess_at_one_account_lock_no_known_browser_out(
     assert guesses == [401] * FAILURES_PER_MINUTE + [429]
     assert sign_in(app, "198.51.100.1", ann, PASSWORD) == 429
     assert browser.sign_in(ann).status_code == 303
+
+
+class NoStrangers(Admission):
+    """Admission whose sign-ins of strangers have all come at once."""
+
+    def _limits_of(self, path: str, *, is_anonymous: bool) -> list[FairLimiter]:
+        if is_anonymous:
+            raise overloaded()
+        return super()._limits_of(path, is_anonymous=is_anonymous)
+
+
+def test_strangers_who_take_every_sign_in_of_theirs_keep_no_known_browser_out(
+    app: Any, ann: str
+) -> None:
+    browser, stranger = Visitor(app), Visitor(app)
+    browser.sign_in(ann)
+    stranger.cookies.set("newszop_browser", "forged", path="/login")
+    stranger.cookies.set("newszop_staff", "forged")
+    app.state.admission = NoStrangers(4)
+    assert browser.sign_in(ann).status_code == 303
+    assert stranger.sign_in(ann).status_code == 503
 
 
 def test_a_known_browser_guesses_no_faster(app: Any, ann: str) -> None:

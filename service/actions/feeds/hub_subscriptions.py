@@ -11,6 +11,7 @@ from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
 import structlog
+from sqlmodel import Session
 
 from service.actions.feeds.feed_polling import Polling, take_body
 from service.domain.errors import Unauthenticated, no_such, require
@@ -102,10 +103,15 @@ def confirm_intent(work: UnitOfWork, token: str, intent: Intent) -> str:
     return intent.challenge
 
 
+def require_subscription(session: Session, token: str) -> StoredFeed:
+    """Return the feed whose hub calls us under this token; raises `NotFound`."""
+    return require(feeds.by_token(session, token), "subscription")
+
+
 def take_push(polling: Polling, token: str, headers: Mapping[str, str], body: bytes) -> None:
     """Take in what a hub pushed; nothing of it is read unless its signature is sound."""
     with unit_of_work(polling.engine, polling.broker) as work:
-        feed = require(feeds.by_token(work.session, token), "subscription")
+        feed = require_subscription(work.session, token)
         source = sources.get(work.session, feed.source_id)
         now = work.now
     secret = unseal(polling.settings.seal_keys, feed.hub_secret, str(feed.source_id))

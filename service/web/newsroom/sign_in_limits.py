@@ -9,15 +9,20 @@ has one, since a caller can come to count as its proxy by what it writes (`forwa
 """
 
 import hashlib
-import secrets
 from dataclasses import dataclass
 
 from fastapi import Request, Response
-from itsdangerous import BadSignature, TimestampSigner
 
 from service.domain.errors import TooMany
 from service.http.dependencies import counted_caller, is_loopback
 from service.http.forwarded import is_trusted
+from service.http.limits.known_browsers import (
+    BROWSER_COOKIE,
+    BROWSER_LIFETIME_S,
+    BROWSER_PATH,
+    mark_browser,
+    read_mark,
+)
 from service.http.limits.rate_limit import Throttle
 from service.settings import Settings
 
@@ -27,8 +32,6 @@ FAILURES_PER_MINUTE = 30
 """For one account from all unknown browsers, and for one address with all accounts."""
 CODES_PER_MINUTE = 5
 """For one account; `second_factor.MOST_FAILURES` bounds them for good."""
-BROWSER_COOKIE = "newszop_browser"
-BROWSER_LIFETIME_S = 180 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,9 @@ def begin_attempt(request: Request, settings: Settings, email: str) -> Attempt:
     """Count a try to sign in; raises `TooMany` when there were too many of its kind."""
     throttle: Throttle = request.app.state.throttle
     account = account_name(email)
-    browser = _read_browser(request, settings, account)
-    if browser is not None:
-        _refuse(throttle.hit("sign-in browser", f"{account} {browser}", TRIES_PER_MINUTE))
+    browser = read_mark(request.cookies.get(BROWSER_COOKIE, ""), settings.signing_secrets)
+    if browser is not None and browser.account == account:
+        _refuse(throttle.hit("sign-in browser", f"{account} {browser.name}", TRIES_PER_MINUTE))
         return Attempt(throttle, ())
     address = counted_caller(request)
     failures = [("sign-in account", account)]
@@ -70,31 +73,15 @@ def begin_code_attempt(request: Request, staff_id: int) -> None:
 
 def remember_browser(response: Response, settings: Settings, email: str, *, secure: bool) -> None:
     """Let this browser's later tries for this account be counted alone."""
-    value = f"{account_name(email)}.{secrets.token_urlsafe(9)}"
     response.set_cookie(
         BROWSER_COOKIE,
-        _signer(settings).sign(value).decode(),
+        mark_browser(account_name(email), settings.signing_secrets),
         max_age=BROWSER_LIFETIME_S,
-        path="/login",
+        path=BROWSER_PATH,
         httponly=True,
         samesite="lax",
         secure=secure,
     )
-
-
-def _read_browser(request: Request, settings: Settings, account: str) -> str | None:
-    """Return the browser's mark when it has signed in to this account before."""
-    cookie = request.cookies.get(BROWSER_COOKIE, "")
-    try:
-        value = _signer(settings).unsign(cookie, max_age=BROWSER_LIFETIME_S).decode()
-    except BadSignature:
-        return None
-    owner, _, browser = value.partition(".")
-    return browser if owner == account else None
-
-
-def _signer(settings: Settings) -> TimestampSigner:
-    return TimestampSigner(settings.signing_secrets[::-1], salt="known browser")
 
 
 def account_name(email: str) -> str:
