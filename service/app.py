@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from sqlalchemy.orm import configure_mappers
 from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
 
 from service import settings as settings_module
 from service import web
@@ -170,8 +171,10 @@ def _middleware(settings: Settings, requests: Requests, *, is_https: bool) -> li
         Middleware(AnswerHead),
         Middleware(TrustProxies, networks=settings.trusted_proxies),
         Middleware(ObserveRequests, requests=requests, log_requests=settings.log_requests),
-        Middleware(AllowSites),
         Middleware(AnswerHeaders, is_https=is_https),
+        Middleware(AllowSites),
+        # the stack's own is outside of all, and its answer would have none of their headers
+        Middleware(ServerErrorMiddleware, handler=problems.answer_fault),
         Middleware(LimitBody, is_known=is_known),
         Middleware(BodyDeadline),
     ]

@@ -3,6 +3,8 @@
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+
 
 class AnswerHead:
     """Lets the application answer a HEAD as a GET, and drops the body.
@@ -18,13 +20,21 @@ class AnswerHead:
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return
+        has_head = False
         with anyio.CancelScope() as rest:
 
             async def send_headers(message: Message) -> None:
+                nonlocal has_head
                 if message["type"] == "http.response.start":
+                    has_head = True
                     await send(message)
                 elif message.get("more_body", False):
                     rest.cancel()
 
-            await self.app({**scope, "method": "GET"}, receive, send_headers)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            try:
+                await self.app({**scope, "method": "GET"}, receive, send_headers)
+            except Exception:  # whose answer is already here
+                if has_head:
+                    await send(END)
+                raise
+        await send(END)

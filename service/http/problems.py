@@ -144,7 +144,7 @@ def install(app: FastAPI) -> None:
     for error in (sql.OperationalError, sql.InterfaceError, sql.TimeoutError):
         app.add_exception_handler(error, _postgres_away)
     app.add_exception_handler(sql.DataError, _unstorable)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Exception, answer_fault)
 
 
 async def _refusal(request: Request, error: Exception) -> Response:
@@ -242,7 +242,7 @@ async def _unstorable(request: Request, error: Exception) -> Response:
     What the database itself refuses is a fault of our statement or of our data.
     """
     if getattr(getattr(error, "orig", None), "sqlstate", None) is not None:
-        return await _unexpected(request, error)
+        return await answer_fault(request, error)
     log.warning("value not storable", route=route_of(request.scope), error=_driver_error(error))
     return _answer(
         request,
@@ -251,7 +251,8 @@ async def _unstorable(request: Request, error: Exception) -> Response:
     )
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def answer_fault(request: Request, error: Exception) -> Response:
+    """Log what nobody expected, and answer without a word of it."""
     names = {"route": route_of(request.scope), "request_id": request.scope.get(ID)}
     log.error("unexpected", error=type(error).__name__, exc_info=error, **names)
     return _answer(request, UNEXPECTED, "This is our fault, and it has been logged.")

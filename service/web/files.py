@@ -149,4 +149,4 @@ def robots(settings: SettingsDep) -> Response:
 @router.get("/offline")
 def offline(request: Request) -> Response:
     """Return the page that the service worker shows without a connection."""
-    return render(request, "offline.html", cache="public, max-age=3600", staff=None)
+    return render(request, "offline.html", cache="public, max-age=3600")

@@ -111,7 +111,9 @@ def renderer(request: Request) -> Renderer:
 def render(
     request: Request, template: str, *, status: int = 200, cache: str = PRIVATE, **context: Any
 ) -> HTMLResponse:
-    """Return a page, which no cache may store unless `cache` says so."""
+    """Return a page, which no cache may store; where `cache` lets it, it is the same for all."""
+    if cache != PRIVATE:
+        context |= {"staff": None, "pause": None, "flash": ""}
     html = renderer(request).page(request, template, **context)
     response = HTMLResponse(html, status, {"Cache-Control": cache, **SECURITY_HEADERS})
     if cache == PRIVATE and form_guards.FLASH_COOKIE in request.cookies:

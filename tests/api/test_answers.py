@@ -12,6 +12,7 @@ from service.http.answer_headers import DATA_POLICY, POLICY, SECURITY_HEADERS
 from service.http.encodings import accepts_gzip
 from service.store.session import transaction
 from tests import builders as a
+from tests.fuzz.answer_heads import head_faults
 from tests.site_client import SiteClient
 
 
@@ -134,6 +135,32 @@ def test_with_an_https_address_every_answer_asks_for_tls(settings):
     plain = settings.model_copy(update={"public_url": "http://news.example"})
     with SiteClient(create_app(plain)) as client:
         assert "strict-transport-security" not in client.get("/").headers
+
+
+def test_a_fault_of_ours_has_the_head_of_every_answer(app, client):
+    @app.get("/api/broken")
+    def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    for answer in (client.get("/api/broken"), client.head("/api/broken")):
+        assert answer.status_code == 500
+        assert head_faults(answer) == []
+        assert answer.headers["content-security-policy"] == DATA_POLICY
+        assert "no-store" in answer.headers["cache-control"]
+
+
+def test_a_preflight_has_the_head_of_every_answer(client):
+    asked = {"Origin": "https://site.example", "Access-Control-Request-Method": "GET"}
+    answer = client.options("/api/me", headers=asked)
+    assert answer.status_code == 204
+    assert head_faults(answer) == []
+
+
+@pytest.mark.parametrize("path", ["/offline", "/docs/start"])
+def test_a_page_that_caches_keep_says_nothing_of_its_visitor(client, path):
+    plain = client.get(path)
+    assert plain.headers["cache-control"].startswith("public")
+    assert client.get(path, headers={"Cookie": "newszop_said=Hello%20Ann"}).text == plain.text
 
 
 def test_no_request_waits_for_routes_to_be_built(settings, monkeypatch):
