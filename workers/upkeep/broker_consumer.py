@@ -3,15 +3,22 @@
 Celery reconnects at once when the connection works and the broker answers with an error (Redis
 with READONLY, NOREPLICAS or MISCONF in a failover): several times a second, each with a traceback.
 Here the waits grow.
+
+Celery ends the worker at a message that is not JSON, or whose head is not what it expects. Here
+such a message is logged and dropped. What it was about is found by the sweep.
 """
 
 import random
 import time
+from collections.abc import Callable
+from queue import Empty
+from typing import Any
 
 import structlog
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
+from kombu.message import Message
 
 log = structlog.get_logger()
 
@@ -19,10 +26,15 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 5.0
 SLICE_S = 0.2
 """While it waits the worker looks so often whether it is to end."""
+Read = Callable[..., None]
+Errors = tuple[type[BaseException], ...]
 
 
 class ReconnectingConsumer(Consumer):
-    """Waits longer before each reconnection, until a connection has lasted for a while."""
+    """Waits longer before each reconnection, until a connection has lasted for a while.
+
+    A message that cannot be read is dropped.
+    """
 
     wait_s = 0.0
     failed_at = float("-inf")
@@ -42,6 +54,33 @@ class ReconnectingConsumer(Consumer):
         )
         self.first_connection_attempt = False
         return connection
+
+    def connection_for_read(self, heartbeat: float | None = None) -> Connection:
+        """Connect; what arrives and is no message at all is dropped as it is read."""
+        connection = super().connection_for_read(heartbeat=heartbeat)
+        transport, errors = connection.transport, _broker_errors(connection)
+        transport.on_readable = drop_broken(transport.on_readable, errors)
+        return connection
+
+    def create_task_handler(self, *arguments: Any, **options: Any) -> Read:
+        """Return what takes a message; one with a head that cannot be used is dropped."""
+        errors = _broker_errors(self)
+        handle: Read = super().create_task_handler(*arguments, **options)
+
+        def handle_or_reject(message: Message) -> None:
+            fault = head_fault(message)
+            try:
+                if fault is None:
+                    handle(message)
+                    return
+            except errors:
+                raise
+            except Exception as exception:  # noqa: BLE001 - whatever a message may break
+                fault = _describe(exception)
+            _report_broken(fault)
+            message.reject_log_error(log, errors)  # or RabbitMQ delivers it again and again
+
+        return handle_or_reject
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Report in one line what the broker answered while a connection was set up, and wait."""
@@ -71,6 +110,45 @@ class ReconnectingConsumer(Consumer):
         while (left := until - time.monotonic()) > 0:
             maybe_shutdown()
             time.sleep(min(left, SLICE_S))
+
+
+def head_fault(message: Message) -> str | None:
+    """Say what is wrong with a head that nothing of ours writes; None for a sound one.
+
+    Celery reserves a process for some of these before it fails, and never gives it back.
+    """
+    head = message.headers
+    if not isinstance(head, dict) or not isinstance(message.delivery_info, dict):
+        return "its head is no object"
+    if not isinstance(head.get("task"), str) or not isinstance(head.get("id"), str):
+        return "its task or its id is no text"
+    if head.get("eta") is not None or head.get("timelimit") not in (None, [None, None]):
+        return "it has a time that we never set"
+    return None
+
+
+def drop_broken(read: Read, errors: Errors) -> Read:
+    """Return `read`, which reads one message, without its faults other than these `errors`."""
+
+    def read_or_drop(*arguments: Any) -> None:
+        try:
+            read(*arguments)
+        except errors:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a message may break
+            _report_broken(_describe(error))
+
+    return read_or_drop
+
+
+def _broker_errors(source: Any) -> Errors:
+    """Return what a broker may raise; kombu lists `KeyError` too, which a message brings about."""
+    errors = (*source.connection_errors, *source.channel_errors, OSError, Empty)
+    return tuple(error for error in errors if error is not KeyError)
+
+
+def _report_broken(fault: str) -> None:
+    log.error("a broken message is dropped", fault=fault[:200])
 
 
 def _describe(error: Exception) -> str:
