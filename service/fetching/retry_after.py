@@ -14,7 +14,7 @@ def parse_retry_after(header: str) -> int | None:
         return min(int(text), LONGEST_S)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from sqlalchemy import text
 
-from service.actions.operations import alarm_watch
+from service.actions.operations import alarm_channels, alarm_watch
 from service.actions.operations.alarm_channels import payload
 from service.domain.delivery import State
 from service.settings import Settings
@@ -127,3 +127,32 @@ def test_an_address_that_cannot_work_stops_the_start(settings, values):
 
 
 REQUIRED = {"database_url", "redis_url", "secret_key"}
+
+
+def test_no_line_of_an_alarm_becomes_a_header_of_its_mail(settings, monkeypatch):
+    mails = []
+
+    class Server:
+        def __init__(self, *_, **__):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def send_message(self, mail):
+            mails.append(mail.as_string())
+
+    monkeypatch.setattr(alarm_channels.smtplib, "SMTP", Server)
+    change = {"smtp_url": "smtp://mail.example", "alarm_emails": ("ann@news.example",)}
+    [result] = alarm_channels.send_alarm(
+        settings.model_copy(update=change),
+        "apns\r\nBcc: x@evil.example",
+        ".\r\nBcc: y@evil.example",
+    )
+    assert result.fault is None
+    head, _, body = mails[0].partition("\n\n")
+    assert "Bcc" not in [line.split(":")[0] for line in head.splitlines()]
+    assert "Bcc: y@evil.example" in body

@@ -5,12 +5,14 @@ import re
 from collections import Counter
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service.app import create_app
 from service.settings import Settings
 from tests.site_client import SiteClient
 
+FORMATS = Draft202012Validator.FORMAT_CHECKER
 READER_CALLS = {
     ("/api/me/devices", "put"): "DeviceId",
     ("/api/me/subscriptions/{topic}", "put"): "SubscriptionShown",
@@ -48,6 +50,33 @@ def test_every_reference_resolves(document):
         assert reference.startswith("#/")
         for step in reference[2:].split("/"):
             node = node[step]
+
+
+def schemas_below(node):
+    """Every schema in a part of the document, whatever it is a part of."""
+    if isinstance(node, dict):
+        if {"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"} & node.keys():
+            yield node
+        for each in node.values():
+            yield from schemas_below(each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from schemas_below(each)
+
+
+def test_every_example_and_every_default_fits_its_schema(document):
+    faults, number = [], 0
+    for schema in schemas_below([document["components"]["schemas"], document["paths"]]):
+        examples = schema.get("examples", [])
+        values = [*(examples if isinstance(examples, list) else [])]
+        values += [schema[name] for name in ("default", "example") if name in schema]
+        for value in values:
+            number += 1
+            whole = {**schema, "components": document["components"]}
+            validator = Draft202012Validator(whole, format_checker=FORMATS)
+            faults += [f"{value!r}: {fault.message}" for fault in validator.iter_errors(value)]
+    assert not faults
+    assert number > 100
 
 
 def test_names_of_schemes_and_models_fit_every_generator(document):

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from starlette.staticfiles import StaticFiles
 
 from service.actions import readers as reader_actions
 from service.app import create_app
@@ -24,14 +25,23 @@ SETTINGS = Settings(
 )
 
 
-ROUTES = sorted(
-    {
+MOUNT = "MOUNT"
+"""In place of a method: a folder of files."""
+
+
+def routes_of(settings):
+    """Every route, as method and path."""
+    return {
         (method, route.path)
-        for route in create_app(SETTINGS).routes
-        for method in (getattr(route, "methods", None) or set()) - {"HEAD"}
-    },
-    key=lambda route: route[::-1],
-)
+        for route in create_app(settings).routes
+        for method in getattr(route, "methods", None) or {MOUNT}
+        if method != "HEAD"
+    }
+
+
+ROUTES = sorted(routes_of(SETTINGS), key=lambda route: route[::-1])
+DEMO_ROUTES = {("GET", "/phones"), ("GET", "/phones/screens")}
+"""Where the demo shows what its phones got; without the demo there is no such address."""
 ROWS = {
     "public": """
         GET /
@@ -52,6 +62,8 @@ ROWS = {
         GET /feed.xml
         GET /health/live
         GET /health/ready
+        MOUNT /docs/files
+        MOUNT /static/{build}
         GET /icon-{size}.png
         GET /icon.svg
         GET /login
@@ -285,6 +297,26 @@ def test_every_route_has_a_row_and_every_row_a_route():
     assert set(ROUTES) == set(ACCESS)
 
 
+def test_the_demo_adds_its_phones_and_nothing_else():
+    demo = SETTINGS.model_copy(update={"demo": True, "public_url": "http://127.0.0.1:8000"})
+    assert routes_of(demo) - set(ROUTES) == DEMO_ROUTES
+
+
+def test_every_hot_call_is_a_route_with_a_row(app):
+    known = {(method, path.replace(":path", "")) for method, path in ACCESS}
+    hot = {(method, route.path) for (method, _), route in app.state.hot.routes.items()}
+    assert hot
+    assert hot <= known
+
+
+def test_a_new_route_of_any_kind_without_a_row_is_found(monkeypatch):
+    app = create_app(SETTINGS)
+    app.get("/desk/new")(lambda: "")
+    app.mount("/folder", StaticFiles(directory="."))
+    monkeypatch.setitem(globals(), "create_app", lambda _: app)
+    assert routes_of(SETTINGS) - set(ACCESS) == {("GET", "/desk/new"), (MOUNT, "/folder")}
+
+
 def is_allowed(caller, access, method):
     if access in NEEDED:
         scope = NEEDED[access]
@@ -338,7 +370,8 @@ def test_a_caller_may_call_what_its_row_says_and_nothing_else(
             continue
         headers = credentials(caller, app, engine, make_key)
         address = re.sub(r"\{[^}]*\}", "1", path)
-        answer = client.request(method, address, headers=headers, follow_redirects=False)
+        call = ("GET", f"{address}/none") if method == MOUNT else (method, address)
+        answer = client.request(*call, headers=headers, follow_redirects=False)
         client.cookies.clear()
         to_login = answer.status_code == 303 and "/login" in answer.headers["location"]
         refused = answer.status_code in (401, 403) or to_login

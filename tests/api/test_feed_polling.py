@@ -17,6 +17,7 @@ from service.feed_poller import FeedPoller
 from service.fetching.allowed_hosts import AllowedHosts
 from service.fetching.fetch import Fetcher, FetchRequest
 from service.fetching.fetch_errors import FetchFailed
+from service.fetching.retry_after import LONGEST_S, parse_retry_after
 from service.formats.hooks.signatures import SignatureScheme, sign
 from service.store.session import transaction
 from service.store.stories import feeds
@@ -400,3 +401,21 @@ def test_news_of_yesterday_makes_no_alert(server, add_feed, poll, engine):
     server.put(feed)
     poll()
     assert rows(engine, "SELECT count(*) FROM suggested_alert") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        ("9" * 30, None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_S),
+        (f"Thu, 01 Jan {'9' * 20} 00:00:00 GMT", None),
+        (f"Thu, 01 Jan 2026 00:00:00 -{'9' * 20}", None),
+        ("Thu, 01 Jan 0001 00:00:00 +1400", 0),
+        ("1, 2, 3", None),
+        ("", None),
+    ],
+)
+def test_whatever_a_server_writes_as_retry_after_is_read(header, seconds):
+    assert parse_retry_after(header) == seconds

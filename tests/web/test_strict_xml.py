@@ -1,6 +1,8 @@
-"""The feed and the news sitemap after any story: well-formed for a parser that forgives nothing."""
+"""Feeds and the news sitemap after any story: well-formed for a parser that forgives nothing."""
 
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -56,7 +58,11 @@ def test_any_stories_make_well_formed_feeds(visitor: Visitor, ingest: Any) -> No
         }
         sitemap = strict(texts["/sitemap-news.xml"])
         assert len(sitemap) >= len(slugs)
-        assert visitor.get("/feed.json").json()["items"]
+        assert is_json_feed(visitor.get("/feed.json").json())
+        of_topic = visitor.get("/feed.xml?topic=food")
+        if of_topic.status_code == 200:
+            strict(of_topic.content)
+            assert is_json_feed(visitor.get("/feed.json?topic=food").json())
         read.accepted += len(slugs)
 
     read.accepted = 0
@@ -67,3 +73,26 @@ def test_any_stories_make_well_formed_feeds(visitor: Visitor, ingest: Any) -> No
 def strict(text: bytes) -> Any:
     """Parse with libxml2, which raises at anything that is not well-formed."""
     return etree.fromstring(text, etree.XMLParser(resolve_entities=False, no_network=True))
+
+
+def is_json_feed(feed: dict[str, Any]) -> bool:
+    """Whether it is what JSON Feed 1.1 asks for (jsonfeed.org/version/1.1); raises if it is not."""
+    assert feed["version"] == "https://jsonfeed.org/version/1.1"
+    assert feed["title"]
+    assert all(is_absolute(feed[name]) for name in ("home_page_url", "feed_url", "icon"))
+    ids = [item["id"] for item in feed["items"]]
+    assert len(ids) == len(set(ids))
+    for item in feed["items"]:
+        assert isinstance(item["id"], str)
+        assert is_absolute(item["url"])
+        assert isinstance(item.get("content_html", item.get("content_text")), str)
+        for name in item.keys() & {"date_published", "date_modified"}:
+            assert datetime.fromisoformat(item[name]).tzinfo
+        assert all(isinstance(tag, str) for tag in item.get("tags", []))
+        assert all(author["name"] for author in item.get("authors", []))
+        assert is_absolute(item.get("image", SITE))
+    return True
+
+
+def is_absolute(address: str) -> bool:
+    return urlsplit(address).scheme in ("http", "https")
