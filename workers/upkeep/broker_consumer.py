@@ -58,8 +58,8 @@ class ReconnectingConsumer(Consumer):
     def connection_for_read(self, heartbeat: float | None = None) -> Connection:
         """Connect; what arrives and is no message at all is dropped as it is read."""
         connection = super().connection_for_read(heartbeat=heartbeat)
-        transport, errors = connection.transport, _broker_errors(connection)
-        transport.on_readable = drop_broken(transport.on_readable, errors)
+        transport: Any = connection.transport  # kombu's own hook, which a loop calls
+        transport.on_readable = drop_broken(transport.on_readable, _broker_errors(connection))
         return connection
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Read:
@@ -117,7 +117,7 @@ def head_fault(message: Message) -> str | None:
 
     Celery reserves a process for some of these before it fails, and never gives it back.
     """
-    head = message.headers
+    head: Any = message.headers
     if not isinstance(head, dict) or not isinstance(message.delivery_info, dict):
         return "its head is no object"
     if not isinstance(head.get("task"), str) or not isinstance(head.get("id"), str):
