@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Response
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, FailFast, Field, Tag
 
 from service.domain import receipt
 from service.domain.errors import Forbidden
@@ -27,7 +27,7 @@ class ReceiptBody(Closed):
 class ReceiptItems(Closed):
     """Many receipts at once, as a device that was offline or a relay hands them in."""
 
-    items: Annotated[list[ReceiptBody], at_most(MAX_ITEMS), Field(max_length=MAX_ITEMS)]
+    items: Annotated[list[ReceiptBody], FailFast(), at_most(MAX_ITEMS), Field(max_length=MAX_ITEMS)]
 
 
 class ItemsTaken(BaseModel):

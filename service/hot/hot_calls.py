@@ -25,7 +25,7 @@ from service.hot.answer_head import AnswerHeads
 from service.hot.call import Answer, Call, OrdinaryPath
 from service.hot.read_body import Deadlines, ReadBody
 from service.hot.turns import Turns
-from service.http.body_limit import long_head
+from service.http.body_limit import long_head, with_own_cookies
 from service.http.connections.answer_parts import in_parts
 from service.http.cross_origin import listed_origin
 from service.http.limits.call_turn import TURN, CallTurn
@@ -83,6 +83,7 @@ class HotCalls:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, turn: CallTurn) -> None:
         await turn.take()
         scope[TURN] = turn
+        scope = with_own_cookies(scope)
         receive, send = turn.between(receive), turn.until_answer(in_parts(send))
         if self.turns.is_newsrooms(turn):
             with self.turns.newsroom_first.call():

@@ -5,7 +5,6 @@ knows may send only what is parsed in about a millisecond. Stories may be large,
 is known.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import chain
@@ -19,13 +18,22 @@ from service.http.problems import KINDS, Kind, problem
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 MAX_BODY_BYTES = 64 * 1024
 MAX_FORM_BYTES = 16 * 1024
-MAX_VALUES = 4_000
-MAX_STORY_VALUES = 400_000
+MAX_VALUES = 2_000
+MAX_FORM_VALUES = 256
+MAX_STORY_VALUES = 200_000
+MAX_STORY_TEXTS = 4_000
+MAX_DOCUMENT_TEXTS = 100_000
+MAX_PATH = 2048
 MAX_QUERY_BYTES = 8 * 1024
 MAX_QUERY_VALUES = 64
 MAX_HEADER_BYTES = 32 * 1024
+MAX_HEADER_VALUES = 256
+"""Items of all lists, and their parameters, in headers but cookies."""
 MAX_COOKIES = 256
-STORY_PATHS = ("/api/stories", "/api/ingest", "/desk/stories", "/desk/sources")
+OWN_COOKIES = b"newszop_"
+"""How the names of all our cookies begin."""
+DOCUMENT_PATH = "/api/ingest"
+STORY_PATHS = ("/api/stories", "/desk/stories", "/desk/sources")
 """Where a whole text may come in: below these a known caller may send `MAX_REQUEST_BYTES`."""
 HOOK_PATHS = ("/api/hooks/", "/api/websub/")
 MAX_HOOK_BYTES = 1024 * 1024
@@ -35,27 +43,34 @@ MAX_PICTURE_BYTES = 20 * 1024 * 1024
 """Nothing reads a picture before its sender is known; a thread decodes it."""
 CLOSE_CONNECTION = {"Connection": "close"}
 """The rest of the request is not read, so its connection cannot be used again."""
-LONG_QUERY = Kind(414, "long-query", "The address is too long", "The query is larger than we take.")
+LONG_QUERY = Kind(414, "long-query", "The address is too long", "It is larger than we take.")
 LONG_HEAD = Kind(431, "long-head", "The headers are too large", "They are larger than we take.")
-_SEPARATOR = re.compile(rb"[,&]")
+_SEPARATORS = (b",", b"&", b"\r")
+"""Between the members and items of JSON, the fields of a form, and the lines of its parts."""
 MOST_DIGITS = 1_000
-_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % MOST_DIGITS)
-"""Reading a number costs the square of its digits."""
+_LONG_NUMBER = b"0" * MOST_DIGITS
+"""Reading a number costs the square of its digits, and so does a pattern for so many of them."""
+_DIGITS = bytes(ord("0") if chr(code) in "0123456789" else 0 for code in range(256))
 IsKnown = Callable[[Scope], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What one body may have; `values` are its members, items and fields, None: it has none."""
+    """What one body may have; `values` are its members, items and fields, None: it has none.
+
+    A story's commas count as well, so its `values` say little: `texts` are JSON's names and texts.
+    """
 
     size: int
     values: int | None
+    texts: int = MAX_STORY_TEXTS
 
 
 ANYBODY = Allowance(MAX_BODY_BYTES, MAX_VALUES)
-STRANGERS_FORM = Allowance(MAX_FORM_BYTES, MAX_VALUES)
-HOOK = Allowance(MAX_HOOK_BYTES, MAX_STORY_VALUES)
+STRANGERS_FORM = Allowance(MAX_FORM_BYTES, MAX_FORM_VALUES)
+HOOK = Allowance(MAX_HOOK_BYTES, MAX_STORY_VALUES, MAX_DOCUMENT_TEXTS)
 STORY = Allowance(MAX_REQUEST_BYTES, MAX_STORY_VALUES)
+DOCUMENT = Allowance(MAX_REQUEST_BYTES, MAX_STORY_VALUES, MAX_DOCUMENT_TEXTS)
 STRANGERS_PICTURE = Allowance(MAX_BODY_BYTES, None)
 PICTURE = Allowance(MAX_PICTURE_BYTES, None)
 
@@ -67,6 +82,8 @@ def allowances(path: str) -> tuple[Allowance, Allowance]:
     if path.startswith(MEDIA_PATHS):
         return STRANGERS_PICTURE, PICTURE
     stranger = ANYBODY if path.startswith("/api/") else STRANGERS_FORM
+    if path.startswith(DOCUMENT_PATH):
+        return stranger, DOCUMENT
     return stranger, STORY if path.startswith(STORY_PATHS) else ANYBODY
 
 
@@ -113,8 +130,8 @@ class _Body:
         self.scope = scope
         self.is_known = is_known
         self.allowance, self.known_allowance = allowances(scope["path"])
-        self.size = 0
-        self.values = 0
+        self.is_json = b"json" in _header(scope, b"content-type").lower()
+        self.size = self.values = self.quotes = 0
 
     async def count(self, part: bytes) -> None:
         """Count a part; raises `HTTPException` when the body is too large."""
@@ -126,18 +143,24 @@ class _Body:
             await self._count_values(part)
 
     async def _count_values(self, part: bytes) -> None:
-        self.values += sum(1 for _ in _SEPARATOR.finditer(part))
+        self.values += count_separators(part)
+        if self.is_json:
+            self.quotes += part.count(b'"') - part.count(b'\\"')
         if self._has_too_many_values():
             await self._raise_allowance()
-        if _LONG_NUMBER.search(part):
+        if has_long_number(part):
             detail = f"A number has more than {MOST_DIGITS:,} digits."
             raise HTTPException(400, detail, CLOSE_CONNECTION)
         if self._has_too_many_values():
-            raise _refusal(TooLarge, f"A request may have {self.allowance.values:,} values.")
+            values, texts = self.allowance.values or 0, self.allowance.texts
+            detail = f"A request may have {values:,} values, and {texts:,} names and texts, here."
+            raise _refusal(TooLarge, detail)
 
     def _has_too_many_values(self) -> bool:
         most = self.allowance.values
-        return most is not None and self.values > most
+        if most is None:
+            return False
+        return self.values > most or self.quotes > 2 * self.allowance.texts
 
     async def check_size(self, size: int) -> None:
         """Raise `HTTPException` when so many bytes are too many."""
@@ -169,8 +192,19 @@ def is_small(body: bytes) -> bool:
     """Whether anybody may send this body: it has not too many bytes, values or digits."""
     if len(body) < MOST_DIGITS:
         return True
-    values = body.count(b",") + body.count(b"&")
-    return len(body) <= MAX_BODY_BYTES and values <= MAX_VALUES and not _LONG_NUMBER.search(body)
+    if len(body) > MAX_BODY_BYTES or count_separators(body) > MAX_VALUES:
+        return False
+    return not has_long_number(body)
+
+
+def has_long_number(text: bytes) -> bool:
+    """Whether a text has `MOST_DIGITS` digits in a row."""
+    return _LONG_NUMBER in text.translate(_DIGITS)
+
+
+def count_separators(text: bytes) -> int:
+    """Return about how many members, items or fields a text has, and seldom fewer."""
+    return sum(map(text.count, _SEPARATORS))
 
 
 def long_head(scope: Scope) -> Kind | None:
@@ -178,17 +212,50 @@ def long_head(scope: Scope) -> Kind | None:
     query: bytes = scope["query_string"]
     if len(query) > MAX_QUERY_BYTES or query.count(b"&") >= MAX_QUERY_VALUES:
         return LONG_QUERY
+    if len(scope["path"]) > MAX_PATH:
+        return LONG_QUERY
     headers: list[tuple[bytes, bytes]] = scope["headers"]
-    size = len(b"".join(chain.from_iterable(headers)))
-    if size < MAX_COOKIES:
-        return None
-    cookies = sum(value.count(b";") for name, value in headers if name == b"cookie")
-    return LONG_HEAD if size > MAX_HEADER_BYTES or cookies >= MAX_COOKIES else None
+    text = b"".join(chain.from_iterable(headers))
+    if len(text) > MAX_HEADER_BYTES:
+        return LONG_HEAD
+    values = text.count(b",") + text.count(b";")
+    return LONG_HEAD if values >= MAX_COOKIES and _has_too_many_items(headers, values) else None
+
+
+def _has_too_many_items(headers: list[tuple[bytes, bytes]], values: int) -> bool:
+    """Whether there are too many cookies, or too many items of other lists."""
+    cookies = b"".join(value for name, value in headers if name == b"cookie")
+    others = values - cookies.count(b",") - cookies.count(b";")
+    return cookies.count(b";") >= MAX_COOKIES or others > MAX_HEADER_VALUES
+
+
+def with_own_cookies(scope: Scope) -> Scope:
+    """Return the request without the cookies of others on the same host, which nothing here reads.
+
+    Python takes the square of a quoted cookie's length to read its escapes: no cookie of ours has
+    any.
+    """
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    if all(name != b"cookie" for name, _ in headers):
+        return scope
+    own = [(name, _own(value) if name == b"cookie" else value) for name, value in headers]
+    return {**scope, "headers": own}
+
+
+def _own(cookies: bytes) -> bytes:
+    """Return our cookies of a header; of one that has too many all, for `long_head` to refuse."""
+    if cookies.count(b";") >= MAX_COOKIES:
+        return cookies
+    parts = (part.strip() for part in cookies.split(b";"))
+    return b"; ".join(p for p in parts if p.startswith(OWN_COOKIES) and b"\\" not in p)
 
 
 def _content_length(scope: Scope) -> int:
     """Return the request's `Content-Length`; 0 without a valid one."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value[:19])
-    return 0
+    length = _header(scope, b"content-length")
+    return int(length[:19]) if length.isdigit() else 0
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    return next((value for header, value in headers if header == name), b"")

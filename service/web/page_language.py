@@ -20,6 +20,8 @@ from service.domain.language import base_language, parse_accept_language
 HERE = Path(__file__).parent
 DEFAULT = "en"
 CATALOGUES = ("ar", "de", "es", "fr", "hi")
+LONGEST_READ = 512
+"""Characters of an `Accept-Language` that are read; browsers write fewer than 200."""
 _OBSTACLES = re.compile(r'\bobstacle\("[a-z-]+", "((?:[^"\\]|\\.)*)"')
 _IN_SCRIPTS = re.compile(r'(?<![.\w])say\(\s*"((?:[^"\\]|\\.)*)"')
 
@@ -29,9 +31,13 @@ def choose_language(request: Request) -> str:
     return first_language(request.headers.get("accept-language", ""))
 
 
-@lru_cache(1024)
 def first_language(header: str) -> str:
     """Return the first language of an `Accept-Language` that our pages have."""
+    return _first_language(header[:LONGEST_READ])
+
+
+@lru_cache(1024)
+def _first_language(header: str) -> str:
     bases = map(base_language, parse_accept_language(header))
     return next((base for base in bases if base in (DEFAULT, *CATALOGUES)), DEFAULT)
 

@@ -1,9 +1,11 @@
 """What strangers send costs the event loop a moment, and what is too much is refused unread."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from starlette.requests import Request
 
 from service.http import body_limit, problems
 from tests.fuzz.loop_pauses import watch_pauses
@@ -11,6 +13,7 @@ from tests.site_client import SiteClient
 
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
 LONGEST_PAUSE_S = 0.1
 KIB = 1024
 
@@ -21,19 +24,33 @@ def unknown_members(size):
 
 def hostile_calls():
     large, mean = 4 * KIB * KIB - 1000, 60 * KIB
+    many_members, members = unknown_members(large), unknown_members(mean)
+    few = body_limit.MAX_FORM_VALUES - 2
+    part = b"--b\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\n\r\n"
     for path in ("/api/receipts", "/api/readers", "/api/stories", "/me/browser"):
         method = "PUT" if path.startswith("/me") else "POST"
-        yield method, path, unknown_members(large), JSON
-        yield method, path, unknown_members(mean), JSON
+        yield method, path, many_members, JSON
+        yield method, path, members, JSON
         yield method, path, b"[" + b"[]," * (mean // 3) + b"[]]", JSON
         yield method, path, b"[" + b",".join([b"9" * 4000] * 15) + b"]", JSON
         yield method, path, b"[" * mean, JSON
+        yield method, path, b"[" + b",".join([b"9" * 999] * 60) + b"]", JSON
+        yield method, path, json.dumps([{}] * (body_limit.MAX_VALUES - 1)).encode(), JSON
+    yield "POST", "/api/receipts", json.dumps({"items": [{"a": 1, "b": 2}] * 500}).encode(), JSON
     for path in ("/login", "/me/follow", "/desk/stories/new"):
         yield "POST", path, b"a&" * (mean // 2), FORM
         yield "POST", path, b"a&" * (large // 2), FORM
         yield "POST", path, b"a=" + b"%41" * (mean // 3), FORM
+        yield "POST", path, b"a=b&" * few, FORM
+        yield "POST", path, b"&" * few + b"a=" + b"%41" * 5_000, FORM
+        yield "POST", path, part * (few // 3) + b"--b--\r\n", MULTIPART
+        yield "POST", path, part * 200 + b"--b--\r\n", MULTIPART
     yield "GET", "/api/topics?" + "a&" * 20_000, b"", {}
     yield "GET", "/api/topics", b"", {"Cookie": "a=1; " * 6_000}
+    yield "GET", "/topics/" + "a/" * 15_000, b"", {}
+    for name in ("Accept-Encoding", "Accept-Language", "If-None-Match", "Range", "Cookie"):
+        yield "GET", "/topics/no-such-topic", b"", {name: "a," * 16_000}
+    yield "GET", "/topics/no-such-topic", b"", {"Cookie": 'a="' + "\\" * 20_000 + '"'}
 
 
 @pytest.mark.timeout(120)
@@ -47,7 +64,7 @@ def test_the_event_loop_goes_on_while_strangers_post_hostile_bodies(app):
 
         with watch_pauses(client) as pauses, ThreadPoolExecutor(2) as threads:
             statuses = list(threads.map(post, calls))
-    assert all(400 <= status < 500 for status in statuses), statuses
+    assert all(200 <= status < 500 for status in statuses), statuses
     assert pauses.longest < LONGEST_PAUSE_S
 
 
@@ -60,7 +77,7 @@ def test_a_problem_tells_twenty_errors_and_how_many_more_there_are(client, as_ad
 
 
 def test_a_flood_of_members_is_one_error(client):
-    answer = client.post("/api/receipts", json={f"m{n}": n for n in range(3000)})
+    answer = client.post("/api/receipts", json={f"m{n}": n for n in range(1500)})
     assert answer.status_code == 422
     assert len(answer.json()["errors"]) == 1
     assert len(answer.content) < KIB
@@ -73,11 +90,11 @@ def test_the_name_of_an_unknown_member_is_cut(client):
 
 
 def test_a_list_is_measured_before_its_items_are_read(client, as_ingester):
-    story = {"headline": "h", "body": "b", "topics": [1] * 300_000}
+    story = {"headline": "h", "body": "b", "topics": [1] * 150_000}
     answer = client.post("/api/stories", json=story, headers=as_ingester)
     assert answer.status_code == 422
     assert answer.json()["errors"] == [
-        {"field": "topics", "detail": "At most 50; these are 300,000."}
+        {"field": "topics", "detail": "At most 50; these are 150,000."}
     ]
 
 
@@ -138,7 +155,10 @@ def test_a_known_sender_may_send_a_whole_story(client, as_ingester):
         ("?" + "a&" * body_limit.MAX_QUERY_VALUES, {}, 414),
         ("", {"X-Long": "x" * body_limit.MAX_HEADER_BYTES}, 431),
         ("", {"Cookie": "a=1; " * body_limit.MAX_COOKIES}, 431),
-        ("?" + "&".join(f"utm_{n}=x" for n in range(20)), {"Cookie": "a=1; " * 200}, 200),
+        ("", {"Accept-Encoding": "a, " * (body_limit.MAX_HEADER_VALUES + 1)}, 431),
+        ("", {"Accept-Language": "a;q=1, " * (body_limit.MAX_HEADER_VALUES // 2 + 1)}, 431),
+        ("/" + "x" * body_limit.MAX_PATH, {}, 414),
+        ("?" + "&".join(f"utm_{n}=x" for n in range(20)), {"Cookie": "a=1,2; " * 200}, 200),
     ],
 )
 def test_an_address_and_headers_are_measured_before_they_are_read(client, query, headers, status):
@@ -146,3 +166,57 @@ def test_an_address_and_headers_are_measured_before_they_are_read(client, query,
     assert answer.status_code == status
     if status != 200:
         assert answer.json()["status"] == status
+
+
+def a_head(**headers):
+    items = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http", "headers": items}
+
+
+def cookies_of(text):
+    return Request(body_limit.with_own_cookies(a_head(accept="*/*", cookie=text))).cookies
+
+
+def test_of_the_cookies_on_a_host_only_ours_are_read():
+    assert cookies_of('_ga=1; newszop_staff=a; x="b,c"; newszop_said="a%20b"') == {
+        "newszop_staff": "a",
+        "newszop_said": "a%20b",
+    }
+
+
+@pytest.mark.parametrize("name", ["_ga", "newszop_staff"])
+@pytest.mark.parametrize("escape", ["\\", "\\0", '\\"'])
+def test_a_cookie_of_escapes_costs_nothing(name, escape):
+    began = time.process_time()
+    cookies = cookies_of(f'{name}="' + escape * (30 * KIB // len(escape)) + '"; newszop_reader=r')
+    assert cookies == {"newszop_reader": "r"}
+    assert time.process_time() - began < 0.05
+
+
+def test_a_request_with_a_cookie_of_others_only_still_has_one():
+    head = body_limit.with_own_cookies(a_head(cookie="_ga=1"))
+    assert head["headers"] == [(b"cookie", b"")]
+
+
+def test_runs_of_digits_just_below_the_limit_cost_nothing():
+    text = b",".join([b"9" * (body_limit.MOST_DIGITS - 1)] * 4_000)
+    began = time.process_time()
+    assert not body_limit.has_long_number(text)
+    assert body_limit.has_long_number(text + b"9")
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "is_taken"),
+    [
+        (json.dumps({"headline": "h", "body": '<a title="x">, </a>' * 5_000}), True),
+        (json.dumps({f"m{n}": 1 for n in range(body_limit.MAX_STORY_TEXTS + 1)}), False),
+        (json.dumps(dict.fromkeys(map(str, range(300_000)))), False),
+    ],
+    ids=["a body with much markup", "many members", "very many"],
+)
+def test_a_storys_names_and_texts_are_counted_and_not_its_words(
+    client, as_ingester, text, is_taken
+):
+    answer = client.post("/api/stories", content=text, headers=as_ingester | JSON)
+    assert answer.status_code == (201 if is_taken else 413), answer.text[:300]

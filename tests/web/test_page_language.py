@@ -15,6 +15,14 @@ IN_TEMPLATES = re.compile(r'\b_\("((?:[^"\\]|\\.)*)"')
 NAMES = re.compile(r"\{\w+\}")
 
 
+def test_of_a_long_accept_language_only_the_beginning_is_read_and_remembered():
+    begin = "xx," * 30 + "fr," + "yy," * 200
+    assert page_language.first_language(begin + "a" * 30_000) == "fr"
+    hits = page_language._first_language.cache_info().hits
+    assert page_language.first_language(begin + "b" * 30_000) == "fr"
+    assert page_language._first_language.cache_info().hits == hits + 1
+
+
 def sentences() -> set[str]:
     """Return every sentence that a template or a script asks for."""
     templates = (HERE / "templates").glob("*.html")
