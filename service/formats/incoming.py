@@ -152,6 +152,11 @@ class Report:
         self._flaws: dict[Flaw, None] = {}
         self._remarks: dict[Flaw, None] = {}
 
+    @property
+    def has_all_flaws(self) -> bool:
+        """Whether no more flaws are noted; to find a place costs the number of its neighbours."""
+        return len(self._flaws) == MAX_FLAWS
+
     def flaw(self, place: str, fault: str) -> None:
         """Note what makes the story unreadable."""
         if len(self._flaws) < MAX_FLAWS:

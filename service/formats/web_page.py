@@ -7,7 +7,7 @@ text from `articleBody` or the page's `<article>`.
 import html
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import cast
+from functools import partial
 
 from lxml import etree
 
@@ -30,7 +30,7 @@ from service.formats.moments import likely_moment
 from service.formats.news_article import NewsArticle, find_news_article
 from service.formats.subjects import make_subject
 from service.formats.text import clean_text, plain_line
-from service.formats.xml_document import XmlElement, text_of
+from service.formats.xml_document import XmlElement, parse_tree, text_of
 
 MAX_PAGE_BYTES = 5 * 1024 * 1024
 MAX_PAGE_TAGS = 150_000
@@ -98,16 +98,21 @@ def _parse(document: bytes, charset: str | None) -> XmlElement:
     if document.count(b"<") > 2 * MAX_PAGE_TAGS:
         raise TooLarge(f"At most {MAX_PAGE_TAGS:,} tags.")
     text = clean_text(decode_document(document, charset))
-    parser = etree.HTMLParser(
-        encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
+    make_parser = partial(
+        etree.HTMLParser,
+        encoding="utf-8",
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
-        root = etree.fromstring(text.encode("utf-8", "replace"), parser)
+        root = parse_tree(text, make_parser)
     except etree.XMLSyntaxError:
         root = None
     if root is None:
         raise MalformedDocument([Flaw("/", "is no web page")])
-    return cast("XmlElement", root)
+    return root
 
 
 class _Page:
@@ -172,8 +177,15 @@ class _Page:
         """Return the markup of the element that holds the article, without what surrounds it."""
         bodies = [e for e in self._root.iter() if e.get("itemprop", "") == "articleBody"]
         holders = bodies or [*self.elements("article")] or [*self.elements("main")]
-        markups = ["".join(_markup(holder)) for holder in holders[:20]]
+        markups = ["".join(_markup(holder)) for holder in _outermost(holders[:20])]
         return max(markups, key=lambda markup: len(plain_line(markup)), default="")
+
+
+def _outermost(elements: list[XmlElement]) -> Iterator[XmlElement]:
+    """Yield the elements that stand in none of the others, which hold their text already."""
+    for element in elements:
+        if not any(above is other for above in element.iterancestors() for other in elements):
+            yield element
 
 
 def _markup(element: XmlElement) -> Iterator[str]:

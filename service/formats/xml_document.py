@@ -2,9 +2,10 @@
 
 import html.entities
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol, cast
 
 from lxml import etree
@@ -21,6 +22,8 @@ MAX_FEED_BYTES = 8 * 1024 * 1024
 MAX_ELEMENTS = 200_000
 MAX_ATTRIBUTES = 400_000
 MAX_REFERENCES = 800_000
+LONGEST_KNOWN_TAG = 200
+"""Characters of a name with its namespace that is remembered; a name may have 50,000."""
 XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 _DECLARATION = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
 _PROLOG = re.compile(r"(?:\s+|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)
@@ -121,7 +124,8 @@ def _has_doctype(text: str) -> bool:
 
 
 def _parse(text: str, *, recover: bool) -> XmlElement:
-    parser = etree.XMLParser(
+    make_parser = partial(
+        etree.XMLParser,
         encoding="utf-8",
         recover=recover,
         resolve_entities=False,
@@ -133,10 +137,24 @@ def _parse(text: str, *, recover: bool) -> XmlElement:
         remove_pis=True,
         collect_ids=False,
     )
-    root = etree.fromstring(text.encode("utf-8", "replace"), parser)
+    root = parse_tree(text, make_parser)
     if root is None:
         raise MalformedDocument([Flaw("/", "holds no element")])
-    return cast("XmlElement", root)
+    return root
+
+
+def parse_tree(
+    text: str, make_parser: Callable[[], etree.XMLParser | etree.HTMLParser]
+) -> XmlElement | None:
+    """Return the root element, None without one; raises `etree.XMLSyntaxError`.
+
+    The parser keeps every name that it has seen in a thread until the thread ends, and a document
+    may have 200,000 of its own. So each has a thread of its own.
+    """
+    document = text.encode("utf-8", "replace")
+    with ThreadPoolExecutor(1) as thread:
+        root = thread.submit(lambda: etree.fromstring(document, make_parser())).result()
+    return cast("XmlElement | None", root)
 
 
 def _not_well_formed(error: etree.XMLSyntaxError) -> MalformedDocument:
@@ -168,10 +186,16 @@ def _character(name: str) -> str:
     return html.escape(character)
 
 
-@lru_cache(maxsize=4096)
 def _name_parts(tag: str) -> tuple[str, str]:
+    return _known_parts(tag) if len(tag) <= LONGEST_KNOWN_TAG else _split_name(tag)
+
+
+def _split_name(tag: str) -> tuple[str, str]:
     namespace, brace, name = tag.rpartition("}")
     return (namespace[1:], name) if brace else ("", tag)
+
+
+_known_parts = lru_cache(maxsize=1024)(_split_name)
 
 
 def local_name(element: XmlElement) -> str:
@@ -217,7 +241,7 @@ def exact_moment_of(element: XmlElement | None, report: Report) -> datetime | No
     """Return an element's date and time with an offset; anything else in it is a flaw."""
     text = text_of(element)
     moment = exact_moment(text)
-    if element is not None and text and moment is None:
+    if element is not None and text and moment is None and not report.has_all_flaws:
         fault = f"{text[:60]!r} is not a date and time with an offset (RFC 3339)"
         report.flaw(path_of_element(element), fault)
     return moment

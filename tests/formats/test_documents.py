@@ -2,6 +2,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,14 @@ from service.formats.json_document import MAX_JSON_DEPTH, JsonObject, parse_json
 from service.formats.newsml.newsml_g2 import parse_newsml_g2
 from service.formats.ninjs import parse_ninjs
 from service.formats.web_page import MAX_PAGE_BYTES, read_page
-from service.formats.xml_document import parse_feed_xml, parse_xml, path_of_element, text_of
+from service.formats.xml_document import (
+    local_name,
+    namespace_of,
+    parse_feed_xml,
+    parse_xml,
+    path_of_element,
+    text_of,
+)
 
 ADDRESS = "https://news.example/feed"
 LAUGHS = (
@@ -128,6 +136,31 @@ def test_a_bomb_and_a_large_feed_cost_almost_no_memory():
     assert altogether < 60_000  # KiB, the feed itself among them
 
 
+def test_the_names_of_a_document_are_forgotten_with_it(monkeypatch):
+    """A parser keeps the names that it has seen in a thread as long as the thread lives."""
+    threads = []
+    real = xml_document.etree.fromstring
+
+    def parse(text, parser):
+        threads.append(threading.current_thread())
+        return real(text, parser)
+
+    monkeypatch.setattr(xml_document.etree, "fromstring", parse)
+    root = parse_feed_xml(b"<rss><channel/></rss>")
+    read_page(b"<title>T</title><article>words</article>", address=ADDRESS)
+    assert [child.tag for child in root] == ["channel"]
+    assert len(set(threads)) == 2
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_long_names_are_not_remembered():
+    name = "n" * 40_000
+    known = xml_document._known_parts.cache_info().currsize
+    root = parse_feed_xml(f'<{name} xmlns="urn:x"/>'.encode())
+    assert (local_name(root), namespace_of(root)) == (name, "urn:x")
+    assert xml_document._known_parts.cache_info().currsize == known
+
+
 def test_what_is_not_xml_is_said_with_line_and_column():
     with pytest.raises(MalformedDocument, match=r"line 2, column \d+"):
         parse_xml(b"<a>\n<b></a>")
@@ -206,6 +239,8 @@ def test_json_is_bounded_in_depth_size_and_number():
         parse_json(b" " * 5_000_000)
     with pytest.raises(TooLarge, match="objects"):
         parse_json(b"[" + b"{}," * 300_000 + b"{}]")
+    with pytest.raises(TooLarge, match="texts"):
+        parse_json(b"[" + b'"",' * 300_000 + b"0]")
 
 
 def test_json_faults_name_their_path_and_are_twenty_at_most():

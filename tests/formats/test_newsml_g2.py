@@ -1,8 +1,10 @@
+import time
 from datetime import UTC, datetime
 
 import pytest
 
 from service.formats.incoming import (
+    MAX_FLAWS,
     BrokenStory,
     IncomingStory,
     MalformedDocument,
@@ -271,6 +273,24 @@ def test_the_catalog_of_a_message_holds_for_its_items():
     text = TEXT.replace("<headline>", '<subject qcode="z:07000000"/><headline>')
     document = message(text).replace(b"<header/>", f"<header>{catalog}</header>".encode())
     assert single(parse_newsml_g2(document)).topics == ("health",)
+
+
+def test_the_catalog_of_a_message_is_read_once_for_all_its_items():
+    schemes = "".join(f'<scheme alias="a{n}" uri="http://x.example/{n}"/>' for n in range(5_000))
+    document = message("<newsItem/>" * 500).replace(
+        b"<header/>", f"<header><catalog>{schemes}</catalog></header>".encode()
+    )
+    began = time.process_time()
+    assert len(parse_newsml_g2(document)) == 500
+    assert time.process_time() - began < 1.5
+
+
+def test_very_many_wrong_dates_are_named_twenty_times_in_linear_time():
+    dates = "".join(f"<expires>soon {n}</expires>" for n in range(5_000))
+    began = time.process_time()
+    (story,) = parse_newsml_g2(message(TEXT.replace("</itemMeta>", f"{dates}</itemMeta>")))
+    assert len(story.flaws) == MAX_FLAWS
+    assert time.process_time() - began < 1.5
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -6,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.errors import TooLarge
+from service.formats import web_page
 from service.formats.incoming import IncomingStory, MalformedDocument, Picture, Subject
+from service.formats.news_article import find_news_article
 from service.formats.web_page import discover_feeds, read_page
 
 ADDRESS = "https://www.news.example/world/storm?utm_source=x"
@@ -146,6 +149,21 @@ def test_a_hostile_json_ld_costs_only_itself():
     deep = '<script type="application/ld+json">' + "[" * 50_000 + "</script>"
     wide = '<script type="application/ld+json">[' + "{}," * 30_000 + "{}]</script>"
     assert page(PAGE.replace("<nav>", deep + wide + "<nav>")).author == "Ann, Bob"
+
+
+def test_a_json_ld_of_many_lists_is_searched_in_linear_time():
+    began = time.process_time()
+    find_news_article(["[" + ",".join(["[" + "1," * 900 + "1]"] * 1_900) + "]"])
+    assert time.process_time() - began < 2.5
+
+
+def test_an_article_within_an_article_is_written_once(monkeypatch):
+    elements = []
+    written = web_page._markup
+    monkeypatch.setattr(web_page, "_markup", lambda each: elements.append(each) or written(each))
+    story = page("<title>T</title>" + "<article><p>word " * 15 + "</p></article>" * 15)
+    assert story.body.count("word") == 15
+    assert len(elements) < 60
 
 
 def test_the_feeds_that_a_page_announces_are_found():

@@ -1,6 +1,7 @@
 """Media RSS and enclosures: the pictures of an entry."""
 
 from collections.abc import Iterator
+from itertools import chain, islice
 
 from service.formats.incoming import Picture
 from service.formats.markup import pixels
@@ -13,6 +14,8 @@ _MEDIA = (
     "http://search.yahoo.com/mrss",
     "https://search.yahoo.com/mrss/",
 )
+MOST_PICTURES = 100
+"""Read of one entry: the words of each are searched for in the whole entry."""
 _ITUNES = "http://www.itunes.com/dtds/podcast-1.0.dtd"
 _KINDS = {"image": "image/", "video": "video/", "audio": "audio/", "document": "application/"}
 
@@ -22,12 +25,8 @@ def entry_pictures(entry: XmlElement, base: str | None) -> list[Picture]:
 
     The contents of a `media:group` are one picture in several sizes (Media RSS 1.5.1).
     """
-    pictures = [
-        *_contents(entry, base),
-        *_enclosures(entry, base),
-        *_thumbnails(entry, base),
-    ]
-    return [picture for picture in pictures if picture]
+    pictures = chain(_contents(entry, base), _enclosures(entry, base), _thumbnails(entry, base))
+    return list(islice(filter(None, pictures), MOST_PICTURES))
 
 
 def _contents(entry: XmlElement, base: str | None) -> Iterator[Picture | None]:

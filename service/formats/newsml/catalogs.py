@@ -29,10 +29,11 @@ IPTC_ALIASES: Mapping[str, str] = {
 
 
 class Catalog:
-    """The aliases in force in a document: its own over those of the IPTC."""
+    """The aliases in force at an element: its own over those above it and those of the IPTC."""
 
-    def __init__(self, aliases: Mapping[str, str]) -> None:
-        self._aliases = {**IPTC_ALIASES, **aliases}
+    def __init__(self, aliases: Mapping[str, str], above: "Catalog | None" = None) -> None:
+        self._aliases = aliases
+        self._above = above
 
     def scheme_and_code(self, qcode: str) -> tuple[str, str]:
         """Split a QCode into the URI of its scheme, or its alias where that is unknown, and code.
@@ -42,7 +43,14 @@ class Catalog:
         alias, colon, code = qcode.strip().partition(":")
         if not colon:
             return "", alias
-        return self._aliases.get(alias, alias), code
+        return self.uri_of(alias), code
+
+    def uri_of(self, alias: str) -> str:
+        """Return the URI that an alias stands for; the alias where it stands for none."""
+        uri = self._aliases.get(alias)
+        if uri is None and self._above is not None:
+            return self._above.uri_of(alias)
+        return IPTC_ALIASES.get(alias, alias) if uri is None else uri
 
     def code_of(self, element: XmlElement | None) -> str:
         """Return the bare code of an element's `qcode`, `uri` or `literal`, in lower case."""
@@ -61,11 +69,11 @@ class Catalog:
         return "", element.get("uri", "") or element.get("literal", "")
 
 
-def catalog_of(*elements: XmlElement) -> Catalog:
+def catalog_of(*elements: XmlElement, above: Catalog | None = None) -> Catalog:
     """Return the catalog that elements define within themselves, the later ones winning."""
     aliases: dict[str, str] = {}
     for element in elements:
         for catalog in children(element, "catalog"):
             for scheme in children(catalog, "scheme"):
                 aliases[scheme.get("alias", "")] = scheme.get("uri", "")
-    return Catalog({alias: uri for alias, uri in aliases.items() if alias and uri})
+    return Catalog({alias: uri for alias, uri in aliases.items() if alias and uri}, above)

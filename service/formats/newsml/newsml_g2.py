@@ -1,6 +1,6 @@
 """NewsML-G2 of IPTC to stories: `newsItem`, `packageItem` and the `newsMessage` around them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from service.formats.composing import compose
 from service.formats.incoming import (
@@ -14,7 +14,7 @@ from service.formats.incoming import (
 )
 from service.formats.newsml.catalogs import catalog_of
 from service.formats.newsml.newsml_item import NewsItem, item_facts, own_picture
-from service.formats.newsml.newsml_package import list_body, references
+from service.formats.newsml.newsml_package import MAX_REFERENCES, list_body, references
 from service.formats.xml_document import (
     XmlElement,
     children,
@@ -41,7 +41,8 @@ def parse_newsml_g2(
     root = parse_xml(document)
     _check_root(root)
     if local_name(root) in _STORY_ITEMS:
-        return (_story(_item(root, root, base=base), {}, aliases, alone=True),)
+        item = NewsItem(root, catalog_of(root), base, Report())
+        return (_story(item, {}, aliases, alone=True),)
     elements = [
         element
         for item_set in children(root, "itemSet")
@@ -50,8 +51,11 @@ def parse_newsml_g2(
     if not 0 < len(elements) <= MAX_ITEMS:
         fault = f"holds {len(elements):,} items; 1 to {MAX_ITEMS} are taken"
         raise MalformedDocument([Flaw("/newsMessage/itemSet", fault)])
-    headers = list(children(root, "header"))
-    return _stories([_item(element, *headers, element, base=base) for element in elements], aliases)
+    above = catalog_of(*children(root, "header"))
+    items = [
+        NewsItem(element, catalog_of(element, above=above), base, Report()) for element in elements
+    ]
+    return _stories(items, aliases)
 
 
 def _check_root(root: XmlElement) -> None:
@@ -62,22 +66,18 @@ def _check_root(root: XmlElement) -> None:
         raise MalformedDocument([Flaw(f"/{name}", "is no newsItem, packageItem or newsMessage")])
 
 
-def _item(element: XmlElement, *scopes: XmlElement, base: str | None = None) -> NewsItem:
-    return NewsItem(element, catalog_of(*scopes), base, Report())
-
-
 def _stories(items: list[NewsItem], aliases: Mapping[str, str] | None) -> Stories:
     by_guid = {item.guid: item for item in items if item.guid}
     texts = {guid for guid, item in by_guid.items() if item.is_text}
-    pictures_by_guid: dict[str, list[NewsItem]] = {guid: [] for guid in texts}
+    pictures_by_guid: dict[str, list[Picture]] = {guid: [] for guid in texts}
+    own_pictures = {guid: _pictures(item) for guid, item in by_guid.items()}
     for item in items:
         targets = references(item.element)
-        pictures = [
-            by_guid[guid] for guid in targets if guid in by_guid and by_guid[guid].is_picture
-        ]
+        pictures = [picture for guid in targets for picture in own_pictures.get(guid, ())]
         readers = [item.guid] if item.is_text else [guid for guid in targets if guid in texts]
         for guid in readers:
-            pictures_by_guid.setdefault(guid, []).extend(pictures)
+            of_text = pictures_by_guid.setdefault(guid, [])
+            of_text += pictures[: max(0, MAX_REFERENCES - len(of_text))]
     return tuple(
         _story(item, pictures_by_guid, aliases, alone=not texts)
         for item in items
@@ -94,19 +94,20 @@ def _is_part(item: NewsItem, texts: set[str]) -> bool:
 
 def _story(
     item: NewsItem,
-    pictures_by_guid: Mapping[str, list[NewsItem]],
+    pictures_by_guid: Mapping[str, list[Picture]],
     aliases: Mapping[str, str] | None,
     *,
     alone: bool,
 ) -> IncomingStory | BrokenStory:
     facts = item_facts(item, alone=alone)
-    facts.pictures += _pictures(pictures_by_guid.get(item.guid, ()))
+    facts.pictures += pictures_by_guid.get(item.guid, ())
     if item.is_package and not facts.body:
         facts.body = list_body(item)
     facts.place = path_of_element(item.element)
     return compose(facts, item.report, aliases)
 
 
-def _pictures(items: Iterable[NewsItem]) -> list[Picture]:
-    pictures = (own_picture(item) for item in items if not item.is_kill)
-    return [picture for picture in pictures if picture]
+def _pictures(item: NewsItem) -> list[Picture]:
+    """Return the picture that an item may lend to others, if it has one."""
+    picture = own_picture(item) if item.is_picture and not item.is_kill else None
+    return [picture] if picture else []
