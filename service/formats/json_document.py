@@ -14,13 +14,17 @@ from service.formats.text import clean_text
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 MAX_JSON_CONTAINERS = 200_000
+MAX_JSON_TEXTS = 100_000
+"""Names and texts; all other threads wait while they are parsed."""
 MAX_JSON_DEPTH = 64
 MOST_URGENT = 1
 LEAST_URGENT = 9
 _MOST_DIGITS = 18
 
 
-def parse_json(document: bytes, max_bytes: int = MAX_JSON_BYTES) -> Any:
+def parse_json(
+    document: bytes, max_bytes: int = MAX_JSON_BYTES, max_texts: int = MAX_JSON_TEXTS
+) -> Any:
     """Return the value of a JSON text in UTF-8, UTF-16 or UTF-32.
 
     Raises `TooLarge` before parsing, `MalformedDocument` naming line and column.
@@ -29,6 +33,8 @@ def parse_json(document: bytes, max_bytes: int = MAX_JSON_BYTES) -> Any:
         raise TooLarge(f"At most {max_bytes:,} bytes; these are {len(document):,}.")
     if document.count(b"{") + document.count(b"[") > MAX_JSON_CONTAINERS:
         raise TooLarge(f"At most {MAX_JSON_CONTAINERS:,} objects and arrays.")
+    if document.count(b'"') - document.count(b'\\"') > 2 * max_texts:
+        raise TooLarge(f"At most {max_texts:,} names and texts.")
     try:
         value = json.loads(document, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:

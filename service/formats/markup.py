@@ -9,7 +9,7 @@ from service.domain.errors import Invalid
 from service.formats.incoming import Report
 from service.formats.links import absolute_link, picture_address
 from service.formats.markup_bounds import even_out
-from service.formats.text import clean_text, plain_line, says_something
+from service.formats.text import clean_text, decode_references, plain_line, says_something
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -77,7 +77,7 @@ def body_html(markup: str, base: str | None, report: Report, place: str) -> str:
         report.flaw(place, refusal.detail)
         return ""
     if not has_markup:
-        return text_html(html.unescape(text))
+        return text_html(decode_references(text))
     safe = clean_text(_CLEANER.clean(text))
     text = _LINK.sub(lambda tag: _link_tag(tag, base, report, place), safe)
     text = _IMAGE.sub(lambda image: _image_tag(image[1], base, report, place), text)
@@ -170,7 +170,7 @@ def _image_tag(source: str, base: str | None, report: Report, place: str) -> str
 
 
 def _attributes(source: str) -> dict[str, str]:
-    return {name: html.unescape(value) for name, value in _ATTRIBUTE.findall(source)}
+    return {name: decode_references(value) for name, value in _ATTRIBUTE.findall(source)}
 
 
 def _without_empty_tags(body: str) -> str:

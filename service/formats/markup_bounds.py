@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from service.domain.errors import Invalid
+from service.formats.text import decode_references
 
 MAX_NESTING = 256
 """Real texts nest less. Parsing costs the square of the depth: minutes for a megabyte of <div>."""
@@ -66,9 +67,9 @@ _NAME = r"[^\t\n\f\r />][^\t\n\f\r />=]*+"
 _VALUE = r"""[\t\n\f\r ]*+=[\t\n\f\r ]*+(?:"[^"]*+"|'[^']*+'|(?!["'])[^\t\n\f\r >]*+)"""
 _ATTRIBUTE = re.compile(rf"({_NAME})(?:{_VALUE})?+")
 _TOKEN = re.compile(
-    r"<!--(?:>|->|.*?(?:--!?>|\Z))|<[!?][^>]*+>|</(?![A-Za-z])[^>]*+>"
+    r"<!--(?:>|->|.*?(?:--!?>|\Z))|<(?P<bogus>[!?]|/(?![A-Za-z]))[^>]*+>?"
     r"|<(?P<slash>/?)(?P<name>[A-Za-z][^\t\n\f\r />]*+)"
-    rf"(?P<attributes>(?:[\t\n\f\r /]++|{_NAME}(?:{_VALUE})?+)*+)(?P<end>>?)",
+    rf"(?P<attributes>(?:[\t\n\f\r /]++|{_NAME}(?:{_VALUE})?+)*+)>?",
     re.DOTALL,
 )
 
@@ -87,8 +88,8 @@ def even_out(text: str) -> tuple[str, bool]:
         begin, end = token.span()
         if begin < position:
             continue  # within content that is dropped
-        slash, name, attributes, mark = token.group("slash", "name", "attributes", "end")
-        if name and not mark:
+        slash, name, attributes = token.group("slash", "name", "attributes")
+        if (name or token["bogus"]) and text[end - 1] != ">":
             break  # unfinished, and so is whatever follows: text
         if begin > position:
             pieces.append(_escape(text[position:begin]))
@@ -111,7 +112,7 @@ def even_out(text: str) -> tuple[str, bool]:
 def _escape(text: str) -> str:
     if "&" not in text and "<" not in text:
         return text
-    return html.escape(html.unescape(text), quote=False)
+    return html.escape(decode_references(text), quote=False)
 
 
 def _check_number(things: str, number: int, most: int) -> None:
@@ -123,9 +124,9 @@ def _skip_content(text: str, begin: int, name: str, unclosed: set[str]) -> int:
     """Return where the text goes on behind an element whose content begins at `begin`."""
     if name in unclosed:
         return begin
-    end = re.compile(rf"</{name}(?=[\t\n\f\r />])[^>]*+>", re.IGNORECASE).search(text, begin)
-    if end is not None:
-        return end.end()
+    end = re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE).search(text, begin)
+    if end is not None and (mark := text.find(">", end.end())) >= 0:
+        return mark + 1
     unclosed.add(name)
     return begin if name in ("math", "svg", "template") else len(text)
 
@@ -149,7 +150,7 @@ def _tag(name: str, slash: str, attributes: str) -> str:
 def _drop_citation(attribute: re.Match[str]) -> str:
     """Drop a `cite` with a scheme that is not the web's: the cleaner checks links only."""
     name, _, value = attribute[0].partition("=")
-    address = _BLANKS.sub("", html.unescape(value)).strip("\"'").lower()
+    address = _BLANKS.sub("", decode_references(value)).strip("\"'").lower()
     scheme = _SCHEME.match(address)
     is_refused = scheme is not None and scheme[1] not in ("http", "https")
     return "" if is_refused and name.strip().lower() == "cite" else attribute[0]

@@ -17,6 +17,7 @@ from service.formats.subjects import built_in_aliases
 from service.formats.text import clean_text
 
 MAX_VOCABULARY_BYTES = 16 * 1024 * 1024
+MAX_VOCABULARY_TEXTS = 1_000_000
 MAX_LEVELS = 12
 _CODE = re.compile(r"(?:https?://cv\.iptc\.org/newscodes/mediatopic/|medtop:)(\d{8})")
 _MENTION = re.compile(r"medtop:(\d{8})|mediatopic/(\d{8})|\b(2\d{7})\b")
@@ -60,7 +61,7 @@ def parse_media_topics(document: bytes) -> Vocabulary:
 
     Raises `MalformedDocument` naming the JSON path of what is wrong.
     """
-    value = parse_json(document, MAX_VOCABULARY_BYTES)
+    value = parse_json(document, MAX_VOCABULARY_BYTES, MAX_VOCABULARY_TEXTS)
     report = Report()
     if not isinstance(value, dict):
         raise MalformedDocument([Flaw("$", "is no concept scheme")])

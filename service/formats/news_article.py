@@ -1,5 +1,6 @@
 """schema.org's `NewsArticle` and its kin, out of the JSON-LD of a page."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -65,11 +66,11 @@ def _nodes(script: str) -> Iterator[dict[str, Any]]:
         value = parse_json(text.encode("utf-8", "replace"))
     except (MalformedDocument, TooLarge):
         return
-    queue = [value]
+    queue = deque([value])
     for _ in range(MAX_NODES):
         if not queue:
             return
-        node = queue.pop(0)
+        node = queue.popleft()
         if isinstance(node, list):
             queue.extend(node[:MAX_NODES])
         elif isinstance(node, dict):

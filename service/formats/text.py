@@ -51,6 +51,11 @@ _NESTED_AMPERSAND = re.compile(
     r"&(?:amp;|#0{0,5}38;|#x0{0,5}26;)+(?=#?[0-9a-z]{1,31};)", re.IGNORECASE
 )
 _MOST_ESCAPINGS = 50
+_LONG_REFERENCE = re.compile(r"&#[0-9]{1000,};?")
+"""The number of no character; Python refuses to read more than 4,300 digits."""
+MOST_MARKS = 30
+"""Combining marks in a row, as the Stream-Safe Text Format has it (UAX 15, section 13)."""
+_MARKS = regex.compile(r"\p{M}+")
 _IGNORABLE = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
 _SENTENCE_END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f\u0964\u061f]['\"\u201d\u2019\u00bb)]?\s")
 
@@ -63,10 +68,24 @@ def clean_text(text: str) -> str:
     changes nothing.
     """
     if _UNCLEAN.search(text) is None:
-        return text if text.isascii() else unicodedata.normalize("NFC", text)
+        return text if text.isascii() else _composed(text)
     text = _CONTROL.sub(lambda control: _WINDOWS_1252.get(ord(control[0]), ""), text)
-    text = _NONCHARACTER.sub("", _NOT_XML.sub("", text.replace("\x85", "\n")))
-    return unicodedata.normalize("NFC", text)
+    return _composed(_NONCHARACTER.sub("", _NOT_XML.sub("", text.replace("\x85", "\n"))))
+
+
+def _composed(text: str) -> str:
+    """Return the text in NFC. Of combining marks in a row that are not in order the first stay.
+
+    To put them into order costs the square of their number, and all other threads wait for it.
+    """
+    if unicodedata.is_normalized("NFC", text):
+        return text
+    return unicodedata.normalize("NFC", _MARKS.sub(lambda marks: marks[0][:MOST_MARKS], text))
+
+
+def decode_references(text: str) -> str:
+    """Return text with HTML's character references decoded, however long their numbers are."""
+    return html.unescape(_LONG_REFERENCE.sub("\ufffd", text))
 
 
 def plain_line(text: str) -> str:
@@ -91,7 +110,7 @@ def _one_space(spaces: re.Match[str]) -> str:
 
 def _decode_once(line: str) -> str:
     shown = _TAG.sub(_space_of_tag, _CDATA.sub("", _without_unshown(line)))
-    return html.unescape(_NESTED_AMPERSAND.sub("&", shown))
+    return decode_references(_NESTED_AMPERSAND.sub("&", shown))
 
 
 def _without_unshown(line: str) -> str:

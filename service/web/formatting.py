@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from html import unescape
 from typing import Any
 
 from service.actions.operations.troubles import advise_on_provider
@@ -15,6 +14,7 @@ from service.domain.network import authority_of
 from service.domain.story import StoryState
 from service.domain.subscription import Urgency
 from service.domain.totals import Totals
+from service.formats.text import decode_references
 from service.web.charts import write_value
 
 _MINUTE = 60
@@ -22,7 +22,7 @@ _HOUR = 3600
 _DAY = 86_400
 _SECOND_MS = 1000
 _MINUTE_MS = 60_000
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 
 STORY_STATES: Mapping[StoryState, tuple[str, str]] = {
     StoryState.DRAFT: ("Draft", "wait"),
@@ -167,7 +167,7 @@ def provider_name(name: str) -> str:
 
 def plain(html: str) -> str:
     """Return the text of sanitized HTML on one line."""
-    return " ".join(unescape(_TAG.sub(" ", html)).split())
+    return " ".join(decode_references(_TAG.sub(" ", html)).split())
 
 
 def cut(text: str, length: int) -> str:

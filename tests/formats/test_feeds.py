@@ -1,10 +1,12 @@
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.formats.composing import MAX_PICTURES
 from service.formats.feeds.feed import FeedKind, parse_feed
 from service.formats.incoming import (
     BrokenStory,
@@ -298,6 +300,31 @@ def test_what_wordpress_adds_to_its_entries_is_left_out():
         rss(f"<item><title>T</title><guid>1</guid><description>{item}</description></item>")
     )
     assert (story.summary, story.body) == ("Lead\u2026", "<p>Lead [\u2026]</p>")
+
+
+def test_blanks_behind_what_wordpress_adds_cost_nothing():
+    added = "The post <a >T</a> appeared first on <a >News</a>" + " " * 500_000 + "."
+    began = time.process_time()
+    only(
+        rss(
+            f"<item><title>T</title><guid>1</guid><description><![CDATA[{added}]]></description></item>"
+        )
+    )
+    assert time.process_time() - began < 1
+
+
+def test_an_entry_of_very_many_pictures_is_read_in_linear_time():
+    contents = "".join(f'<media:content url="/{n}.jpg" medium="image"/>' for n in range(30_000))
+    began = time.process_time()
+    media = 'xmlns:media="http://search.yahoo.com/mrss/"'
+    story = only(rss(f"<item {media}><title>T</title><guid>1</guid>{contents}</item>"))
+    assert len(story.pictures) == MAX_PICTURES
+    assert time.process_time() - began < 2
+
+
+def test_a_feed_whose_title_has_a_number_of_too_many_digits_is_read():
+    title = "&amp;#" + "9" * 5_000 + ";"
+    assert only(rss(f"<item><title>T {title}</title><guid>1</guid></item>")).headline == "T \ufffd"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,25 @@ def test_a_text_is_stored_as_nfc_without_what_xml_forbids(text, clean):
     assert clean_text(text) == clean
 
 
+def test_marks_in_order_stay_and_of_those_that_are_not_the_first_thirty():
+    in_order = "\u0229" + "\u0308" * 60
+    assert clean_text(in_order) == in_order
+    assert clean_text("a" + "\u0308\u0327" * 60 + "b") == (
+        "\xe4" + "\u0327" * 15 + "\u0308" * 14 + "b"
+    )
+
+
+@given(st.text(alphabet="aK\u0301\u0327\u0958\u0344\u0338\u1100\u1161", min_size=30, max_size=90))
+def test_marks_in_any_order_are_cleaned_once(text):
+    clean = clean_text(text)
+    assert clean_text(clean) == clean
+    assert unicodedata.is_normalized("NFC", clean)
+
+
+def test_a_reference_to_no_character_breaks_nothing():
+    assert plain_line("a &#" + "9" * 5_000 + "; b") == "a \ufffd b"
+
+
 @given(st.text())
 def test_any_text_can_be_put_into_xml_and_cleaning_it_again_changes_nothing(text):
     clean = clean_text(text)

@@ -26,6 +26,7 @@ from tests.providers.examples import (
     run,
     the_request,
 )
+from workers.provider_kit import vapid
 from workers.provider_kit.encoding import from_base64url
 from workers.provider_kit.encryption import encode_point
 from workers.providers import webpush as module
@@ -123,6 +124,14 @@ def test_each_push_service_gets_a_token_of_its_own_for_at_most_a_day(webpush):
         assert claims["sub"] == "mailto:push@news.example"
         left = claims["exp"] - NOW.timestamp()
         assert 6 * 3600 <= left <= 12 * 3600
+
+
+def test_the_tokens_of_many_push_services_are_not_all_kept(monkeypatch):
+    monkeypatch.setattr(vapid, "MOST_TOKENS", 3)
+    signer = vapid.VapidSigner(a_p256_key(), "mailto:push@news.example", NOW)
+    for n in range(8):
+        signer.authorization(f"https://{n}.push.example")
+        assert len(signer._by_origin) <= vapid.MOST_TOKENS
 
 
 def test_a_port_belongs_to_the_audience(webpush):

@@ -21,9 +21,10 @@ BOUNDS = {
     "requests that compute at once": "service.hot.turns: AT_ONCE",
     "requests that wait for a slot": "service.http.admission: MAX_WAIT_S MAX_WAITING_PER_SLOT",
     "body of a request": "service.http.body_limit: MAX_BODY_BYTES MAX_VALUES MAX_FORM_BYTES "
-    "MAX_REQUEST_BYTES MAX_STORY_VALUES",
-    "query and headers": "service.http.body_limit: MAX_QUERY_BYTES MAX_QUERY_VALUES "
-    "MAX_HEADER_BYTES MAX_COOKIES",
+    "MAX_FORM_VALUES MAX_REQUEST_BYTES MAX_STORY_VALUES MAX_STORY_TEXTS MAX_DOCUMENT_TEXTS",
+    "path, query and headers": "service.http.body_limit: MAX_PATH MAX_QUERY_BYTES "
+    "MAX_QUERY_VALUES MAX_HEADER_BYTES MAX_COOKIES MAX_HEADER_VALUES",
+    "combining marks": "service.formats.text: MOST_MARKS",
     "wrong fields": "service.http.problems: MAX_ERRORS MAX_NAME",
     "body of a story": "service.domain.story: MAX_BODY_BYTES; service.actions.story_text: "
     "MAX_HEADLINE MAX_SUMMARY MAX_AUTHOR MAX_IMAGE_ALT MAX_TOPICS",
@@ -68,7 +69,9 @@ BOUNDS = {
     "a comparison of two": "service.web.newsroom.text_diff: MAX_EDITS MAX_STEPS",
     "calls of one kind that wait": "service.hot.group_commit: MAX_WAITING MAX_GROUP MAX_GATHER_S",
     "readers' calls that let": "service.hot.newsroom_first: PAUSE_S",
-    "headers of hot answers": "service.hot.answer_head: MAX_HEADS",
+    "headers of hot answers": "service.hot.answer_head: MAX_HEADS; service.web.page_language: "
+    "LONGEST_READ; service.formats.xml_document: LONGEST_KNOWN_TAG",
+    "tokens for push services": "workers.provider_kit.vapid: MOST_TOKENS",
     "batches known to have": "service.store.readers.receipt_groups: MAX_ROWS",
     "waiting for the replica": "service.store.replica: WAIT_S LAGGING_REST_S AWAY_REST_S",
     "lines of the log": "service.log_floods: MOST PERIOD_S MOST_KINDS",

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.web import formatting
 from service.web.newsroom import text_diff
+
+MIB = 1024 * 1024
 
 
 def side(pieces, *kinds):
@@ -54,6 +57,28 @@ def test_two_revisions_of_100_kb_are_compared_in_bounded_time(before, after):
     assert time.process_time() - began < 3
     assert side(pieces, "same", "removed") == before
     assert side(pieces, "same", "added") == after
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p " * 300_000,
+        "<p>x" + " " * 1_000_000 + "y</p>",
+        "x\n" + "\t \xa0" * 300_000 + "y",
+        "<" * MIB,
+    ],
+    ids=["unfinished tags", "blanks", "blanks of a line", "brackets"],
+)
+def test_any_body_becomes_lines_at_once(html):
+    began = time.process_time()
+    text_diff.plain_lines(html)
+    formatting.plain(html)
+    assert time.process_time() - began < 1
+
+
+def test_lines_of_a_body_are_parted_by_one_blank_line():
+    lines = text_diff.plain_lines("<h2>One</h2>\n<p> two <br>\t<p title='a'>three</p> \n")
+    assert lines == "## One\n\ntwo\n\nthree"
 
 
 def test_a_word_changed_in_a_long_text_is_still_found_alone():

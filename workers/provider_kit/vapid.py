@@ -15,6 +15,8 @@ from workers.provider_kit.signing import sign_es256_token
 TOKEN_PERIOD = timedelta(hours=6)
 """A token is renewed so long after its first use, and valid twice as long: push services refuse
 more than a day, and Apple asks for at most one renewal an hour."""
+MOST_TOKENS = 1024
+"""Push services whose tokens are kept; readers may name any address below an allowed domain."""
 TOKEN_STEP = timedelta(hours=1)
 """Tokens are dated in these steps: processes that start together and cannot share sign the same."""
 
@@ -53,5 +55,7 @@ class VapidSigner:
         if value is None:
             claims = {"aud": origin, "exp": self._expiry, "sub": self._subject}
             token = sign_es256_token(self._key, claims, {})
+            if len(self._by_origin) >= MOST_TOKENS:
+                self._by_origin.clear()
             value = self._by_origin[origin] = f"vapid t={token}, k={self._public_key}"
         return value

@@ -27,7 +27,7 @@ LONGEST_MADE_HEADLINE = 120
 
 _POST_APPEARED = re.compile(
     r"(?:<p>)?The post <a [^<>]*>[^<>]*</a> appeared first on "
-    r"<a [^<>]*>[^<>]*</a>\.?\s*(?:</p>)?\s*$"
+    r"<a [^<>]*>[^<>]*</a>\.?\s*+(?:</p>\s*+)?$"
 )
 """What WordPress adds to each entry of its feeds."""
 

@@ -15,8 +15,7 @@ MAX_STEPS = 2_000_000
 the square of the differences, here at most half a second."""
 
 _MARKS = {"p": "", "h2": "## ", "h3": "### ", "h4": "#### ", "li": "- ", "blockquote": "> "}
-_BLOCK_ENDS = re.compile(r"</?(?:p|h[2-6]|li|ul|ol|blockquote|div|section|br)(?:\s[^>]*)?>")
-_BLANK_LINES = re.compile(r"\s*\n\s*")
+_BLOCK_ENDS = re.compile(r"</?(?:p|h[2-6]|li|ul|ol|blockquote|div|section|br)(?:\s[^<>]*)?>")
 _WORDS = re.compile(r"\s+|[^\s<]+|<[^>]*>?")
 _PARAGRAPHS = re.compile(r"\n+|[^\n]+")
 
@@ -44,7 +43,8 @@ def plain_lines(html: str) -> str:
     lines = html
     for tag, mark in _MARKS.items():
         lines = lines.replace(f"<{tag}>", f"\n{mark}")
-    return _BLANK_LINES.sub("\n\n", _BLOCK_ENDS.sub("\n", lines)).strip()
+    texts = (line.strip() for line in _BLOCK_ENDS.sub("\n", lines).split("\n"))
+    return "\n\n".join(text for text in texts if text)
 
 
 def diff_words(before: str, after: str) -> list[Piece]:
