@@ -225,8 +225,8 @@ def long_head(scope: Scope) -> Kind | None:
 def _has_too_many_items(headers: list[tuple[bytes, bytes]], values: int) -> bool:
     """Whether there are too many cookies, or too many items of other lists."""
     cookies = b"".join(value for name, value in headers if name == b"cookie")
-    others = values - cookies.count(b",") - cookies.count(b";")
-    return cookies.count(b";") >= MAX_COOKIES or others > MAX_HEADER_VALUES
+    items = values - cookies.count(b",") - cookies.count(b";")
+    return cookies.count(b";") >= MAX_COOKIES or items > MAX_HEADER_VALUES
 
 
 def with_own_cookies(scope: Scope) -> Scope:
@@ -238,11 +238,11 @@ def with_own_cookies(scope: Scope) -> Scope:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     if all(name != b"cookie" for name, _ in headers):
         return scope
-    own = [(name, _own(value) if name == b"cookie" else value) for name, value in headers]
-    return {**scope, "headers": own}
+    pairs = [(name, _own_cookies(v) if name == b"cookie" else v) for name, v in headers]
+    return {**scope, "headers": pairs}
 
 
-def _own(cookies: bytes) -> bytes:
+def _own_cookies(cookies: bytes) -> bytes:
     """Return our cookies of a header; of one that has too many all, for `long_head` to refuse."""
     if cookies.count(b";") >= MAX_COOKIES:
         return cookies
