@@ -5,7 +5,6 @@ itself: what is lost is found by the sweep, in seconds, not after a visibility t
 """
 
 import gc
-import os
 import sys
 import threading
 from typing import Any
@@ -16,6 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import configure_mappers
 
 from service.broker.celery_options import put_first
+from service.cpu_priority import give_way
 from service.logs import configure_logging
 from service.outbox import STRANGERS_QUEUE
 from service.settings import SettingsError, load
@@ -30,9 +30,6 @@ from workers.upkeep.broker_options import broker_options
 from workers.upkeep.task_record import task_record
 
 log = structlog.get_logger()
-
-STRANGERS_NICENESS = 10
-"""On a full processor a push to a known service is worth nine of them."""
 
 app = Celery("newszop")
 app.conf.update(
@@ -165,7 +162,7 @@ def _process_init(**_: Any) -> None:
     Traces are exported by a thread, so they begin after the fork.
     """
     if list(app.amqp.queues.consume_from) == [STRANGERS_QUEUE]:
-        os.nice(STRANGERS_NICENESS)
+        give_way()
     configure_tracing(load(), "worker")
 
 

@@ -178,4 +178,6 @@ def test_servers_that_nobody_named_cost_the_known_ones_nothing(
     )
     assert memory < MOST_MEMORY
     assert process.nice() > psutil.Process(open_system.running["worker"].pid).nice()
+    session = Path(f"/proc/{process.pid}/autogroup")
+    assert not os.access(session, os.W_OK) or not session.read_text().endswith("nice 0\n")
     assert sorted(addresses_reached(open_system, alert)) == sorted(good)
