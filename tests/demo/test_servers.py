@@ -1,6 +1,7 @@
 """The servers from wheels: they start, survive a kill, and end with their parent process."""
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -176,6 +177,19 @@ def test_discarding_leaves_nothing_behind(tmp_path):
     short_lived.discard()
     assert not cluster.exists()
     assert ends(pid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start PostgreSQL as somebody else")
+def test_roots_postgresql_has_an_account_that_nobody_else_has(servers):
+    account = Path(f"/proc/{servers.postgres.child.pid}").stat().st_uid
+    assert account not in {entry.pw_uid for entry in pwd.getpwall()}
+    assert (servers.postgres._existing_home() / "data").stat().st_uid == account
+    commands = [
+        (process / "comm").read_text().strip()
+        for process in Path("/proc").glob("[0-9]*")
+        if process.stat().st_uid == account
+    ]
+    assert set(commands) == {"postgres"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may start PostgreSQL as somebody else")
