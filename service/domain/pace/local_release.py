@@ -18,6 +18,8 @@ from service.domain.time_zone import canonical_names, load_zone
 UNNAMED = "UTC"
 """The zone of readers who have named none; nobody lives in it."""
 DAY = timedelta(days=1)
+FIRST_DAY, LAST_DAY = date.min + 2 * DAY, date.max - 2 * DAY
+"""Between these every time zone has each time of day, and a day after it."""
 LONGEST_DAY = timedelta(hours=26)
 """From when a time of day comes in the first zone of the world until it comes in the last."""
 

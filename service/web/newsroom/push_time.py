@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 
 from service.domain.errors import Invalid
-from service.domain.pace.local_release import LocalRelease, MissedZones, Release
+from service.domain.pace.local_release import (
+    FIRST_DAY,
+    LAST_DAY,
+    LocalRelease,
+    MissedZones,
+    Release,
+)
 from service.domain.time_zone import load_zone
 from service.web.formatting import ago
 
@@ -27,9 +33,12 @@ def parse_day(text: str) -> date | None:
     if not text.strip():
         return None
     try:
-        return date.fromisoformat(text.strip())
+        day = date.fromisoformat(text.strip())
     except ValueError:
         raise Invalid("local_day", "Give a day, or leave it empty for today.") from None
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise Invalid("local_day", "This day is beyond the calendar.")
+    return day
 
 
 def parse_local_release(
