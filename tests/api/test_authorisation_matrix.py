@@ -381,3 +381,16 @@ def test_a_caller_may_call_what_its_row_says_and_nothing_else(
         if refused != expected or answer.status_code >= 500:
             breaches.append(f"{method} {path}: {answer.status_code}, {access}")
     assert not breaches, "\n".join(breaches)
+
+
+def test_a_reader_reaches_no_device_of_another(client, make_reader, providers):
+    owner, other = make_reader(), make_reader()
+    body = {"provider": "apns", "address": "ab" * 32}
+    device = client.put("/api/me/devices", headers=owner, json=body).json()["id"]
+    cookie = {"Cookie": f"newszop_reader={other['Authorization'].removeprefix('Bearer ')}"}
+    assert client.delete(f"/api/me/devices/{device}", headers=other).status_code == 404
+    client.post(f"/me/devices/{device}/remove", headers=cookie)
+    assert client.get("/api/me/devices", headers=other).json()["items"] == []
+    assert device not in client.get("/api/me/export", headers=other).text
+    [known] = client.get("/api/me/devices", headers=owner).json()["items"]
+    assert known["id"] == device

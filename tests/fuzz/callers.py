@@ -15,15 +15,17 @@ from service.store.session import transaction
 from service.store.staff import accounts
 from tests.site_client import SiteClient
 
+MACHINE = "machine with all scopes"
+"""Sets the things up, and calls nothing itself: there is a key of each scope."""
 KEYS = {
     "stories key": (Scope.STORIES_WRITE,),
     "alerts key": (Scope.ALERTS_WRITE,),
     "admin key": (Scope.ADMIN,),
-    "machine with all scopes": tuple(Scope),
+    MACHINE: tuple(Scope),
 }
 STAFF = {"editor": Role.EDITOR, "admin": Role.ADMIN}
 READERS = ("reader", "another reader", "person of an app")
-KINDS = ("anonymous", *READERS, *STAFF, *KEYS)
+KINDS = ("anonymous", *READERS, *STAFF, *(kind for kind in KEYS if kind != MACHINE))
 VISITORS = ("admin", "editor", "reader", "anonymous")
 """Who visits pages, by cookies."""
 LOGIN_KEY = "what only the app's backend and we know"
@@ -74,9 +76,7 @@ class Callers:
     def _log_in(self, kind: str) -> None:
         """Have the app's backend say who the reader is."""
         change = {"login_key": LOGIN_KEY}
-        self._call(
-            "PATCH", f"/api/admin/apps/{APP}", self._headers["machine with all scopes"], change
-        )
+        self._call("PATCH", f"/api/admin/apps/{APP}", self._headers[MACHINE], change)
         token = self._call("POST", "/api/me/login", self._headers[kind], login()).get("token")
         if token is not None:
             self._headers[kind] = _bearer(token)
@@ -86,8 +86,8 @@ class Callers:
     ) -> dict[str, Any]:
         answer = self.client.request(method, path, json=body, headers=headers)
         if answer.status_code == 401:
-            self.renew("machine with all scopes")
-            headers = self._headers["machine with all scopes"]
+            self.renew(MACHINE)
+            headers = self._headers[MACHINE]
             answer = self.client.request(method, path, json=body, headers=headers)
         assert answer.is_success, answer.text
         return dict(answer.json())
