@@ -19,7 +19,7 @@ from service.domain.alert import (
 )
 from service.domain.errors import Invalid
 from service.domain.language import parse_language
-from service.domain.pace.local_release import FIRST_DAY, LAST_DAY
+from service.domain.pace.local_release import BEYOND_CALENDAR, FIRST_DAY, LAST_DAY
 from service.domain.pace.spread import LONGEST_SPREAD
 from service.domain.subscription import Urgency
 
@@ -84,7 +84,7 @@ def check_local_release(draft: Draft) -> None:
         return
     day = draft.local_release.day
     if day is not None and not FIRST_DAY <= day <= LAST_DAY:
-        raise Invalid("send_at", "This day is beyond the calendar.")
+        raise Invalid("send_at", BEYOND_CALENDAR)
     if draft.urgency is Urgency.BREAKING:
         raise Invalid("local_time", "A breaking alert leaves everywhere at once.")
     if draft.corrects:

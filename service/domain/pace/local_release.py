@@ -20,6 +20,7 @@ UNNAMED = "UTC"
 DAY = timedelta(days=1)
 FIRST_DAY, LAST_DAY = date.min + 2 * DAY, date.max - 2 * DAY
 """Between these every time zone has each time of day, and a day after it."""
+BEYOND_CALENDAR = "This day is beyond the calendar."
 LONGEST_DAY = timedelta(hours=26)
 """From when a time of day comes in the first zone of the world until it comes in the last."""
 

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time
 
 from service.domain.errors import Invalid
 from service.domain.pace.local_release import (
+    BEYOND_CALENDAR,
     FIRST_DAY,
     LAST_DAY,
     LocalRelease,
@@ -37,7 +38,7 @@ def parse_day(text: str) -> date | None:
     except ValueError:
         raise Invalid("local_day", "Give a day, or leave it empty for today.") from None
     if not FIRST_DAY <= day <= LAST_DAY:
-        raise Invalid("local_day", "This day is beyond the calendar.")
+        raise Invalid("local_day", BEYOND_CALENDAR)
     return day
 
 
