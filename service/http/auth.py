@@ -161,7 +161,8 @@ def still_has_scope(request: Request, scope: Scope) -> bool:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         keys: KeyCache = state.key_cache
-        key = keys.fetch(state.engine, secret.strip())
+        secret = secret.strip()
+        key = keys.get(secret) or keys.fetch(state.engine, secret)  # once for all of its streams
         return key is not None and scope in key.scopes
     with transaction(state.engine) as session:
         token = request.cookies.get(STAFF_COOKIE)
