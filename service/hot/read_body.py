@@ -9,7 +9,7 @@ from starlette.types import Message, Receive
 
 from service.hot.call import OrdinaryPath
 from service.http.body_deadline import PART_S, in_time, late_body
-from service.http.body_limit import MAX_BODY_BYTES, is_small
+from service.http.body_limit import MAX_BODY_BYTES, MAX_PARTS, is_small
 
 _MOST_DIGITS = 19
 CHECK_S = 1.0
@@ -99,6 +99,8 @@ class ReadBody:
             while message.get("more_body", False):
                 message = await receive()
                 self._messages.append(message)
+                if len(self._messages) > MAX_PARTS:
+                    raise OrdinaryPath
         if message["type"] != "http.request":
             raise OrdinaryPath
         return b"".join(part.get("body", b"") for part in self._messages)

@@ -12,7 +12,8 @@ from itertools import chain
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.domain.errors import TooLarge, Unauthenticated
+from service.domain.errors import TooLarge, Unauthenticated, Unavailable
+from service.http.limits.body_memory import BodyMemory, HeldBody
 from service.http.problems import KINDS, Kind, problem
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -38,6 +39,9 @@ STORY_PATHS = ("/api/stories", "/desk/stories", "/desk/sources")
 HOOK_PATHS = ("/api/hooks/", "/api/websub/")
 MAX_HOOK_BYTES = 1024 * 1024
 """Nothing reads a signed delivery before its signature is found sound, by a thread."""
+MAX_PARTS = 1_000
+"""Parts in which a body may arrive, beside one for each `SMALL_PART`: each costs 50 us and more."""
+SMALL_PART = 256
 MEDIA_PATHS = ("/api/media", "/desk/pictures")
 MAX_PICTURE_BYTES = 20 * 1024 * 1024
 """Nothing reads a picture before its sender is known; a thread decodes it."""
@@ -96,6 +100,7 @@ class LimitBody:
     def __init__(self, app: ASGIApp, is_known: IsKnown) -> None:
         self.app = app
         self.is_known = is_known
+        self.memory = BodyMemory()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and count its body."""
@@ -106,7 +111,7 @@ class LimitBody:
         if long is not None:
             await problem(long, long.meaning, headers=CLOSE_CONNECTION)(scope, receive, send)
             return
-        body = _Body(scope, self.is_known)
+        body = _Body(scope, self.is_known, HeldBody(self.memory))
         try:
             await body.check_size(_content_length(scope))
         except HTTPException as refusal:
@@ -120,25 +125,35 @@ class LimitBody:
             await body.count(message.get("body", b""))
             return message
 
-        await self.app(scope, receive_and_count, send)
+        try:
+            await self.app(scope, receive_and_count, send)
+        finally:
+            body.memory.release()
 
 
 class _Body:
     """The body of one request as it arrives. Who sends it is looked up once it is large."""
 
-    def __init__(self, scope: Scope, is_known: IsKnown) -> None:
+    def __init__(self, scope: Scope, is_known: IsKnown, memory: HeldBody) -> None:
         self.scope = scope
+        self.memory = memory
         self.is_known = is_known
+        self.has_known_caller = False
         self.allowance, self.known_allowance = allowances(scope["path"])
         self.is_json = b"json" in _header(scope, b"content-type").lower()
-        self.size = self.values = self.quotes = 0
+        self.size = self.parts = self.values = self.quotes = 0
 
     async def count(self, part: bytes) -> None:
         """Count a part; raises `HTTPException` when the body is too large."""
         if not part:
             return
         self.size += len(part)
+        self.parts += 1
         await self.check_size(self.size)
+        if self.parts > MAX_PARTS + self.size // SMALL_PART:
+            raise _refusal(TooLarge, "The body comes in too many small parts.")
+        if not self.memory.hold(self.size, is_known=self.has_known_caller):
+            raise _refusal(Unavailable, "Too many large bodies arrive just now.")
         if self.allowance.values is not None:
             await self._count_values(part)
 
@@ -175,14 +190,15 @@ class _Body:
             return
         if not await self.is_known(self.scope):
             raise _refusal(Unauthenticated, "Only a known caller may send so much here.")
-        self.allowance = self.known_allowance
+        self.allowance, self.has_known_caller = self.known_allowance, True
 
 
 _REFUSALS = (KINDS[TooLarge], KINDS[Unauthenticated])
+_CLOSE_AND_WAIT = CLOSE_CONNECTION | {"Retry-After": "2"}
 
 
-def _refusal(cls: type[TooLarge | Unauthenticated], detail: str) -> HTTPException:
-    headers = dict(CLOSE_CONNECTION)
+def _refusal(cls: type[TooLarge | Unauthenticated | Unavailable], detail: str) -> HTTPException:
+    headers = dict(_CLOSE_AND_WAIT if cls is Unavailable else CLOSE_CONNECTION)
     if cls is Unauthenticated:
         headers["WWW-Authenticate"] = 'Bearer realm="newszop"'
     return HTTPException(KINDS[cls].status, detail, headers)

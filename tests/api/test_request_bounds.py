@@ -1,13 +1,17 @@
 """What strangers send costs the event loop a moment, and what is too much is refused unread."""
 
+import asyncio
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from service.http import body_limit, problems
+from service.http.body_limit import LimitBody
+from service.http.limits.body_memory import FREE_BYTES, MOST_OF_STRANGERS
 from tests.fuzz.loop_pauses import watch_pauses
 from tests.site_client import SiteClient
 
@@ -220,3 +224,73 @@ def test_a_storys_names_and_texts_are_counted_and_not_its_words(
 ):
     answer = client.post("/api/stories", content=text, headers=as_ingester | JSON)
     assert answer.status_code == (201 if is_taken else 413), answer.text[:300]
+
+
+def receive_parts(parts):
+    """Return what receives a body in these parts."""
+    messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    return iter([*messages, {"type": "http.request", "body": b"", "more_body": False}])
+
+
+async def take_body(limit, parts, path="/api/hooks/source", *, known=False):
+    """Receive a body as the application behind `limit` does; return the refusal's status, or 0."""
+    messages, statuses = receive_parts(parts), []
+
+    async def application(_scope, receive, _send):
+        try:
+            while (await receive())["more_body"]:
+                pass
+        except HTTPException as refusal:
+            statuses.append(refusal.status_code)
+        await held.wait()
+
+    async def is_known(_scope):
+        return known
+
+    held = asyncio.Event()
+    limit.app, limit.is_known = application, is_known
+
+    async def receive():
+        return next(messages)
+
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []}
+    task = asyncio.create_task(limit(scope, receive, None))
+    for _ in range(len(parts) * 4 + 10):
+        await asyncio.sleep(0)
+    return (statuses or [0])[0], held, task
+
+
+def test_a_body_in_a_thousand_crumbs_is_refused_and_one_in_packets_is_not():
+    async def main():
+        limit = LimitBody(None, None)
+        for parts, status in (([b" "] * 1_010, 413), ([b" " * 536] * 1_500, 0)):
+            refusal, held, task = await take_body(limit, parts)
+            assert refusal == status
+            held.set()
+            await task
+
+    asyncio.run(main())
+
+
+def test_strangers_bodies_have_a_bound_together_and_refuse_only_large_ones():
+    async def main():
+        limit, tasks = LimitBody(None, None), []
+        for _ in range(MOST_OF_STRANGERS // 2**20):
+            refusal, held, task = await take_body(limit, [b" " * 2**20])
+            assert refusal == 0
+            tasks.append((held, task))
+        tasks.append((await take_body(limit, [b" " * 2**20]))[1:])
+        for size, known, path, status in (
+            (2**20, False, "/api/hooks/source", 503),
+            (FREE_BYTES, False, "/api/me/devices", 0),
+            (2**20, True, "/api/stories", 0),
+        ):
+            refusal, held, task = await take_body(limit, [b" " * size], path, known=known)
+            assert refusal == status
+            tasks.append((held, task))
+        for held, task in tasks:
+            held.set()
+            await task
+        assert limit.memory.strangers == limit.memory.known == 0
+
+    asyncio.run(main())
