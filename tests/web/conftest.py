@@ -167,7 +167,9 @@ def notifying_browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 def launch(playwright: Playwright, program: str | None) -> Iterator[Browser]:
-    arguments = ["--no-sandbox", "--disable-gpu"]
+    # a page lives for seconds: to draw by a pretended GPU and to compile twice does not pay
+    quick = ["--disable-software-rasterizer", "--js-flags=--no-opt"]
+    arguments = ["--no-sandbox", "--disable-gpu", *quick]
     chromium = playwright.chromium.launch(executable_path=program, args=arguments)
     yield chromium
     chromium.close()
