@@ -76,7 +76,7 @@ answers = st.builds(
 
 
 @pytest.mark.parametrize("name", SENDING)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(answer=answers, count=st.integers(0, 5))
 def test_there_is_always_one_verdict_for_each_position(provider_named, name, answer, count):
     positions = tuple(range(10, 10 + count))
@@ -107,7 +107,7 @@ def is_documented(name: str, answer: Answer) -> bool:
     return any(answer.status == status and reason in text for status, reason in GONE[name])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(answer=answers, count=st.integers(0, 3))
 def test_there_is_always_one_verdict_for_each_ticket(provider_named, answer, count):
     expo = provider_named("expo")
@@ -117,7 +117,7 @@ def test_there_is_always_one_verdict_for_each_ticket(provider_named, answer, cou
     assert all(isinstance(verdict, Verdict) for verdict in verdicts)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(body=bodies)
 def test_a_partial_success_that_makes_no_sense_forgets_nobody_unnamed(provider_named, body):
     hms = provider_named("hms")
@@ -128,7 +128,7 @@ def test_a_partial_success_that_makes_no_sense_forgets_nobody_unnamed(provider_n
         assert isinstance(verdict, Accepted)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(stamp=st.one_of(st.integers(), st.floats(), st.text(), st.none(), st.booleans()))
 def test_apples_timestamp_may_be_anything(provider_named, stamp):
     body = json.dumps({"reason": "Unregistered", "timestamp": stamp}).encode()

@@ -97,14 +97,14 @@ def test_any_bytes_get_an_answer(servers, valid_requests, name, body):
 
 @pytest.mark.parametrize("name", VALID)
 @given(content=ANY_JSON)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_json_gets_an_answer(servers, valid_requests, name, content):
     assert send(servers, valid_requests, name, json.dumps(content).encode()).status >= 200
 
 
 @pytest.mark.parametrize("name", VALID)
 @given(seed=st.integers(0, 2**32), strange=ANY_JSON)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_valid_message_with_one_strange_value_gets_an_answer(
     servers, valid_requests, name, seed, strange
 ):

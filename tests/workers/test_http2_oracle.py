@@ -104,7 +104,7 @@ def is_forbidden_setting(content: object) -> bool:
     )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(one_frame)
 def test_a_frame_means_to_us_what_it_means_to_hyperframe(data: bytes) -> None:
     theirs = read_theirs(data)
@@ -134,7 +134,7 @@ blocks = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(contents=blocks, forgets=st.booleans())
 def test_a_header_block_means_to_us_what_it_means_to_hpack(
     *, contents: list[object], forgets: bool
