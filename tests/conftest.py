@@ -23,21 +23,31 @@ from tests.forked_processes import (
     pytest_collection_modifyitems,
     pytest_runtestloop,
 )
-from tests.rewritten_ahead import await_rewriting, pytest_collection
+from tests.rewritten_ahead import await_rewriting, begin_rewriting
+from tests.shared_postgres import SHARED
 
-__all__ = [
-    "pytest_addoption",
-    "pytest_collection",
-    "pytest_collection_modifyitems",
-    "pytest_runtestloop",
-]
+__all__ = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_runtestloop"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Let other processes begin with what they can do while this one collects."""
+    if session.config.getoption("processes") > 1 and not session.config.option.collectonly:
+        if "NEWSZOP_TEST_POSTGRES" not in os.environ:
+            SHARED.begin()
+        begin_rewriting(session.config)
 
 
 def pytest_collection_finish() -> None:
     """Keep what was collected out of the garbage collector's walks: it stays to the end."""
     await_rewriting()
+    SHARED.await_start()
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    SHARED.end()
 
 
 def worker_number(config: pytest.Config) -> int:
@@ -70,18 +80,21 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def _embedded() -> Iterator[EmbeddedServers | None]:
-    """Servers of this test process's own, unless the environment names both."""
+    """Servers of this test process's own, unless the environment names both.
+
+    PostgreSQL is not among them where one is shared.
+    """
     if {"NEWSZOP_TEST_POSTGRES", "NEWSZOP_TEST_REDIS"} <= os.environ.keys():
         yield None
         return
-    with run_temporarily() as servers:
+    with run_temporarily(without={"postgres"} if SHARED.url else ()) as servers:
         yield servers
 
 
 @pytest.fixture(scope="session")
 def postgres_server(_embedded: EmbeddedServers | None) -> str:
     """URL of a server (no database name) with a superuser; embedded unless one is given."""
-    given = os.environ.get("NEWSZOP_TEST_POSTGRES")
+    given = os.environ.get("NEWSZOP_TEST_POSTGRES") or SHARED.url
     return given if given or _embedded is None else _embedded.postgres.server_url
 
 
@@ -99,11 +112,13 @@ def redis_server(_embedded: EmbeddedServers | None, request: pytest.FixtureReque
 def database_url(postgres_server: str) -> Iterator[str]:
     """A migrated database of this test process's own."""
     name = f"test_{os.getpid()}"
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    url = f"{postgres_server}/{name}"
-    migrate(url)
-    yield url
+    if SHARED.url:
+        yield SHARED.create_database(name)
+    else:
+        with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        migrate(f"{postgres_server}/{name}")
+        yield f"{postgres_server}/{name}"
     with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

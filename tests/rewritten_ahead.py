@@ -17,12 +17,10 @@ ROOT = Path(__file__).parent
 _children: list[int] = []
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
-    """Begin, where the whole suite is collected for several processes."""
-    config = session.config
+def begin_rewriting(config: pytest.Config) -> None:
+    """Begin, where the whole suite is collected."""
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    if not whole or config.getoption("processes") < 2 or sys.dont_write_bytecode:
+    if not whole or sys.dont_write_bytecode:
         return
     child = os.fork()
     if child == 0:

@@ -126,10 +126,12 @@ class EmbeddedServers:
 
 
 @contextmanager
-def run_temporarily(*, fast: bool = True) -> Iterator[EmbeddedServers]:
-    """Run both servers in a new folder that is deleted afterwards."""
+def run_temporarily(
+    *, fast: bool = True, without: Collection[str] = ()
+) -> Iterator[EmbeddedServers]:
+    """Run both servers, but for those of `without`, in a new folder that is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="newszop-") as folder:
-        servers = EmbeddedServers(folder, fast=fast)
+        servers = EmbeddedServers(folder, fast=fast, without=without)
         try:
             servers.start()
             yield servers
