@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from service.http import body_limit, problems
 from service.http.body_limit import LimitBody
-from service.http.limits.body_memory import FREE_BYTES, MOST_OF_STRANGERS
+from service.http.limits.body_memory import FREE_BYTES, MOST_BYTES_OF_STRANGERS
 from tests.fuzz.loop_pauses import watch_pauses
 from tests.site_client import SiteClient
 
@@ -275,7 +275,7 @@ def test_a_body_in_a_thousand_crumbs_is_refused_and_one_in_packets_is_not():
 def test_strangers_bodies_have_a_bound_together_and_refuse_only_large_ones():
     async def main():
         limit, tasks = LimitBody(None, None), []
-        for _ in range(MOST_OF_STRANGERS // 2**20):
+        for _ in range(MOST_BYTES_OF_STRANGERS // 2**20):
             refusal, held, task = await take_body(limit, [b" " * 2**20])
             assert refusal == 0
             tasks.append((held, task))

@@ -8,7 +8,7 @@ fill the rest refuse nobody but others with large bodies.
 FREE_BYTES = 8 * 1024
 """Of each body: 32 MiB for all connections that a process may hold."""
 MOST_BYTES = 256 * 1024 * 1024
-MOST_OF_STRANGERS = 32 * 1024 * 1024
+MOST_BYTES_OF_STRANGERS = 32 * 1024 * 1024
 
 
 class BodyMemory:
@@ -20,7 +20,7 @@ class BodyMemory:
 
     def has_room(self, *, is_known: bool) -> bool:
         """Whether a body may grow."""
-        if not is_known and self.strangers > MOST_OF_STRANGERS:
+        if not is_known and self.strangers > MOST_BYTES_OF_STRANGERS:
             return False
         return self.strangers + self.known <= MOST_BYTES
 
