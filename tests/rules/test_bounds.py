@@ -21,7 +21,7 @@ BOUNDS = {
     "requests that compute at once": "service.hot.turns: AT_ONCE",
     "parts in which a body": "service.http.body_limit: MAX_PARTS SMALL_PART",
     "bodies that a process receives": "service.http.limits.body_memory: FREE_BYTES "
-    "MOST_BYTES_OF_STRANGERS MOST_BYTES",
+    "MOST_BYTES_OF_STRANGERS_ MOST_BYTES",
     "requests that wait for a slot": "service.http.admission: MAX_WAIT_S MAX_WAITING_PER_SLOT",
     "body of a request": "service.http.body_limit: MAX_BODY_BYTES MAX_VALUES MAX_FORM_BYTES "
     "MAX_FORM_VALUES MAX_REQUEST_BYTES MAX_STORY_VALUES MAX_STORY_TEXTS MAX_DOCUMENT_TEXTS",
