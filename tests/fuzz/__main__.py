@@ -15,7 +15,7 @@ from service.demo.servers import run_temporarily
 from service.store.migrate import migrate
 from tests.credentials import provider_environment
 from tests.fuzz.api_fuzz import Outcome, fuzz
-from tests.fuzz.application import build_application
+from tests.fuzz.application import PROVIDERS, build_application
 
 EXAMPLES = 10
 """Requests of one operation in a row, each by every kind of caller."""
@@ -24,7 +24,7 @@ EXAMPLES = 10
 def run(minutes: float, seed: int) -> Outcome:
     end = time.monotonic() + minutes * 60
     with run_temporarily() as servers, TemporaryDirectory() as folder:
-        os.environ.update(provider_environment(Path(folder)))
+        os.environ.update(provider_environment(Path(folder)) | PROVIDERS)
         server = servers.postgres.server_url
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
             connection.execute("CREATE DATABASE fuzz")

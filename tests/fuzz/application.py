@@ -5,6 +5,10 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.settings import Settings
 
+NAMES = ("apns", "fcm", "webpush")
+PROVIDERS = {"NEWSZOP_PROVIDERS": ",".join(NAMES)}
+"""What the environment has beside the providers' own settings."""
+
 
 def build_application(database_url: str, redis_url: str) -> FastAPI:
     settings = Settings(
@@ -13,7 +17,7 @@ def build_application(database_url: str, redis_url: str) -> FastAPI:
         redis_url=redis_url,
         secret_key="a secret that only the fuzzer knows",
         public_url="https://news.example",
-        providers=("apns", "fcm", "webpush"),
+        providers=NAMES,
         db_pool=4,
     )
     return create_app(settings)

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from tests.credentials import provider_environment
-from tests.fuzz.application import build_application
+from tests.fuzz.application import PROVIDERS, build_application
 
 SEED = 7
 
@@ -19,7 +19,7 @@ class Number(BaseModel):
 
 @pytest.fixture
 def fuzzed(database_url, engine, redis_url, tmp_path, monkeypatch) -> FastAPI:
-    for name, value in provider_environment(tmp_path).items():
+    for name, value in (provider_environment(tmp_path) | PROVIDERS).items():
         monkeypatch.setenv(name, value)
     return build_application(database_url, redis_url)
 

@@ -16,6 +16,7 @@ from service.store.schema import (
     SourceDeliveryRow,
     SourceRow,
     StaffRow,
+    SubscriptionRow,
     TopicRow,
     new_id,
 )
@@ -23,9 +24,11 @@ from service.store.session import transaction
 from service.store.staff import accounts
 from service.store.stories import stories, story_revisions
 from tests import builders as a
-from tests.fuzz.callers import APP, PASSWORD_HASH, login
+from tests.fuzz.callers import APP, LOGIN_KEY, PASSWORD_HASH, login
 
 Headers = dict[str, str]
+FIELD_MAP = {"fields": {"uri": "id", "headline": "title", "body": "text"}}
+NINJS = {"type": "text", "headline": "Rain", "body_html": "<p>Rain.</p>"}
 
 
 def add_things(app: FastAPI, reader: Headers) -> dict[str, str]:
@@ -37,7 +40,7 @@ def add_things(app: FastAPI, reader: Headers) -> dict[str, str]:
         saved = stories.get(session, story.id)
         assert saved is not None
         story_revisions.add(session, saved, "a test")
-        things = _alert_with_a_delivery(session, reader, topic, story)
+        things = _alert_with_a_delivery(session, reader, topic)
         source, delivery = _source(session)
         person = a.a_reader(session, external_id=f"person-{new_id()}")
         staff = StaffRow(
@@ -63,15 +66,15 @@ def add_things(app: FastAPI, reader: Headers) -> dict[str, str]:
         }
 
 
-def _alert_with_a_delivery(
-    session: Session, reader: Headers, topic: TopicRow, story: Any
-) -> dict[str, str]:
-    """Add an alert that has ended, with a delivery that was given up, to the reader's device."""
+def _alert_with_a_delivery(session: Session, reader: Headers, topic: TopicRow) -> dict[str, str]:
+    """Add an alert that has ended, with a delivery that was given up, to a follower's device."""
     token = reader["Authorization"].removeprefix("Bearer ")
     known = readers.by_token(session, hash_token(token))
     row = session.get(ReaderRow, known.id) if known else a.a_reader(session)
     device = a.a_device(session, row)
-    a.a_follow(session, a.a_reader(session), topic)
+    if session.get(SubscriptionRow, (row.id, topic.id)) is None:
+        a.a_follow(session, row, topic)
+    story = a.a_story(session, state="published")
     alert = a.an_alert(session, story, state="finished", finished_at=datetime.now(UTC))
     a.a_shard(session, alert)
     batch = a.a_batch(session, alert, [Delivery(State.BURIED)], device_ids=[device.id])
@@ -97,14 +100,14 @@ def _source(session: Session) -> tuple[SourceRow, SourceDeliveryRow]:
         language="en",
         publish=True,
         paused=False,
-        field_map={"headline": "title"},
+        field_map=FIELD_MAP,
     )
     session.add(source)
     session.flush()
     delivery = SourceDeliveryRow(
         source_id=source.id,
         key=hashlib.sha256(str(source.id).encode()).hexdigest(),
-        body=b'{"title": "Rain at last"}',
+        body=b'{"id": "1", "title": "Rain at last", "text": "It rains."}',
         times=1,
         outcome="refused",
         error="",
@@ -132,11 +135,17 @@ def sound_bodies(things: dict[str, str]) -> dict[tuple[str, str], Any]:
         },
         ("PUT", "/api/me/subscriptions/{topic}"): {},
         ("PATCH", "/api/me"): {"language": "de", "quiet_hours": {"from": "22:00", "to": "07:00"}},
-        ("PUT", "/api/admin/people/{external_id}"): {"subscriptions": []},
-        ("POST", "/api/admin/sources"): {"kind": "custom", "name": f"s-{things['story_id']}"},
+        ("PUT", "/api/admin/people/{external_id}"): {"subscriptions": {}},
+        ("POST", "/api/admin/sources"): {
+            "kind": "custom",
+            "name": f"s-{things['story_id']}",
+            "secret": "a secret of thirty-two letters at least",
+            "field_map": FIELD_MAP,
+        },
+        ("POST", "/api/ingest/ninjs"): NINJS | {"uri": f"urn:x:{things['story_id']}"},
         ("PATCH", "/api/admin/sources/{source_id}"): {"paused": True},
         ("POST", "/api/topics"): {"path": "world/asia"},
         ("PUT", "/api/admin/providers/{name}/hold"): {"reason": "a fuzzer"},
         ("PUT", "/api/admin/pause"): {"reason": "a fuzzer"},
-        ("PATCH", "/api/admin/apps/{name}"): {"origins": ["https://site.example"]},
+        ("PATCH", "/api/admin/apps/{name}"): {"login_key": LOGIN_KEY},
     }
