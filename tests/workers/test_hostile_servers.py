@@ -4,11 +4,12 @@ import resource
 import ssl
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpcore
 import pytest
 
 from tests.workers.certificates import Certificate
@@ -17,6 +18,7 @@ from tests.workers.h2_server import H2Server
 from tests.workers.hostile_server import FLOODS, HostileServer
 from workers.gateway.contract import Gateway
 from workers.gateway.http2 import connecting
+from workers.gateway.httpx.transport import TimedStream
 from workers.gateway.opening import open_gateway
 from workers.provider import Request
 
@@ -69,6 +71,24 @@ def test_a_flood_costs_neither_memory_nor_the_pushes_to_other_servers(
     assert len(answers) == HOSTILE + GOOD
     assert slowest_good < 10  # behind the hostile ones it would take their timeouts
     assert peak - before < MOST_MEMORY
+
+
+class Endless(httpcore.NetworkStream):
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        del max_bytes, timeout
+        return b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        pass
+
+
+def test_httpx_does_not_read_beyond_its_time_what_never_ends() -> None:
+    stream = TimedStream(Endless())
+    stream.write(b"POST")
+    with pytest.raises(httpcore.ReadTimeout):
+        deque(iter(lambda: stream.read(100, 0.02), b""), maxlen=0)
+    stream.write(b"POST")
+    assert stream.read(100, 1.0)
 
 
 def test_hanging_servers_leave_room_for_others_where_origins_have_a_share(

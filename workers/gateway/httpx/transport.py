@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,48 @@ from workers.gateway.network_guard import AddressRefused, Guard, may_connect
 
 KEEP_ALIVE_S = 110.0
 MOST_CONNECTIONS = 10
+
+
+class TimedStream(httpcore.NetworkStream):
+    """A stream on which an answer has to come within the time of its first read.
+
+    httpcore gives each read that time again, so a server that never stops would be read for ever.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self._until: float | None = None
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read; raises ReadTimeout where the time of the first read since a write is over."""
+        now = time.monotonic()
+        if self._until is None and timeout is not None:
+            self._until = now + timeout
+        if self._until is not None and now >= self._until:
+            raise httpcore.ReadTimeout("no answer in time")
+        return self._stream.read(max_bytes, timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write; an answer has its time again."""
+        self._until = None
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        """Return the stream over TLS, timed likewise."""
+        return TimedStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what the stream knows."""
+        return self._stream.get_extra_info(info)
 
 
 class GuardedBackend(httpcore.NetworkBackend):
@@ -42,7 +85,7 @@ class GuardedBackend(httpcore.NetworkBackend):
                 trouble = error
             else:
                 self._watch(stream.get_extra_info("socket"))
-                return stream
+                return TimedStream(stream)
         raise trouble
 
     def _watch(self, opened: socket.socket) -> None:
