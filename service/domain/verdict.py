@@ -93,12 +93,14 @@ class SenderRejected:
     `why` is the sentence that person reads: what is wrong and what to do. `remint` says that a
     fresh credential may cure it: the first time in a row that is tried instead of a hold. Where it
     reaches a device alone, others of its kind may share the fault, as those of one platform of a
-    provider that serves several: they are buried, and the others go on.
+    provider that serves several: they are buried, and the others go on. `of_address` says that an
+    address of another app may bring it about too.
     """
 
     why: str
     remint: bool = False
     reach: Reach = Reach.PROVIDER
+    of_address: bool = False
 
 
 NotAccepted = TryLater | DeviceGone | DeviceRefused | AlertRejected | SenderRejected
@@ -111,13 +113,12 @@ def limit_to_device(verdict: NotAccepted) -> NotAccepted:
     """Return what the verdict means where it can concern no delivery but the address's own.
 
     So are answers about addresses that were never accepted: anybody may register the address of
-    another app, and it is refused in words that otherwise speak of us. What a new credential may
-    cure is about no address and stays as it is.
+    another app, and it is refused in words that otherwise speak of us.
     """
     match verdict:
         case AlertRejected(why=why):
             return DeviceRefused(why)
-        case SenderRejected(remint=False, reach=Reach.PROVIDER, why=why):
+        case SenderRejected(of_address=True, why=why):
             return TryLater(why)
         case TryLater(reach=Reach.ORIGIN):
             return replace(verdict, reach=Reach.DEVICE)

@@ -322,7 +322,7 @@ def test_one_acceptance_proves_nothing_beside_sixty_refusals(system):
         (UNCLEAR, State.BURIED),
         (AlertRejected("malformed"), State.BURIED),
         (SenderRejected("no key for its platform", reach=Reach.DEVICE), State.BURIED),
-        (SenderRejected("no permission for these addresses"), State.RETRYING),
+        (SenderRejected("no permission", of_address=True), State.RETRYING),
     ],
 )
 @pytest.mark.parametrize("beside", [0, 10])

@@ -77,7 +77,8 @@ _CREDENTIALS = SenderRejected(
     reach=Reach.DEVICE,
 )
 """An Expo project has credentials for each platform: those of one say nothing of the other."""
-_NOT_AUTHORIZED = SenderRejected("Expo does not let us in: check EXPO_ACCESS_TOKEN")
+_CLOSED = "Expo does not let us in: check EXPO_ACCESS_TOKEN"
+_NOT_AUTHORIZED = SenderRejected(_CLOSED, of_address=True)
 
 _INVALID, _PROJECTS = "must be a valid Expo push token", "PUSH_TOO_MANY_EXPERIENCE_IDS"
 _APART = TryLater("sent along with what Expo refuses", first=timedelta(milliseconds=50))

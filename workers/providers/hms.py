@@ -90,7 +90,8 @@ REASONS: Mapping[str, NotAccepted] = {
     "80200005": _TOKEN_REFUSED,
     "80300002": SenderRejected(
         "Huawei does not let this app push: enable Push Kit in AppGallery Connect and check that "
-        "HMS_APP_ID is the app's whose devices these are"
+        "HMS_APP_ID is the app's whose devices these are",
+        of_address=True,
     ),
     "80300007": DeviceGone("not one address of the request is valid", doubtful=True),
     "80300008": AlertRejected("Huawei says that the alert is too large"),
