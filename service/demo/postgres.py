@@ -196,9 +196,11 @@ class Postgres:
         return programs
 
     def _initialise(self, cluster: Path, programs: Path) -> None:
-        """Create the cluster, in place of an incomplete one that an interrupted start left."""
-        shutil.rmtree(cluster, ignore_errors=True)
-        command = [str(programs / "initdb"), "-D", str(cluster), "-U", "postgres", "--no-sync"]
+        """Create the cluster under another name; it gets its own when nothing is missing."""
+        part = cluster.with_suffix(".part")
+        for path in (part, cluster):
+            shutil.rmtree(path, ignore_errors=True)
+        command = [str(programs / "initdb"), "-D", str(part), "-U", "postgres", "--no-sync"]
         command += ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"]
         with tempfile.NamedTemporaryFile("w", dir=cluster.parent) as password:
             password.write(self.password)
@@ -212,8 +214,9 @@ class Postgres:
             initdb.start()
             if initdb.wait(START_TIMEOUT_S) != 0:
                 raise initdb.failure("could not make a cluster")
-        for path in (cluster.parent, cluster, *cluster.rglob("*")):
+        for path in (cluster.parent, part, *part.rglob("*")):
             self._chown(path, self.uid)
+        part.rename(cluster)
 
     def _chown(self, path: Path, uid: int | None) -> None:
         if self.uid is not None and uid is not None:

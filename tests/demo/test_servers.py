@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -184,12 +185,12 @@ def test_roots_postgresql_has_an_account_that_nobody_else_has(servers):
     account = Path(f"/proc/{servers.postgres.child.pid}").stat().st_uid
     assert account not in {entry.pw_uid for entry in pwd.getpwall()}
     assert (servers.postgres._existing_home() / "data").stat().st_uid == account
-    commands = [
-        (process / "comm").read_text().strip()
-        for process in Path("/proc").glob("[0-9]*")
-        if process.stat().st_uid == account
-    ]
-    assert set(commands) == {"postgres"}
+    commands = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended
+            if process.stat().st_uid == account:
+                commands.add((process / "comm").read_text().strip())
+    assert commands == {"postgres"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may start PostgreSQL as somebody else")

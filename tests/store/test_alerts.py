@@ -409,9 +409,12 @@ def test_simultaneous_marks_are_all_kept(engine):
 
 
 def wait_for_a_lock(engine):
-    """Return when some transaction waits for another one."""
+    """Return when some transaction waits for another one; other tests may share the server."""
     until = time.monotonic() + 5
-    waiting = text("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+    waiting = text(
+        "SELECT EXISTS (SELECT 1 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    )
     while time.monotonic() < until:
         with transaction(engine) as session:
             if session.execute(waiting).scalar_one():
