@@ -24,6 +24,8 @@ from service.http.observed_requests import ID, route_of
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 2
+_LOGGED = "newszop_logged"
+"""Marks an error that has been logged: the stack hands it to `answer_fault` once more, outside."""
 MAX_ERRORS = 20
 """Wrong fields in one problem; who has more of them starts with these."""
 MAX_NAME = 200
@@ -253,8 +255,10 @@ async def _unstorable(request: Request, error: Exception) -> Response:
 
 async def answer_fault(request: Request, error: Exception) -> Response:
     """Log what nobody expected, and answer without a word of it."""
-    names = {"route": route_of(request.scope), "request_id": request.scope.get(ID)}
-    log.error("unexpected", error=type(error).__name__, exc_info=error, **names)
+    if _LOGGED not in vars(error):
+        vars(error)[_LOGGED] = True
+        names = {"route": route_of(request.scope), "request_id": request.scope.get(ID)}
+        log.error("unexpected", error=type(error).__name__, exc_info=error, **names)
     return _answer(request, UNEXPECTED, "This is our fault, and it has been logged.")
 
 
