@@ -20,6 +20,7 @@ from service.api.alert_shapes import show_alert
 from service.domain.errors import DATABASE_AWAY, TooMany, Unavailable, require
 from service.http.auth import AlertWriter
 from service.http.dependencies import Id
+from service.http.limits.call_turn import end_turn
 from service.store.alerts import alerts
 from service.store.session import transaction
 
@@ -30,7 +31,7 @@ LONGEST_SILENCE_S = 0.7
 """With a tick added it stays under the second that the API promises."""
 RECONNECT_MS = 2000
 WATCHER_CHECK_S = 3.0
-"""How long a watcher whose key was revoked or whose session was closed still hears."""
+"""How long a watcher whose session was closed still hears; with a revoked key `auth.CACHE_S` more."""
 MAX_WATCHERS = 500
 MOST_OF_ONE_CALLER = 100
 """Streams of one key or one person in a process: a fifth, so that a broken program of somebody's
@@ -156,6 +157,7 @@ async def _watch(
     """Watch while the response lasts. A refusal comes here, before the stream has begun."""
     response.headers["Cache-Control"] = "no-store"
     watches: AlertWatches = request.app.state.alert_watches
+    end_turn(request.scope)
     with watches.watching(alert_id, caller.name):
         await watches.latest(alert_id)
         yield watches

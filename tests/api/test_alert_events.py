@@ -218,6 +218,22 @@ def test_a_stream_that_cannot_begin_is_a_problem(client, app, engine, as_editor,
     assert app.state.alert_watches.watches == {}
 
 
+def test_a_stream_has_no_turn_while_its_first_report_is_read(
+    client, app, engine, as_editor, alert_id
+):
+    finish(engine)
+    turns, watches, held = app.state.hot.turns, app.state.alert_watches, []
+    limiters, read = (turns._newsrooms, turns._others), watches.read
+
+    def note_turns(alert_id):
+        held.append([limiter._held for limiter in limiters])
+        return read(alert_id)
+
+    watches.read = note_turns
+    client.get(f"/api/alerts/{alert_id}/events", headers=as_editor)
+    assert held[0] == [0, 0]
+
+
 def test_a_watched_alert_is_forgotten_when_its_stream_ends(
     client, app, engine, as_editor, alert_id
 ):
