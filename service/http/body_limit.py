@@ -152,10 +152,19 @@ class _Body:
         await self.check_size(self.size)
         if self.parts > MAX_PARTS + self.size // SMALL_PART:
             raise _refusal(TooLarge, "The body comes in too many small parts.")
-        if not self.memory.hold(self.size, is_known=self.has_known_caller):
+        if not await self._has_room():
             raise _refusal(Unavailable, "Too many large bodies arrive just now.")
         if self.allowance.values is not None:
             await self._count_values(part)
+
+    async def _has_room(self) -> bool:
+        """Whether the process has room for the body; who sends it is looked up when it is full."""
+        if self.memory.hold(self.size, is_known=self.has_known_caller):
+            return True
+        if self.has_known_caller or not await self.is_known(self.scope):
+            return False
+        self.has_known_caller = True
+        return self.memory.hold(self.size, is_known=True)
 
     async def _count_values(self, part: bytes) -> None:
         self.values += count_separators(part)

@@ -284,6 +284,8 @@ def test_strangers_bodies_have_a_bound_together_and_refuse_only_large_ones():
             (2**20, False, "/api/hooks/source", 503),
             (FREE_BYTES, False, "/api/me/devices", 0),
             (2**20, True, "/api/stories", 0),
+            (2 * FREE_BYTES, True, "/api/stories", 0),
+            (2 * FREE_BYTES, False, "/api/stories", 503),
         ):
             refusal, held, task = await take_body(limit, [b" " * size], path, known=known)
             assert refusal == status
