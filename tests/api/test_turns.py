@@ -9,7 +9,8 @@ import pytest
 from service.hot.call import Answer
 from service.hot.hot_calls import HotCalls, Route
 from service.hot.turns import AT_ONCE, Turns
-from service.http.limits.call_turn import end_turn, without_turn
+from service.http.limits.call_turn import CallTurn, end_turn, without_turn
+from service.http.limits.fair_limiter import FairLimiter
 
 STRANGER, READER = "203.0.113.7", "203.0.113.8"
 PROXY = "10.0.0.1"
@@ -177,5 +178,20 @@ def test_a_hot_call_waits_for_its_turn_and_not_for_its_group_with_it():
         await settle()
         assert len(answered) == 65
         await end_all(application, [*tasks, *ordinary, *late])
+
+    asyncio.run(main())
+
+
+def test_a_turn_that_ends_while_it_is_awaited_is_given_back():
+    async def main():
+        limiter = FairLimiter(1, 9)
+        await limiter.acquire(STRANGER)
+        turn = CallTurn(limiter, lambda: READER)
+        waiting = asyncio.create_task(turn.take())
+        await settle()
+        turn.end()
+        limiter.release()
+        await waiting
+        assert limiter.is_free
 
     asyncio.run(main())

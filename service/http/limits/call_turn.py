@@ -28,6 +28,9 @@ class CallTurn:
             return
         if not self.limiter.acquire_now():
             await self.limiter.acquire(self._find_caller())
+            if self._has_ended or self._is_held:  # by another task of the call, meanwhile
+                self.limiter.release()
+                return
         self._is_held = True
 
     def give_back(self) -> None:
