@@ -18,6 +18,8 @@ from service.store.readers.receipts import Mark, MarkedPlace, merge
 ReceiptGroup = GroupCommit[Sequence[MarkedPlace], bool]
 MOST_ON_LOOP = 50
 """Receipts of one call that the event loop reads itself, 5 us each."""
+READING_THREADS = 1
+"""Threads that read the calls with more, so that a flood of them keeps no thread from others."""
 _BODY: TypeAdapter[ReceiptBody | ReceiptItems] = TypeAdapter(ReceiptsIn)
 _ONE = re.compile(rb'\{ ?"receipt": ?"([\w-]{1,64})", ?"kind": ?"(shown|opened)" ?\}')
 """One receipt as nearly all devices write it; what it does not match is read as any body is."""
@@ -41,6 +43,7 @@ class ReceiptCalls:
     def __init__(self, secrets: Sequence[bytes], group: ReceiptGroup) -> None:
         self._secrets = secrets
         self._group = group
+        self._threads = anyio.CapacityLimiter(READING_THREADS)
 
     async def take(self, call: Call) -> Answer:
         """Record one receipt, or many."""
@@ -61,7 +64,10 @@ class ReceiptCalls:
         """Read receipts as `read_receipts`; many of them in a thread, for each takes its time."""
         if isinstance(body, ReceiptBody) or len(body.items) <= MOST_ON_LOOP:
             return read_receipts(self._secrets, body)
-        return await call.wait_for(anyio.to_thread.run_sync(read_receipts, self._secrets, body))
+        reading = anyio.to_thread.run_sync(
+            read_receipts, self._secrets, body, limiter=self._threads
+        )
+        return await call.wait_for(reading)
 
     async def _take_one(self, call: Call, token: str, mark: Mark) -> Answer:
         place = receipt.read(self._secrets, token)
