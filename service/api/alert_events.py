@@ -31,7 +31,7 @@ LONGEST_SILENCE_S = 0.7
 """With a tick added it stays under the second that the API promises."""
 RECONNECT_MS = 2000
 WATCHER_CHECK_S = 3.0
-"""How long a watcher whose session was closed still hears; with a revoked key `auth.CACHE_S` more."""
+"""How long a watcher whose session was closed still hears; with a revoked key, 2 s more."""
 MAX_WATCHERS = 500
 MOST_OF_ONE_CALLER = 100
 """Streams of one key or one person in a process: a fifth, so that a broken program of somebody's
