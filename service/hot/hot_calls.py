@@ -28,6 +28,7 @@ from service.hot.turns import Turns
 from service.http.body_limit import long_head, with_own_cookies
 from service.http.connections.answer_parts import in_parts
 from service.http.cross_origin import listed_origin
+from service.http.limits.body_memory import BodyMemory
 from service.http.limits.call_turn import TURN, CallTurn
 from service.http.metrics import Requests
 from service.http.observed_requests import HEADER, identify_by
@@ -62,7 +63,7 @@ class HotCalls:
         self.turns = turns
         self.tallies = requests.tallies
         self.heads = AnswerHeads(is_https=is_https)
-        self.deadlines = Deadlines()
+        self.deadlines, self.memory = Deadlines(), BodyMemory()
         self.prefixes = tuple(path for _, path in routes if path.endswith("/") and path != "/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +82,13 @@ class HotCalls:
             turn.end()
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, turn: CallTurn) -> None:
-        await turn.take()
+        try:
+            await turn.take()
+        except Unavailable as error:  # more wait than can be connected: some have gone away
+            refusal = _problem(error, scope["path"])
+            self.heads.complete(refusal.headers, has_credentials=True, site=None)
+            await refusal(scope, receive, send)
+            return
         scope[TURN] = turn
         scope = with_own_cookies(scope)
         receive, send = turn.between(receive), turn.until_answer(in_parts(send))
@@ -93,7 +100,8 @@ class HotCalls:
 
     async def _answer(self, route: Route, call: Call, receive: Receive, send: Send) -> None:
         started_at = time.perf_counter()
-        scope, turn, body = call.scope, call.turn, ReadBody(receive, self.deadlines)
+        scope, turn = call.scope, call.turn
+        body = ReadBody(receive, self.deadlines, self.memory)
         try:
             if route.has_body:
                 call.body = await body.read(call.headers)
@@ -127,7 +135,7 @@ class HotCalls:
     ) -> Response:
         """Return what answers a call while something is away."""
         has_credentials, site = _has_credentials(call), await _find_site(call)
-        answer = _problem(error, route)
+        answer = _problem(error, route.path)
         self.heads.complete(answer.headers, has_credentials=has_credentials, site=site)
         answer.headers["X-Request-ID"] = _identify(call).decode()
         self._count(route, call, answer.status_code, started_at)
@@ -162,10 +170,10 @@ async def _find_site(call: Call) -> str | None:
     return None if origin is None else await listed_origin(call.scope, origin.decode("latin-1"))
 
 
-def _problem(error: BaseException, route: Route) -> Response:
+def _problem(error: BaseException, path: str) -> Response:
     if isinstance(error, Unavailable):
         detail, wait = error.detail, error.retry_after
     else:
-        log.warning("Postgres did not answer", path=route.path, error=type(error).__name__)
+        log.warning("Postgres did not answer", path=path, error=type(error).__name__)
         detail, wait = SENTENCE, Unavailable(SENTENCE).retry_after
     return problem(KINDS[Unavailable], detail, headers={"Retry-After": str(wait)})

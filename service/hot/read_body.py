@@ -10,6 +10,7 @@ from starlette.types import Message, Receive
 from service.hot.call import OrdinaryPath
 from service.http.body_deadline import PART_S, in_time, late_body
 from service.http.body_limit import MAX_BODY_BYTES, MAX_PARTS, is_small
+from service.http.limits.body_memory import BodyMemory, HeldBody
 
 _MOST_DIGITS = 19
 CHECK_S = 1.0
@@ -63,9 +64,10 @@ class Deadlines:
 class ReadBody:
     """The body of one request, within the limits of a body that anybody may send."""
 
-    def __init__(self, receive: Receive, deadlines: Deadlines) -> None:
+    def __init__(self, receive: Receive, deadlines: Deadlines, memory: BodyMemory) -> None:
         self._receive = receive
         self._deadlines = deadlines
+        self._memory = memory
         self._messages: list[Message] = []
         self._fault: HTTPException | None = None
 
@@ -95,15 +97,26 @@ class ReadBody:
         message = await self._deadlines.receive(self._receive)
         self._messages.append(message)
         if message.get("more_body", False) and len(message.get("body", b"")) < length:
-            receive = in_time(self._receive)
-            while message.get("more_body", False):
-                message = await receive()
-                self._messages.append(message)
-                if len(self._messages) > MAX_PARTS:
-                    raise OrdinaryPath
+            message = await self._read_rest(length)
         if message["type"] != "http.request":
             raise OrdinaryPath
         return b"".join(part.get("body", b"") for part in self._messages)
+
+    async def _read_rest(self, length: int) -> Message:
+        """Return the last part; raises `OrdinaryPath` where such bodies take too much memory."""
+        receive, held = in_time(self._receive), HeldBody(self._memory)
+        try:
+            if not held.hold(length, is_known=False):
+                raise OrdinaryPath
+            while True:
+                message = await receive()
+                self._messages.append(message)
+                if not message.get("more_body", False):
+                    return message
+                if len(self._messages) > MAX_PARTS:
+                    raise OrdinaryPath
+        finally:
+            held.release()
 
     async def replay(self) -> Message:
         """Return what was read, part by part, and then what comes."""

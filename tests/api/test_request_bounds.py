@@ -4,14 +4,21 @@ import asyncio
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from service.hot.call import OrdinaryPath
+from service.hot.read_body import Deadlines, ReadBody
 from service.http import body_limit, problems
 from service.http.body_limit import LimitBody
-from service.http.limits.body_memory import FREE_BYTES, MOST_BYTES_OF_STRANGERS
+from service.http.limits.body_memory import (
+    FREE_BYTES,
+    MOST_BYTES_OF_STRANGERS,
+    BodyMemory,
+)
 from tests.fuzz.loop_pauses import watch_pauses
 from tests.site_client import SiteClient
 
@@ -296,3 +303,29 @@ def test_strangers_bodies_have_a_bound_together_and_refuse_only_large_ones():
         assert limit.memory.strangers == limit.memory.known == 0
 
     asyncio.run(main())
+
+
+def test_a_hot_call_whose_body_has_no_room_goes_the_ordinary_path_with_all_of_it():
+    async def read(memory):
+        parts, held = [b" " * 1_000, b" " * 20_000], []
+        messages = receive_parts(parts)
+
+        async def receive():
+            held.append(memory.strangers)
+            return next(messages)
+
+        body, text = ReadBody(receive, Deadlines(), memory), None
+        with suppress(OrdinaryPath):
+            text = await body.read({b"content-length": b"21000"})
+        replayed = [(await body.replay())["body"] for _ in parts]
+        assert replayed == parts
+        return text, held
+
+    memory = BodyMemory()
+    text, held = asyncio.run(read(memory))
+    assert text == b" " * 21_000
+    assert held == [0] + [21_000 - FREE_BYTES] * 2
+    memory.strangers = MOST_BYTES_OF_STRANGERS
+    text, held = asyncio.run(read(memory))
+    assert text is None
+    assert memory.strangers == MOST_BYTES_OF_STRANGERS

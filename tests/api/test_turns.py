@@ -195,3 +195,23 @@ def test_a_turn_that_ends_while_it_is_awaited_is_given_back():
         assert limiter.is_free
 
     asyncio.run(main())
+
+
+def test_a_call_is_refused_where_more_wait_for_a_turn_than_can_be_connected():
+    async def main():
+        application, sent = Application(), []
+
+        async def send(message):
+            sent.append(message)
+
+        calls = calls_before(application)
+        calls.turns._others = FairLimiter(0, 1)
+        tasks = begin(calls, scope_of(STRANGER))
+        await settle()
+        await calls(scope_of(STRANGER), never, send)
+        assert sent[0]["status"] == 503
+        assert b"retry-after" in dict(sent[0]["headers"])
+        assert application.begun == []
+        await end_all(application, tasks)
+
+    asyncio.run(main())
