@@ -14,6 +14,7 @@ from starlette.types import Scope
 from service.http.api_document import Router
 from service.http.dependencies import SettingsDep
 from service.http.encodings import accepts_gzip
+from service.http.limits.call_turn import end_turn
 from service.web.kit import kit_url
 from service.web.rendering import IMMUTABLE, STATIC, render, renderer, static_build
 
@@ -28,6 +29,11 @@ class BuildFiles(StaticFiles):
 
     A page of an earlier build still gets its files, but they must be revalidated.
     """
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return the file; a thread looks it up, for which no other call waits."""
+        end_turn(scope)
+        return await super().get_response(path, scope)
 
     def file_response(
         self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200

@@ -9,8 +9,10 @@ import pytest
 from service.hot.call import Answer
 from service.hot.hot_calls import HotCalls, Route
 from service.hot.turns import AT_ONCE, Turns
-from service.http.limits.call_turn import CallTurn, end_turn, without_turn
+from service.http.limits.call_turn import TURN, CallTurn, end_turn, without_turn
 from service.http.limits.fair_limiter import FairLimiter
+from service.web.files import BuildFiles
+from service.web.rendering import STATIC
 
 STRANGER, READER = "203.0.113.7", "203.0.113.8"
 PROXY = "10.0.0.1"
@@ -213,5 +215,23 @@ def test_a_call_is_refused_where_more_wait_for_a_turn_than_can_be_connected():
         assert b"retry-after" in dict(sent[0]["headers"])
         assert application.begun == []
         await end_all(application, tasks)
+
+    asyncio.run(main())
+
+
+def test_a_file_is_looked_up_without_a_turn(monkeypatch):
+    async def main():
+        limiter, is_free, files = FairLimiter(1, 1), [], BuildFiles(directory=STATIC)
+        turn, look_up = CallTurn(limiter, lambda: READER), files.lookup_path
+        await turn.take()
+
+        def note_turn(path):
+            is_free.append(limiter.is_free)
+            return look_up(path)
+
+        monkeypatch.setattr(files, "lookup_path", note_turn)
+        scope = {"method": "GET", "headers": [], "path_params": {}, TURN: turn}
+        answer = await files.get_response("css/site.css", scope)
+        assert (answer.status_code, is_free) == (200, [True])
 
     asyncio.run(main())
