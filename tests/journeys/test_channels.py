@@ -7,7 +7,7 @@ def test_a_breaking_alert_does_not_wait_behind_a_normal_one(system, people):
     people.crowd({"apns": 3000, "fcm": 3000})
     others = People(system)
     others.crowd({"apns": 100, "fcm": 100})
-    system.weather(latency_ms=600)
+    system.weather(latency_ms=1200)
     normal = system.send(system.ingest(topics=[people.topic]))
     system.await_true(lambda: system.alert(normal)["totals"]["accepted"] > 100, "it runs")
     breaking = system.send(
