@@ -33,7 +33,8 @@ def process(engine):
 @pytest.fixture
 def local():
     """A time that has just passed in Nepal, wherever the day has come elsewhere."""
-    passed = datetime.now(UTC) + timedelta(hours=5, minutes=45) - HOUR
+    now = datetime.now(UTC) + timedelta(hours=5, minutes=45)
+    passed = max(now - HOUR, datetime.combine(now, time.min, UTC))
     return LocalRelease(time_of_day=time(passed.hour, passed.minute), home_zone=HOME)
 
 
