@@ -1,14 +1,20 @@
 """The OpenAPI document: valid, complete, and true to what the calls do."""
 
+import asyncio
 import json
 import re
+import time
 from collections import Counter
+from types import SimpleNamespace
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service.app import create_app
+from service.http import api_document
 from service.settings import Settings
 from tests.site_client import SiteClient
 
@@ -141,3 +147,26 @@ def test_every_default_is_accepted(client, document, as_reader, as_editor, provi
     for method, path, body, headers in calls:
         answer = client.request(method, path, json=body, headers=headers)
         assert answer.is_success, (path, body, answer.text)
+
+
+def test_however_many_ask_first_the_document_is_written_once(monkeypatch):
+    documents = []
+
+    def write(**values):
+        documents.append(values)
+        time.sleep(0.05)  # the others ask meanwhile
+        return {"components": {"schemas": {}}, "paths": {}}
+
+    monkeypatch.setattr(api_document, "get_openapi", write)
+    app = FastAPI(openapi_url=None)
+    app.state.settings = SimpleNamespace(public_url="https://news.example")
+    api_document.install(app)
+
+    async def ask():
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://site") as client:
+            return await asyncio.gather(*[client.get(api_document.PATH) for _ in range(16)])
+
+    answers = asyncio.run(ask())
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == len(documents) == 1
