@@ -5,7 +5,7 @@ many wait, the caller that waits most often is refused.
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 
 from service.domain.errors import Unavailable
@@ -24,7 +24,7 @@ class FairLimiter:
         self._max_waiting = max_waiting
         self._held = 0
         self._waiting = 0
-        self._queues: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._queues: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
         """By caller; the next one to be served is the first."""
 
     @property
@@ -74,8 +74,7 @@ class FairLimiter:
 
     def _serve(self) -> None:
         while self._waiting and self._held < self._tokens:
-            caller = next(iter(self._queues))
-            queue = self._queues.pop(caller)
+            caller, queue = self._queues.popitem(last=False)
             turn = queue.popleft()
             if queue:
                 self._queues[caller] = queue  # the last of the circle from now on
