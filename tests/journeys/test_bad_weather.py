@@ -7,6 +7,8 @@ from collections import Counter
 import psycopg
 import pytest
 
+from service.domain.evidence import DOUBTS_THAT_HOLD
+
 SLOW_DEVICES = 2000
 """Three windows full: at 6 s an answer, longer than a turn of a stream."""
 
@@ -53,6 +55,21 @@ def release(system, name):
     system.await_true(lambda: leases(system, name) == 0, "its streams have ended")
     if providers(system)[name]["held"]:
         system.answer("DELETE", f"/api/admin/providers/{name}/hold")
+
+
+def await_all(system, alert, devices, within_s=60):
+    """Wait until every device has accepted the alert.
+
+    A shard may end with a batch of a few devices. Where another process than the one that finds out
+    has it, it cannot tell whose fault it was: these are buried, and a person pushes them again.
+    """
+    buried = system.finished(alert, within_s=within_s)["totals"]["buried"]
+    assert buried < DOUBTS_THAT_HOLD
+    if buried:
+        assert system.answer("POST", f"/api/alerts/{alert['id']}/replay")["devices"] == buried
+    system.await_true(
+        lambda: system.alert(alert)["totals"]["accepted"] == devices, "every device has it"
+    )
 
 
 @pytest.fixture
@@ -105,8 +122,7 @@ def test_a_wrong_apns_environment_forgets_nobody_and_says_what_to_do(system, peo
     assert live_devices(system, addresses) == 300
     system.control.delete("/control/weather").raise_for_status()
     release(system, "apns")
-    report = system.finished(alert)
-    assert report["totals"]["accepted"] == 300
+    await_all(system, alert, 300)
 
 
 @pytest.mark.timeout(200 + DRILL_DEVICES // 200)
@@ -119,8 +135,7 @@ def test_one_accepted_device_proves_nothing_when_the_environment_is_wrong(system
     time.sleep(DRILL_S)
     system.control.delete("/control/weather").raise_for_status()
     release(system, "apns")
-    report = system.finished(alert, within_s=60 + DRILL_DEVICES / 500)
-    assert report["totals"]["accepted"] == DRILL_DEVICES
+    await_all(system, alert, DRILL_DEVICES, within_s=60 + DRILL_DEVICES / 500)
     assert live_devices(system, addresses) == DRILL_DEVICES
     assert suspects(system, addresses) == 0
 
