@@ -19,7 +19,8 @@ from tests.system import System
 SECONDS = float(os.environ.get("STRANGER_SECONDS", "3"))
 LONGEST_SEND_S = 1.0 if SECONDS >= 30 else 10.0
 """A short run is beside other tests, which take the processors."""
-MOST_MEMORY = 400 * 1024 * 1024
+MOST_MEMORY = 450 * 1024 * 1024
+"""Measured: 362 - 378 MiB at most."""
 
 
 def service_memory(system: System) -> int:
