@@ -104,23 +104,18 @@ def test_the_newsroom_has_its_own_processes_and_readers_have_the_others(proxy: P
 
 def test_one_address_leaves_connections_to_the_others(proxy: Proxy) -> None:
     with ExitStack() as stack:
-
-        def connect(address: str) -> socket.socket:
-            at = ("127.0.0.1", proxy.port)
-            return stack.enter_context(
-                socket.create_connection(at, timeout=5, source_address=(address, 0))
-            )
-
-        refused = [is_refused(connect("127.0.0.1")) for _ in range(FEW_CONNECTIONS + 1)]
+        refused = [is_refused(proxy, "127.0.0.1", stack) for _ in range(FEW_CONNECTIONS + 1)]
         assert refused[-1]
         assert not any(refused[:-2])  # one more of ours may just be ending
-        assert not is_refused(connect("127.0.0.2"))
+        assert not is_refused(proxy, "127.0.0.2", stack)
 
 
-def is_refused(connection: socket.socket) -> bool:
-    """Whether the proxy ends the connection without an answer."""
+def is_refused(proxy: Proxy, address: str, stack: ExitStack) -> bool:
+    """Whether the proxy ends a connection from there without an answer; keeps one that it takes."""
+    at = ("127.0.0.1", proxy.port)
     try:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection = socket.create_connection(at, timeout=5, source_address=(address, 0))
+        stack.enter_context(connection).sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         return connection.recv(1) == b""
     except ConnectionError:
         return True
